@@ -1,0 +1,252 @@
+"""The canonical roster every source is mapped to, and the frames that pass between the contract stages.
+
+Only shapes live here: no rule, no format, no storage. Nothing after the mapping knows the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import polars as pl
+
+Schema = Mapping[str, "pl.DataType | type[pl.DataType]"]
+
+EMPLOYEE, STUDENT, GUARDIAN = "employee", "student", "guardian"
+KINDS = (EMPLOYEE, STUDENT, GUARDIAN)
+TEACHER, STAFF = "teacher", "staff"
+
+# Where a row came from: the file's name and the physical line, 1 for the first (CSV).
+PLACE: Schema = MappingProxyType({"file": pl.String, "line": pl.UInt32})
+
+# --- as read: one row per row of the source, values trimmed but otherwise as they came, empty = null ---
+
+SCHOOLS: Schema = MappingProxyType({"source_id": pl.String, "name": pl.String, **PLACE})
+PEOPLE: Schema = MappingProxyType(
+    {
+        "entry": pl.UInt32,  # numbers the rows of this table: ties a guardianship to its guardian's row
+        "kind": pl.String,  # employee, student, guardian
+        "role": pl.String,  # teacher, staff, student, guardian
+        "source_id": pl.String,  # null only for a guardian without a guardian_id
+        "first_name": pl.String,
+        "last_name": pl.String,
+        "email": pl.String,
+        "phone": pl.String,
+        "birth_date": pl.String,
+        "grade": pl.String,
+        "language": pl.String,
+        **PLACE,
+    }
+)
+SCHOOL_MEMBERS: Schema = MappingProxyType(
+    {"kind": pl.String, "source_id": pl.String, "school_id": pl.String, **PLACE}  # employees and students
+)
+CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String, "name": pl.String, **PLACE})
+CLASS_MEMBERS: Schema = MappingProxyType(
+    {
+        "class_id": pl.String,
+        "kind": pl.String,
+        "source_id": pl.String,
+        "is_owner": pl.Boolean,  # true: a teacher of the class; false: an enrolled student
+        "school_id": pl.String,  # as the row itself says it (enrollments.csv's optional column), else null
+        **PLACE,
+    }
+)
+GUARDIANSHIPS: Schema = MappingProxyType(
+    {
+        "student_id": pl.String,
+        "entry": pl.UInt32,  # the guardian's row in people
+        "relationship": pl.String,
+        "type": pl.String,
+        **PLACE,
+    }
+)
+
+TABLES: Mapping[str, Schema] = MappingProxyType(
+    {
+        "schools": SCHOOLS,
+        "people": PEOPLE,
+        "school_members": SCHOOL_MEMBERS,
+        "classes": CLASSES,
+        "class_members": CLASS_MEMBERS,
+        "guardianships": GUARDIANSHIPS,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Roster:
+    """A whole district as its source gave it. Each field is the frame of that name in TABLES.
+
+    ``rows`` holds, by file name, the rows as they came (``line`` UInt32 and the file's columns as
+    String), so that an issue can keep the row it is about.
+    """
+
+    schools: pl.DataFrame
+    people: pl.DataFrame
+    school_members: pl.DataFrame
+    classes: pl.DataFrame
+    class_members: pl.DataFrame
+    guardianships: pl.DataFrame
+    rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+
+
+# --- settled: one row per valid record, values normalised; `person` numbers the people of one settling ---
+
+SETTLED_PEOPLE: Schema = MappingProxyType(
+    {
+        "person": pl.UInt32,
+        "kind": pl.String,
+        "role": pl.String,
+        "source_id": pl.String,  # a guardian: the guardian_id that sorts first, or null where there is none
+        "guardian_ids": pl.List(pl.String),  # a guardian: all of theirs, sorted; others: null
+        "first_name": pl.String,
+        "last_name": pl.String,
+        "email": pl.String,  # lower case; null where absent, invalid or lost to another claimant
+        "phone": pl.String,  # E.164
+        "phone_extension": pl.String,
+        "birth_date": pl.Date,
+        "grade": pl.String,
+        "language": pl.String,
+        "link_id": pl.String,  # the link this person was found to be, null for someone new
+        "adopts": pl.String,  # the account that a new link adopts, else null
+        **PLACE,
+    }
+)
+SETTLED_SCHOOL_MEMBERS: Schema = MappingProxyType({"person": pl.UInt32, "school_id": pl.String})
+SETTLED_CLASSES: Schema = MappingProxyType(
+    {"source_id": pl.String, "school_id": pl.String, "name": pl.String, **PLACE}
+)
+# A member is a settled person, or, for one whose record was rejected but was provisioned earlier, their link. The
+# same holds for both sides of a guardianship. A class rejected but provisioned earlier goes on under its old school.
+SETTLED_CLASS_MEMBERS: Schema = MappingProxyType(
+    {
+        "class_id": pl.String,
+        "school_id": pl.String,  # the class's
+        "kind": pl.String,
+        "person": pl.UInt32,
+        "link_id": pl.String,
+        "is_owner": pl.Boolean,
+    }
+)
+SETTLED_GUARDIANSHIPS: Schema = MappingProxyType(
+    {
+        "student": pl.UInt32,
+        "student_link_id": pl.String,
+        "guardian": pl.UInt32,
+        "guardian_link_id": pl.String,
+        "relationship": pl.String,
+        "type": pl.String,
+    }
+)
+# The links of this source found in any row of the delivery, rejected ones and those of left-out schools included.
+# A link that gave up its ID to another person is not among them.
+SEEN_LINKS: Schema = MappingProxyType({"link_id": pl.String})
+SEEN_CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String})
+# Whose pairs may not go, because a row of theirs in that file was rejected. One of link_id and class_id is set.
+KEPT: Schema = MappingProxyType(
+    {
+        "table": pl.String,  # school_members, guardianships, class_owners, class_students, classes
+        "link_id": pl.String,  # the person (table guardianships: the student or the guardian)
+        "class_id": pl.String,  # the class's source ID
+    }
+)
+
+
+# --- what the database holds of the district, as settling and planning need it ---
+
+HELD_LINKS: Schema = MappingProxyType(
+    {
+        "link_id": pl.String,
+        "account_id": pl.String,
+        "own": pl.Boolean,  # of the source being settled
+        "former": pl.Boolean,  # of a former source of every school it is active in: claims nothing
+        "beyond": pl.Boolean,  # active in a school this delivery does not speak of (off the plan, another source's)
+        "kind": pl.String,
+        "role": pl.String,
+        "source_id": pl.String,
+        "guardian_ids": pl.List(pl.String),
+        "first_name": pl.String,
+        "last_name": pl.String,
+        "email": pl.String,
+        "phone": pl.String,
+        "phone_extension": pl.String,
+        "birth_date": pl.Date,
+        "grade": pl.String,
+        "language": pl.String,
+        "active": pl.Boolean,
+    }
+)
+# Guardianships of own links, active ones only.
+HELD_GUARDIANSHIPS: Schema = MappingProxyType({"student_link_id": pl.String, "guardian_link_id": pl.String})
+# Active classes of the source.
+HELD_CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String})
+# Active accounts that may stand in the way of, or be adopted by, this delivery's people: every one that holds an
+# e-mail of theirs, and every one made by hand in the district without a link of it.
+HELD_ACCOUNTS: Schema = MappingProxyType(
+    {
+        "account_id": pl.String,
+        "role": pl.String,
+        "first_name": pl.String,
+        "last_name": pl.String,
+        "email": pl.String,
+        "phone": pl.String,
+        "birth_date": pl.Date,
+        "by_hand": pl.Boolean,  # made by hand in this district
+        "linked": pl.Boolean,  # has an active link of this district
+    }
+)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the database holds of a district: frames HELD_LINKS, HELD_GUARDIANSHIPS, HELD_CLASSES, HELD_ACCOUNTS."""
+
+    links: pl.DataFrame
+    guardianships: pl.DataFrame
+    classes: pl.DataFrame
+    accounts: pl.DataFrame
+
+    @staticmethod
+    def nothing() -> Held:
+        """A district never seen before; what a dry run of files works with."""
+        return Held(
+            empty(HELD_LINKS), empty(HELD_GUARDIANSHIPS), empty(HELD_CLASSES), empty(HELD_ACCOUNTS)
+        )
+
+
+# Every issue found, one row per issue and school it concerns.
+ISSUES: Schema = MappingProxyType(
+    {
+        "code": pl.String,  # of the catalogue
+        "school_id": pl.String,  # the source's; null where no school is known
+        "file": pl.String,
+        "line": pl.UInt32,
+        "record_id": pl.String,  # the record's source ID; null for a guardian without one
+        "detail": pl.String,  # what the message says beyond the catalogue: column names and counts, never a value
+        "consequences": pl.UInt32,  # records that fall with this one
+        "row": pl.String,  # the row as it came, a JSON object; personal data
+    }
+)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The district after checking and settling: frames of the schemas above, and its issues."""
+
+    people: pl.DataFrame
+    school_members: pl.DataFrame
+    classes: pl.DataFrame
+    class_members: pl.DataFrame
+    guardianships: pl.DataFrame
+    seen_links: pl.DataFrame
+    seen_classes: pl.DataFrame
+    kept: pl.DataFrame
+    issues: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+def empty(schema: Schema) -> pl.DataFrame:
+    """A frame of the given schema without rows."""
+    return pl.DataFrame(schema=dict(schema))

@@ -1,0 +1,88 @@
+"""Every error Rollcall raises on purpose, in one tree. No message here carries personal data.
+
+    RollcallError
+      ├─ TransientError            trying the same again later may succeed
+      │    ├─ Busy                 another run has the district in hand
+      │    ├─ DatabaseUnavailable  the database did not answer, or stayed locked
+      │    └─ SourceUnreachable    the drop folder cannot be read
+      └─ TerminalError             the same again fails the same way
+           ├─ SetupError           the setup file, an argument or a setting makes no sense
+           ├─ NotFound             no such district, school, delivery or hold
+           ├─ NotPossible          the thing asked for does not fit the state it is in
+           ├─ SchemaError          the database's schema is not the program's
+           ├─ LeaseLost            the run was ended or taken over; it may write nothing more
+           ├─ WriteConflict        a unique value was taken meanwhile by another district
+           ├─ DataError            a check, frame or statement failed on data it should have accepted
+           └─ SchoolsFailed        a district's run ended with failed schools
+"""
+
+from __future__ import annotations
+
+
+class RollcallError(Exception):
+    """Base of all of Rollcall's own errors; the message is fit to be shown to a person."""
+
+
+class TransientError(RollcallError):
+    """Trying the same again later may succeed."""
+
+
+class TerminalError(RollcallError):
+    """The same again fails the same way: something else has to change first."""
+
+
+class Busy(TransientError):
+    """Another run has the district in hand."""
+
+
+class DatabaseUnavailable(TransientError):
+    """The database did not answer, or stayed locked."""
+
+
+class SourceUnreachable(TransientError):
+    """The drop folder cannot be read."""
+
+
+class SetupError(TerminalError):
+    """The setup file, an argument or a setting makes no sense."""
+
+
+class NotFound(TerminalError):
+    """No such district, school, delivery or hold."""
+
+
+class NotPossible(TerminalError):
+    """What was asked for does not fit the state it is in."""
+
+
+class SchemaError(TerminalError):
+    """The database's schema is older or newer than the program's."""
+
+
+class LeaseLost(TerminalError):
+    """The run was ended or taken over by another one; it may write nothing more."""
+
+
+class WriteConflict(TerminalError):
+    """A unique value was taken by another district between planning and writing."""
+
+
+class DataError(TerminalError):
+    """A check, frame or statement failed on data it should have accepted.
+
+    Carries the step and the kind of failure, never a value: exceptions of Polars, Pandera and the
+    database hold personal data and are replaced by this one, ``from None``.
+    """
+
+    def __init__(self, step: str, cause: BaseException) -> None:
+        self.step = step
+        self.kind = type(cause).__name__
+        super().__init__(f"{step} failed with {self.kind}; the data involved are not shown here")
+
+
+class SchoolsFailed(TerminalError):
+    """A district's run ended with failed schools, after all had their turn."""
+
+    def __init__(self, schools: list[str]) -> None:
+        self.schools = schools
+        super().__init__(f"{len(schools)} school(s) failed: {', '.join(schools)}")

@@ -1,0 +1,342 @@
+"""Every table Rollcall stores, as SQLModel classes; no query and no rule.
+
+People's rows (account, link and what hangs on it) are written in bulk by `models.bulk`, never through the ORM.
+Keys of people's rows are UUIDv7 text, so that new rows sort by age; what people type (deliveries, runs, holds) is
+numbered. Ours are ``district.id``, and for sources and schools ``district/key``.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from models.types import UTC
+
+JSONValue = Any
+
+
+def _at(*, nullable: bool = False, index: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(UTC, nullable=nullable, index=index))
+
+
+def _json() -> Any:
+    return Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+
+
+class District(SQLModel, table=True):
+    """A customer. Frozen: no longer named by the setup file; kept, never synced."""
+
+    __tablename__ = "district"
+    id: str = Field(primary_key=True)
+    name: str
+    timezone: str
+    phone_region: str = "US"
+    administrators: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    position: int = 0
+    frozen: bool = False
+
+
+class Source(SQLModel, table=True):
+    """One place a district's roster comes from, and what was noted when it was last taken from."""
+
+    __tablename__ = "source"
+    id: str = Field(primary_key=True)  # district/key
+    district_id: str = Field(foreign_key="district.id", index=True)
+    key: str
+    kind: str  # csv
+    format: str  # csv-1.0
+    folder: str
+    quiet_seconds: int = 300
+    position: int = 0
+    frozen: bool = False
+    # File name -> [size, mtime_ns, ctime_ns] at the last taking; files written again since differ.
+    stamps: dict[str, list[int]] | None = _json()
+    last_taken_id: int | None = None  # the delivery last taken, clean or rejected
+    current_delivery_id: int | None = None
+    received_at: datetime | None = _at(nullable=True)  # the last delivery or receipt; 90 days run from here
+
+
+class School(SQLModel, table=True):
+    """A school as set up. `source_school_id` is its ID in the source's data."""
+
+    __tablename__ = "school"
+    id: str = Field(primary_key=True)  # district/key
+    district_id: str = Field(foreign_key="district.id", index=True)
+    key: str
+    name: str
+    source_id: str | None = Field(default=None, foreign_key="source.id")
+    source_school_id: str | None = None
+    on_plan: bool = True
+    frozen: bool = False
+    position: int = 0
+
+
+class Delivery(SQLModel, table=True):
+    """A complete set of files as taken. Outcome: taken (not yet checked), clean, rejected."""
+
+    __tablename__ = "delivery"
+    id: int | None = Field(default=None, primary_key=True)
+    source_id: str = Field(foreign_key="source.id", index=True)
+    taken_at: datetime = _at()
+    outcome: str = "taken"
+    format: str = "csv-1.0"
+    digest: str = ""
+    path: str = ""  # of its folder, relative to the landing area
+    files: list[dict[str, Any]] | None = _json()  # [{"name", "size", "sha256"}]
+    receipts: int = 0  # how often the very same bytes were sent again while it was the last taken
+    received_at: datetime = _at()
+
+
+class FileError(SQLModel, table=True):
+    """One bad row, column or file of the source's last delivery, or of files still incomplete (no delivery)."""
+
+    __tablename__ = "file_error"
+    id: int | None = Field(default=None, primary_key=True)
+    source_id: str = Field(foreign_key="source.id", index=True)
+    delivery_id: int | None = Field(default=None, foreign_key="delivery.id", index=True)
+    code: str
+    file: str
+    line: int | None = None
+    detail: str | None = None
+    row: str | None = None  # the physical line as it came; personal data
+
+
+class Account(SQLModel, table=True):
+    """A person in the product, across districts. An archived account holds no e-mail."""
+
+    __tablename__ = "account"
+    __table_args__ = (
+        Index(
+            "account_email_active",
+            "email",
+            unique=True,
+            sqlite_where=text("archived_at IS NULL"),
+            postgresql_where=text("archived_at IS NULL"),
+        ),
+    )
+    id: str = Field(primary_key=True)
+    role: str  # teacher, staff, student, guardian
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    phone_extension: str | None = None
+    birth_date: date | None = None
+    grade: str | None = None
+    language: str | None = None
+    district_id: str | None = Field(default=None, foreign_key="district.id", index=True)  # made by hand there
+    created_at: datetime = _at()
+    archived_at: datetime | None = _at(nullable=True)
+
+
+class Link(SQLModel, table=True):
+    """One record of one source, tied to an account, holding the record's fields as last applied."""
+
+    __tablename__ = "link"
+    __table_args__ = (UniqueConstraint("source", "kind", "source_id"),)
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    source: str = Field(foreign_key="source.id")
+    kind: str  # employee, student, guardian
+    role: str
+    source_id: str | None = None  # null once given up to another person
+    guardian_ids: str | None = None  # a guardian: all their guardian_ids, a sorted JSON list
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    phone_extension: str | None = None
+    birth_date: date | None = None
+    grade: str | None = None
+    language: str | None = None
+    archived_at: datetime | None = _at(nullable=True)
+
+
+class SchoolMembership(SQLModel, table=True):
+    """An employee or student at a school. A guardian belongs to the schools of their students."""
+
+    __tablename__ = "school_membership"
+    __table_args__ = (UniqueConstraint("link_id", "school_id"),)
+    id: str = Field(primary_key=True)
+    link_id: str = Field(foreign_key="link.id")
+    school_id: str = Field(foreign_key="school.id", index=True)
+    active: bool = True
+    left_at: datetime | None = _at(nullable=True)
+
+
+class Class(SQLModel, table=True):
+    """A class of one school and source. `claimed` is the product's business; Rollcall only keeps the flag."""
+
+    __tablename__ = "class"
+    __table_args__ = (UniqueConstraint("source", "school_id", "source_id"),)
+    id: str = Field(primary_key=True)
+    source: str = Field(foreign_key="source.id")
+    school_id: str = Field(foreign_key="school.id", index=True)
+    source_id: str
+    name: str
+    claimed: bool = False
+    archived_at: datetime | None = _at(nullable=True)
+
+
+class ClassMembership(SQLModel, table=True):
+    """A teacher (owner) or student of a class."""
+
+    __tablename__ = "class_membership"
+    __table_args__ = (UniqueConstraint("class_id", "link_id"),)
+    id: str = Field(primary_key=True)
+    class_id: str = Field(foreign_key="class.id")
+    link_id: str = Field(foreign_key="link.id", index=True)
+    is_owner: bool = False
+    active: bool = True
+    left_at: datetime | None = _at(nullable=True)
+
+
+class Guardianship(SQLModel, table=True):
+    """A student and one of their guardians."""
+
+    __tablename__ = "guardianship"
+    __table_args__ = (UniqueConstraint("student_link_id", "guardian_link_id"),)
+    id: str = Field(primary_key=True)
+    student_link_id: str = Field(foreign_key="link.id")
+    guardian_link_id: str = Field(foreign_key="link.id", index=True)
+    relationship: str | None = None
+    type: str | None = None
+    active: bool = True
+    left_at: datetime | None = _at(nullable=True)
+
+
+class Issue(SQLModel, table=True):
+    """One error or alert of the current data, once for each school it concerns, or once without a school."""
+
+    __tablename__ = "issue"
+    __table_args__ = (Index("issue_source_school", "source", "school_id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    source: str = Field(foreign_key="source.id")
+    school_id: str | None = Field(default=None, foreign_key="school.id")
+    code: str
+    file: str
+    line: int | None = None
+    record_id: str | None = None
+    detail: str | None = None
+    consequences: int = 0
+    row: str | None = None  # the row as it came, a JSON object; personal data
+
+
+class Run(SQLModel, table=True):
+    """One sync of one district and source. Open (`ended_at` null) it is the district's lease."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        Index(
+            "run_open",
+            "district_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    district_id: str = Field(foreign_key="district.id", index=True)
+    source_id: str = Field(foreign_key="source.id")
+    delivery_id: int | None = Field(default=None, foreign_key="delivery.id")
+    schools: list[str] | None = _json()  # school ids asked for; null: all
+    started_at: datetime = _at()
+    alive_at: datetime = _at()
+    ended_at: datetime | None = _at(nullable=True)
+    # nothing, receipt, arriving, rejected, done, held, failed, died; null while open
+    outcome: str | None = None
+    notes: list[str] | None = _json()
+
+
+class SchoolRun(SQLModel, table=True):
+    """What one run did for one school. Outcome: applied, unchanged, held, failed."""
+
+    __tablename__ = "school_run"
+    __table_args__ = (UniqueConstraint("run_id", "school_id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="run.id")
+    school_id: str = Field(foreign_key="school.id", index=True)
+    source_id: str = Field(foreign_key="source.id")
+    delivery_id: int | None = Field(default=None, foreign_key="delivery.id")
+    at: datetime = _at()
+    outcome: str
+    counts: dict[str, int] | None = _json()
+    reasons: list[str] | None = _json()
+    digest: str = ""  # of the setup and settings that matter, and Rollcall's version
+
+
+class Hold(SQLModel, table=True):
+    """A school's sync put on hold. Never altered but for its end: released, or replaced by a newer hold."""
+
+    __tablename__ = "hold"
+    __table_args__ = (
+        Index(
+            "hold_open",
+            "school_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    school_id: str = Field(foreign_key="school.id", index=True)
+    run_id: int | None = Field(default=None, foreign_key="run.id")
+    delivery_id: int | None = Field(default=None, foreign_key="delivery.id")
+    opened_at: datetime = _at()
+    ended_at: datetime | None = _at(nullable=True)
+    ending: str | None = None  # released, replaced
+    replaces_id: int | None = Field(default=None, foreign_key="hold.id")
+    digest: str = ""  # of its reasons and set
+
+
+class HoldReason(SQLModel, table=True):
+    """One reason of a hold, a code of the catalogue. Counts: type -> {"removed", "before"}."""
+
+    __tablename__ = "hold_reason"
+    __table_args__ = (UniqueConstraint("hold_id", "code"),)
+    id: int | None = Field(default=None, primary_key=True)
+    hold_id: int = Field(foreign_key="hold.id")
+    code: str
+    since: datetime = _at()
+    counts: dict[str, Any] | None = _json()
+
+
+class HoldItem(SQLModel, table=True):
+    """One thing of a hold's set: what the delivery would remove."""
+
+    __tablename__ = "hold_item"
+    __table_args__ = (Index("hold_item_hold", "hold_id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    hold_id: int = Field(foreign_key="hold.id")
+    type: str  # students, employees, guardians, classes, class_memberships, guardianships
+    key: str  # our IDs of it; what a confirmation is compared by
+    record_id: str | None = None  # the person's or class's source ID
+    other_id: str | None = None  # of a pair: the other one's
+    name: str | None = None  # for the download; personal data
+
+
+class Decision(SQLModel, table=True):
+    """What somebody decided about a hold: stored first, applied by this run or the next."""
+
+    __tablename__ = "decision"
+    id: int | None = Field(default=None, primary_key=True)
+    hold_id: int = Field(foreign_key="hold.id", index=True)
+    verb: str  # confirm
+    by: str
+    at: datetime = _at()
+    applied_at: datetime | None = _at(nullable=True)
+
+
+class StatusChange(SQLModel, table=True):
+    """A school's sync status from this time on, and why."""
+
+    __tablename__ = "status_change"
+    __table_args__ = (Index("status_change_school", "school_id", "id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    school_id: str = Field(foreign_key="school.id")
+    at: datetime = _at()
+    status: str | None = None  # null: off the plan
+    reason: str
