@@ -1,0 +1,365 @@
+"""The database as the rest of Rollcall meets it: opening, migrating, transactions, and no value in an exception.
+
+An embedded database (SQLite) is made and migrated when it is opened, after a copy; PostgreSQL is migrated only on
+request. Bulk reading and writing is `models.bulk`'s; what the tables are is `models.tables`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import psycopg
+from polars.exceptions import PolarsError
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import NullPool
+from sqlmodel import Session
+
+from errors import DatabaseUnavailable, DataError, RollcallError, SchemaError, SetupError, WriteConflict
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+KNOWN_REVISIONS = tuple(sorted(file.name.split("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py")))
+NEWEST_REVISION = KNOWN_REVISIONS[-1] if KNOWN_REVISIONS else None
+
+KEPT_COPIES = 3
+LOCK_SECONDS = 30
+
+Dialect = Literal["sqlite", "postgresql"]
+
+# Transient by PostgreSQL's classes: connection lost, out of resources, shutting down, transaction rolled back
+# (deadlock, serialization), lock not available.
+_TRANSIENT_STATES = ("08", "40", "53", "57P", "55P03")
+_TRANSIENT_CODES = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+}
+_UNIQUE_CODES = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+_MIGRATING = 7_265_526_55  # the advisory lock of two that migrate one PostgreSQL at once
+
+
+@dataclass(frozen=True)
+class Database:
+    """An open database at the program's own schema."""
+
+    engine: Engine
+    dialect: Dialect
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One transaction that may write; commits at the end, rolls back on any exception.
+
+        On SQLite it holds the write lock from its first moment (BEGIN IMMEDIATE).
+
+        Raises:
+            DatabaseUnavailable: the database is out of reach or stayed locked.
+            WriteConflict: a unique value is taken; names table and constraint only.
+            DataError: any other failure of the database or of Polars inside.
+        """
+        bind = self.engine.execution_options(begins="BEGIN IMMEDIATE")
+        with shielded("writing to the database"), Session(bind, expire_on_commit=False) as session:
+            session.connection()
+            yield session
+            session.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """One consistent look at the database; writing in it fails.
+
+        Raises:
+            DatabaseUnavailable: the database is out of reach.
+            DataError: any other failure of the database or of Polars inside, an attempt to write included.
+        """
+        bind = self.engine.execution_options(
+            begins="BEGIN",
+            **({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if self.dialect != "sqlite" else {}),
+        )
+        with shielded("reading from the database"), Session(bind, expire_on_commit=False) as session:
+            session.connection()
+            yield session
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def shielded(step: str) -> Iterator[None]:
+    """Turn exceptions of the database and of Polars, which carry values, into ours, which do not.
+
+    Rule: they never leave as they are but become ours, from None; the one raised has neither cause nor context.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error, psycopg.Error, PolarsError) as error:
+        ours = _ours(step, error)
+    else:
+        return
+    try:
+        raise ours
+    except RollcallError:
+        # Raised in the course of a `with` that is being left, it was given the driver's exception as its context.
+        ours.__context__ = None
+        raise
+
+
+def open_database(url: str, *, backups: Path | None) -> Database:
+    """Open a database, making and migrating it first where it is an embedded one.
+
+    Before an embedded database is migrated it is copied into `backups` (None: no copy), where the last three copies
+    are kept. Two processes may open the same new database at once.
+
+    Raises:
+        SetupError: the address is not one of a SQLite file or of PostgreSQL.
+        SchemaError: the schema is newer than the program's, not Rollcall's, or (PostgreSQL) older.
+        DatabaseUnavailable: the database is out of reach or stayed locked.
+    """
+    address = _address(url)
+    if address.drivername == "sqlite":
+        _make_and_migrate(Path(str(address.database)), backups)
+        return Database(_sqlite_engine(address), "sqlite")
+    database = Database(_postgresql_engine(address), "postgresql")
+    try:
+        with database.reading() as session:
+            held = _revision(session.connection())
+        if held != NEWEST_REVISION:
+            raise SchemaError(
+                "the database has no Rollcall schema yet: run `rollcall migrate`"
+                if held is None
+                else f"the database's schema ({held}) is older than this Rollcall's ({NEWEST_REVISION}):"
+                " run `rollcall migrate`"
+            )
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def migrate(url: str, *, backups: Path | None) -> tuple[str | None, str]:
+    """Bring a database of either kind to the program's schema; gives its revision before (None: empty) and after.
+
+    Raises:
+        SetupError, SchemaError, DatabaseUnavailable: as `open_database`.
+    """
+    address = _address(url)
+    if address.drivername == "sqlite":
+        return _make_and_migrate(Path(str(address.database)), backups), str(NEWEST_REVISION)
+    engine = _postgresql_engine(address)
+    try:
+        with shielded("migrating the database"), engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
+            held = _revision(connection)
+            if held != NEWEST_REVISION:
+                _upgrade(connection)
+        return held, str(NEWEST_REVISION)
+    finally:
+        engine.dispose()
+
+
+def copy_embedded(file: Path, target: Path) -> None:
+    """Copy an embedded database, consistent even while others write it; `target` is there only once whole.
+
+    Raises:
+        DatabaseUnavailable, DataError: the copy could not be made.
+    """
+    partial = target.with_name(target.name + ".partial")
+    try:
+        with shielded("copying the database"):
+            _make_private(partial)
+            with closing(sqlite3.connect(file)) as origin, closing(sqlite3.connect(partial)) as copy:
+                origin.backup(copy)
+                # A copy of a WAL database would leave -wal and -shm files beside it as soon as it is looked at.
+                copy.execute("PRAGMA journal_mode = DELETE")
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _address(url: str) -> URL:
+    wrong = SetupError(
+        "the database's address must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME (ROLLCALL_DATABASE_URL)"
+    )
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        raise wrong from None
+    if address.drivername in ("postgres", "postgresql"):
+        address = address.set(drivername="postgresql+psycopg")
+    if address.drivername == "sqlite" and address.database not in (None, "", ":memory:"):
+        return address
+    if address.drivername == "postgresql+psycopg":
+        return address
+    raise wrong
+
+
+def _sqlite_engine(address: URL, *, migrating: bool = False) -> Engine:
+    engine = create_engine(
+        address,
+        hide_parameters=True,
+        connect_args={"timeout": LOCK_SECONDS, "isolation_level": None},
+        **({"poolclass": NullPool} if migrating else {}),
+    )
+
+    def connected(connection: sqlite3.Connection, _: Any) -> None:
+        # A migration that rebuilds a table must drop it without its referents noticing; it is checked afterwards.
+        connection.execute(f"PRAGMA foreign_keys = {'OFF' if migrating else 'ON'}")
+
+    def begin(connection: Connection) -> None:
+        begins = connection.get_execution_options().get("begins", "BEGIN IMMEDIATE")
+        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if begins == 'BEGIN' else 'OFF'}")
+        connection.exec_driver_sql(begins)
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def _postgresql_engine(address: URL) -> Engine:
+    settled = {"connect_timeout": "10", "application_name": "rollcall"}
+    return create_engine(
+        address.update_query_dict({key: value for key, value in settled.items() if key not in address.query}),
+        hide_parameters=True,
+        pool_pre_ping=True,
+        connect_args={"options": f"-c timezone=UTC -c lock_timeout={LOCK_SECONDS}s"}
+        if "options" not in address.query
+        else {},
+    )
+
+
+def _make_and_migrate(file: Path, backups: Path | None) -> str | None:
+    """Bring an embedded database to the program's schema; gives its revision before, None for a new one."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with shielded("opening the database"):
+        _make_private(file)
+        _write_ahead(file)
+    engine = _sqlite_engine(URL.create("sqlite", database=str(file)), migrating=True)
+    with shielded("migrating the database"):
+        with engine.execution_options(begins="BEGIN").begin() as connection:
+            held = _revision(connection)
+        if held == NEWEST_REVISION:
+            return held
+        with engine.begin() as connection:
+            # Another process may have been quicker.
+            held = _revision(connection)
+            if held == NEWEST_REVISION:
+                return held
+            if held is not None and backups is not None:
+                _keep_copy(file, backups, held)
+            _upgrade(connection)
+            if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                raise SchemaError("the migration would leave rows that refer to nothing; nothing was changed")
+        return held
+
+
+def _make_private(file: Path) -> None:
+    """Make sure the file exists, for nobody else's eyes: it holds personal data."""
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise DatabaseUnavailable(f"{file} cannot be opened: {error.strerror}") from None
+
+
+def _write_ahead(file: Path) -> None:
+    # SQLite does not wait its busy timeout where two switch a new file at once, so the waiting is done here.
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            with closing(sqlite3.connect(file, timeout=LOCK_SECONDS)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                raise SchemaError(f"{file} is not a database") from None
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
+def _revision(connection: Connection) -> str | None:
+    """Find the database's revision, None for one without any table.
+
+    Raises:
+        SchemaError: it is not one that this program knows.
+    """
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return None
+    held = connection.scalar(text("SELECT version_num FROM alembic_version")) if "alembic_version" in tables else None
+    if held is None:
+        raise SchemaError("the database holds tables that are not Rollcall's: give Rollcall a database of its own")
+    if held not in KNOWN_REVISIONS:
+        raise SchemaError(
+            f"the database's schema ({held}) is newer than this Rollcall's ({NEWEST_REVISION}): use the newer Rollcall,"
+            " or a copy made before"
+        )
+    return str(held)
+
+
+def _upgrade(connection: Connection) -> None:
+    # Alembic takes a while to import, and nothing but a migration needs it.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    command.upgrade(config, "head")
+
+
+def _keep_copy(file: Path, backups: Path, revision: str) -> None:
+    backups.mkdir(mode=0o700, parents=True, exist_ok=True)
+    copy_embedded(file, backups / f"{file.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{revision}.sqlite")
+    for old in sorted(backups.glob(f"{file.stem}-*.sqlite"))[:-KEPT_COPIES]:
+        old.unlink()
+
+
+def _ours(step: str, error: BaseException) -> RollcallError:
+    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if isinstance(origin, PoolTimeoutError):
+        return DatabaseUnavailable("too many things at once wait for the database; try again")
+    if isinstance(origin, psycopg.Error):
+        state = origin.sqlstate or ""
+        if state == "23505":
+            return _conflict(origin.diag.table_name or "", origin.diag.constraint_name or "")
+        if state.startswith(_TRANSIENT_STATES) or (not state and isinstance(origin, psycopg.OperationalError)):
+            return DatabaseUnavailable(
+                f"the database did not answer or stayed locked while {step} ({state or 'no connection'}); try again"
+            )
+        if state.startswith(("28", "3D")):
+            return SetupError(f"the database refuses us ({state}): see ROLLCALL_DATABASE_URL")
+    if isinstance(origin, sqlite3.Error):
+        code = getattr(origin, "sqlite_errorcode", 0)
+        if code in _UNIQUE_CODES:
+            # SQLite names columns here, never values.
+            columns = str(origin).partition("failed: ")[2]
+            return _conflict(columns.partition(".")[0], columns)
+        if code & 0xFF in _TRANSIENT_CODES:
+            return DatabaseUnavailable(
+                f"the database did not answer or stayed locked while {step} ({origin.sqlite_errorname}); try again"
+            )
+    return DataError(step, origin)
+
+
+def _conflict(table: str, constraint: str) -> WriteConflict:
+    return WriteConflict(f"another record of {table} holds a value that must be its own ({constraint})")

