@@ -1,0 +1,1 @@
+"""What Rollcall is tried out on: invented districts of any size, faults to plant in them, and the sample districts."""
