@@ -1,0 +1,1 @@
+"""What Rollcall does: plain functions over contracts and models. The caller owns the transaction; no Prefect."""

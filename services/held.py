@@ -1,0 +1,250 @@
+"""What the database holds of a district, read as frames for settling and planning. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import polars as pl
+from sqlmodel import Session
+
+from contracts.roster import (
+    GUARDIAN,
+    HELD_ACCOUNTS,
+    HELD_CLASSES,
+    HELD_GUARDIANSHIPS,
+    HELD_LINKS,
+    Held,
+    Schema,
+)
+from errors import NotFound
+from models import bulk
+from models.tables import District, Source
+
+SCOPE_SCHOOLS: Schema = {
+    "school_id": pl.String,  # ours
+    "key": pl.String,
+    "name": pl.String,
+    "source_school_id": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A source and the schools it may touch: on the plan, not frozen, set up with this source (SCOPE_SCHOOLS)."""
+
+    district_id: str
+    source_id: str
+    format: str
+    region: str
+    schools: pl.DataFrame
+
+    @property
+    def source_school_ids(self) -> list[str]:
+        """The schools' IDs in the source's data."""
+        return self.schools["source_school_id"].to_list()
+
+    @property
+    def school_ids(self) -> list[str]:
+        """Our IDs of the schools, in the setup file's order."""
+        return self.schools["school_id"].to_list()
+
+
+def read_scope(session: Session, source_id: str) -> Scope:
+    """The source's scope today.
+
+    Raises:
+        NotFound: there is no such source.
+    """
+    source = session.get(Source, source_id)
+    district = session.get(District, source.district_id) if source else None
+    if source is None or district is None:
+        raise NotFound(f"there is no source {source_id}")
+    schools = bulk.read(
+        session,
+        "SELECT id AS school_id, key, name, source_school_id FROM school"
+        " WHERE source_id = :source AND on_plan AND NOT frozen ORDER BY position, id",
+        {"source": source_id},
+        SCOPE_SCHOOLS,
+    )
+    return Scope(district.id, source.id, source.format, district.phone_region, schools)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The rows a plan is compared with, active and archived, of the whole district and all its sources.
+
+    links: HELD_LINKS. memberships: id, link_id, school_id, active. classes: id, source, school_id, source_id, name,
+    active. class_memberships: id, class_id, link_id, is_owner, active. guardianships: id, student_link_id,
+    guardian_link_id, relationship, type, active. IDs are ours, as String.
+    """
+
+    links: pl.DataFrame
+    memberships: pl.DataFrame
+    classes: pl.DataFrame
+    class_memberships: pl.DataFrame
+    guardianships: pl.DataFrame
+    schools: pl.DataFrame
+
+
+_LINKS = """
+SELECT l.id AS link_id, l.account_id, l.source = :source AS own, l.source, l.kind, l.role, l.source_id,
+       l.guardian_ids, l.first_name, l.last_name, l.email, l.phone, l.phone_extension, l.birth_date, l.grade,
+       l.language, l.archived_at IS NULL AS active
+FROM link l JOIN source s ON s.id = l.source WHERE s.district_id = :district
+"""
+_MEMBERSHIPS = """
+SELECT m.id, m.link_id, m.school_id, m.active
+FROM school_membership m JOIN school s ON s.id = m.school_id WHERE s.district_id = :district
+"""
+_CLASSES = """
+SELECT c.id, c.source, c.school_id, c.source_id, c.name, c.archived_at IS NULL AS active
+FROM class c JOIN school s ON s.id = c.school_id WHERE s.district_id = :district
+"""
+_CLASS_MEMBERSHIPS = """
+SELECT m.id, m.class_id, m.link_id, m.is_owner, m.active
+FROM class_membership m JOIN class c ON c.id = m.class_id JOIN school s ON s.id = c.school_id
+WHERE s.district_id = :district
+"""
+_GUARDIANSHIPS = """
+SELECT g.id, g.student_link_id, g.guardian_link_id, g.relationship, g.type, g.active
+FROM guardianship g JOIN link l ON l.id = g.student_link_id JOIN source s ON s.id = l.source
+WHERE s.district_id = :district
+"""
+_SCHOOLS = "SELECT id AS school_id, source_id AS source, on_plan AND NOT frozen AS live FROM school WHERE district_id = :district"
+
+_ACCOUNTS = """
+SELECT a.id AS account_id, a.role, a.first_name, a.last_name, a.email, a.phone, a.birth_date,
+       coalesce(a.district_id = :district, false) AS by_hand,
+       EXISTS (SELECT 1 FROM link l JOIN source s ON s.id = l.source WHERE l.account_id = a.id
+               AND l.archived_at IS NULL AND s.district_id = :district) AS linked
+FROM account a WHERE a.archived_at IS NULL AND ({condition})
+"""
+
+
+def load_stored(session: Session, scope: Scope) -> Stored:
+    """Every row of the district a plan may have to change."""
+    parameters = {"district": scope.district_id}
+    schools = bulk.read(
+        session, _SCHOOLS, parameters, {"school_id": pl.String, "source": pl.String, "live": pl.Boolean}
+    )
+    memberships = bulk.read(
+        session,
+        _MEMBERSHIPS,
+        parameters,
+        {"id": pl.String, "link_id": pl.String, "school_id": pl.String, "active": pl.Boolean},
+    )
+    guardianships = bulk.read(
+        session,
+        _GUARDIANSHIPS,
+        parameters,
+        {
+            "id": pl.String,
+            "student_link_id": pl.String,
+            "guardian_link_id": pl.String,
+            "relationship": pl.String,
+            "type": pl.String,
+            "active": pl.Boolean,
+        },
+    )
+    raw_links = {name: dtype for name, dtype in HELD_LINKS.items() if name not in ("former", "beyond")}
+    links = bulk.read(
+        session,
+        _LINKS,
+        {**parameters, "source": scope.source_id},
+        {
+            "link_id": pl.String,
+            "account_id": pl.String,
+            "own": pl.Boolean,
+            "source": pl.String,
+            **{name: raw_links[name] for name in list(raw_links)[3:]},
+            "guardian_ids": pl.String,
+        },
+    ).with_columns(pl.col("guardian_ids").str.split("\n"))
+    return Stored(
+        links=_with_standing(links, memberships, guardianships, schools),
+        memberships=memberships,
+        classes=bulk.read(
+            session,
+            _CLASSES,
+            parameters,
+            {
+                "id": pl.String,
+                "source": pl.String,
+                "school_id": pl.String,
+                "source_id": pl.String,
+                "name": pl.String,
+                "active": pl.Boolean,
+            },
+        ),
+        class_memberships=bulk.read(
+            session,
+            _CLASS_MEMBERSHIPS,
+            parameters,
+            {
+                "id": pl.String,
+                "class_id": pl.String,
+                "link_id": pl.String,
+                "is_owner": pl.Boolean,
+                "active": pl.Boolean,
+            },
+        ),
+        guardianships=guardianships,
+        schools=schools,
+    )
+
+
+def _with_standing(
+    links: pl.DataFrame, memberships: pl.DataFrame, guardianships: pl.DataFrame, schools: pl.DataFrame
+) -> pl.DataFrame:
+    """Add `former` and `beyond` to the links, from the schools they are active in; a guardian is where students are."""
+    present = memberships.filter("active").select("link_id", "school_id")
+    through_students = (
+        guardianships.filter("active")
+        .join(present, left_on="student_link_id", right_on="link_id")
+        .select(pl.col("guardian_link_id").alias("link_id"), "school_id")
+    )
+    standing = (
+        pl.concat([present, through_students])
+        .unique()
+        .join(schools, on="school_id")
+        .join(links.select("link_id", link_source="source"), on="link_id")
+        .with_columns(elsewhere=pl.col("live") & (pl.col("source") != pl.col("link_source")).fill_null(False))
+        .group_by("link_id")
+        .agg(
+            former=pl.col("elsewhere").all(),
+            beyond=(~pl.col("elsewhere") & ~(pl.col("live") & pl.col("source").is_not_null())).any(),
+        )
+    )
+    return (
+        links.join(standing, on="link_id", how="left")
+        .with_columns(
+            former=pl.col("former").fill_null(False) & pl.col("active"),
+            beyond=pl.col("beyond").fill_null(False) & pl.col("active"),
+        )
+    )
+
+
+def load_held(session: Session, scope: Scope, stored: Stored, emails: Collection[str]) -> Held:
+    """What settling needs of the stored rows, and the accounts that hold one of the e-mails or were made by hand."""
+    by_email, parameters = bulk.in_list(session, "a.email", list(emails))
+    condition = f"{by_email} OR a.district_id = :district"
+    accounts = bulk.read(
+        session,
+        _ACCOUNTS.format(condition=condition),
+        {"district": scope.district_id, **parameters},
+        HELD_ACCOUNTS,
+    )
+    own = stored.links.filter("own")
+    classes = (
+        stored.classes.filter(pl.col("active") & (pl.col("source") == scope.source_id))
+        .join(scope.schools, on="school_id")
+        .select("source_id", school_id="source_school_id")
+    )
+    guardianships = (
+        stored.guardianships.filter("active")
+        .join(own.select(student_link_id="link_id"), on="student_link_id", how="semi")
+        .join(own.filter(kind=GUARDIAN).select(guardian_link_id="link_id"), on="guardian_link_id", how="semi")
+        .select(list(HELD_GUARDIANSHIPS))
+    )
+    return Held(stored.links.select(list(HELD_LINKS)), guardianships, classes.select(list(HELD_CLASSES)), accounts)

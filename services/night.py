@@ -1,0 +1,381 @@
+"""The steps of one district's run, each with its own transactions, in the order a night takes them.
+
+begin, fetch, read_roster, make_plan, provision each school, finish: flows wrap them one by one, and so do tests. A run
+killed between or within any two leaves each school as before or done; the next run heals the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pandera.errors import SchemaError, SchemaErrors
+from polars.exceptions import PanicException, PolarsError
+from sqlmodel import Session, select
+
+from contracts.checking import check
+from contracts.delimited import Reading, read_files
+from contracts.formats import FORMATS
+from contracts.roster import Held, Roster, Settled
+from contracts.settling import settle
+from errors import DataError, NotFound, NotPossible
+from models.database import Database
+from models.tables import Delivery, District, School, SchoolRun, Source
+from services import holds, provision, runs, status, taking
+from services.held import Scope, load_held, load_stored, read_scope
+from services.plan import ChangeSet, Plan, plan_district
+from services.provision import RunOf, SchoolOutcome
+
+# How a run can end. The first four process nothing.
+NOTHING, ARRIVING, RECEIPT, REJECTED, STALE = "nothing", "arriving", "receipt", "rejected", "stale"
+DONE, HELD, FAILED = "done", "held", "failed"
+FILE_ERRORS = "file_errors"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a run was asked to do. schools: ours, None for all. now: take a complete set as it stands.
+
+    by_hand: asked for by a person, who wants the schools they name done again even if the delivery is done with them.
+    """
+
+    district_id: str
+    source_id: str
+    schools: tuple[str, ...] | None = None
+    now: bool = False
+    delivery_id: int | None = None
+    by_hand: bool = False
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What there is to process. state: ready, or how the run ends at once; message: for people, no personal data."""
+
+    state: str
+    message: str
+    delivery_id: int | None = None
+
+
+def clock() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)
+
+
+def sources_of(session: Session, district_id: str) -> list[Source]:
+    """The district's sources that are not frozen, in the setup file's order.
+
+    Raises:
+        NotFound: there is no such district.
+    """
+    if session.get(District, district_id) is None:
+        raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
+    found = session.exec(select(Source).where(Source.district_id == district_id, Source.frozen == False))  # noqa: E712
+    return sorted(found, key=lambda source: (source.position, source.id))
+
+
+def school_ids(session: Session, district_id: str, keys: list[str]) -> tuple[str, ...]:
+    """Our IDs of the district's schools with these keys.
+
+    Raises:
+        NotFound: a school is not the district's.
+        NotPossible: a school is off the plan, or has no source: it is never synced.
+    """
+    found = []
+    for key in keys:
+        school = session.get(School, f"{district_id}/{key}")
+        if school is None:
+            raise NotFound(f"district {district_id} has no school {key}; `rollcall status {district_id}` lists them")
+        if not school.on_plan or school.frozen:
+            raise NotPossible(f"school {key} is not on the plan and is not synced")
+        if school.source_id is None:
+            raise NotPossible(f"school {key} has no source yet: name one in the setup file")
+        found.append(school.id)
+    return tuple(found)
+
+
+def begin(database: Database, order: Order) -> int:
+    """Take the district's lease.
+
+    Raises:
+        Busy: another run has the district in hand.
+    """
+    with database.transaction() as session:
+        run = runs.begin_run(session, order.district_id, order.source_id, schools=_listed(order.schools), now=clock())
+        assert run.id is not None
+        return run.id
+
+
+def _listed(schools: tuple[str, ...] | None) -> list[str] | None:
+    return None if schools is None else list(schools)
+
+
+def fetch(database: Database, order: Order, run_id: int, *, landing: Path) -> Fetched:
+    """Take the waiting delivery if there is one, else find out whether the current one still has to be finished.
+
+    Raises:
+        SourceUnreachable: the drop folder cannot be read.
+        NotFound, NotPossible: the delivery asked for cannot be applied.
+        LeaseLost: the run is no longer open.
+    """
+    if order.delivery_id is not None:
+        return _chosen(database, order, run_id, order.delivery_id)
+    taken = _take(database, order, run_id, landing=landing)
+    if taken is not None and taken.state != ARRIVING:
+        return taken
+    waiting = taken.message if taken is not None else "no new files"
+    ending = taken.state if taken is not None else NOTHING
+    with database.transaction() as session:
+        runs.assert_open(session, run_id)
+        source = _source(session, order.source_id)
+        if taking.has_file_errors(session, source):
+            return Fetched(REJECTED, f"{waiting}; the last files have errors, and nothing is processed until they are fixed")
+        if taking.is_stale(source, clock()):
+            scope = read_scope(session, source.id)
+            holds.add_reason(session, scope.school_ids, STALE, run_id=run_id, now=clock())
+            status.record_status_changes(session, scope.school_ids, reason=STALE, now=clock())
+            return Fetched(STALE, f"{waiting}; the last delivery is more than 90 days old")
+        if source.current_delivery_id is None:
+            return Fetched(ending, f"{waiting}; nothing was ever delivered")
+        unfinished = runs.unfinished_schools(session, source, runs.setup_digest(session, source))
+        if order.schools is not None:
+            unfinished = [school for school in unfinished if school in order.schools]
+        if not unfinished and not (order.by_hand and order.schools is not None):
+            return Fetched(ending, f"{waiting}; delivery {source.current_delivery_id} is done with every school")
+        return _ready(session, run_id, source.current_delivery_id, f"{waiting}; finishing delivery {source.current_delivery_id}")
+
+
+def _source(session: Session, source_id: str) -> Source:
+    source = session.get(Source, source_id)
+    if source is None:
+        raise NotFound(f"there is no source {source_id}")
+    return source
+
+
+def _ready(session: Session, run_id: int, delivery_id: int, message: str) -> Fetched:
+    runs.set_delivery(session, run_id, delivery_id)
+    status.record_status_changes(session, None, reason=f"processing delivery {delivery_id}", now=clock())
+    return Fetched("ready", message, delivery_id)
+
+
+def _chosen(database: Database, order: Order, run_id: int, delivery_id: int) -> Fetched:
+    with database.transaction() as session:
+        runs.assert_open(session, run_id)
+        source = _source(session, order.source_id)
+        taking.choose_delivery(session, source, delivery_id)
+        return _ready(session, run_id, delivery_id, f"applying delivery {delivery_id} as asked")
+
+
+def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fetched | None:
+    """The waiting delivery, taken; None where no file has changed."""
+    with database.reading() as session:
+        source = _source(session, order.source_id)
+        with_error = taking.files_with_error(session, source)
+        session.expunge(source)
+    place = taking.LocalFolder(Path(source.folder))
+    required = tuple(file.name for file in FORMATS[source.format].files)
+    waiting = taking.look(source, place, required=required, with_error=with_error, now=clock(), as_it_stands=order.now)
+    if waiting.state == "nothing":
+        return None
+    if waiting.state == "overdue":
+        with database.transaction() as session:
+            runs.assert_open(session, run_id)
+            source = _source(session, order.source_id)
+            taking.store_incomplete(session, source, waiting.file_errors)
+            _hold_for_file_errors(session, source.id, run_id)
+        return Fetched(REJECTED, waiting.message)
+    if waiting.state != "ready":
+        return Fetched(ARRIVING, waiting.message)
+    landed = taking.land(place, waiting, landing=landing, source_id=source.id, now=clock())
+    if landed is None:
+        return Fetched(ARRIVING, "the files changed while they were being copied; they are taken once they are quiet")
+    with database.transaction() as session:
+        runs.assert_open(session, run_id)
+        source = _source(session, order.source_id)
+        taken = taking.record_taking(session, source, landed, now=clock())
+        if taken.is_receipt:
+            scope = read_scope(session, source.id)
+            holds.drop_reasons(session, scope.school_ids, [STALE], run_id=run_id, now=clock())
+            status.record_status_changes(session, scope.school_ids, reason="receipt", now=clock())
+            fetched = None
+        else:
+            fetched = _ready(session, run_id, taken.delivery_id, f"delivery {taken.delivery_id} taken")
+    if fetched is None:
+        taking.discard(landed, landing=landing)
+        return Fetched(ARRIVING, f"the same files as delivery {taken.delivery_id} were sent again: noted as a receipt")
+    return fetched
+
+
+def _hold_for_file_errors(session: Session, source_id: str, run_id: int) -> None:
+    scope = read_scope(session, source_id)
+    holds.add_reason(session, scope.school_ids, FILE_ERRORS, run_id=run_id, now=clock())
+    status.record_status_changes(session, scope.school_ids, reason=FILE_ERRORS, now=clock())
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A delivery that did not pass the format check: how many file errors, by code."""
+
+    delivery_id: int
+    counts: Mapping[str, int]
+
+
+def read_roster(
+    database: Database, order: Order, run_id: int, delivery_id: int, *, landing: Path
+) -> tuple[Roster, tuple[str, ...]] | Rejected:
+    """Check the delivery's format and read it; a bad one is rejected whole and holds the source's schools.
+
+    Returns the roster and the reading's notes.
+
+    Raises:
+        DataError: the kept files are lost or altered, or reading them failed.
+        LeaseLost: the run is no longer open.
+    """
+    with database.reading() as session:
+        delivery = session.get(Delivery, delivery_id)
+        assert delivery is not None
+        files = taking.landed_files(landing, delivery)
+        form = FORMATS[delivery.format]
+    reading = _guarded("reading the files", lambda: read_files(form, files))
+    with database.transaction() as session:
+        runs.assert_open(session, run_id)
+        source = _source(session, order.source_id)
+        delivery = session.get(Delivery, delivery_id)
+        assert delivery is not None
+        if len(reading.file_errors):
+            taking.reject(session, source, delivery, reading.file_errors)
+            _hold_for_file_errors(session, source.id, run_id)
+            counted = reading.file_errors.group_by("code").len().sort("code")
+            return Rejected(delivery_id, dict(counted.iter_rows()))
+        if delivery.outcome != "clean":
+            taking.accept(session, source, delivery)
+    return form.to_roster(reading.rows), reading.notes
+
+
+def make_plan(database: Database, order: Order, run_id: int, delivery_id: int, roster: Roster) -> tuple[RunOf, Plan]:
+    """Check and settle the roster, and compare it with what is stored.
+
+    Raises:
+        DataError: a check or frame failed on the data.
+    """
+    with database.reading() as session:
+        scope = read_scope(session, order.source_id)
+        digests = runs.setup_digest(session, _source(session, order.source_id))
+        plan = plan_roster(session, scope, roster)
+    return RunOf(run_id, delivery_id, scope, digests), plan
+
+
+def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
+    """The plan for a roster, from what the session sees; writes nothing.
+
+    Raises:
+        DataError: a check or frame failed on the data.
+    """
+
+    def settled() -> Settled:
+        records = check(roster, scope.source_school_ids, region=scope.region, today=clock().date())
+        held = load_held(session, scope, stored, records.emails())
+        return settle(records, held)
+
+    stored = load_stored(session, scope)
+    return _guarded("planning", lambda: plan_district(scope, _guarded("checking", settled), stored))
+
+
+def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "US") -> tuple[Reading, Settled | None]:
+    """A dry run of files without any database: what was read, and, without file errors, what settling found.
+
+    Raises:
+        DataError: a check or frame failed on the data.
+    """
+    form = FORMATS[format_name]
+    reading = _guarded("reading the files", lambda: read_files(form, files))
+    if len(reading.file_errors):
+        return reading, None
+    roster = form.to_roster(reading.rows)
+    settled = _guarded(
+        "checking",
+        lambda: settle(check(roster, None, region=region, today=clock().date()), Held.nothing()),
+    )
+    return reading, settled
+
+
+def start_schools(database: Database, order: Order, run: RunOf, plan: Plan) -> list[ChangeSet]:
+    """Store what belongs to no school, record the unchanged schools, and give those that have something to do.
+
+    Raises:
+        LeaseLost: the run is no longer open.
+    """
+    with database.transaction() as session:
+        provision.replace_district_issues(session, run, plan.district_issues)
+        to_do = provision.schools_to_do(session, run, plan, asked=_listed(order.schools))
+        busy = {changeset.school_id for changeset in to_do}
+        unchanged = [
+            changeset.school_id
+            for changeset in plan.changesets
+            if changeset.school_id not in busy and (order.schools is None or changeset.school_id in order.schools)
+        ]
+        provision.record_unchanged(session, run, unchanged, now=clock())
+    return to_do
+
+
+def provision_one(database: Database, run: RunOf, changeset: ChangeSet) -> SchoolOutcome:
+    """Guard and provision one school in one transaction.
+
+    Raises:
+        WriteConflict: another district took an e-mail meanwhile; plan again, once.
+        LeaseLost: the run is no longer open; nothing was written.
+        DataError, DatabaseUnavailable: nothing was written.
+    """
+
+    def write() -> SchoolOutcome:
+        with database.transaction() as session:
+            return provision.provision_school(session, run, changeset, now=clock())
+
+    return _guarded("provisioning", write)
+
+
+def fail_schools(database: Database, run: RunOf, schools: list[str], error: BaseException) -> None:
+    """Record that our run failed for these schools, and hold them for it.
+
+    Raises:
+        LeaseLost: the run is no longer open.
+    """
+    with database.transaction() as session:
+        provision.record_failure(session, run, schools, kind=type(error).__name__, now=clock())
+
+
+def fail_run(database: Database, order: Order, run_id: int, delivery_id: int | None, error: BaseException) -> None:
+    """Record that the run failed before any school had its turn: those without an outcome are held for it."""
+    with database.transaction() as session:
+        scope = read_scope(session, order.source_id)
+        run = RunOf(run_id, delivery_id or 0, scope, {})
+        done = set(session.exec(select(SchoolRun.school_id).where(SchoolRun.run_id == run_id)))
+        asked = scope.school_ids if order.schools is None else list(order.schools)
+        if delivery_id is not None:
+            left = [school for school in asked if school not in done and school in scope.school_ids]
+            provision.record_failure(session, run, left, kind=type(error).__name__, now=clock())
+
+
+def finish(database: Database, run_id: int, outcome: str, notes: list[str]) -> None:
+    """End the run and give the lease back.
+
+    Raises:
+        LeaseLost: the run was ended already.
+    """
+    with database.transaction() as session:
+        runs.end_run(session, run_id, outcome, notes, now=clock())
+        status.record_status_changes(session, None, reason=f"run {run_id} ended: {outcome}", now=clock())
+
+
+def _guarded(step: str, work: Callable[[], T]) -> T:
+    """Run a step over frames; what Polars or Pandera raise becomes ours, with no value in it."""
+    try:
+        return work()
+    except (PolarsError, SchemaError, SchemaErrors, PanicException) as error:
+        failure = DataError(step, error)
+    # Raised outside the handler: inside it the data-carrying exception would stay attached as its context.
+    raise failure

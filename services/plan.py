@@ -1,0 +1,586 @@
+"""The plan: what a settled delivery would change, as one ChangeSet per school. Compares frames; writes nothing.
+
+Rule: valid and without a link, create or adopt; valid and archived, reactivate; valid and different from what was last
+applied, update; seen but not valid, leave exactly as it is; in no row, remove, and that is the only way to be removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+import uuid_utils
+
+from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Schema, Settled
+from services.held import Scope, Stored
+
+PERSON_FIELDS = (
+    "role",
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "phone_extension",
+    "birth_date",
+    "grade",
+    "language",
+)
+LINK_ROWS: Schema = {
+    "id": pl.String,
+    "account_id": pl.String,
+    "source": pl.String,
+    "kind": pl.String,
+    "source_id": pl.String,
+    "guardian_ids": pl.String,
+    **{name: pl.Date if name == "birth_date" else pl.String for name in PERSON_FIELDS},
+}
+# What a change does, for people to read: type is one of TYPES.
+CHANGES: Schema = {
+    "action": pl.String,  # create, adopt, update, reactivate, join, remove
+    "type": pl.String,
+    "key": pl.String,  # our ID or IDs of it
+    "record_id": pl.String,  # the source's
+    "other_id": pl.String,  # of a pair: the class's, or the guardian's
+    "name": pl.String,
+}
+ACTIONS = ("create", "adopt", "update", "reactivate", "join", "remove")
+TYPES = ("employees", "students", "guardians", "classes", "class_memberships", "guardianships")
+_TYPE_OF_KIND = {EMPLOYEE: "employees", STUDENT: "students", GUARDIAN: "guardians"}
+
+
+@dataclass(frozen=True)
+class ChangeSet:
+    """Everything one school's transaction has to do.
+
+    links: LINK_ROWS and `adopts` (Boolean), new or changed, each person of the school; those without a stored account
+    and not adopting bring a new one of the same ID as `account_id`.
+    memberships: id, link_id, school_id. classes: id, source, school_id, source_id, name. class_memberships: id,
+    class_id, link_id, is_owner. guardianships: id, student_link_id, guardian_link_id, relationship, type. All of them
+    rows to be active. The ``ended_`` series hold the IDs of rows to archive; `unseen`: link IDs in no row, whose link
+    goes if nothing holds it; `freed_emails` (link_id, account_id, email): held by another until now; `freed_ids`:
+    links that give up their source ID. `changes`: CHANGES; `before`: active before, by type; `issues`: ISSUES.
+    """
+
+    school_id: str
+    missing: bool
+    links: pl.DataFrame
+    memberships: pl.DataFrame
+    classes: pl.DataFrame
+    class_memberships: pl.DataFrame
+    guardianships: pl.DataFrame
+    ended_memberships: pl.Series
+    ended_classes: pl.Series
+    ended_class_memberships: pl.Series
+    ended_guardianships: pl.Series
+    unseen: pl.Series
+    freed_emails: pl.DataFrame
+    freed_ids: pl.Series
+    changes: pl.DataFrame
+    before: Mapping[str, int]
+    issues: pl.DataFrame
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether applying it would write no roster row."""
+        return not any(
+            len(part)
+            for part in (
+                self.links,
+                self.memberships,
+                self.classes,
+                self.class_memberships,
+                self.guardianships,
+                self.ended_memberships,
+                self.ended_classes,
+                self.ended_class_memberships,
+                self.ended_guardianships,
+                self.unseen,
+                self.freed_emails,
+                self.freed_ids,
+            )
+        )
+
+    @property
+    def removals(self) -> pl.DataFrame:
+        """What would be removed: CHANGES without the action."""
+        return self.changes.filter(pl.col("action") == "remove").drop("action")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Changes by ``type_action``, only those that are not zero."""
+        counted = self.changes.group_by("type", "action").len().sort("type", "action")
+        return {f"{kind}_{action}": n for kind, action, n in counted.iter_rows()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The district's ChangeSets, by school in the setup file's order, and the issues of no school."""
+
+    changesets: tuple[ChangeSet, ...]
+    district_issues: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+def _new_ids(count: int) -> pl.Series:
+    return pl.Series("id", [str(uuid_utils.uuid7()) for _ in range(count)], dtype=pl.String)
+
+
+def _with_ids(frame: pl.DataFrame, column: str = "id") -> pl.DataFrame:
+    """Fill the nulls of an ID column with new UUIDv7s."""
+    missing = frame[column].null_count()
+    if not missing:
+        return frame
+    return pl.concat(
+        [
+            frame.filter(pl.col(column).is_not_null()),
+            frame.filter(pl.col(column).is_null()).with_columns(_new_ids(missing).alias(column)),
+        ]
+    )
+
+
+def _name(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(name=pl.concat_str("first_name", "last_name", separator=" ", ignore_nulls=True))
+
+
+def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
+    """Each settled person as the link row it shall be, with what is stored beside it.
+
+    Columns: person, LINK_ROWS, adopts (Boolean), new, was_active, changed (Boolean).
+    """
+    held = stored.links.select(
+        "link_id",
+        *[pl.col(name).alias(f"held_{name}") for name in ("account_id", "source_id", "guardian_ids", *PERSON_FIELDS)],
+        was_active="active",
+    )
+    joined = (
+        settled.people.join(held, on="link_id", how="left")
+        .with_columns(
+            new=pl.col("link_id").is_null(),
+            was_active=pl.col("was_active").fill_null(False),
+            adopting=pl.col("adopts").is_not_null(),
+        )
+        .rename({"link_id": "id"})
+    )
+    people = _with_ids(joined).with_columns(
+        source=pl.lit(scope.source_id),
+        account_id=pl.coalesce("held_account_id", "adopts"),
+        # A guardian without a guardian_id keeps the ID once drawn, which is their link's own.
+        source_id=pl.coalesce("source_id", "held_source_id", "id"),
+    )
+    people = _with_ids(people, "account_id")
+    differs = pl.any_horizontal(
+        *[pl.col(name).ne_missing(pl.col(f"held_{name}")) for name in ("source_id", "guardian_ids", *PERSON_FIELDS)]
+    )
+    return people.with_columns(
+        changed=pl.col("new") | ~pl.col("was_active") | differs,
+        guardian_ids=pl.col("guardian_ids").list.join("\n"),
+        adopts=pl.col("adopting"),
+    ).select("person", *LINK_ROWS, "adopts", "new", "was_active", "changed")
+
+
+def _members(desired: pl.DataFrame, on: list[str], *, rows: pl.DataFrame) -> pl.DataFrame:
+    """Desired pairs that are not active yet, or whose other columns differ, with the stored row's ID or a new one."""
+    others = [name for name in desired.columns if name not in on]
+    compared = desired.join(
+        rows.select("id", *on, "active", *[pl.col(name).alias(f"held_{name}") for name in others]), on=on, how="left"
+    )
+    differs = pl.any_horizontal(
+        pl.lit(False), *[pl.col(name).ne_missing(pl.col(f"held_{name}")) for name in others]
+    )
+    wanted = compared.filter(~pl.col("active").fill_null(False) | differs)
+    return _with_ids(wanted.with_columns(was=pl.col("id").is_not_null())).select("id", *desired.columns, "was", "active")
+
+
+def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
+    """Compare a settled district with what is stored, one join per table, and part it into schools.
+
+    The whole district is planned at once because people are shared: a row that two schools write is the same row, with
+    the same ID, in both ChangeSets.
+    """
+    people = _people(scope, settled, stored)
+    kinds = pl.concat(
+        [
+            stored.links.select("link_id", "kind", "source_id", "first_name", "last_name", "own"),
+            people.filter("new").select(
+                pl.col("id").alias("link_id"), "kind", "source_id", "first_name", "last_name", own=pl.lit(True)
+            ),
+        ]
+    )
+    links = _name(kinds)
+    link_of = people.select("person", link="id")
+    in_scope = scope.schools.select("school_id", "source_school_id")
+    seen = settled.seen_links.select("link_id")
+
+    # School memberships -------------------------------------------------------------------------------------------
+    at_school = (
+        settled.school_members.join(link_of, on="person")
+        .join(in_scope, left_on="school_id", right_on="source_school_id")
+        .select(link_id="link", school_id="school_id_right")
+        .unique()
+    )
+    memberships = _members(at_school, ["link_id", "school_id"], rows=stored.memberships)
+    active_here = stored.memberships.filter("active").join(in_scope.select("school_id"), on="school_id", how="semi")
+    staying = active_here.join(at_school, on=["link_id", "school_id"], how="semi")
+
+    def kept(table: str, column: str) -> pl.DataFrame:
+        return settled.kept.filter((pl.col("table") == table) & pl.col(column).is_not_null()).select(column).unique()
+
+    unwanted = active_here.join(at_school, on=["link_id", "school_id"], how="anti")
+    ended_memberships = unwanted.join(kept("school_members", "link_id"), on="link_id", how="anti")
+
+    # Classes ------------------------------------------------------------------------------------------------------
+    stored_here = stored.classes.filter(pl.col("source") == scope.source_id)
+    wanted_classes = settled.classes.join(in_scope, left_on="school_id", right_on="source_school_id").select(
+        "source_id", "name", school_id="school_id_right", source=pl.lit(scope.source_id)
+    )
+    classes = _members(wanted_classes, ["source_id", "school_id", "source"], rows=stored_here)
+    active_classes = stored.classes.filter("active").join(in_scope.select("school_id"), on="school_id", how="semi")
+    class_key = ["source_id", "school_id", "source"]
+    seen_classes = settled.seen_classes.join(in_scope, left_on="school_id", right_on="source_school_id").select(
+        "source_id", school_id="school_id_right", source=pl.lit(scope.source_id)
+    )
+    kept_classes = kept("classes", "class_id").select(source_id="class_id", source=pl.lit(scope.source_id))
+    ended_classes = (
+        active_classes.join(wanted_classes, on=class_key, how="anti")
+        .join(seen_classes, on=class_key, how="anti")
+        .join(kept_classes, on=["source_id", "source"], how="anti")
+    )
+
+    # Class memberships --------------------------------------------------------------------------------------------
+    every_class = pl.concat(
+        [stored_here.select("id", *class_key), classes.filter(~pl.col("was")).select("id", *class_key)]
+    )
+    in_class = (
+        settled.class_members.join(in_scope, left_on="school_id", right_on="source_school_id")
+        .join(link_of, on="person", how="left")
+        .select(
+            source_id="class_id",
+            school_id="school_id_right",
+            source=pl.lit(scope.source_id),
+            link_id=pl.coalesce("link_id", "link"),
+            is_owner="is_owner",
+        )
+        .join(every_class.select(*class_key, class_id="id"), on=class_key)
+        .select("class_id", "link_id", "is_owner")
+        .unique(subset=["class_id", "link_id"])
+    )
+    class_memberships = _members(in_class, ["class_id", "link_id"], rows=stored.class_memberships)
+    class_places = pl.concat([stored.classes.select("id", "school_id", "source_id"), classes.filter(~pl.col("was")).select("id", "school_id", "source_id")]).rename(
+        {"id": "class_id", "source_id": "class_source_id"}
+    )
+    held_in_class = (
+        stored.class_memberships.filter("active")
+        .join(class_places, on="class_id")
+        .join(in_scope.select("school_id"), on="school_id", how="semi")
+    )
+    ended_in_class = held_in_class.join(in_class, on=["class_id", "link_id"], how="anti")
+    for table, owner in (("class_owners", True), ("class_students", False)):
+        stays = (pl.col("is_owner") == owner) & (
+            pl.col("link_id").is_in(kept(table, "link_id")["link_id"].implode())
+            | pl.col("class_source_id").is_in(kept(table, "class_id")["class_id"].implode())
+        )
+        ended_in_class = ended_in_class.filter(~stays)
+    # Those of a class that goes are archived with it, those of a source the school has left with their link.
+    ended_in_class = ended_in_class.join(ended_classes.select(class_id="id"), on="class_id", how="anti")
+
+    # Guardianships ------------------------------------------------------------------------------------------------
+    pairs = (
+        settled.guardianships.join(link_of.rename({"link": "student_link"}), left_on="student", right_on="person", how="left")
+        .join(link_of.rename({"link": "guardian_link"}), left_on="guardian", right_on="person", how="left")
+        .select(
+            student_link_id=pl.coalesce("student_link_id", "student_link"),
+            guardian_link_id=pl.coalesce("guardian_link_id", "guardian_link"),
+            relationship="relationship",
+            type="type",
+        )
+        .unique(subset=["student_link_id", "guardian_link_id"], keep="any", maintain_order=False)
+    )
+    pair_key = ["student_link_id", "guardian_link_id"]
+    guardianships = _members(pairs, pair_key, rows=stored.guardianships)
+    kept_pairs = kept("guardianships", "link_id")["link_id"].implode()
+    active_pairs = stored.guardianships.filter("active")
+    # A student in no row takes their guardianships along with their link; only a seen one drops single guardians.
+    ended_pairs = (
+        active_pairs.join(pairs, on=pair_key, how="anti")
+        .join(seen, left_on="student_link_id", right_on="link_id", how="semi")
+        .filter(~pl.col("student_link_id").is_in(kept_pairs) & ~pl.col("guardian_link_id").is_in(kept_pairs))
+    )
+    # A student's pairs belong to every school the student is at, or was until now.
+    schools_of = pl.concat(
+        [at_school.select("link_id", "school_id"), active_here.select("link_id", "school_id")]
+    ).unique()
+    student_schools = schools_of.rename({"link_id": "student_link_id"})
+
+    def by_student(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.join(student_schools, on="student_link_id")
+
+    # Who belongs to which school ----------------------------------------------------------------------------------
+    guardians_before = by_student(active_pairs).join(
+        active_here.select(student_link_id="link_id", school_id="school_id"), on=["student_link_id", "school_id"], how="semi"
+    )
+    remaining = pl.concat([staying.select("link_id", "school_id"), at_school, unwanted.join(ended_memberships, on="id", how="anti").select("link_id", "school_id")]).unique()
+    guardians_after = by_student(
+        pl.concat([active_pairs.join(ended_pairs, on=pair_key, how="anti").select(pair_key), pairs.select(pair_key)]).unique()
+    ).join(remaining.rename({"link_id": "student_link_id"}), on=["student_link_id", "school_id"], how="semi")
+    guardian_key = ["guardian_link_id", "school_id"]
+    guardians_gone = (
+        guardians_before.select(guardian_key).unique().join(guardians_after, on=guardian_key, how="anti")
+    )
+
+    # Links to write: each changed person at each of their schools
+    person_schools = pl.concat(
+        [at_school, by_student(pairs).select(link_id="guardian_link_id", school_id="school_id")]
+    ).unique()
+    link_rows = people.filter("changed").join(person_schools, left_on="id", right_on="link_id")
+
+    # Links in no row: at the schools they leave, or, where nothing holds them any more, where they last were
+    unseen_links = (
+        stored.links.filter("active").join(seen, on="link_id", how="anti").select("link_id", "kind", "own")
+    )
+    ever_at = pl.concat(
+        [
+            stored.memberships.select("link_id", "school_id", "active"),
+            stored.guardianships.select(link_id="student_link_id", guardian="guardian_link_id", pair_active="active")
+            .join(stored.memberships.select("link_id", "school_id", "active"), on="link_id")
+            .select(link_id="guardian", school_id="school_id", active=pl.col("active") & pl.col("pair_active")),
+        ]
+    ).join(in_scope.select("school_id"), on="school_id", how="semi")
+    leaving = pl.concat(
+        [
+            ended_memberships.select("link_id", "school_id"),
+            guardians_gone.select(link_id="guardian_link_id", school_id="school_id"),
+        ]
+    )
+    adrift = ever_at.filter(~pl.col("active")).join(ever_at.filter("active"), on="link_id", how="anti").select("link_id", "school_id")
+    unseen = (
+        pl.concat([leaving, adrift]).unique().join(unseen_links.select("link_id"), on="link_id", how="semi")
+    )
+
+    # What changes hands
+    taking = link_rows.filter(pl.col("email").is_not_null()).select("id", "account_id", "school_id", "email")
+    losing_links = stored.links.filter(pl.col("active") & pl.col("email").is_not_null()).select(
+        "email", loser="link_id", loser_account="account_id"
+    )
+    freed_emails = (
+        taking.join(losing_links, on="email")
+        .filter((pl.col("loser") != pl.col("id")) & (pl.col("loser_account") != pl.col("account_id")))
+        .select("school_id", link_id="loser", account_id="loser_account", email="email")
+        .unique()
+    )
+    freed_ids = (
+        link_rows.select("id", "kind", "source_id", "school_id")
+        .join(stored.links.filter("own").select("link_id", "kind", "source_id"), on=["kind", "source_id"])
+        .filter(pl.col("id") != pl.col("link_id"))
+        .select("school_id", "link_id")
+        .unique()
+    )
+
+    # What people are told -----------------------------------------------------------------------------------------
+    type_of = pl.col("kind").replace_strict(_TYPE_OF_KIND, return_dtype=pl.String)
+    no_pair = {"other_id": pl.lit(None, pl.String)}
+    written = link_rows.select(
+        "school_id",
+        action=pl.when("adopts")
+        .then(pl.lit("adopt"))
+        .when("new")
+        .then(pl.lit("create"))
+        .when(~pl.col("was_active"))
+        .then(pl.lit("reactivate"))
+        .otherwise(pl.lit("update")),
+        type=type_of,
+        key=pl.col("id"),
+        record_id=pl.col("source_id"),
+        name=pl.concat_str("first_name", "last_name", separator=" ", ignore_nulls=True),
+        **no_pair,
+    )
+    joined = (
+        memberships.join(people.filter("new").select(link_id="id"), on="link_id", how="anti")
+        .join(links, on="link_id")
+        .select(
+            "school_id",
+            action=pl.when("was").then(pl.lit("reactivate")).otherwise(pl.lit("join")),
+            type=type_of,
+            key="link_id",
+            record_id="source_id",
+            name="name",
+            **no_pair,
+        )
+        .join(written.select("school_id", "key"), on=["school_id", "key"], how="anti")
+    )
+    gone_people = pl.concat(
+        [
+            ended_memberships.select("link_id", "school_id"),
+            guardians_gone.select(link_id="guardian_link_id", school_id="school_id"),
+        ]
+    ).join(links, on="link_id")
+    removed_people = gone_people.select(
+        "school_id", action=pl.lit("remove"), type=type_of, key="link_id", record_id="source_id", name="name", **no_pair
+    )
+    class_changes = classes.select(
+        "school_id",
+        action=pl.when(~pl.col("was"))
+        .then(pl.lit("create"))
+        .when(pl.col("active"))
+        .then(pl.lit("update"))
+        .otherwise(pl.lit("reactivate")),
+        type=pl.lit("classes"),
+        key="id",
+        record_id="source_id",
+        name="name",
+        **no_pair,
+    )
+    removed_classes = ended_classes.select(
+        "school_id",
+        action=pl.lit("remove"),
+        type=pl.lit("classes"),
+        key="id",
+        record_id="source_id",
+        name="name",
+        **no_pair,
+    )
+
+    def class_pairs(frame: pl.DataFrame, action: pl.Expr) -> pl.DataFrame:
+        return frame.join(links, on="link_id").select(
+            "school_id",
+            action=action,
+            type=pl.lit("class_memberships"),
+            key=pl.concat_str("class_id", "link_id", separator=" "),
+            record_id="source_id",
+            name="name",
+            other_id="class_source_id",
+        )
+
+    def guardian_pairs(frame: pl.DataFrame, action: pl.Expr) -> pl.DataFrame:
+        return (
+            by_student(frame)
+            .join(links.select(student_link_id="link_id", record_id="source_id", name="name"), on="student_link_id")
+            .join(links.select(guardian_link_id="link_id", other_id="source_id"), on="guardian_link_id")
+            .select(
+                "school_id",
+                action=action,
+                type=pl.lit("guardianships"),
+                key=pl.concat_str("student_link_id", "guardian_link_id", separator=" "),
+                record_id="record_id",
+                name="name",
+                other_id="other_id",
+            )
+        )
+
+    member_action = (
+        pl.when(~pl.col("was"))
+        .then(pl.lit("create"))
+        .when(pl.col("active"))
+        .then(pl.lit("update"))
+        .otherwise(pl.lit("reactivate"))
+    )
+    # Pairs that go because their person leaves the school are told as the person.
+    leaving_here = gone_people.select("link_id", "school_id")
+    pairs_staying = ended_in_class.join(leaving_here, on=["link_id", "school_id"], how="anti")
+    guardian_pairs_staying = guardian_pairs(ended_pairs, pl.lit("remove")).join(
+        removed_people.select("school_id", record_id="record_id", type="type").filter(pl.col("type") == "students"),
+        on=["school_id", "record_id"],
+        how="anti",
+    )
+    columns = ["school_id", *CHANGES]
+    changes = pl.concat(
+        [
+            frame.select(columns)
+            for frame in (
+                written,
+                joined,
+                removed_people,
+                class_changes,
+                removed_classes,
+                class_pairs(class_memberships.join(class_places, on="class_id"), member_action),
+                class_pairs(pairs_staying, pl.lit("remove")),
+                guardian_pairs(guardianships, member_action),
+                guardian_pairs_staying,
+            )
+        ]
+    ).sort("school_id", "type", "action", "record_id", "other_id", "key")
+
+    # Active before, by school and type; for pairs only those whose both sides stay ----------------------------------
+    people_before = active_here.join(links, on="link_id").select("school_id", type=type_of)
+    classes_before = active_classes.select("school_id", type=pl.lit("classes"))
+    in_class_before = (
+        held_in_class.join(ended_classes.select(class_id="id"), on="class_id", how="anti")
+        .join(leaving_here, on=["link_id", "school_id"], how="anti")
+        .select("school_id", type=pl.lit("class_memberships"))
+    )
+    pairs_before = guardians_before.join(
+        leaving_here.rename({"link_id": "student_link_id"}), on=["student_link_id", "school_id"], how="anti"
+    ).select("school_id", type=pl.lit("guardianships"))
+    guardians_count = (
+        guardians_before.select(guardian_key).unique().select("school_id", type=pl.lit("guardians"))
+    )
+    before = (
+        pl.concat([people_before, guardians_count, classes_before, in_class_before, pairs_before])
+        .group_by("school_id", "type")
+        .len()
+    )
+
+    issues = settled.issues.rename({"school_id": "source_school_id"}).join(in_scope, on="source_school_id", how="left")
+
+    parts: dict[str, dict[str, pl.DataFrame]] = {
+        "links": _part(link_rows.select("school_id", *LINK_ROWS, "adopts", "new")),
+        "memberships": _part(memberships.select("id", "link_id", "school_id"), drop=False),
+        "classes": _part(classes.select("id", *class_key, "name"), drop=False),
+        "class_memberships": _part(
+            class_memberships.join(class_places, on="class_id").select(
+                "school_id", "id", "class_id", "link_id", "is_owner"
+            )
+        ),
+        "guardianships": _part(
+            by_student(guardianships).select("school_id", "id", *pair_key, "relationship", "type")
+        ),
+        "ended_memberships": _part(ended_memberships.select("school_id", "id")),
+        "ended_classes": _part(ended_classes.select("school_id", "id")),
+        "ended_class_memberships": _part(ended_in_class.select("school_id", "id")),
+        "ended_guardianships": _part(by_student(ended_pairs).select("school_id", "id")),
+        "unseen": _part(unseen.select("school_id", id="link_id")),
+        "freed_emails": _part(freed_emails),
+        "freed_ids": _part(freed_ids.select("school_id", id="link_id")),
+        "changes": _part(changes),
+        "before": _part(before),
+        "issues": _part(issues.filter(pl.col("school_id").is_not_null()).drop("source_school_id")),
+    }
+
+    def part(name: str, school_id: str) -> pl.DataFrame:
+        table = parts[name]
+        return table.get(school_id, table[""])
+
+    changesets = tuple(
+        ChangeSet(
+            school_id=school_id,
+            missing=source_school_id in settled.missing_schools,
+            links=part("links", school_id),
+            memberships=part("memberships", school_id),
+            classes=part("classes", school_id),
+            class_memberships=part("class_memberships", school_id),
+            guardianships=part("guardianships", school_id),
+            ended_memberships=part("ended_memberships", school_id)["id"],
+            ended_classes=part("ended_classes", school_id)["id"],
+            ended_class_memberships=part("ended_class_memberships", school_id)["id"],
+            ended_guardianships=part("ended_guardianships", school_id)["id"],
+            unseen=part("unseen", school_id)["id"],
+            freed_emails=part("freed_emails", school_id),
+            freed_ids=part("freed_ids", school_id)["id"],
+            changes=part("changes", school_id),
+            before=dict(part("before", school_id).iter_rows()),
+            issues=part("issues", school_id),
+        )
+        for school_id, source_school_id in in_scope.iter_rows()
+    )
+    return Plan(changesets, issues.filter(pl.col("school_id").is_null()).drop("school_id", "source_school_id"), settled.notes)
+
+
+def _part(frame: pl.DataFrame, *, drop: bool = True) -> dict[str, pl.DataFrame]:
+    """The frame by school; under "" an empty one for the schools that have no row."""
+    parted = {
+        str(key[0]): part.drop("school_id") if drop else part
+        for key, part in frame.partition_by("school_id", as_dict=True).items()
+    }
+    nothing = frame.clear()
+    parted[""] = nothing.drop("school_id") if drop else nothing
+    return parted

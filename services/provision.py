@@ -1,0 +1,391 @@
+"""Provisioning: one school's ChangeSet applied or held, in the caller's one transaction.
+
+Rule: one school is one transaction: roster changes, issues, hold, the school's run record and its status together. What
+depends on other districts (which of an account's links is the oldest, whether a link or account goes) is decided here,
+after locking the accounts, never in the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+from sqlalchemy import bindparam, text
+from sqlmodel import Session, col, select
+
+from contracts.roster import ISSUES, Schema
+from models import bulk
+from models.tables import SchoolRun
+from models.types import UTC
+from services import guard, holds, runs, status
+from services.held import Scope
+from services.plan import LINK_ROWS, PERSON_FIELDS, ChangeSet, Plan
+
+APPLIED, UNCHANGED, HELD, FAILED = "applied", "unchanged", "held", "failed"
+FAILED_RUN = "failed_run"
+
+_NOW = bindparam("now", type_=UTC())
+_FIELD_SCHEMA: Schema = {name: LINK_ROWS[name] for name in PERSON_FIELDS}
+
+
+@dataclass(frozen=True)
+class SchoolOutcome:
+    """What became of one school in one run. outcome: applied, unchanged, held."""
+
+    school_id: str
+    outcome: str
+    counts: Mapping[str, int]
+    reasons: tuple[str, ...]
+    hold_id: int | None
+
+
+@dataclass(frozen=True)
+class RunOf:
+    """The run a school is provisioned in: what its record and its rows refer to. `digests`: by school."""
+
+    run_id: int
+    delivery_id: int
+    scope: Scope
+    digests: Mapping[str, str]
+
+
+def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] | None) -> list[ChangeSet]:
+    """The ChangeSets that need a transaction of their own, in order.
+
+    Rule: changes, other issues than stored, an open hold, a failed last run, a school missing from the delivery.
+    """
+    stored = bulk.read(
+        session,
+        "SELECT code, school_id, file, line, record_id, detail, consequences, \"row\" FROM issue WHERE source = :source",
+        {"source": run.scope.source_id},
+        ISSUES,
+    )
+    held = {hold.school_id for hold in holds.open_holds(session, run.scope.district_id)}
+    last = dict(
+        session.execute(
+            text(
+                "SELECT r.school_id, r.outcome FROM school_run r JOIN (SELECT school_id, max(id) AS id FROM school_run"
+                " GROUP BY school_id) newest ON newest.id = r.id"
+            )
+        )
+        .tuples()
+        .all()
+    )
+    to_do = []
+    for changeset in plan.changesets:
+        if asked is not None and changeset.school_id not in asked:
+            continue
+        here = stored.filter(pl.col("school_id") == changeset.school_id)
+        if (
+            not changeset.is_empty
+            or changeset.missing
+            or changeset.school_id in held
+            or last.get(changeset.school_id) == FAILED
+            or not _same_issues(here, changeset.issues)
+        ):
+            to_do.append(changeset)
+    return to_do
+
+
+def _same_issues(one: pl.DataFrame, other: pl.DataFrame) -> bool:
+    columns = [name for name in ISSUES if name != "school_id"]
+    first, second = (frame.select(columns).sort(columns, nulls_last=True) for frame in (one, other))
+    return first.equals(second)
+
+
+def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now: datetime) -> SchoolOutcome:
+    """Guard one school, then apply its ChangeSet or hold it, and record what was done.
+
+    Raises:
+        LeaseLost: the run is no longer open; nothing was written.
+        WriteConflict: another district took an e-mail meanwhile; the caller plans again, once.
+    """
+    runs.assert_open(session, run.run_id)
+    reasons = guard.judge(changeset)
+    removals = changeset.removals
+    if reasons and not holds.is_confirmed(session, changeset.school_id, reasons, removals):
+        hold = holds.hold_school(
+            session,
+            changeset.school_id,
+            reasons,
+            removals,
+            run_id=run.run_id,
+            delivery_id=run.delivery_id,
+            now=now,
+        )
+        outcome = SchoolOutcome(
+            changeset.school_id, HELD, {}, tuple(sorted(reason.code for reason in reasons)), hold.id
+        )
+    else:
+        _apply(session, changeset, now)
+        holds.release(session, changeset.school_id, now=now)
+        outcome = SchoolOutcome(
+            changeset.school_id, UNCHANGED if changeset.is_empty else APPLIED, changeset.counts, (), None
+        )
+    _replace_issues(session, run.scope.source_id, changeset.school_id, changeset.issues)
+    _record(session, run, [outcome], now)
+    why = ", ".join(outcome.reasons) if outcome.outcome == HELD else f"delivery {run.delivery_id} {outcome.outcome}"
+    status.record_status_changes(session, [changeset.school_id], reason=why, now=now)
+    return outcome
+
+
+def record_unchanged(session: Session, run: RunOf, school_ids: list[str], *, now: datetime) -> None:
+    """Record, in one statement, the schools for which the delivery changes nothing.
+
+    Raises:
+        LeaseLost: the run is no longer open.
+    """
+    runs.assert_open(session, run.run_id)
+    _record(session, run, [SchoolOutcome(school_id, UNCHANGED, {}, (), None) for school_id in school_ids], now)
+    status.record_status_changes(session, school_ids, reason=f"delivery {run.delivery_id} unchanged", now=now)
+
+
+def record_failure(session: Session, run: RunOf, school_ids: list[str], *, kind: str, now: datetime) -> None:
+    """Record that our own run failed for these schools, and hold them for it. Nothing of them was applied.
+
+    kind: the error's class name, never its text.
+
+    Raises:
+        LeaseLost: the run is no longer open.
+    """
+    runs.assert_open(session, run.run_id)
+    outcomes = [SchoolOutcome(school_id, FAILED, {}, (kind,), None) for school_id in school_ids]
+    _record(session, run, outcomes, now)
+    holds.add_reason(session, school_ids, FAILED_RUN, run_id=run.run_id, now=now)
+    status.record_status_changes(session, school_ids, reason=FAILED_RUN, now=now)
+
+
+def replace_district_issues(session: Session, run: RunOf, issues: pl.DataFrame) -> None:
+    """Store the issues that belong to no school.
+
+    Raises:
+        LeaseLost: the run is no longer open.
+    """
+    runs.assert_open(session, run.run_id)
+    _replace_issues(session, run.scope.source_id, None, issues)
+
+
+def _replace_issues(session: Session, source_id: str, school_id: str | None, issues: pl.DataFrame) -> None:
+    where = "school_id = :school" if school_id is not None else "school_id IS NULL"
+    parameters = {"source": source_id} | ({"school": school_id} if school_id is not None else {})
+    session.execute(text(f"DELETE FROM issue WHERE source = :source AND {where}"), parameters)
+    rows = issues.select(
+        source=pl.lit(source_id),
+        school_id=pl.lit(school_id, pl.String),
+        **{name: pl.col(name) for name in ISSUES if name != "school_id"},
+    )
+    bulk.insert(session, "issue", rows)
+
+
+def _record(session: Session, run: RunOf, outcomes: list[SchoolOutcome], now: datetime) -> None:
+    # A run that plans again after a conflict, or fails late, keeps one record for each school: the last.
+    earlier = select(SchoolRun).where(
+        SchoolRun.run_id == run.run_id, col(SchoolRun.school_id).in_([outcome.school_id for outcome in outcomes])
+    )
+    for row in session.exec(earlier):
+        session.delete(row)
+    session.flush()
+    session.add_all(
+        SchoolRun(
+            run_id=run.run_id,
+            school_id=outcome.school_id,
+            source_id=run.scope.source_id,
+            delivery_id=run.delivery_id,
+            at=now,
+            outcome=outcome.outcome,
+            counts=dict(outcome.counts),
+            reasons=list(outcome.reasons),
+            digest=run.digests.get(outcome.school_id, ""),
+        )
+        for outcome in outcomes
+    )
+    session.flush()
+
+
+def _apply(session: Session, changes: ChangeSet, now: datetime) -> None:
+    """Write one school's ChangeSet. Every e-mail and ID that changes hands is emptied before anything takes it."""
+    if changes.is_empty:
+        return
+    accounts = pl.concat(
+        [changes.links["account_id"], changes.freed_emails["account_id"], _accounts_of(session, changes.unseen)]
+    ).unique()
+    _lock(session, accounts)
+    _free(session, changes)
+    _write_people(session, changes.links, now)
+    bulk.upsert(session, "class", changes.classes.with_columns(claimed=False, archived_at=_never()), keep=["claimed"])
+    for table, rows in (
+        ("school_membership", changes.memberships),
+        ("class_membership", changes.class_memberships),
+        ("guardianship", changes.guardianships),
+    ):
+        bulk.upsert(session, table, rows.with_columns(active=True, left_at=_never()))
+    _end(session, "school_membership", "id", changes.ended_memberships, now)
+    _end(session, "class_membership", "id", changes.ended_class_memberships, now)
+    _end(session, "guardianship", "id", changes.ended_guardianships, now)
+    _archive(session, "class", changes.ended_classes, now)
+    _end(session, "class_membership", "class_id", changes.ended_classes, now)
+    _archive_people(session, changes.unseen, now)
+
+
+def _never() -> pl.Expr:
+    return pl.lit(None, pl.Datetime("us", "UTC"))
+
+
+def _accounts_of(session: Session, links: pl.Series) -> pl.Series:
+    condition, parameters = bulk.in_list(session, "id", links.to_list())
+    return bulk.read(
+        session, f"SELECT account_id FROM link WHERE {condition}", parameters, {"account_id": pl.String}
+    )["account_id"]
+
+
+def _lock(session: Session, accounts: pl.Series) -> None:
+    """Lock the accounts in order of ID; SQLite's transaction is alone anyway."""
+    if session.get_bind().dialect.name == "sqlite" or accounts.is_empty():
+        return
+    condition, parameters = bulk.in_list(session, "id", accounts.to_list())
+    session.execute(text(f"SELECT id FROM account WHERE {condition} ORDER BY id FOR UPDATE"), parameters)
+
+
+def _free(session: Session, changes: ChangeSet) -> None:
+    """Empty the e-mails and IDs that others take in this transaction."""
+    condition, parameters = bulk.in_list(session, "id", changes.freed_ids.to_list())
+    session.execute(text(f"UPDATE link SET source_id = NULL, guardian_ids = NULL WHERE {condition}"), parameters)
+    emails, taken = bulk.in_list(session, "email", changes.freed_emails["email"].to_list())
+    for table, column in (("link", "link_id"), ("account", "account_id")):
+        losers = changes.freed_emails[column].drop_nulls().to_list()
+        condition, parameters = bulk.in_list(session, "id", losers, name="loser")
+        session.execute(
+            text(f"UPDATE {table} SET email = NULL WHERE {condition} AND {emails}"), {**taken, **parameters}
+        )
+
+
+def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
+    """Write changed links, and of their accounts what is theirs to change.
+
+    Rule: an account's field is rewritten only when that field of its oldest active link changed; adoption and return
+    fill empty fields and overwrite none.
+    """
+    if links.is_empty():
+        return
+    fields = list(PERSON_FIELDS)
+    rows = links.select(list(LINK_ROWS)).with_columns(archived_at=_never())
+    condition, parameters = bulk.in_list(session, "id", links["id"].to_list())
+    before = bulk.read(
+        session,
+        f"SELECT id, archived_at IS NOT NULL AS was_archived, {', '.join(fields)} FROM link WHERE {condition}",
+        parameters,
+        {"id": pl.String, "was_archived": pl.Boolean, **_FIELD_SCHEMA},
+    )
+    fresh = links.filter(pl.col("new") & ~pl.col("adopts")).select(
+        id="account_id",
+        **{name: pl.col(name) for name in fields},
+        created_at=pl.lit(now).cast(pl.Datetime("us", "UTC")),
+    )
+    bulk.insert_missing(session, "account", fresh)
+    bulk.upsert(session, "link", rows)
+
+    condition, parameters = bulk.in_list(session, "account_id", links["account_id"].to_list())
+    oldest = bulk.read(
+        session,
+        f"SELECT account_id, min(id) AS oldest FROM link WHERE archived_at IS NULL AND {condition} GROUP BY account_id",
+        parameters,
+        {"account_id": pl.String, "oldest": pl.String},
+    )
+    condition, parameters = bulk.in_list(session, "id", links["account_id"].to_list())
+    accounts = bulk.read(
+        session,
+        f"SELECT id AS account_id, archived_at IS NOT NULL AS archived, {', '.join(fields)} FROM account"
+        f" WHERE {condition}",
+        parameters,
+        {"account_id": pl.String, "archived": pl.Boolean, **_FIELD_SCHEMA},
+    )
+    compared = (
+        rows.select("id", "account_id", *fields)
+        .join(links.select("id", "adopts", "new"), on="id")
+        .join(before, on="id", how="left", suffix="_before")
+        .join(oldest, on="account_id", how="left")
+        .join(accounts, on="account_id", suffix="_account")
+        .with_columns(leads=pl.col("id") == pl.col("oldest"), known=pl.col("was_archived").is_not_null())
+    )
+    fills = pl.col("adopts") | pl.col("archived")
+    written = compared.with_columns(
+        **{
+            name: pl.when(
+                pl.col("leads") & pl.col("known") & pl.col(name).ne_missing(pl.col(f"{name}_before"))
+            )
+            .then(pl.col(name))
+            .when(fills)
+            .then(pl.coalesce(f"{name}_account", name))
+            .otherwise(pl.col(f"{name}_account"))
+            for name in fields
+        }
+    )
+    differs = pl.col("archived") | pl.any_horizontal(
+        *[pl.col(name).ne_missing(pl.col(f"{name}_account")) for name in fields]
+    )
+    # Two links of one account may be written at once: the oldest's word counts.
+    updates = (
+        written.filter(differs)
+        .sort("leads", descending=True)
+        .unique(subset="account_id", keep="first", maintain_order=True)
+        .select(id="account_id", **{name: pl.col(name) for name in fields}, archived_at=_never())
+    )
+    bulk.update_columns(session, "account", updates)
+
+
+def _end(session: Session, table: str, column: str, ids: pl.Series, now: datetime) -> None:
+    """Archive the active rows of a table of pairs whose column is one of these IDs."""
+    if ids.is_empty():
+        return
+    condition, parameters = bulk.in_list(session, column, ids.to_list())
+    session.execute(
+        text(f"UPDATE {table} SET active = false, left_at = :now WHERE active AND {condition}").bindparams(_NOW),
+        {**parameters, "now": now},
+    )
+
+
+def _archive(session: Session, table: str, ids: pl.Series, now: datetime) -> None:
+    if ids.is_empty():
+        return
+    emptied = ", email = NULL" if table == "account" else ""
+    condition, parameters = bulk.in_list(session, "id", ids.to_list())
+    session.execute(
+        text(f"UPDATE {table} SET archived_at = :now{emptied} WHERE archived_at IS NULL AND {condition}").bindparams(_NOW),
+        {**parameters, "now": now},
+    )
+
+
+def _archive_people(session: Session, unseen: pl.Series, now: datetime) -> None:
+    """Of the links in no row, archive those that nothing active holds any more, and accounts with their last link.
+
+    Students go before guardians: a guardian goes when the last of their students goes.
+    """
+    if unseen.is_empty():
+        return
+    for kind, holder, own in (
+        ("kind <> 'guardian'", "school_membership", "link_id"),
+        ("kind = 'guardian'", "guardianship", "guardian_link_id"),
+    ):
+        condition, parameters = bulk.in_list(session, "l.id", unseen.to_list())
+        going = bulk.read(
+            session,
+            f"SELECT l.id, l.account_id FROM link l WHERE l.archived_at IS NULL AND {kind} AND {condition}"
+            f" AND NOT EXISTS (SELECT 1 FROM {holder} h WHERE h.{own} = l.id AND h.active)",
+            parameters,
+            {"id": pl.String, "account_id": pl.String},
+        )
+        _archive(session, "link", going["id"], now)
+        _end(session, "class_membership", "link_id", going["id"], now)
+        _end(session, "guardianship", "student_link_id", going["id"], now)
+        condition, parameters = bulk.in_list(session, "a.id", going["account_id"].to_list())
+        alone = bulk.read(
+            session,
+            f"SELECT a.id FROM account a WHERE {condition} AND NOT EXISTS"
+            " (SELECT 1 FROM link l WHERE l.account_id = a.id AND l.archived_at IS NULL)",
+            parameters,
+            {"id": pl.String},
+        )
+        _archive(session, "account", alone["id"], now)
+
