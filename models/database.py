@@ -105,14 +105,16 @@ class Database:
 
 
 @contextmanager
-def shielded(step: str) -> Iterator[None]:
+def shielded(step: str, *others: type[Exception]) -> Iterator[None]:
     """Turn exceptions of the database and of Polars, which carry values, into ours, which do not.
 
-    Rule: they never leave as they are but become ours, from None; the one raised has neither cause nor context.
+    `others` are more kinds to turn. Rule: they never leave as they are but become ours, from None; the one raised has
+    neither cause nor context.
     """
+    kinds: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error, psycopg.Error, PolarsError, *others)
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error, PolarsError) as error:
+    except kinds as error:
         ours = _ours(step, error)
     else:
         return

