@@ -1,0 +1,44 @@
+# Everything Rollcall needs on a fresh machine is Python 3.11 or newer and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-faults lint format lock clean
+
+help: ## explain every target
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: .venv/installed ## set everything up in .venv
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Rollcall needs Python 3.11 or newer; run: make PYTHON=python3.11 install")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install ## play two nights over the sample districts and print the SIS sync report
+	@$(BIN)/python -m sandbox.demo
+
+test: install ## run all tests, on SQLite and on PostgreSQL
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not faults"
+
+test-faults: install ## kill runs at every step, on PostgreSQL and under Prefect too
+	$(BIN)/python -m pytest -m faults
+
+lint: install ## check style, types and import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## bring the code into its style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## pin every dependency anew, for all systems and Python 3.11 on
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --quiet --output-file requirements.lock
+
+clean: ## remove what was installed and made here
+	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
