@@ -18,6 +18,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class RollcallError(Exception):
     """Base of all of Rollcall's own errors; the message is fit to be shown to a person."""
@@ -70,14 +73,17 @@ class WriteConflict(TerminalError):
 class DataError(TerminalError):
     """A check, frame or statement failed on data it should have accepted.
 
-    Carries the step and the kind of failure, never a value: exceptions of Polars, Pandera and the
-    database hold personal data and are replaced by this one, ``from None``.
+    Carries the step, the kind of failure and where in the program it arose, never a value: exceptions of Polars,
+    Pandera and the database hold personal data and are replaced by this one, without cause or context.
     """
 
     def __init__(self, step: str, cause: BaseException) -> None:
         self.step = step
         self.kind = type(cause).__name__
-        super().__init__(f"{step} failed with {self.kind}; the data involved are not shown here")
+        frames = traceback.extract_tb(cause.__traceback__)
+        ours = [frame for frame in frames if "site-packages" not in frame.filename]
+        self.where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "unknown"
+        super().__init__(f"{step} failed with {self.kind} at {self.where}; the data involved are not shown here")
 
 
 class SchoolsFailed(TerminalError):

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from pandera.errors import SchemaError, SchemaErrors
-from polars.exceptions import PanicException, PolarsError
+from polars.exceptions import PanicException
 from sqlmodel import Session, select
 
 from contracts.checking import check
@@ -21,7 +20,7 @@ from contracts.delimited import Reading, read_files
 from contracts.formats import FORMATS
 from contracts.roster import Held, Roster, Settled
 from contracts.settling import settle
-from errors import DataError, NotFound, NotPossible
+from errors import DataError, NotFound, NotPossible, RollcallError
 from models.database import Database
 from models.tables import Delivery, District, School, SchoolRun, Source
 from services import holds, provision, runs, status, taking
@@ -132,6 +131,9 @@ def fetch(database: Database, order: Order, run_id: int, *, landing: Path) -> Fe
     with database.transaction() as session:
         runs.assert_open(session, run_id)
         source = _source(session, order.source_id)
+        unchecked = taking.unchecked_delivery(session, source)
+        if unchecked is not None and unchecked.id is not None:
+            return _ready(session, run_id, unchecked.id, f"{waiting}; checking delivery {unchecked.id}, left by a run that died")
         if taking.has_file_errors(session, source):
             return Fetched(REJECTED, f"{waiting}; the last files have errors, and nothing is processed until they are fixed")
         if taking.is_stale(source, clock()):
@@ -372,10 +374,12 @@ def finish(database: Database, run_id: int, outcome: str, notes: list[str]) -> N
 
 
 def _guarded(step: str, work: Callable[[], T]) -> T:
-    """Run a step over frames; what Polars or Pandera raise becomes ours, with no value in it."""
+    """Run a step over frames; whatever is raised that is not ours becomes ours, with no value in it."""
     try:
         return work()
-    except (PolarsError, SchemaError, SchemaErrors, PanicException) as error:
+    except RollcallError:
+        raise
+    except (Exception, PanicException) as error:
         failure = DataError(step, error)
     # Raised outside the handler: inside it the data-carrying exception would stay attached as its context.
     raise failure

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from sqlalchemy import bindparam, text
 from sqlmodel import Session, col, select
 
 from contracts.roster import ISSUES, Schema
 from models import bulk
 from models.tables import SchoolRun
-from models.types import UTC
 from services import guard, holds, runs, status
 from services.held import Scope
 from services.plan import LINK_ROWS, PERSON_FIELDS, ChangeSet, Plan
@@ -26,7 +24,6 @@ from services.plan import LINK_ROWS, PERSON_FIELDS, ChangeSet, Plan
 APPLIED, UNCHANGED, HELD, FAILED = "applied", "unchanged", "held", "failed"
 FAILED_RUN = "failed_run"
 
-_NOW = bindparam("now", type_=UTC())
 _FIELD_SCHEMA: Schema = {name: LINK_ROWS[name] for name in PERSON_FIELDS}
 
 
@@ -63,16 +60,14 @@ def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] 
         ISSUES,
     )
     held = {hold.school_id for hold in holds.open_holds(session, run.scope.district_id)}
-    last = dict(
-        session.execute(
-            text(
-                "SELECT r.school_id, r.outcome FROM school_run r JOIN (SELECT school_id, max(id) AS id FROM school_run"
-                " GROUP BY school_id) newest ON newest.id = r.id"
-            )
-        )
-        .tuples()
-        .all()
+    newest = bulk.read(
+        session,
+        "SELECT r.school_id, r.outcome FROM school_run r JOIN (SELECT school_id, max(id) AS id FROM school_run"
+        " GROUP BY school_id) newest ON newest.id = r.id",
+        {},
+        {"school_id": pl.String, "outcome": pl.String},
     )
+    last: dict[str, str] = dict(newest.iter_rows())
     to_do = []
     for changeset in plan.changesets:
         if asked is not None and changeset.school_id not in asked:
@@ -170,7 +165,7 @@ def replace_district_issues(session: Session, run: RunOf, issues: pl.DataFrame) 
 def _replace_issues(session: Session, source_id: str, school_id: str | None, issues: pl.DataFrame) -> None:
     where = "school_id = :school" if school_id is not None else "school_id IS NULL"
     parameters = {"source": source_id} | ({"school": school_id} if school_id is not None else {})
-    session.execute(text(f"DELETE FROM issue WHERE source = :source AND {where}"), parameters)
+    bulk.execute(session, f"DELETE FROM issue WHERE source = :source AND {where}", parameters)
     rows = issues.select(
         source=pl.lit(source_id),
         school_id=pl.lit(school_id, pl.String),
@@ -214,7 +209,7 @@ def _apply(session: Session, changes: ChangeSet, now: datetime) -> None:
     _lock(session, accounts)
     _free(session, changes)
     _write_people(session, changes.links, now)
-    bulk.upsert(session, "class", changes.classes.with_columns(claimed=False, archived_at=_never()), keep=["claimed"])
+    bulk.upsert(session, "class", changes.classes.with_columns(archived_at=_never()))
     for table, rows in (
         ("school_membership", changes.memberships),
         ("class_membership", changes.class_memberships),
@@ -234,7 +229,7 @@ def _never() -> pl.Expr:
 
 
 def _accounts_of(session: Session, links: pl.Series) -> pl.Series:
-    condition, parameters = bulk.in_list(session, "id", links.to_list())
+    condition, parameters = bulk.in_list(session, "id", links)
     return bulk.read(
         session, f"SELECT account_id FROM link WHERE {condition}", parameters, {"account_id": pl.String}
     )["account_id"]
@@ -242,22 +237,22 @@ def _accounts_of(session: Session, links: pl.Series) -> pl.Series:
 
 def _lock(session: Session, accounts: pl.Series) -> None:
     """Lock the accounts in order of ID; SQLite's transaction is alone anyway."""
-    if session.get_bind().dialect.name == "sqlite" or accounts.is_empty():
+    locking = bulk.locking(session, "UPDATE")
+    if not locking or accounts.is_empty():
         return
-    condition, parameters = bulk.in_list(session, "id", accounts.to_list())
-    session.execute(text(f"SELECT id FROM account WHERE {condition} ORDER BY id FOR UPDATE"), parameters)
+    condition, parameters = bulk.in_list(session, "id", accounts)
+    bulk.execute(session, f"SELECT id FROM account WHERE {condition} ORDER BY id{locking}", parameters)
 
 
 def _free(session: Session, changes: ChangeSet) -> None:
     """Empty the e-mails and IDs that others take in this transaction."""
-    condition, parameters = bulk.in_list(session, "id", changes.freed_ids.to_list())
-    session.execute(text(f"UPDATE link SET source_id = NULL, guardian_ids = NULL WHERE {condition}"), parameters)
-    emails, taken = bulk.in_list(session, "email", changes.freed_emails["email"].to_list())
+    condition, parameters = bulk.in_list(session, "id", changes.freed_ids)
+    bulk.execute(session, f"UPDATE link SET source_id = NULL, guardian_ids = NULL WHERE {condition}", parameters)
+    emails, taken = bulk.in_list(session, "email", changes.freed_emails["email"])
     for table, column in (("link", "link_id"), ("account", "account_id")):
-        losers = changes.freed_emails[column].drop_nulls().to_list()
-        condition, parameters = bulk.in_list(session, "id", losers, name="loser")
-        session.execute(
-            text(f"UPDATE {table} SET email = NULL WHERE {condition} AND {emails}"), {**taken, **parameters}
+        losers, parameters = bulk.in_list(session, "id", changes.freed_emails[column].drop_nulls())
+        bulk.execute(
+            session, f"UPDATE {table} SET email = NULL WHERE {losers} AND {emails}", {**taken, **parameters}
         )
 
 
@@ -271,7 +266,7 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
         return
     fields = list(PERSON_FIELDS)
     rows = links.select(list(LINK_ROWS)).with_columns(archived_at=_never())
-    condition, parameters = bulk.in_list(session, "id", links["id"].to_list())
+    condition, parameters = bulk.in_list(session, "id", links["id"])
     before = bulk.read(
         session,
         f"SELECT id, archived_at IS NOT NULL AS was_archived, {', '.join(fields)} FROM link WHERE {condition}",
@@ -283,17 +278,19 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
         **{name: pl.col(name) for name in fields},
         created_at=pl.lit(now).cast(pl.Datetime("us", "UTC")),
     )
-    bulk.insert_missing(session, "account", fresh)
+    condition, parameters = bulk.in_list(session, "id", fresh["id"])
+    there = bulk.read(session, f"SELECT id FROM account WHERE {condition}", parameters, {"id": pl.String})
+    bulk.insert(session, "account", fresh.join(there, on="id", how="anti"))
     bulk.upsert(session, "link", rows)
 
-    condition, parameters = bulk.in_list(session, "account_id", links["account_id"].to_list())
+    condition, parameters = bulk.in_list(session, "account_id", links["account_id"])
     oldest = bulk.read(
         session,
         f"SELECT account_id, min(id) AS oldest FROM link WHERE archived_at IS NULL AND {condition} GROUP BY account_id",
         parameters,
         {"account_id": pl.String, "oldest": pl.String},
     )
-    condition, parameters = bulk.in_list(session, "id", links["account_id"].to_list())
+    condition, parameters = bulk.in_list(session, "id", links["account_id"])
     accounts = bulk.read(
         session,
         f"SELECT id AS account_id, archived_at IS NOT NULL AS archived, {', '.join(fields)} FROM account"
@@ -339,9 +336,10 @@ def _end(session: Session, table: str, column: str, ids: pl.Series, now: datetim
     """Archive the active rows of a table of pairs whose column is one of these IDs."""
     if ids.is_empty():
         return
-    condition, parameters = bulk.in_list(session, column, ids.to_list())
-    session.execute(
-        text(f"UPDATE {table} SET active = false, left_at = :now WHERE active AND {condition}").bindparams(_NOW),
+    condition, parameters = bulk.in_list(session, column, ids)
+    bulk.execute(
+        session,
+        f"UPDATE {table} SET active = false, left_at = :now WHERE active AND {condition}",
         {**parameters, "now": now},
     )
 
@@ -350,9 +348,10 @@ def _archive(session: Session, table: str, ids: pl.Series, now: datetime) -> Non
     if ids.is_empty():
         return
     emptied = ", email = NULL" if table == "account" else ""
-    condition, parameters = bulk.in_list(session, "id", ids.to_list())
-    session.execute(
-        text(f"UPDATE {table} SET archived_at = :now{emptied} WHERE archived_at IS NULL AND {condition}").bindparams(_NOW),
+    condition, parameters = bulk.in_list(session, "id", ids)
+    bulk.execute(
+        session,
+        f"UPDATE {table} SET archived_at = :now{emptied} WHERE archived_at IS NULL AND {condition}",
         {**parameters, "now": now},
     )
 
@@ -368,7 +367,7 @@ def _archive_people(session: Session, unseen: pl.Series, now: datetime) -> None:
         ("kind <> 'guardian'", "school_membership", "link_id"),
         ("kind = 'guardian'", "guardianship", "guardian_link_id"),
     ):
-        condition, parameters = bulk.in_list(session, "l.id", unseen.to_list())
+        condition, parameters = bulk.in_list(session, "l.id", unseen)
         going = bulk.read(
             session,
             f"SELECT l.id, l.account_id FROM link l WHERE l.archived_at IS NULL AND {kind} AND {condition}"
@@ -379,7 +378,7 @@ def _archive_people(session: Session, unseen: pl.Series, now: datetime) -> None:
         _archive(session, "link", going["id"], now)
         _end(session, "class_membership", "link_id", going["id"], now)
         _end(session, "guardianship", "student_link_id", going["id"], now)
-        condition, parameters = bulk.in_list(session, "a.id", going["account_id"].to_list())
+        condition, parameters = bulk.in_list(session, "a.id", going["account_id"])
         alone = bulk.read(
             session,
             f"SELECT a.id FROM account a WHERE {condition} AND NOT EXISTS"

@@ -1,0 +1,91 @@
+"""The district's steps as tasks: from the drop folder to a plan, and the end of the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+
+from contracts.roster import Roster
+from errors import TransientError
+from services import night, status
+from services.night import Fetched, Order, Rejected
+from services.plan import ChangeSet, Plan
+from services.provision import RunOf
+from tasks.opening import database, landing
+
+
+async def is_transient(task: Any, run: Any, state: State[Any]) -> bool:
+    """Whether trying again may help: only for our transient errors."""
+    return isinstance(await state.aresult(raise_on_failure=False), TransientError)
+
+
+RETRIES: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": [2, 8, 30],
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": is_transient,
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}
+
+
+@task(name="fetch", **RETRIES)
+def fetch(order: Order, run_id: int) -> Fetched:
+    """Take the waiting delivery, or find the current one unfinished."""
+    fetched = night.fetch(database(), order, run_id, landing=landing())
+    get_run_logger().info("%s: %s", order.source_id, fetched.message)
+    return fetched
+
+
+@task(name="check and read", **RETRIES)
+def read_roster(order: Order, run_id: int, delivery_id: int) -> tuple[Roster, tuple[str, ...]] | Rejected:
+    """Check the files' format and read them."""
+    read = night.read_roster(database(), order, run_id, delivery_id, landing=landing())
+    logger = get_run_logger()
+    if isinstance(read, Rejected):
+        told = ", ".join(f"{code}: {count}" for code, count in read.counts.items())
+        logger.warning("delivery %s is rejected for its file errors (%s)", delivery_id, told)
+    return read
+
+
+@task(name="validate, settle and plan", **RETRIES)
+def make_plan(order: Order, run_id: int, delivery_id: int, roster: Roster) -> tuple[RunOf, Plan]:
+    """Check and settle the district, and compare it with what is stored."""
+    run, plan = night.make_plan(database(), order, run_id, delivery_id, roster)
+    for note in plan.notes:
+        get_run_logger().info("%s", note)
+    return run, plan
+
+
+@task(name="record unchanged schools", **RETRIES)
+def start_schools(order: Order, run: RunOf, plan: Plan) -> list[ChangeSet]:
+    """Record the schools with nothing to do, and give the others."""
+    to_do = night.start_schools(database(), order, run, plan)
+    get_run_logger().info("%d of %d schools have something to do", len(to_do), len(plan.changesets))
+    return to_do
+
+
+@task(name="publish the report", **RETRIES)
+def publish_report(district_id: str) -> None:
+    """The district's SIS sync report as an artifact: counts and statuses only."""
+    with database().reading() as session:
+        reports = status.report(session, district_id=district_id, now=night.clock())
+    rows = [
+        {
+            "School": school.name,
+            "Teachers": school.teachers,
+            "Students": school.students,
+            "Errors": school.errors,
+            "Alerts": school.alerts,
+            "Sync status": status.label(school.status),
+        }
+        for report in reports
+        for school in report.schools
+    ]
+    create_table_artifact(
+        key=f"report-{district_id}".replace("_", "-"), table=rows, description=f"SIS sync report of {district_id}"
+    )

@@ -1,0 +1,66 @@
+"""One school's steps as tasks: guard and provision it, and show in Prefect what became of it."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.events import emit_event
+
+from contracts.issues import CATALOGUE
+from services import issues, night
+from services.plan import ChangeSet
+from services.provision import RunOf, SchoolOutcome
+from tasks.deliveries import RETRIES
+from tasks.opening import database
+
+
+@task(name="guard and provision", **RETRIES)
+def provision_school(run: RunOf, changeset: ChangeSet) -> SchoolOutcome:
+    """Guard one school, and apply its changes or hold it, in one transaction."""
+    outcome = night.provision_one(database(), run, changeset)
+    told = ", ".join(f"{what} {count}" for what, count in outcome.counts.items()) or "no roster change"
+    if outcome.reasons:
+        told = f"hold {outcome.hold_id}: {', '.join(outcome.reasons)}"
+    get_run_logger().info("%s: %s (%s)", outcome.school_id, outcome.outcome, told)
+    return outcome
+
+
+@task(name="publish", **RETRIES)
+def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
+    """A school's issues and hold as an artifact, and its outcome as an event: codes and counts only."""
+    with database().reading() as session:
+        counts = issues.counts(session, outcome.school_id)
+    lines = [f"# {outcome.school_id}: {outcome.outcome}", ""]
+    for code in outcome.reasons:
+        lines += [f"**{CATALOGUE[code].title}** (hold {outcome.hold_id}). {CATALOGUE[code].meaning}", ""]
+        lines += [CATALOGUE[code].remedy, "", f"`rollcall hold show {outcome.hold_id}`", ""]
+    if counts:
+        lines += ["| | what | records | how to fix |", "|---|---|---:|---|"]
+        for code, count in counts.items():
+            entry = CATALOGUE[code]
+            lines.append(f"| {entry.severity} | {entry.title} (`{code}`) | {count} | {entry.remedy} |")
+    create_markdown_artifact(
+        key=f"school-{outcome.school_id}".replace("/", "-").replace("_", "-"),
+        markdown="\n".join(lines),
+        description=f"What became of {outcome.school_id}",
+    )
+    emit_event(
+        event=f"rollcall.school.{outcome.outcome}",
+        resource={
+            "prefect.resource.id": f"rollcall.school.{outcome.school_id}",
+            "prefect.resource.name": outcome.school_id,
+        },
+        payload={
+            "delivery": run.delivery_id,
+            "reasons": list(outcome.reasons),
+            "counts": dict(outcome.counts),
+            "hold": outcome.hold_id,
+        },
+    )
+
+
+@task(name="record the failure", **RETRIES)
+def fail_schools(run: RunOf, schools: list[str], error: BaseException) -> None:
+    """Hold the schools for our own failed run."""
+    night.fail_schools(database(), run, schools, error)
+    get_run_logger().error("%s failed with %s", ", ".join(schools), type(error).__name__)
