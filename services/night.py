@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from polars.exceptions import PanicException
 from sqlmodel import Session, select
@@ -20,7 +21,7 @@ from contracts.delimited import Reading, read_files
 from contracts.formats import FORMATS
 from contracts.roster import Held, Roster, Settled
 from contracts.settling import settle
-from errors import DataError, NotFound, NotPossible, RollcallError
+from errors import DataError, NotFound, NotPossible, RollcallError, SourceUnreachable
 from models.database import Database
 from models.tables import Delivery, District, School, SchoolRun, Source
 from services import holds, provision, runs, status, taking
@@ -30,7 +31,7 @@ from services.provision import RunOf, SchoolOutcome
 
 # How a run can end. The first four process nothing.
 NOTHING, ARRIVING, RECEIPT, REJECTED, STALE = "nothing", "arriving", "receipt", "rejected", "stale"
-DONE, HELD, FAILED = "done", "held", "failed"
+DONE, UNCHANGED, HELD, FAILED = "done", "unchanged", "held", "failed"
 FILE_ERRORS = "file_errors"
 
 T = TypeVar("T")
@@ -95,6 +96,104 @@ def school_ids(session: Session, district_id: str, keys: list[str]) -> tuple[str
             raise NotPossible(f"school {key} has no source yet: name one in the setup file")
         found.append(school.id)
     return tuple(found)
+
+
+def school_names(session: Session, district_id: str) -> dict[str, str]:
+    """The district's schools' names, by our ID."""
+    return {school.id: school.name for school in session.exec(select(School).where(School.district_id == district_id))}
+
+
+def orders(
+    session: Session,
+    district_id: str,
+    schools: list[str] | None,
+    delivery_id: int | None,
+    *,
+    now: bool = False,
+    by_hand: bool = False,
+) -> list[Order]:
+    """One order for each source that a request touches. schools: their keys; None or empty for all.
+
+    Raises:
+        NotFound, NotPossible: the district, a school or the delivery is not to be synced.
+    """
+    sources = sources_of(session, district_id)
+    if delivery_id is not None:
+        delivery = session.get(Delivery, delivery_id)
+        sources = [source for source in sources if delivery is not None and source.id == delivery.source_id]
+        if not sources:
+            raise NotFound(
+                f"district {district_id} has no delivery {delivery_id}; `rollcall deliveries {district_id}` lists them"
+            )
+    asked = school_ids(session, district_id, schools) if schools else None
+    found = []
+    for source in sources:
+        here = asked
+        if asked is not None:
+            of_source = set(read_scope(session, source.id).school_ids)
+            here = tuple(school for school in asked if school in of_source)
+        if here is None or here:
+            found.append(Order(district_id, source.id, here, now, delivery_id, by_hand))
+    return found
+
+
+def districts_to_do(database: Database, *, kind: str, arrivals_only: bool) -> dict[str, str]:
+    """The districts with something to do, and what, in words. Looks only; a busy district is left out.
+
+    A folder that cannot be read counts as something to do: the district's own run says what is wrong with it.
+    """
+    found: dict[str, str] = {}
+    with database.reading() as session:
+        busy = runs.busy_districts(session, now=clock())
+        statement = select(Source).where(Source.kind == kind, Source.frozen == False)  # noqa: E712
+        for source in sorted(session.exec(statement), key=lambda source: source.id):
+            district = session.get(District, source.district_id)
+            if district is None or district.frozen or district.id in busy or district.id in found:
+                continue
+            why = _something_to_do(session, source, arrivals_only=arrivals_only)
+            if why is not None:
+                found[district.id] = why
+    return found
+
+
+def _something_to_do(session: Session, source: Source, *, arrivals_only: bool) -> str | None:
+    try:
+        waiting = look_at(session, source)
+    except SourceUnreachable as error:
+        return str(error)
+    if waiting.state in ("ready", "overdue"):
+        return waiting.message
+    if arrivals_only:
+        return None
+    if taking.unchecked_delivery(session, source) is not None:
+        return "the last delivery is not checked yet"
+    if taking.has_file_errors(session, source):
+        return None
+    if taking.is_stale(source, clock()):
+        return "the last delivery is more than 90 days old"
+    if source.current_delivery_id is not None and runs.unfinished_schools(
+        session, source, runs.setup_digest(session, source)
+    ):
+        return f"delivery {source.current_delivery_id} is not done with every school"
+    return None
+
+
+def look_at(session: Session, source: Source, *, as_it_stands: bool = False) -> taking.Waiting:
+    """What waits in the source's place, told in the district's time.
+
+    Raises:
+        SourceUnreachable: the drop folder cannot be read.
+    """
+    district = session.get(District, source.district_id)
+    return taking.look(
+        source,
+        taking.LocalFolder(Path(source.folder)),
+        required=tuple(file.name for file in FORMATS[source.format].files),
+        with_error=taking.files_with_error(session, source),
+        now=clock(),
+        as_it_stands=as_it_stands,
+        zone=ZoneInfo(district.timezone) if district is not None else UTC,
+    )
 
 
 def begin(database: Database, order: Order) -> int:
@@ -176,11 +275,9 @@ def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fe
     """The waiting delivery, taken; None where no file has changed."""
     with database.reading() as session:
         source = _source(session, order.source_id)
-        with_error = taking.files_with_error(session, source)
+        waiting = look_at(session, source, as_it_stands=order.now)
         session.expunge(source)
     place = taking.LocalFolder(Path(source.folder))
-    required = tuple(file.name for file in FORMATS[source.format].files)
-    waiting = taking.look(source, place, required=required, with_error=with_error, now=clock(), as_it_stands=order.now)
     if waiting.state == "nothing":
         return None
     if waiting.state == "overdue":

@@ -1,0 +1,142 @@
+"""A district's run: fetch, check, read, validate, settle and plan once, then provision school by school."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, tags
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from contracts.roster import Roster
+from errors import LeaseLost, SchoolsFailed, WriteConflict
+from flows.sync_school import sync_school
+from services import night
+from services.night import Order, Rejected
+from services.plan import Plan
+from services.provision import HELD, UNCHANGED, RunOf, SchoolOutcome
+from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
+from tasks.leases import district_names, leased, read_orders
+from tasks.schools import fail_schools
+
+# How a source's run can end, the gravest first: the district's state is named for its gravest.
+STATES = {
+    night.FAILED: "Failed",
+    night.REJECTED: "Rejected",
+    night.STALE: "On hold",
+    night.HELD: "On hold",
+    night.DONE: "Connected",
+    night.UNCHANGED: "Unchanged",
+    night.ARRIVING: "Still arriving",
+    night.RECEIPT: "Unchanged",
+    night.NOTHING: "Nothing waiting",
+}
+
+
+def _run_name() -> str:
+    name, _, date = district_names(flow_run.parameters["district"])
+    return f"{name} · {date}"
+
+
+@flow(name="sync-district", flow_run_name=_run_name, persist_result=False)
+async def sync_district(
+    district: str,
+    schools: list[str] | None = None,
+    delivery: int | None = None,
+    now: bool = False,
+    nightly: bool = False,
+) -> State[Any]:
+    """Sync one district, or some of its schools, from the newest delivery or a kept one.
+
+    Args:
+        district: the district's ID, as in the setup file.
+        schools: IDs of the schools to sync; leave empty for all of them.
+        delivery: the number of a kept delivery to apply again; leave empty for the newest.
+        now: take a complete set of files as it stands, without waiting for it to be quiet.
+        nightly: started by a schedule: a busy district is skipped, and what is done is not done again.
+    """
+    with tags(f"district:{district}"):
+        endings = {}
+        failed: list[str] = []
+        for order in read_orders(district, schools, delivery, now, by_hand=not nightly):
+            with tags(f"source:{order.source_id}"):
+                try:
+                    endings[order.source_id] = await _sync_source(order)
+                except SchoolsFailed as error:
+                    failed += error.schools
+        publish_report(district)
+    if failed:
+        raise SchoolsFailed(failed)
+    ending = min(endings.values(), key=list(STATES).index, default=night.NOTHING)
+    return Completed(name=STATES[ending], message=", ".join(f"{source}: {end}" for source, end in endings.items()))
+
+
+async def _sync_source(order: Order) -> str:
+    """Run one source's night under the district's lease, and tell how it ended.
+
+    Raises:
+        SchoolsFailed: after all schools had their turn.
+    """
+    with leased(order, wait=order.by_hand) as lease:
+        fetched = fetch(order, lease.run_id)
+        lease.notes.append(fetched.message)
+        lease.outcome, lease.delivery_id = fetched.state, fetched.delivery_id
+        if fetched.delivery_id is None:
+            return lease.outcome
+        read = read_roster(order, lease.run_id, fetched.delivery_id)
+        if isinstance(read, Rejected):
+            lease.notes += [f"{code}: {count}" for code, count in read.counts.items()]
+            lease.outcome = night.REJECTED
+            return lease.outcome
+        roster, notes = read
+        run, plan = make_plan(order, lease.run_id, fetched.delivery_id, roster)
+        lease.notes += [*notes, *plan.notes]
+        outcomes, failed = await _sync_schools(order, run, plan, roster)
+        lease.outcome = _ending(outcomes, failed)
+    if failed:
+        raise SchoolsFailed(failed)
+    return lease.outcome
+
+
+async def _sync_schools(
+    order: Order, run: RunOf, plan: Plan, roster: Roster
+) -> tuple[list[SchoolOutcome], list[str]]:
+    """Give every school with something to do its turn; one that fails never stops the others.
+
+    Where another district took an e-mail in between, the rest of the district is planned again, once.
+    """
+    _, names, date = district_names(order.district_id)
+    outcomes: list[SchoolOutcome] = []
+    failed: list[str] = []
+    planned_again = False
+    to_do = start_schools(order, run, plan)
+    while to_do:
+        changeset = to_do.pop(0)
+        school = changeset.school_id
+        with tags(f"school:{school}"):
+            state = await sync_school(names.get(school, school), date, run, changeset, outcomes, return_state=True)
+        if not (state.is_failed() or state.is_crashed()):
+            continue
+        error = await state.aresult(raise_on_failure=False)
+        if isinstance(error, LeaseLost):
+            raise error
+        if any(outcome.school_id == school for outcome in outcomes):
+            continue  # it is provisioned; only showing it in Prefect failed
+        if isinstance(error, WriteConflict) and not planned_again:
+            planned_again = True
+            run, plan = make_plan(order, run.run_id, run.delivery_id, roster)
+            left = {school, *(later.school_id for later in to_do)}
+            to_do = [again for again in plan.changesets if again.school_id in left]
+            continue
+        failed.append(school)
+        fail_schools(run, [school], error if isinstance(error, BaseException) else RuntimeError())
+    return outcomes, failed
+
+
+def _ending(outcomes: list[SchoolOutcome], failed: list[str]) -> str:
+    if failed:
+        return night.FAILED
+    if any(outcome.outcome == HELD for outcome in outcomes):
+        return night.HELD
+    return night.UNCHANGED if all(outcome.outcome == UNCHANGED for outcome in outcomes) else night.DONE

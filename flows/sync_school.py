@@ -1,0 +1,38 @@
+"""One school's part of a district's run. Only ever a subflow: its ChangeSet cannot be a deployment's parameter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from services.plan import ChangeSet
+from services.provision import HELD, UNCHANGED, RunOf, SchoolOutcome
+from tasks.schools import provision_school, publish_school
+
+STATE_OF = {HELD: "On hold", UNCHANGED: "Unchanged"}
+
+
+@flow(
+    name="sync-school",
+    flow_run_name="{name} · {date}",
+    validate_parameters=False,
+    persist_result=False,
+)
+async def sync_school(name: str, date: str, run: RunOf, changeset: ChangeSet, outcomes: list[SchoolOutcome]) -> State[Any]:
+    """Guard the school, provision it in one transaction, and publish what became of it.
+
+    Args:
+        name: the school's, for the run's name.
+        date: today in the district, for the run's name.
+        run: the district's run this is part of.
+        changeset: what the delivery changes in this school.
+        outcomes: where the outcome is added for the district's run.
+    """
+    outcome = provision_school(run, changeset)
+    outcomes.append(outcome)
+    publish_school(run, outcome)
+    told = ", ".join(outcome.reasons) or f"{sum(outcome.counts.values())} changes"
+    return Completed(name=STATE_OF.get(outcome.outcome, "Connected"), message=told)

@@ -1,0 +1,103 @@
+"""The district's lease around a run: taken, kept alive, and given back with how the run ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from prefect import get_run_logger, task
+
+from errors import Busy, DatabaseUnavailable, LeaseLost
+from models.tables import District
+from services import night, runs
+from services.night import Order
+from tasks.deliveries import RETRIES
+from tasks.opening import database
+
+WAIT_SECONDS = 3600
+_LOOK_AGAIN_SECONDS = 2
+
+
+@dataclass
+class Lease:
+    """An open run. The body says how it ended and what is to be noted."""
+
+    run_id: int
+    delivery_id: int | None = None
+    outcome: str = night.FAILED
+    notes: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def leased(order: Order, *, wait: bool) -> Iterator[Lease]:
+    """Hold the district's lease for the body; an exception in it is recorded as a failed run, then goes on.
+
+    Raises:
+        Busy: another run has the district in hand, and did not end in time.
+    """
+    opened = database()
+    lease = Lease(_begin(order, wait=wait))
+    try:
+        with runs.SignOfLife(opened, lease.run_id):
+            yield lease
+    except LeaseLost:
+        raise
+    except BaseException as error:
+        night.fail_run(opened, order, lease.run_id, lease.delivery_id, error)
+        night.finish(opened, lease.run_id, night.FAILED, [*lease.notes, f"failed with {type(error).__name__}"])
+        raise
+    night.finish(opened, lease.run_id, lease.outcome, lease.notes)
+
+
+def _begin(order: Order, *, wait: bool) -> int:
+    deadline = time.monotonic() + WAIT_SECONDS
+    told = False
+    while True:
+        try:
+            return night.begin(database(), order)
+        except Busy as error:
+            if not wait or time.monotonic() > deadline:
+                raise
+            if not told:
+                get_run_logger().info("%s; waiting for it to end", error)
+                told = True
+        except DatabaseUnavailable:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+@task(name="look up what to sync", **RETRIES)
+def read_orders(
+    district: str, schools: list[str] | None, delivery: int | None, now: bool, by_hand: bool
+) -> list[Order]:
+    """One order for each of the district's sources that the request touches, in the setup file's order.
+
+    Raises:
+        NotFound, NotPossible: the district, a school or the delivery is not to be synced.
+    """
+    with database().reading() as session:
+        return night.orders(session, district, schools, delivery, now=now, by_hand=by_hand)
+
+
+def district_names(district: str) -> tuple[str, dict[str, str], str]:
+    """The district's name, its schools' names by our ID, and today's date there: what runs are named for."""
+    with database().reading() as session:
+        found = session.get(District, district)
+        if found is None:
+            return district, {}, f"{night.clock():%Y-%m-%d}"
+        names = night.school_names(session, district)
+        return found.name, names, f"{datetime.now(ZoneInfo(found.timezone)):%Y-%m-%d}"
+
+
+@task(name="find districts with something to do", **RETRIES)
+def districts_to_do(kind: str, arrivals_only: bool) -> list[str]:
+    """The districts with a delivery waiting, or, unless only arrivals count, with one that is not done."""
+    found = night.districts_to_do(database(), kind=kind, arrivals_only=arrivals_only)
+    for district, why in found.items():
+        get_run_logger().info("%s: %s", district, why)
+    return list(found)
