@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+import polars as pl
 from polars.exceptions import PanicException
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from contracts.checking import check
 from contracts.delimited import Reading, read_files
@@ -23,8 +24,8 @@ from contracts.roster import Held, Roster, Settled
 from contracts.settling import settle
 from errors import DataError, NotFound, NotPossible, RollcallError, SourceUnreachable
 from models.database import Database
-from models.tables import Delivery, District, School, SchoolRun, Source
-from services import holds, provision, runs, status, taking
+from models.tables import Delivery, District, Run, School, SchoolRun, Source
+from services import guard, holds, provision, runs, status, taking
 from services.held import Scope, load_held, load_stored, read_scope
 from services.plan import ChangeSet, Plan, plan_district
 from services.provision import RunOf, SchoolOutcome
@@ -144,8 +145,9 @@ def districts_to_do(database: Database, *, kind: str, arrivals_only: bool) -> di
     """
     found: dict[str, str] = {}
     with database.reading() as session:
-        busy = runs.busy_districts(session, now=clock())
-        statement = select(Source).where(Source.kind == kind, Source.frozen == False)  # noqa: E712
+        open_runs = session.exec(select(Run).where(col(Run.ended_at).is_(None)))
+        busy = {run.district_id for run in open_runs if status.is_live(run, clock())}
+        statement = select(Source).where(Source.kind == kind, col(Source.frozen).is_(False))
         for source in sorted(session.exec(statement), key=lambda source: source.id):
             district = session.get(District, source.district_id)
             if district is None or district.frozen or district.id in busy or district.id in found:
@@ -400,6 +402,50 @@ def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "
         lambda: settle(check(roster, None, region=region, today=clock().date()), Held.nothing()),
     )
     return reading, settled
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a delivery would do. `schools`: each ChangeSet with the reasons it would be held for; none with file errors."""
+
+    message: str
+    file_errors: pl.DataFrame
+    schools: tuple[tuple[ChangeSet, tuple[str, ...]], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def preview(session: Session, order: Order, *, landing: Path) -> Preview:
+    """What the waiting delivery, else the current one, would do to the schools asked for. Writes nothing anywhere.
+
+    Raises:
+        SourceUnreachable: the drop folder cannot be read.
+        DataError: a check or frame failed on the data.
+    """
+    source = _source(session, order.source_id)
+    waiting = look_at(session, source, as_it_stands=True)
+    files, message = None, waiting.message
+    if waiting.state == "ready":
+        files = taking.peek(taking.LocalFolder(Path(source.folder)), waiting)
+        message = "the files that wait now"
+    elif source.current_delivery_id is not None:
+        delivery = session.get(Delivery, source.current_delivery_id)
+        assert delivery is not None
+        files = taking.landed_files(landing, delivery)
+        message = f"{waiting.message}; delivery {delivery.id} applied again"
+    if files is None:
+        return Preview(message, pl.DataFrame())
+    form = FORMATS[source.format]
+    reading = _guarded("reading the files", lambda: read_files(form, files))
+    if len(reading.file_errors):
+        return Preview(message, reading.file_errors)
+    plan = plan_roster(session, read_scope(session, source.id), form.to_roster(reading.rows))
+    asked = [changes for changes in plan.changesets if order.schools is None or changes.school_id in order.schools]
+    return Preview(
+        message,
+        reading.file_errors,
+        tuple((changes, tuple(reason.code for reason in guard.judge(changes))) for changes in asked),
+        (*reading.notes, *plan.notes),
+    )
 
 
 def start_schools(database: Database, order: Order, run: RunOf, plan: Plan) -> list[ChangeSet]:

@@ -73,7 +73,7 @@ def start_schools(order: Order, run: RunOf, plan: Plan) -> list[ChangeSet]:
 def publish_report(district_id: str) -> None:
     """The district's SIS sync report as an artifact: counts and statuses only."""
     with database().reading() as session:
-        reports = status.report(session, district_id=district_id, now=night.clock())
+        reports = status.report(session, district_id, now=night.clock())
     rows = [
         {
             "School": school.name,
@@ -81,7 +81,7 @@ def publish_report(district_id: str) -> None:
             "Students": school.students,
             "Errors": school.errors,
             "Alerts": school.alerts,
-            "Sync status": status.label(school.status),
+            "Sync status": status.LABELS[school.status],
         }
         for report in reports
         for school in report.schools

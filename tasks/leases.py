@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from prefect import get_run_logger, task
 
-from errors import Busy, DatabaseUnavailable, LeaseLost
+from errors import Busy, LeaseLost
 from models.tables import District
 from services import night, runs
 from services.night import Order
@@ -19,7 +18,6 @@ from tasks.deliveries import RETRIES
 from tasks.opening import database
 
 WAIT_SECONDS = 3600
-_LOOK_AGAIN_SECONDS = 2
 
 
 @dataclass
@@ -54,21 +52,18 @@ def leased(order: Order, *, wait: bool) -> Iterator[Lease]:
 
 
 def _begin(order: Order, *, wait: bool) -> int:
-    deadline = time.monotonic() + WAIT_SECONDS
-    told = False
     while True:
         try:
             return night.begin(database(), order)
-        except Busy as error:
-            if not wait or time.monotonic() > deadline:
+        except Busy:
+            if not wait:
                 raise
-            if not told:
-                get_run_logger().info("%s; waiting for it to end", error)
-                told = True
-        except DatabaseUnavailable:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(_LOOK_AGAIN_SECONDS)
+        runs.wait_for_run(
+            database(),
+            order.district_id,
+            WAIT_SECONDS,
+            lambda run: get_run_logger().info("run %s has %s in hand; waiting for it to end", run.id, order.district_id),
+        )
 
 
 @task(name="look up what to sync", **RETRIES)

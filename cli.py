@@ -1,0 +1,625 @@
+"""The command line: what ops type, and what they read. Every command is a few lines over services and flows.
+
+Exit codes: 0 all well; 1 a school on hold, a rejected delivery, or errors found; 2 a wrong command line or setting;
+3 a failure, or (check) file errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from contracts.formats import FORMATS
+from contracts.issues import CATALOGUE, Severity, message, with_catalogue
+from errors import NotFound, NotPossible, RollcallError, SchemaError, SetupError
+from models.database import Database, migrate, open_database
+from models.tables import District
+from services import holds, issues, night, runs, status, taking
+from services.backup import backup
+from services.plan import ACTIONS, TYPES
+from services.setup import apply_setup, read_setup
+from services.version import VERSION
+from settings import Settings, get_settings
+
+OK, ATTENTION, WRONG_USE, FAILURE = 0, 1, 2, 3
+SHOWN = 5  # first places shown for each code; downloads and JSON hold all
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Keep accounts in step with school records.")
+hold_app = typer.Typer(no_args_is_help=True, help="One hold: look at it, release it.")
+app.add_typer(hold_app, name="hold")
+
+out = Console(highlight=False)
+told = Console(stderr=True, highlight=False)
+
+DistrictId = Annotated[str, typer.Argument(metavar="DISTRICT", help="the district's ID, as in the setup file")]
+Schools = Annotated[list[str] | None, typer.Option("--school", metavar="ID", help="only this school; may be repeated")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="write all of it to a CSV file")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"rollcall {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say only what was asked for, and errors")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="write logs as JSON, a line each, to stderr")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show it")] = False,
+) -> None:
+    """Rollcall keeps a school communication product's accounts in step with the schools' own records."""
+    told.quiet = quiet
+    _log(get_settings(), as_json=log_json)
+
+
+def _log(settings: Settings, *, as_json: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if as_json else logging.Formatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=settings.log_level if as_json else "WARNING", handlers=[handler], force=True)
+
+
+class _JsonLines(logging.Formatter):
+    """A log record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give time, level, logger and message; never a traceback's values."""
+        return json.dumps(
+            {
+                "at": datetime.fromtimestamp(record.created).astimezone().isoformat(),
+                "level": record.levelname,
+                "logger": record.name,
+                "message": record.getMessage(),
+            }
+        )
+
+
+@contextmanager
+def _database() -> Iterator[Database]:
+    settings = get_settings()
+    with open_database(settings.database_url, backups=settings.backups) as database:
+        yield database
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def _write_csv(file: Path, frame: pl.DataFrame) -> None:
+    """Write a download that is safe to open in a spreadsheet, for its owner's eyes only."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(issues.to_csv(frame))
+    except OSError as error:
+        raise SetupError(f"{file} cannot be written: {error.strerror}") from None
+    told.print(f"{frame.height} rows written to {escape(str(file))}")
+
+
+# --- setting up ---------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def setup(file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="districts, sources and schools")]) -> None:
+    """Bring districts, sources, administrators and schools to what a file says; what it no longer names is frozen."""
+    wanted = read_setup(file)
+    with _database() as database, database.transaction() as session:
+        changes = apply_setup(session, wanted)
+        status.record_status_changes(session, None, "setup", night.clock())
+    for change in changes:
+        out.print(escape(change))
+    out.print(f"{len(changes)} changes" if changes else "nothing to change")
+
+
+@app.command()
+def settings() -> None:
+    """Show all settings and where they come from; secrets masked."""
+    table = Table("setting", "value", box=None, pad_edge=False)
+    for name, value in get_settings().shown().items():
+        table.add_row(name, escape(value))
+    out.print(table)
+
+
+@app.command(name="migrate")
+def migrate_command() -> None:
+    """Bring the database to this program's schema. An embedded one does it by itself, PostgreSQL only here."""
+    settings = get_settings()
+    before, after = migrate(settings.database_url, backups=settings.backups)
+    out.print(f"schema {after}, nothing to do" if before == after else f"schema {before or 'none'} → {after}")
+
+
+@app.command(name="backup")
+def backup_command(file: Annotated[Path, typer.Argument(metavar="FILE", help="where to; must not exist")]) -> None:
+    """Copy the embedded database, consistent even while a run writes. See the README for restoring it."""
+    with _database() as database:
+        backup(database, file)
+    out.print(f"backed up to {escape(str(file))}")
+
+
+# --- looking at files ---------------------------------------------------------------------------------------------
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="where the files are")],
+    format_name: Annotated[str, typer.Option("--format", metavar="NAME", help=", ".join(FORMATS))] = "csv-1.0",
+    as_json: AsJson = False,
+) -> None:
+    """Check files without any database: file errors, then errors and alerts, and how to fix them.
+
+    Exit code 0: clean, or alerts only; 1: errors; 3: file errors.
+    """
+    if format_name not in FORMATS:
+        raise SetupError(f"there is no format {format_name}; known are {', '.join(FORMATS)}")
+    if not folder.is_dir():
+        raise SetupError(f"there is no folder {folder}")
+    files = {}
+    for file in FORMATS[format_name].files:
+        if (folder / file.name).is_file():
+            files[file.name] = (folder / file.name).read_bytes()
+    reading, settled = night.check_files(format_name, files)
+    found = with_catalogue(settled.issues) if settled is not None else None
+    if as_json:
+        _print_json(_check_json(reading.file_errors, found))
+    else:
+        for note in (*reading.notes, *(settled.notes if settled is not None else ())):
+            told.print(escape(note), style="dim")
+        _show_file_errors(reading.file_errors)
+        if found is not None:
+            _show_issues(found)
+    if len(reading.file_errors):
+        raise typer.Exit(FAILURE)
+    if found is not None and (found["severity"] == Severity.ERROR).any():
+        raise typer.Exit(ATTENTION)
+
+
+ISSUE = ("severity", "code", "school_id", "file", "line", "source_id", "message", "consequences")
+
+
+def _issue_rows(found: pl.DataFrame) -> list[dict[str, Any]]:
+    return found.rename({"record_id": "source_id"}).select(ISSUE).to_dicts()
+
+
+def _check_json(file_errors: pl.DataFrame, found: pl.DataFrame | None) -> dict[str, Any]:
+    errors = [
+        {"code": code, "file": file, "line": line, "message": message(code, detail)}
+        for code, file, line, detail in file_errors.select("code", "file", "line", "detail").iter_rows()
+    ]
+    listed = _issue_rows(found) if found is not None else []
+    codes = [entry["code"] for entry in (*errors, *listed)]
+    return {"file_errors": errors, "issues": listed, "counts": {code: codes.count(code) for code in sorted(set(codes))}}
+
+
+def _show_file_errors(file_errors: pl.DataFrame) -> None:
+    if file_errors.is_empty():
+        return
+    out.print(f"[bold red]{file_errors.height} file errors: the whole delivery would be rejected[/]")
+    for (code, file), rows in file_errors.group_by("code", "file", maintain_order=True):
+        entry = CATALOGUE[str(code)]
+        out.print(f"\n[red]{file}: {escape(entry.title)}[/] ({code}, {rows.height})")
+        for line, detail in rows.select("line", "detail").head(SHOWN).iter_rows():
+            where = f"line {line}" if line is not None else "the file"
+            out.print(f"  {where}{': ' + escape(detail) if detail else ''}")
+        if rows.height > SHOWN:
+            out.print(f"  and {rows.height - SHOWN} more; --json lists all")
+        out.print(f"  [dim]{escape(entry.remedy)}[/]")
+
+
+def _show_issues(found: pl.DataFrame) -> None:
+    if found.is_empty():
+        out.print("[green]no errors, no alerts[/]")
+        return
+    for severity, title, colour in ((Severity.ERROR, "errors", "red"), (Severity.ALERT, "alerts", "yellow")):
+        here = found.filter(pl.col("severity") == severity)
+        if here.is_empty():
+            continue
+        out.print(f"\n[bold {colour}]{here.height} {title}[/]")
+        counted = here.group_by("code").len().sort(pl.col("len"), "code", descending=[True, False])
+        for code, count in counted.iter_rows():
+            entry = CATALOGUE[code]
+            rows = here.filter(pl.col("code") == code).sort("file", "line")
+            places = [
+                f"{file}:{line}" if line is not None else str(file)
+                for file, line in rows.select("file", "line").unique(maintain_order=True).head(SHOWN).iter_rows()
+            ]
+            more = ", …" if rows.height > SHOWN else ""
+            fall = rows["consequences"].sum()
+            falling = f"; {fall} records fall with them" if fall else ""
+            out.print(f"  [{colour}]{escape(entry.title)}[/] ({code}): {count} at {', '.join(places)}{more}{falling}")
+            out.print(f"    [dim]{escape(entry.remedy)}[/]")
+
+
+@app.command()
+def preview(district: DistrictId, school: Schools = None, csv_file: CsvFile = None) -> None:
+    """Show what the waiting delivery would create, adopt, update, reactivate and remove. Writes nothing."""
+    frames = []
+    with _database() as database, database.reading() as session:
+        for order in night.orders(session, district, school, None):
+            shown = night.preview(session, order, landing=get_settings().landing)
+            out.print(f"[bold]{order.source_id}[/]: {escape(shown.message)}")
+            for note in shown.notes:
+                told.print(escape(note), style="dim")
+            _show_file_errors(shown.file_errors)
+            for changes, reasons in shown.schools:
+                _show_changes(changes.school_id, changes.changes, reasons)
+                frames.append(changes.changes.drop("key").insert_column(0, pl.lit(changes.school_id).alias("school")))
+    if csv_file is not None:
+        _write_csv(csv_file, pl.concat(frames) if frames else pl.DataFrame())
+
+
+def _show_changes(school: str, changes: pl.DataFrame, reasons: tuple[str, ...]) -> None:
+    counted = {(kind, action): count for kind, action, count in changes.group_by("type", "action").len().iter_rows()}
+    if not counted:
+        out.print(f"{school}: nothing would change")
+    else:
+        table = Table(title=school, title_justify="left", box=None)
+        table.add_column("")
+        for action in ACTIONS:
+            table.add_column(action, justify="right")
+        for kind in TYPES:
+            if any((kind, action) in counted for action in ACTIONS):
+                shown = [str(counted.get((kind, action), "")) for action in ACTIONS]
+                table.add_row(kind.replace("_", " "), *shown)
+        out.print(table)
+    for code in reasons:
+        out.print(f"  [red]would be put on hold: {escape(CATALOGUE[code].title)} ({code})[/]")
+
+
+# --- syncing ------------------------------------------------------------------------------------------------------
+
+
+def _start_prefect(settings: Settings) -> None:
+    """Make Prefect ready in this process: the server named by PREFECT_API_URL, or a temporary one of our own.
+
+    Must come before Prefect is first imported.
+    """
+    defaults = {
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        # Without these two the server answers 503 on SQLite while it records task runs.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+    }
+    if not os.environ.get("PREFECT_API_URL"):
+        defaults |= {
+            "PREFECT_HOME": str(settings.home / "prefect"),
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+            "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+        }
+        told.print("starting a temporary Prefect server (set PREFECT_API_URL to use yours)", style="dim")
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def _run_district(
+    district: str, schools: list[str] | None = None, *, now: bool = False, delivery: int | None = None
+) -> int:
+    """Run the district's flow in this process; give the exit code."""
+    with _database() as database, database.reading() as session:
+        night.orders(session, district, schools, delivery, now=now)  # refuses what makes no sense, before any server
+        before = max((run.id or 0 for run in runs.runs_of(session, district, 1)), default=0)
+    _start_prefect(get_settings())
+    with told.status(f"syncing {district}"):
+        from flows.sync_district import sync_district
+
+        state = asyncio.run(
+            _finished(sync_district(district, schools, delivery=delivery, now=now, return_state=True))  # type: ignore[call-overload]
+        )
+    with _database() as database, database.reading() as session:
+        for run in reversed([run for run in runs.runs_of(session, district) if (run.id or 0) > before]):
+            for note in run.notes or []:
+                out.print(f"{run.source_id}: {escape(note)}")
+    if state.is_failed() or state.is_crashed():
+        told.print(f"[red]failed:[/] {escape(state.message or '')}")
+        return FAILURE
+    return ATTENTION if state.name in ("On hold", "Rejected") else OK
+
+
+async def _finished(running: Any) -> Any:
+    return await running
+
+
+@app.command()
+def sync(
+    district: DistrictId,
+    school: Schools = None,
+    now: Annotated[bool, typer.Option("--now", help="take a complete set of files as it stands")] = False,
+    delivery: Annotated[int | None, typer.Option("--delivery", metavar="ID", help="apply a kept delivery again")] = None,
+) -> None:
+    """Sync a district, or some of its schools. Never waits for files.
+
+    Exit code 0: all connected or unchanged, or nothing waiting; 1: a school on hold, or a rejected delivery; 3: a
+    failure.
+    """
+    code = _run_district(district, school, now=now, delivery=delivery)
+    with _database() as database:
+        _show_report(database, district)
+    raise typer.Exit(code)
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+COLOURS = {
+    status.Status.ON_HOLD: "red",
+    status.Status.SETUP_SYNC: "yellow",
+    status.Status.PAUSED: "blue",
+    status.Status.PROCESSING: "cyan",
+    status.Status.CONNECTED: "green",
+}
+
+
+@app.command(name="status")
+def status_command(
+    district: Annotated[str | None, typer.Argument(metavar="[DISTRICT]", help="only this district")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the SIS sync report: every school, what needs action first."""
+    with _database() as database:
+        if not as_json:
+            _show_report(database, district)
+            return
+        with database.reading() as session:
+            reports = _reports(session, district)
+    _print_json(
+        [
+            {
+                "district": report.district_id,
+                "schools": [
+                    {
+                        "school_id": row.key,
+                        "name": row.name,
+                        "on_plan": row.on_plan,
+                        "status": row.status,
+                        "teachers": row.teachers,
+                        "students": row.students,
+                        "errors": row.errors,
+                        "alerts": row.alerts,
+                        "hold": row.hold.id if row.hold is not None else None,
+                    }
+                    for row in report.schools
+                ],
+            }
+            for report in reports
+        ]
+    )
+
+
+def _reports(session: Any, district: str | None) -> list[status.DistrictReport]:
+    reports = status.report(session, district, now=night.clock())
+    if district is not None and not reports:
+        raise NotFound(f"there is no district {district}; `rollcall status` lists them")
+    return reports
+
+
+def _show_report(database: Database, district: str | None) -> None:
+    with database.reading() as session:
+        reports = _reports(session, district)
+    if not reports:
+        out.print("no district is set up yet: `rollcall setup FILE.toml`")
+    for report in reports:
+        table = Table(title=f"SIS sync report · {escape(report.name)}", title_justify="left")
+        table.add_column("School")
+        for name in ("Teachers", "Students", "Errors", "Alerts"):
+            table.add_column(name, justify="right")
+        table.add_column("Sync status")
+        table.add_column("Why")
+        for row in report.schools:
+            label = status.LABELS[row.status] if row.status is not None else "not on the plan"
+            colour = COLOURS.get(row.status, "bright_black") if row.status is not None else "bright_black"
+            why = "" if row.hold is None else f"hold {row.hold.id}: {', '.join(row.hold.codes)}"
+            table.add_row(
+                f"{'[bold]![/] ' if row.errors and row.on_plan else ''}{escape(row.name)}",
+                *[str(number) for number in (row.teachers, row.students, row.errors, row.alerts)],
+                f"[{colour}]{label}[/]",
+                escape(why),
+                style="bright_black" if not row.on_plan else "red" if row.errors else None,
+            )
+        out.print(table)
+        if report.file_errors:
+            out.print(
+                f"[red]! the last files have {report.file_errors} file errors:[/] rollcall issues {report.district_id}"
+            )
+        if report.errors or report.alerts:
+            out.print(f"{report.errors} errors and {report.alerts} alerts belong to no known school")
+
+
+@app.command(name="issues")
+def issues_command(
+    district: DistrictId,
+    school: Annotated[str | None, typer.Option("--school", metavar="ID", help="only this school")] = None,
+    as_json: AsJson = False,
+    csv_file: CsvFile = None,
+) -> None:
+    """Show the errors and alerts of the data as last processed, and the file errors of a rejected delivery."""
+    with _database() as database, database.reading() as session:
+        _zone(session, district)
+        found = issues.stored_issues(session, district, school)
+        file_errors = issues.stored_file_errors(session, district)
+    if as_json:
+        _print_json(_issue_rows(found))
+    elif csv_file is not None:
+        errors = file_errors.select(
+            severity=pl.lit(str(Severity.FILE_ERROR)), **{name: pl.col(name) for name in ("code", "file", "line", "row")}
+        )
+        _write_csv(csv_file, pl.concat([errors, found], how="diagonal_relaxed"))
+    else:
+        _show_file_errors(file_errors)
+        _show_issues(found)
+
+
+def _zone(session: Any, district: str) -> ZoneInfo:
+    found = session.get(District, district)
+    if found is None:
+        raise NotFound(f"there is no district {district}; `rollcall status` lists them")
+    return ZoneInfo(found.timezone)
+
+
+def _time(moment: datetime | None, zone: ZoneInfo) -> str:
+    return "" if moment is None else f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
+@app.command()
+def deliveries(district: DistrictId) -> None:
+    """Show the deliveries taken, newest first; each clean one can be applied again."""
+    table = Table("delivery", "source", "taken", "outcome", "sent again", "bytes", box=None)
+    with _database() as database, database.reading() as session:
+        zone = _zone(session, district)
+        for delivery in taking.deliveries_of(session, district):
+            size = sum(file["size"] for file in delivery.files or [])
+            again = f"{delivery.receipts}, last {_time(delivery.received_at, zone)}" if delivery.receipts else ""
+            table.add_row(
+                str(delivery.id), delivery.source_id, _time(delivery.taken_at, zone), delivery.outcome, again, f"{size:,}"
+            )
+    out.print(table)
+
+
+@app.command(name="runs")
+def runs_command(district: DistrictId) -> None:
+    """Show the district's runs, newest first."""
+    table = Table("run", "source", "started", "took", "delivery", "outcome", "notes", box=None)
+    with _database() as database, database.reading() as session:
+        zone = _zone(session, district)
+        for run in runs.runs_of(session, district):
+            took = f"{(run.ended_at - run.started_at).total_seconds():.0f} s" if run.ended_at else "open"
+            table.add_row(
+                str(run.id),
+                run.source_id,
+                _time(run.started_at, zone),
+                took,
+                str(run.delivery_id or ""),
+                run.outcome or "running",
+                escape("; ".join(run.notes or [])),
+            )
+    out.print(table)
+
+
+# --- holds --------------------------------------------------------------------------------------------------------
+
+
+@app.command(name="holds")
+def holds_command(
+    district: Annotated[str | None, typer.Argument(metavar="[DISTRICT]", help="only this district")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the open holds."""
+    with _database() as database, database.reading() as session:
+        if district is not None:
+            _zone(session, district)
+        found = holds.open_holds(session, district)
+    if as_json:
+        _print_json(
+            [
+                {
+                    "id": hold.id,
+                    "district": hold.district_id,
+                    "school_id": hold.school_key,
+                    "opened_at": hold.opened_at.isoformat(),
+                    "reasons": [
+                        {"code": reason.code, "since": reason.since.isoformat(), "counts": reason.counts or {}}
+                        for reason in hold.reasons
+                    ],
+                }
+                for hold in found
+            ]
+        )
+        return
+    if not found:
+        out.print("no school is on hold")
+    for hold in found:
+        out.print(f"hold {hold.id}  {hold.district_id}/{hold.school_key}  {', '.join(hold.codes)}")
+
+
+@hold_app.command(name="show")
+def hold_show(
+    hold_id: Annotated[int, typer.Argument(metavar="ID", help="the hold's number")], csv_file: CsvFile = None
+) -> None:
+    """Show why a school is on hold, what would be removed, and what ends it."""
+    with _database() as database, database.reading() as session:
+        hold = holds.get_hold(session, hold_id)
+        zone = _zone(session, hold.district_id)
+        items = holds.items_of(session, hold_id)
+    ending = {None: "open", "released": "released", "replaced": f"replaced by hold {hold.replaced_by}"}[hold.ending]
+    ended = f" {_time(hold.ended_at, zone)}" if hold.ended_at else ""
+    out.print(f"[bold]hold {hold.id} · {escape(hold.school_name)}[/] · since {_time(hold.opened_at, zone)} · {ending}{ended}")
+    for reason in hold.reasons:
+        entry = CATALOGUE[reason.code]
+        out.print(f"\n[red]{escape(entry.title)}[/] ({reason.code}), since {_time(reason.since, zone)}")
+        out.print(f"  {escape(entry.meaning)}")
+        for kind, counts in (reason.counts or {}).items():
+            out.print(
+                f"  {kind.replace('_', ' ')}: {counts['removed']} of {counts['before']} would be removed; the limit is"
+                f" {counts['limit_share']:.0%} and {counts['limit_count']}"
+            )
+        out.print(f"  [dim]{escape(entry.remedy)}[/]")
+    for decision in hold.decisions:
+        out.print(f"{decision.verb} by {escape(decision.by)}, {_time(decision.at, zone)}")
+    if csv_file is not None:
+        _write_csv(csv_file, items.drop("key"))
+    elif items.height:
+        out.print(f"\n{items.height} removals; all of them: rollcall hold show {hold.id} --csv FILE")
+
+
+@hold_app.command(name="confirm")
+def hold_confirm(
+    hold_id: Annotated[int, typer.Argument(metavar="ID", help="the hold's number")], csv_file: CsvFile = None
+) -> None:
+    """Confirm the removals a hold shows: exactly those are applied, at once."""
+    with _database() as database:
+        with database.reading() as session:
+            items = holds.items_of(session, hold_id)
+        if csv_file is not None:
+            _write_csv(csv_file, items.drop("key"))
+        with database.transaction() as session:
+            hold = holds.confirm(session, hold_id, by=getpass.getuser(), now=night.clock())
+    out.print(f"{items.height} removals of {escape(hold.school_name)} confirmed")
+    code = _run_district(hold.district_id, [hold.school_key])
+    with _database() as database:
+        with database.reading() as session:
+            now_open = holds.open_hold(session, hold.school_id)
+            new = holds.uncovered(holds.items_of(session, now_open.id), items) if now_open and now_open.id else None
+        if now_open is not None and new is not None:
+            _show_uncovered(now_open.id, new)
+        _show_report(database, hold.district_id)
+    raise typer.Exit(code)
+
+
+def _show_uncovered(hold_id: int | None, new: pl.DataFrame) -> None:
+    out.print(f"[red]the school stays on hold, now as hold {hold_id}[/]")
+    if new.is_empty():
+        out.print(f"it is held for another reason: rollcall hold show {hold_id}")
+        return
+    counted = ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in new.group_by("type").len().sort("type").iter_rows())
+    ids = [str(record) for record in new["record_id"].drop_nulls().unique().sort().head(SHOWN)]
+    out.print(f"removals that were not in what was confirmed: {counted} (IDs {', '.join(ids)}{', …' if new.height > SHOWN else ''})")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake gets a sentence, never a stack trace."""
+    try:
+        app()
+    except RollcallError as error:
+        told.quiet = False
+        told.print(f"[red]error:[/] {escape(str(error))}")
+        sys.exit(WRONG_USE if isinstance(error, SetupError | NotFound | NotPossible | SchemaError) else FAILURE)
+
+
+if __name__ == "__main__":
+    main()
