@@ -509,7 +509,9 @@ def _people(
         "source_id",
         "first_name",
         "last_name",
-        (_plain("first_name") + "." + _plain("last_name") + pl.col("number") + "@" + pl.col("domain")).alias("email"),
+        (plain_name("first_name") + "." + plain_name("last_name") + pl.col("number") + "@" + pl.col("domain")).alias(
+            "email"
+        ),
         *(
             pl.lit(None, dtype=PEOPLE[column]).alias(column)
             for column in ("phone", "phone_extension", "birth_date", "grade", "language")
@@ -517,7 +519,7 @@ def _people(
     )
 
 
-def _plain(column: str) -> pl.Expr:
+def plain_name(column: str) -> pl.Expr:
     """A name as it stands in an e-mail address: lower case, without accents, blanks and marks."""
     return pl.col(column).str.normalize("NFKD").str.to_lowercase().str.replace_all("[^a-z]", "")
 
