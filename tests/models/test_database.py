@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+import stat
+import traceback
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from sqlalchemy import text
+from sqlmodel import Session, select
+
+from errors import DatabaseUnavailable, DataError, RollcallError, SchemaError, SetupError, WriteConflict
+from models import bulk
+from models import database as module
+from models.database import NEWEST_REVISION, Database, copy_embedded, migrate, open_database
+from models.tables import Account, District
+
+AT = datetime(2026, 11, 23, tzinfo=UTC)
+SECRET = "rosalind.secret@unified.example"
+
+
+def account(identifier: str, email: str | None = SECRET) -> Account:
+    return Account(id=identifier, role="student", email=email, created_at=AT)
+
+
+def count(database: Database) -> int:
+    with database.reading() as session:
+        return len(session.exec(select(Account)).all())
+
+
+def test_a_transaction_commits_at_its_end(database: Database) -> None:
+    with database.transaction() as session:
+        session.add(account("a"))
+    assert count(database) == 1
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    with pytest.raises(KeyError), database.transaction() as session:
+        session.add(account("a"))
+        session.flush()
+        raise KeyError("broken")
+    assert count(database) == 0
+
+
+def test_reading_does_not_write(database: Database) -> None:
+    with pytest.raises(DataError), database.reading() as session:
+        session.add(account("a"))
+        session.flush()
+    with database.transaction() as session:
+        session.add(account("a"))
+    assert count(database) == 1
+
+
+def test_one_look_sees_one_moment(database: Database) -> None:
+    with database.reading() as session:
+        assert session.exec(select(Account)).all() == []
+        with database.transaction() as other:
+            other.add(account("a"))
+        assert session.exec(select(Account)).all() == []
+
+
+def test_references_are_enforced(database: Database) -> None:
+    with pytest.raises(DataError), database.transaction() as session:
+        session.add(Account(id="a", role="student", created_at=AT, district_id="nowhere"))
+
+
+def test_naive_times_are_refused(database: Database) -> None:
+    with pytest.raises(DataError), database.transaction() as session:
+        session.add(Account(id="a", role="student", created_at=AT.replace(tzinfo=None)))
+
+
+def a_doubled_email(session: Session) -> None:
+    session.add_all([account("a"), account("b")])
+    session.flush()
+
+
+def a_doubled_email_in_bulk(session: Session) -> None:
+    bulk.insert(session, "account", pl.DataFrame({"id": ["a", "b"], "role": "x", "email": SECRET, "created_at": AT}))
+
+
+def a_doubled_email_in_a_heap(session: Session) -> None:
+    identifiers = [str(number) for number in range(bulk.COPY_FROM)]
+    bulk.insert(session, "account", pl.DataFrame({"id": identifiers, "role": "x", "email": SECRET, "created_at": AT}))
+
+
+def a_missing_role(session: Session) -> None:
+    session.connection().execute(text("INSERT INTO account (id, email) VALUES ('a', :email)"), {"email": SECRET})
+
+
+def a_wrong_statement(session: Session) -> None:
+    session.connection().execute(text(f"SELECT '{SECRET}' FROM nowhere"))
+
+
+def a_failing_frame(_: Session) -> None:
+    pl.DataFrame({"email": [SECRET]}).select(pl.col("email").cast(pl.Int64))
+
+
+def a_second_failure_on_the_way(session: Session) -> None:
+    try:
+        a_doubled_email(session)
+    finally:
+        session.execute(text("SELECT 1"))
+
+
+@pytest.mark.parametrize(
+    ("failing", "kind"),
+    [
+        (a_doubled_email, WriteConflict),
+        (a_doubled_email_in_bulk, WriteConflict),
+        (a_doubled_email_in_a_heap, WriteConflict),
+        (a_missing_role, DataError),
+        (a_wrong_statement, DataError),
+        (a_failing_frame, DataError),
+        (a_second_failure_on_the_way, DataError),
+    ],
+)
+def test_no_value_leaves_in_an_exception(
+    database: Database, failing: Callable[[Session], None], kind: type[RollcallError]
+) -> None:
+    with pytest.raises(kind) as raised, database.transaction() as session:
+        failing(session)
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+    assert not any("rosalind" in line for line in traceback.format_exception(raised.value))
+    assert "rosalind" not in repr(raised.value.__dict__)
+
+
+@pytest.mark.parametrize("failing", [a_doubled_email, a_doubled_email_in_a_heap])
+def test_a_conflict_names_table_and_constraint(database: Database, failing: Callable[[Session], None]) -> None:
+    with pytest.raises(WriteConflict) as raised, database.transaction() as session:
+        failing(session)
+    constraint = "account.email" if database.dialect == "sqlite" else "account_email_active"
+    assert str(raised.value) == f"another record of account holds a value that must be its own ({constraint})"
+
+
+def test_a_locked_database_is_unavailable(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOCK_SECONDS", 0.05)
+    with (
+        open_database(sqlite_url, backups=None) as first,
+        first.transaction(),
+        open_database(sqlite_url, backups=None) as second,
+    ):
+        with pytest.raises(DatabaseUnavailable, match="SQLITE_BUSY"), second.transaction():
+            pass
+        assert count(second) == 0
+
+
+def test_locked_rows_are_unavailable(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOCK_SECONDS", 1)
+    with open_database(postgresql_url, backups=None) as database:
+        with database.transaction() as session:
+            session.add(account("a"))
+        with database.transaction() as session:
+            bulk.execute(session, "UPDATE account SET role = 'x'")
+            with pytest.raises(DatabaseUnavailable, match="55P03"), database.transaction() as other:
+                bulk.execute(other, "UPDATE account SET role = 'y'")
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    url = "postgresql://me:s3cret@127.0.0.1:1/name"
+    with pytest.raises(DatabaseUnavailable) as raised:
+        open_database(url, backups=None)
+    assert "s3cret" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://me:s3cret@host/name", "s3cret", ""])
+def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(SetupError) as raised:
+        open_database(url, backups=None)
+    assert "s3cret" not in str(raised.value)
+    assert "ROLLCALL_DATABASE_URL" in str(raised.value)
+
+
+def test_a_new_embedded_database_is_made_for_its_owner_only_and_without_a_copy(tmp_path: Path) -> None:
+    file = tmp_path / "home" / "rollcall.sqlite"
+    with open_database(f"sqlite:///{file}", backups=tmp_path / "backups") as database:
+        assert count(database) == 0
+        with database.reading() as session:
+            assert session.connection().execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+    assert (stat.S_IMODE(file.parent.stat().st_mode), stat.S_IMODE(file.stat().st_mode)) == (0o700, 0o600)
+    assert not (tmp_path / "backups").exists()
+
+
+def _older(file: Path, revision: str = "0000") -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", [revision])
+
+
+@pytest.fixture
+def _upgrades(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revision 0000 is an older one, from which nothing but the number changes."""
+    monkeypatch.setattr(module, "KNOWN_REVISIONS", ("0000", NEWEST_REVISION))
+    monkeypatch.setattr(
+        module,
+        "_upgrade",
+        lambda connection: connection.execute(
+            text("UPDATE alembic_version SET version_num = :new"), {"new": NEWEST_REVISION}
+        ),
+    )
+
+
+@pytest.mark.usefixtures("_upgrades")
+def test_an_older_embedded_database_is_copied_then_migrated_and_three_copies_stay(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    file, backups = Path(sqlite_url.removeprefix("sqlite:///")), tmp_path / "backups"
+    kept = []
+    for name in "abcd":
+        with open_database(sqlite_url, backups=backups) as database, database.transaction() as session:
+            session.add(District(id=name, name=name, timezone="UTC", administrators=[]))
+        _older(file)
+        open_database(sqlite_url, backups=backups).close()
+        open_database(sqlite_url, backups=backups).close()
+        kept.append(max(backups.iterdir()).name)
+    assert sorted(path.name for path in backups.iterdir()) == kept[1:]
+    with closing(sqlite3.connect(backups / kept[-1])) as copy:
+        assert copy.execute("SELECT id FROM district ORDER BY id").fetchall() == [("a",), ("b",), ("c",), ("d",)]
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0000",)
+    assert stat.S_IMODE((backups / kept[-1]).stat().st_mode) == 0o600
+
+
+def test_a_migration_that_fails_changes_nothing(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(connection: object) -> None:
+        connection.execute(text("DROP TABLE hold_item"))  # type: ignore[attr-defined]
+        connection.execute(text("DROP TABLE nowhere"))  # type: ignore[attr-defined]
+
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    _older(file)
+    monkeypatch.setattr(module, "KNOWN_REVISIONS", ("0000", NEWEST_REVISION))
+    monkeypatch.setattr(module, "_upgrade", half)
+    with pytest.raises(DataError):
+        open_database(sqlite_url, backups=None)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT count(*) FROM hold_item").fetchone() == (0,)
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0000",)
+
+
+def test_a_newer_schema_is_refused(database_url: str) -> None:
+    with open_database(database_url, backups=None) as database, database.transaction() as session:
+        bulk.execute(session, "UPDATE alembic_version SET version_num = '9999'")
+    for opening in (open_database, migrate):
+        with pytest.raises(SchemaError, match=r"\(9999\) is newer"):
+            opening(database_url, backups=None)
+
+
+@pytest.mark.usefixtures("_upgrades")
+def test_an_older_postgresql_waits_for_migrate(postgresql_url: str) -> None:
+    with open_database(postgresql_url, backups=None) as database, database.transaction() as session:
+        bulk.execute(session, "UPDATE alembic_version SET version_num = '0000'")
+    with pytest.raises(SchemaError, match=r"older than .* run `rollcall migrate`"):
+        open_database(postgresql_url, backups=None)
+    assert migrate(postgresql_url, backups=None) == ("0000", NEWEST_REVISION)
+    open_database(postgresql_url, backups=None).close()
+
+
+def test_an_empty_postgresql_waits_for_migrate(empty_postgresql_url: str) -> None:
+    with pytest.raises(SchemaError, match="no Rollcall schema yet: run `rollcall migrate`"):
+        open_database(empty_postgresql_url, backups=None)
+    assert migrate(empty_postgresql_url, backups=None) == (None, NEWEST_REVISION)
+    assert migrate(empty_postgresql_url, backups=None) == (NEWEST_REVISION, NEWEST_REVISION)
+
+
+def test_somebody_elses_database_is_refused(empty_postgresql_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE recipe (id TEXT)")
+    with pytest.raises(SchemaError, match="not Rollcall's"):
+        open_database(f"sqlite:///{file}", backups=None)
+    engine = module._postgresql_engine(module._address(empty_postgresql_url))
+    with engine.begin() as connection_:
+        connection_.execute(text("CREATE TABLE recipe (id TEXT)"))
+    engine.dispose()
+    with pytest.raises(SchemaError, match="not Rollcall's"):
+        migrate(empty_postgresql_url, backups=None)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rollcall.sqlite"
+    file.write_text("school_id,school_name\n" * 100)
+    with pytest.raises(SchemaError, match="is not a database"):
+        open_database(f"sqlite:///{file}", backups=None)
+
+
+def _open(url: str, start: multiprocessing.synchronize.Barrier, outcomes: multiprocessing.Queue[str]) -> None:
+    start.wait()
+    try:
+        open_database(url, backups=None).close()
+    except Exception as error:  # noqa: BLE001  told to the test
+        outcomes.put(repr(error))
+    else:
+        outcomes.put("open")
+
+
+def test_processes_open_a_new_embedded_database_at_once(tmp_path: Path) -> None:
+    spawning = multiprocessing.get_context("spawn")
+    start, outcomes = spawning.Barrier(2), spawning.Queue()
+    url = f"sqlite:///{tmp_path / 'rollcall.sqlite'}"
+    processes = [spawning.Process(target=_open, args=(url, start, outcomes)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    assert [outcomes.get(timeout=60) for _ in processes] == ["open"] * 2
+    for process in processes:
+        process.join()
+
+
+def test_a_copy_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.sqlite"
+    broken.write_text("no database at all, but long enough to be read as the header of one" * 10)
+    with pytest.raises(DataError):
+        copy_embedded(broken, tmp_path / "copy.sqlite")
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.sqlite"]
