@@ -1,0 +1,113 @@
+"""Stored issues and file errors, read for people: as frames with the catalogue's words, and as CSV downloads."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+from sqlmodel import Session
+
+from contracts.issues import Severity, with_catalogue
+from contracts.roster import Schema
+from models import bulk
+from services.downloads import to_csv
+
+_ISSUES_READ: Schema = {
+    "code": pl.String,
+    "school": pl.String,
+    "file": pl.String,
+    "line": pl.UInt32,
+    "record_id": pl.String,
+    "detail": pl.String,
+    "consequences": pl.UInt32,
+    "row": pl.String,
+}
+ISSUES: Schema = {
+    "severity": pl.String,  # error, alert
+    "code": pl.String,
+    "school": pl.String,  # its key in the setup file; null where the issue belongs to no school
+    "file": pl.String,
+    "line": pl.UInt32,
+    "record_id": pl.String,
+    "message": pl.String,
+    "consequences": pl.UInt32,
+    "row": pl.String,  # the row as it came, a JSON object; personal data
+}
+_FILE_ERRORS_READ: Schema = {
+    "source": pl.String,
+    "delivery_id": pl.Int64,
+    "code": pl.String,
+    "file": pl.String,
+    "line": pl.UInt32,
+    "detail": pl.String,
+    "row": pl.String,
+}
+FILE_ERRORS: Schema = {
+    "source": pl.String,
+    "delivery_id": pl.Int64,  # null: the files were never completed, so there is no delivery
+    "code": pl.String,
+    "file": pl.String,
+    "line": pl.UInt32,  # null: the whole file
+    "message": pl.String,
+    "row": pl.String,  # the physical line as it came; personal data
+}
+
+# A school's issues are those of its present source; a former one's say nothing about it any more.
+_ISSUES = """
+SELECT i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.consequences, i.row
+FROM issue i JOIN source o ON o.id = i.source LEFT JOIN school s ON s.id = i.school_id
+WHERE o.district_id = :district AND {scope}
+"""
+_FILE_ERRORS = """
+SELECT e.source_id AS source, e.delivery_id, e.code, e.file, e.line, e.detail, e.row
+FROM file_error e JOIN source o ON o.id = e.source_id
+WHERE o.district_id = :district AND NOT o.frozen
+"""
+
+
+def stored_issues(session: Session, district_id: str, school_id: str | None = None) -> pl.DataFrame:
+    """The district's errors and alerts as of its schools' last runs, or one school's: ISSUES.
+
+    Errors first, then by code, school (those of no school last), file and line.
+    """
+    if school_id is None:
+        scope, parameters = "((i.school_id IS NULL AND NOT o.frozen) OR s.source_id = i.source)", {}
+    else:
+        scope, parameters = "s.source_id = i.source AND s.id = :school", {"school": school_id}
+    found = bulk.read(session, _ISSUES.format(scope=scope), {"district": district_id, **parameters}, _ISSUES_READ)
+    order = ("is_alert", "code", "school", "file", "line", "record_id", "message")
+    return (
+        with_catalogue(found)
+        .with_columns(is_alert=pl.col("severity") != Severity.ERROR.value)
+        .sort(order, nulls_last=True)
+        .select(list(ISSUES))
+    )
+
+
+def stored_file_errors(session: Session, district_id: str) -> pl.DataFrame:
+    """Every file error of the district's last deliveries, where they were rejected or not completed: FILE_ERRORS."""
+    found = bulk.read(session, _FILE_ERRORS, {"district": district_id}, _FILE_ERRORS_READ)
+    order = ["source", "file", "line", "code"]
+    # Whole-file errors, which have no line, come before those of its rows.
+    return with_catalogue(found).sort(order, nulls_last=False, maintain_order=True).select(list(FILE_ERRORS))
+
+
+def issues_csv(issues: pl.DataFrame) -> str:
+    """The CSV download of ISSUES: one line a record, the columns of the row as it came after ours."""
+    return to_csv(pl.concat([issues.drop("row"), _as_columns(issues["row"], taken=issues.columns)], how="horizontal"))
+
+
+def file_errors_csv(file_errors: pl.DataFrame) -> str:
+    """The error document: every bad row of FILE_ERRORS, never capped."""
+    return to_csv(file_errors.select("file", "line", "code", "message", "row"))
+
+
+def _as_columns(rows: pl.Series, *, taken: list[str]) -> pl.DataFrame:
+    """Rows given as JSON objects of texts, as one frame with all their columns, in the order first met."""
+    # Rows of one file have the same columns, so that the distinct lists of names are few.
+    shapes = rows.drop_nulls().str.replace_all(r'":\s*(null|\d+|"(\\.|[^"\\])*")', '":""').unique(maintain_order=True)
+    names = list(dict.fromkeys(name for shape in shapes for name in json.loads(shape) if name not in taken))
+    if not names:
+        return pl.DataFrame(height=len(rows))
+    decoded = rows.str.json_decode(pl.Struct(dict.fromkeys(names, pl.String)))
+    return decoded.struct.unnest()

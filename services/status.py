@@ -1,0 +1,413 @@
+"""Sync status, derived and never stored; the history of its changes; and the SIS sync report's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func
+from sqlmodel import Session, col, select
+
+from contracts.issues import CATALOGUE, Severity
+from models.tables import (
+    Account,
+    District,
+    FileError,
+    Hold,
+    HoldReason,
+    Issue,
+    Link,
+    Run,
+    School,
+    SchoolMembership,
+    SchoolRun,
+    Source,
+    StatusChange,
+)
+
+# A run is live while its last sign of life is younger than this.
+LIVE = timedelta(minutes=5)
+DONE_OUTCOMES = ("applied", "unchanged")
+SILENT = "the run that had it in hand gave no sign of life for five minutes"
+
+
+class Status(StrEnum):
+    """A school's sync status. A school off the plan has none."""
+
+    CONNECTED = "connected"
+    ON_HOLD = "on_hold"
+    PAUSED = "paused"
+    PROCESSING = "processing"
+    SETUP_SYNC = "setup_sync"
+
+
+# Rule: what needs action comes first; schools not on the plan last.
+ORDER = (Status.ON_HOLD, Status.SETUP_SYNC, Status.PAUSED, Status.PROCESSING, Status.CONNECTED, None)
+
+
+LABELS = {
+    Status.CONNECTED: "Connected",
+    Status.ON_HOLD: "On hold",
+    Status.PAUSED: "Paused",
+    Status.PROCESSING: "Processing",
+    Status.SETUP_SYNC: "Setup sync",
+    None: "",
+}
+
+
+@dataclass(frozen=True)
+class SchoolStatus:
+    """A school and its status now. on_plan: on the plan and still named by the setup file."""
+
+    school_id: str
+    district_id: str
+    key: str
+    name: str
+    position: int
+    source_id: str | None  # its present source; None where it has none
+    on_plan: bool
+    status: Status | None
+
+
+def is_live(run: Run, now: datetime) -> bool:
+    """Whether a run is open and its last sign of life is younger than five minutes."""
+    return run.ended_at is None and now - run.alive_at < LIVE
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a school's status follows from."""
+
+    on_plan: bool
+    source_id: str | None
+    in_hand: bool
+    on_hold: bool
+    established: bool
+
+
+def _derive(facts: _Facts) -> Status | None:
+    """Rule: the first line that fits."""
+    if not facts.on_plan:
+        return None
+    if facts.source_id is None:
+        return Status.SETUP_SYNC
+    if facts.in_hand:
+        return Status.PROCESSING
+    if facts.on_hold:
+        return Status.ON_HOLD
+    if not facts.established:
+        return Status.SETUP_SYNC
+    return Status.CONNECTED
+
+
+def statuses(session: Session, *, district_id: str | None = None, now: datetime) -> list[SchoolStatus]:
+    """Every school of the district, or of all, with its status, in the setup file's order.
+
+    Rule: off the plan, none; no source, Setup sync; a live run has it in hand, Processing; an open hold, On hold;
+    nothing of its present source ever applied, Setup sync; else Connected.
+    """
+    schools = _schools(session, district_id)
+    of_district = _of_district(district_id)
+    held = set(
+        session.exec(
+            select(Hold.school_id)
+            .join(School, col(School.id) == Hold.school_id)
+            .where(col(Hold.ended_at).is_(None), *of_district)
+        )
+    )
+    established = set(
+        session.exec(
+            select(SchoolRun.school_id, SchoolRun.source_id)
+            .join(School, col(School.id) == SchoolRun.school_id)
+            .where(col(SchoolRun.outcome).in_(DONE_OUTCOMES), *of_district)
+            .distinct()
+        )
+    )
+    in_hand = {run.district_id: (run, done) for run, done in _open_runs(session, district_id) if is_live(run, now)}
+    found = []
+    for school, district, source in schools:
+        source_id = source.id if source is not None and not source.frozen else None
+        run, done = in_hand.get(district.id, (None, frozenset()))
+        facts = _Facts(
+            on_plan=school.on_plan and not school.frozen and not district.frozen,
+            source_id=source_id,
+            in_hand=run is not None and _has_in_hand(run, done, school.id, source_id),
+            on_hold=school.id in held,
+            established=(school.id, source_id) in established,
+        )
+        found.append(
+            SchoolStatus(
+                school_id=school.id,
+                district_id=district.id,
+                key=school.key,
+                name=school.name,
+                position=school.position,
+                source_id=source_id,
+                on_plan=facts.on_plan,
+                status=_derive(facts),
+            )
+        )
+    return found
+
+
+def _of_district(district_id: str | None) -> list[ColumnElement[bool]]:
+    return [] if district_id is None else [col(School.district_id) == district_id]
+
+
+def _schools(session: Session, district_id: str | None) -> list[tuple[School, District, Source | None]]:
+    found: Any = session.exec(
+        select(School, District, Source)
+        .join(District, col(District.id) == School.district_id)
+        .outerjoin(Source, col(Source.id) == School.source_id)
+        .where(*_of_district(district_id))
+        .order_by(col(District.position), col(District.id), col(School.position), col(School.id))
+    )
+    return [(school, district, source) for school, district, source in found]
+
+
+def _open_runs(session: Session, district_id: str | None) -> list[tuple[Run, frozenset[str]]]:
+    """The open runs, each with the schools it is done with."""
+    statement = select(Run).where(col(Run.ended_at).is_(None))
+    if district_id is not None:
+        statement = statement.where(Run.district_id == district_id)
+    # Another transaction writes signs of life all the time.
+    runs = session.exec(statement.execution_options(populate_existing=True)).all()
+    done = session.exec(
+        select(SchoolRun.run_id, SchoolRun.school_id).where(col(SchoolRun.run_id).in_([run.id for run in runs]))
+    ).all()
+    return [(run, frozenset(school for run_id, school in done if run_id == run.id)) for run in runs]
+
+
+def _has_in_hand(run: Run, done: frozenset[str], school_id: str, source_id: str | None) -> bool:
+    return (
+        run.delivery_id is not None
+        and run.source_id == source_id
+        and (run.schools is None or school_id in run.schools)
+        and school_id not in done
+    )
+
+
+def record_status_changes(session: Session, school_ids: Collection[str] | None, reason: str, now: datetime) -> None:
+    """Keep each status that is not the one last kept, with its time and reason. school_ids: ours, None for all.
+
+    Rule: every change is kept, in the transaction of what caused it. One caused by time alone, a run gone silent, is
+    kept by whoever comes next, with the time it took effect. The caller has flushed what it changed.
+    """
+    district_ids = None if school_ids is None else _districts_of(session, school_ids)
+    now_held = [
+        school
+        for district_id in ([None] if district_ids is None else sorted(district_ids))
+        for school in statuses(session, district_id=district_id, now=now)
+        if school_ids is None or school.school_id in school_ids
+    ]
+    kept = _last_kept(session, [school.school_id for school in now_held] if school_ids is not None else None)
+    silent = {
+        run.district_id: (run, done)
+        for run, done in _open_runs(session, None)
+        if not is_live(run, now) and (district_ids is None or run.district_id in district_ids)
+    }
+    for school in now_held:
+        last = kept.get(school.school_id)
+        if (last.status if last is not None else None) == school.status:
+            continue
+        at, why = now, reason
+        run, done = silent.get(school.district_id, (None, frozenset()))
+        if (
+            last is not None
+            and last.status == Status.PROCESSING
+            and run is not None
+            and _has_in_hand(run, done, school.school_id, run.source_id)
+        ):
+            at, why = max(run.alive_at + LIVE, last.at), SILENT
+        session.add(StatusChange(school_id=school.school_id, at=at, status=school.status, reason=why))
+    session.flush()
+
+
+def _districts_of(session: Session, school_ids: Collection[str]) -> set[str]:
+    return set(session.exec(select(School.district_id).where(col(School.id).in_(school_ids)).distinct()))
+
+
+def _last_kept(session: Session, school_ids: list[str] | None) -> dict[str, StatusChange]:
+    newest = select(func.max(StatusChange.id)).group_by(col(StatusChange.school_id))
+    if school_ids is not None:
+        newest = newest.where(col(StatusChange.school_id).in_(school_ids))
+    found = session.exec(select(StatusChange).where(col(StatusChange.id).in_(newest)))
+    return {change.school_id: change for change in found}
+
+
+@dataclass(frozen=True)
+class HoldSummary:
+    """A school's open hold: its number and its reasons' codes, sorted."""
+
+    id: int
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SchoolReport:
+    """One row of the report. teachers, students: active SIS-linked accounts; errors, alerts: records concerned."""
+
+    school_id: str
+    key: str
+    name: str
+    on_plan: bool
+    status: Status | None
+    teachers: int
+    students: int
+    errors: int
+    alerts: int
+    hold: HoldSummary | None
+
+
+@dataclass(frozen=True)
+class DistrictReport:
+    """A district's schools as its administrators see them, and what concerns no single school."""
+
+    district_id: str
+    name: str
+    timezone: str
+    schools: tuple[SchoolReport, ...]
+    file_errors: int
+    errors: int  # of no known school
+    alerts: int  # of no known school
+
+
+def report(session: Session, district_id: str | None = None, *, now: datetime) -> list[DistrictReport]:
+    """The SIS sync report of the district, or of all, in the setup file's order.
+
+    Rule: sorted by status so that what needs action comes first; inside a status by errors, then alerts, most first;
+    schools not on the plan last. A teacher is who the SIS gives as one, whatever the account adopted for them is.
+    """
+    teachers = _accounts(session, "employee", "teacher", district_id)
+    students = _accounts(session, "student", "student", district_id)
+    issues = _issues_by_school(session, district_id)
+    unplaced = _issues_of_no_school(session)
+    file_errors = _file_errors(session)
+    holds = _open_holds(session, district_id)
+    rows: dict[str, list[tuple[int, SchoolReport]]] = {}
+    for school in statuses(session, district_id=district_id, now=now):
+        errors, alerts = _by_severity(issues.get(school.school_id, {}))
+        row = SchoolReport(
+            school_id=school.school_id,
+            key=school.key,
+            name=school.name,
+            on_plan=school.on_plan,
+            status=school.status,
+            teachers=teachers.get(school.school_id, 0),
+            students=students.get(school.school_id, 0),
+            errors=errors,
+            alerts=alerts,
+            hold=holds.get(school.school_id),
+        )
+        rows.setdefault(school.district_id, []).append((school.position, row))
+    statement = select(District).order_by(col(District.position), col(District.id))
+    if district_id is not None:
+        statement = statement.where(District.id == district_id)
+    reports = []
+    for district in session.exec(statement):
+        errors, alerts = _by_severity(unplaced.get(district.id, {}))
+        reports.append(
+            DistrictReport(
+                district_id=district.id,
+                name=district.name,
+                timezone=district.timezone,
+                schools=tuple(row for _, row in sorted(rows.get(district.id, []), key=_urgency)),
+                file_errors=file_errors.get(district.id, 0),
+                errors=errors,
+                alerts=alerts,
+            )
+        )
+    return reports
+
+
+def _urgency(positioned: tuple[int, SchoolReport]) -> tuple[int, int, int, int, str]:
+    position, row = positioned
+    return ORDER.index(row.status), -row.errors, -row.alerts, position, row.school_id
+
+
+def _by_severity(counts: Mapping[str, int]) -> tuple[int, int]:
+    def of(severity: Severity) -> int:
+        return sum(count for code, count in counts.items() if CATALOGUE[code].severity == severity)
+
+    return of(Severity.ERROR), of(Severity.ALERT)
+
+
+def _accounts(session: Session, kind: str, role: str, district_id: str | None) -> dict[str, int]:
+    found = session.exec(
+        select(SchoolMembership.school_id, func.count(func.distinct(Link.account_id)))
+        .join(Link, col(Link.id) == SchoolMembership.link_id)
+        .join(Account, col(Account.id) == Link.account_id)
+        .join(School, col(School.id) == SchoolMembership.school_id)
+        .where(
+            col(SchoolMembership.active).is_(True),
+            col(Link.archived_at).is_(None),
+            col(Account.archived_at).is_(None),
+            Link.kind == kind,
+            Link.role == role,
+            *_of_district(district_id),
+        )
+        .group_by(col(SchoolMembership.school_id))
+    )
+    return dict(found.all())
+
+
+def _counted(rows: Collection[tuple[str, str, int]]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for key, code, count in rows:
+        counts.setdefault(key, {})[code] = count
+    return counts
+
+
+def _issues_by_school(session: Session, district_id: str | None) -> dict[str, dict[str, int]]:
+    present = and_(col(School.id) == Issue.school_id, col(School.source_id) == Issue.source)
+    return _counted(
+        session.exec(
+            select(School.id, Issue.code, func.count())
+            .select_from(Issue)
+            .join(School, present)
+            .where(*_of_district(district_id))
+            .group_by(col(School.id), col(Issue.code))
+        ).all()
+    )
+
+
+def _issues_of_no_school(session: Session) -> dict[str, dict[str, int]]:
+    return _counted(
+        session.exec(
+            select(Source.district_id, Issue.code, func.count())
+            .select_from(Issue)
+            .join(Source, col(Source.id) == Issue.source)
+            .where(col(Issue.school_id).is_(None), col(Source.frozen).is_(False))
+            .group_by(col(Source.district_id), col(Issue.code))
+        ).all()
+    )
+
+
+def _file_errors(session: Session) -> dict[str, int]:
+    found = session.exec(
+        select(Source.district_id, func.count())
+        .select_from(FileError)
+        .join(Source, col(Source.id) == FileError.source_id)
+        .where(col(Source.frozen).is_(False))
+        .group_by(col(Source.district_id))
+    )
+    return dict(found.all())
+
+
+def _open_holds(session: Session, district_id: str | None) -> dict[str, HoldSummary]:
+    found = session.exec(
+        select(Hold.school_id, Hold.id, HoldReason.code)
+        .join(HoldReason, col(HoldReason.hold_id) == Hold.id)
+        .join(School, col(School.id) == Hold.school_id)
+        .where(col(Hold.ended_at).is_(None), *_of_district(district_id))
+        .order_by(col(HoldReason.code))
+    )
+    holds: dict[str, HoldSummary] = {}
+    for school_id, hold_id, code in found:
+        assert hold_id is not None
+        before = holds.get(school_id, HoldSummary(hold_id, ()))
+        holds[school_id] = HoldSummary(hold_id, (*before.codes, code))
+    return holds

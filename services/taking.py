@@ -1,0 +1,509 @@
+"""Taking a delivery: from a place where a district leaves its files into the landing area, and what became of it.
+
+What the files say is read elsewhere; here a delivery is a set of names, time stamps, bytes and digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import polars as pl
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
+
+from contracts.roster import Schema, empty
+from errors import NotFound, NotPossible, SourceUnreachable, TransientError
+from models import bulk
+from models.tables import Delivery, FileError, Source
+
+STALE_AFTER = timedelta(days=90)
+OVERDUE_AFTER = timedelta(hours=2)
+TAKEN, CLEAN, REJECTED = "taken", "clean", "rejected"
+
+FILE_MISSING = "file_missing"
+NOT_SENT_AGAIN = "not sent again with the others"
+
+FILE_ERRORS: Schema = {
+    "code": pl.String,
+    "file": pl.String,
+    "line": pl.UInt32,  # null: the whole file
+    "detail": pl.String,
+    "row": pl.String,  # the physical line as it came; personal data
+}
+
+_COPYING = ".taking-"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What tells a file that was written again from one that was not, and when it last changed."""
+
+    size: int
+    mtime_ns: int  # may be the sender's clock
+    ctime_ns: int  # the place's own clock
+
+    def as_list(self) -> list[int]:
+        """As it is stored with the source."""
+        return [self.size, self.mtime_ns, self.ctime_ns]
+
+    @property
+    def changed_at(self) -> datetime:
+        """When the file last changed, by the place's own clock."""
+        return datetime.fromtimestamp(self.ctime_ns / 1e9, UTC)
+
+
+class Place(Protocol):
+    """Where a district leaves its files. Never written to."""
+
+    def stamps(self, names: Collection[str]) -> dict[str, Stamp]:
+        """The stamps of those of these files that are there.
+
+        Raises:
+            SourceUnreachable: the place cannot be looked into.
+        """
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading.
+
+        Raises:
+            SourceUnreachable: the file cannot be read.
+        """
+
+
+@dataclass(frozen=True)
+class LocalFolder:
+    """A drop folder on this machine. Links in it are not followed: whoever sends files may not point elsewhere."""
+
+    folder: Path
+
+    def stamps(self, names: Collection[str]) -> dict[str, Stamp]:
+        """The stamps of those of these files that are there; see `Place`."""
+        wanted = frozenset(names)
+        with self._reachable(), os.scandir(self.folder) as entries:
+            # Collected inside, as a file may go while it is looked at.
+            return {
+                entry.name: Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+                for entry in entries
+                if entry.name in wanted and (found := _stat(entry)) is not None and stat.S_ISREG(found.st_mode)
+            }
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading; see `Place`."""
+        with self._reachable(name):
+            handle = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            return os.fdopen(handle, "rb")
+
+    @contextmanager
+    def _reachable(self, name: str | None = None) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            what = f"the drop folder {self.folder}" if name is None else f"{name} in the drop folder {self.folder}"
+            raise SourceUnreachable(
+                f"{what} cannot be read ({error.strerror}): check that it is there, that its disk is mounted, and that"
+                " Rollcall's user may read it"
+            ) from None
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+class Arrival(StrEnum):
+    """How far a delivery has come."""
+
+    NOTHING = "nothing"  # no file was written since the last taking
+    INCOMPLETE = "incomplete"  # some files are missing, or were not yet written again
+    ARRIVING = "arriving"  # all are there, but not quiet long enough
+    READY = "ready"
+    OVERDUE = "overdue"  # incomplete for two hours
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits in a source's place.
+
+    missing: files that are not there. not_again: there, but not written again though they have to be. ready_at: while
+    arriving, from when it would be taken. file_errors: FILE_ERRORS, what to say of an overdue one.
+    """
+
+    state: Arrival
+    message: str
+    stamps: Mapping[str, Stamp]
+    missing: tuple[str, ...] = ()
+    not_again: tuple[str, ...] = ()
+    ready_at: datetime | None = None
+    file_errors: pl.DataFrame = field(default_factory=lambda: empty(FILE_ERRORS))
+
+
+def look(
+    source: Source,
+    place: Place,
+    *,
+    required: tuple[str, ...],
+    with_error: frozenset[str] | None,
+    now: datetime,
+    as_it_stands: bool = False,
+    zone: tzinfo = UTC,
+) -> Waiting:
+    """See what waits for the source, and whether it may be taken.
+
+    Rule: a delivery is taken when all its files are there, all (after a rejected delivery: at least those with errors)
+    were written again since the last taking, and none has changed for `quiet_seconds`. If for two hours some were
+    written again and some not, that is said as a file error and is no taking.
+
+    required: the format's files; others are not looked at. with_error: the files with errors of the delivery last
+    taken where that was rejected, else None. as_it_stands: take a complete set with anything new in it at once.
+    zone: of the times in the message.
+
+    Raises:
+        SourceUnreachable: the place cannot be looked into.
+    """
+    stamps = place.stamps(required)
+    noted = source.stamps or {}
+    written = {name for name, stamp in stamps.items() if noted.get(name) != stamp.as_list()}
+    missing = tuple(name for name in required if name not in stamps)
+    if not written:
+        return Waiting(Arrival.NOTHING, _nothing(source, missing, required), stamps, missing)
+    again = required if with_error is None else tuple(name for name in required if name in with_error)
+    not_again = tuple(name for name in again if name in stamps and name not in written)
+    if missing or (not_again and not as_it_stands):
+        since = min(stamps[name].changed_at for name in written)
+        lacking = _lacking(missing, not_again)
+        if now - since < OVERDUE_AFTER:
+            return Waiting(
+                Arrival.INCOMPLETE, f"the files are not all there yet: {lacking}", stamps, missing, not_again
+            )
+        return Waiting(
+            Arrival.OVERDUE,
+            f"files came at {_time(since, zone)}, but not all of them within two hours: {lacking}."
+            " Send the complete set of files again",
+            stamps,
+            missing,
+            not_again,
+            file_errors=_overdue(missing, not_again),
+        )
+    ready_at = max(stamp.changed_at for stamp in stamps.values()) + timedelta(seconds=source.quiet_seconds)
+    if as_it_stands or ready_at <= now:
+        return Waiting(Arrival.READY, "a complete set of files is ready to be taken", stamps)
+    return Waiting(
+        Arrival.ARRIVING,
+        f"the files are still arriving: they would be taken from {_time(ready_at, zone, up=True)}, if none changes"
+        " until then",
+        stamps,
+        ready_at=ready_at,
+    )
+
+
+def _nothing(source: Source, missing: tuple[str, ...], required: tuple[str, ...]) -> str:
+    if missing == required:
+        return f"the drop folder {source.folder} holds none of the files"
+    return "no file was written since the last delivery was taken"
+
+
+def _lacking(missing: tuple[str, ...], not_again: tuple[str, ...]) -> str:
+    parts = [f"{', '.join(missing)} missing"] if missing else []
+    return "; ".join([*parts, *([f"{', '.join(not_again)} {NOT_SENT_AGAIN}"] if not_again else [])])
+
+
+def _overdue(missing: tuple[str, ...], not_again: tuple[str, ...]) -> pl.DataFrame:
+    rows: list[tuple[str, str, None, str | None, None]] = [(FILE_MISSING, name, None, None, None) for name in missing]
+    rows += [(FILE_MISSING, name, None, NOT_SENT_AGAIN, None) for name in not_again]
+    return pl.DataFrame(rows, schema=dict(FILE_ERRORS), orient="row")
+
+
+def _time(moment: datetime, zone: tzinfo, *, up: bool = False) -> str:
+    # Rounded up where it promises something from then on.
+    shown = moment + timedelta(seconds=59, microseconds=999_999) if up else moment
+    return f"{shown.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A complete set of files in the landing area, not recorded yet. path: its folder, relative to the area."""
+
+    path: str
+    digest: str
+    files: tuple[dict[str, Any], ...]  # {"name", "size", "sha256"}
+    stamps: Mapping[str, Stamp]
+
+
+def land(place: Place, waiting: Waiting, *, landing: Path, source_id: str, now: datetime) -> Landed | None:
+    """Copy the waiting files' raw bytes into the landing area; None, and nothing kept, if they changed meanwhile.
+
+    The copy has its name only once it is whole and on disk. The caller holds the district's lease: what an earlier,
+    killed copying left behind is removed first.
+
+    Raises:
+        SourceUnreachable: a file cannot be read.
+        TransientError: the landing area cannot be written.
+    """
+    try:
+        folder = _private_folder(landing, *source_id.split("/"))
+        for left in folder.glob(f"{_COPYING}*"):
+            shutil.rmtree(left)
+        copy = Path(tempfile.mkdtemp(prefix=_COPYING, dir=folder))
+        try:
+            files = tuple(_copy(place, name, copy) for name in sorted(waiting.stamps))
+            same_size = all(entry["size"] == waiting.stamps[entry["name"]].size for entry in files)
+            if not same_size or place.stamps(waiting.stamps) != waiting.stamps:
+                return None
+            _to_disk(copy)
+            final = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+            copy.rename(final)
+            _to_disk(folder)
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+    except OSError as error:
+        raise TransientError(f"the landing area {landing} cannot be written ({error.strerror})") from None
+    return Landed(final.relative_to(landing).as_posix(), _digest(files), files, dict(waiting.stamps))
+
+
+def peek(place: Place, waiting: Waiting) -> dict[str, bytes] | None:
+    """The waiting files' bytes without taking them; None if they changed meanwhile.
+
+    Raises:
+        SourceUnreachable: a file cannot be read.
+    """
+    files = {}
+    for name in waiting.stamps:
+        with place.open(name) as content:
+            files[name] = content.read()
+    return files if place.stamps(waiting.stamps) == waiting.stamps else None
+
+
+def _private_folder(landing: Path, *parts: str) -> Path:
+    landing.parent.mkdir(parents=True, exist_ok=True)
+    folder = landing
+    for step in ("", *parts):
+        folder = folder / step
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _copy(place: Place, name: str, folder: Path) -> dict[str, Any]:
+    sha256, size = hashlib.sha256(), 0
+    handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as target, place.open(name) as origin:
+        while chunk := origin.read(_CHUNK):
+            sha256.update(chunk)
+            size += len(chunk)
+            target.write(chunk)
+        target.flush()
+        os.fsync(target.fileno())
+    return {"name": name, "size": size, "sha256": sha256.hexdigest()}
+
+
+def _to_disk(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _digest(files: Collection[Mapping[str, Any]]) -> str:
+    lines = sorted(f"{entry['name']} {entry['sha256']}\n" for entry in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def discard(landed: Landed, *, landing: Path) -> None:
+    """Remove a landed copy that no delivery names: a receipt's."""
+    shutil.rmtree(landing / landed.path, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a taking came to: a new delivery, or a receipt for the one last taken."""
+
+    delivery_id: int
+    is_receipt: bool
+
+
+def record_taking(session: Session, source: Source, landed: Landed, now: datetime) -> Taken:
+    """Record landed files as a delivery, or as a receipt where they are the very bytes of the one last taken.
+
+    Rule: a receipt is noted and restarts the 90 days, nothing else; the bytes of an older delivery are a new one. After
+    a receipt the caller discards the landed copy, once the transaction is committed.
+    """
+    held = _of(session, source)
+    held.stamps = {name: stamp.as_list() for name, stamp in landed.stamps.items()}
+    held.received_at = now
+    # The set is complete now, whatever was said of it before.
+    session.execute(delete(FileError).where(col(FileError.source_id) == held.id, col(FileError.delivery_id).is_(None)))
+    last = session.get(Delivery, held.last_taken_id) if held.last_taken_id is not None else None
+    if last is not None and last.digest == landed.digest:
+        last.receipts += 1
+        last.received_at = now
+        session.add_all([held, last])
+        session.flush()
+        return Taken(_id(last), True)
+    delivery = Delivery(
+        source_id=held.id,
+        taken_at=now,
+        outcome=TAKEN,
+        format=held.format,
+        digest=landed.digest,
+        path=landed.path,
+        files=[dict(entry) for entry in landed.files],
+        received_at=now,
+    )
+    session.add(delivery)
+    session.flush()
+    held.last_taken_id = delivery.id
+    session.add(held)
+    session.flush()
+    return Taken(_id(delivery), False)
+
+
+def unchecked_delivery(session: Session, source: Source) -> Delivery | None:
+    """The delivery last taken, where the run that took it ended before it was checked."""
+    held = _of(session, source)
+    last = session.get(Delivery, held.last_taken_id) if held.last_taken_id is not None else None
+    return last if last is not None and last.outcome == TAKEN else None
+
+
+def landed_files(landing: Path, delivery: Delivery) -> dict[str, bytes]:
+    """A kept delivery's files by name, each with the bytes it was taken with.
+
+    Raises:
+        NotPossible: a file is lost, unreadable or not as it was taken.
+    """
+    files = {}
+    for entry in delivery.files or []:
+        name = entry["name"]
+        where = f"{name} of delivery {delivery.id} in the landing area ({landing / delivery.path})"
+        try:
+            content = (landing / delivery.path / name).read_bytes()
+        except OSError as error:
+            raise NotPossible(f"{where} cannot be read ({error.strerror}): have the files sent again") from None
+        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise NotPossible(f"{where} is not as it was taken: have the files sent again")
+        files[name] = content
+    if not files or _digest(delivery.files or []) != delivery.digest:
+        raise NotPossible(f"what is kept of delivery {delivery.id} is not what was taken: have the files sent again")
+    return files
+
+
+def reject(session: Session, source: Source, delivery: Delivery, file_errors: pl.DataFrame) -> None:
+    """Keep a delivery as rejected, with every file error (FILE_ERRORS), in place of the source's former ones.
+
+    Rule: any file error stops the whole delivery, and the report lists every bad row.
+    """
+    delivery.outcome = REJECTED
+    session.add(delivery)
+    session.execute(delete(FileError).where(col(FileError.source_id) == source.id))
+    session.flush()
+    _store(session, source, _id(delivery), file_errors)
+
+
+def accept(session: Session, source: Source, delivery: Delivery) -> None:
+    """Keep a delivery as clean: it is the source's current one from now on, and no file error is left."""
+    delivery.outcome = CLEAN
+    held = _of(session, source)
+    held.current_delivery_id = _id(delivery)
+    session.add_all([delivery, held])
+    session.execute(delete(FileError).where(col(FileError.source_id) == source.id))
+    session.flush()
+
+
+def store_incomplete(session: Session, source: Source, file_errors: pl.DataFrame) -> None:
+    """Keep what is wrong with files that are no delivery yet (FILE_ERRORS), beside the errors of a rejected one.
+
+    The rejected delivery's own errors stay: they say which files have to be sent again.
+    """
+    session.execute(
+        delete(FileError).where(col(FileError.source_id) == source.id, col(FileError.delivery_id).is_(None))
+    )
+    session.flush()
+    _store(session, source, None, file_errors)
+
+
+def _store(session: Session, source: Source, delivery_id: int | None, file_errors: pl.DataFrame) -> None:
+    frame = file_errors.select(
+        pl.lit(source.id).alias("source_id"),
+        pl.lit(delivery_id, dtype=pl.Int64).alias("delivery_id"),
+        *[pl.col(name).cast(kind) for name, kind in FILE_ERRORS.items()],
+    )
+    bulk.insert(session, "file_error", frame)
+
+
+def has_file_errors(session: Session, source: Source) -> bool:
+    """Whether the source's last delivery was rejected, or its files were never completed."""
+    return session.exec(select(FileError.id).where(FileError.source_id == source.id).limit(1)).first() is not None
+
+
+def files_with_error(session: Session, source: Source) -> frozenset[str] | None:
+    """The files with errors of the delivery last taken, where that was rejected; else None."""
+    held = _of(session, source)
+    last = session.get(Delivery, held.last_taken_id) if held.last_taken_id is not None else None
+    if last is None or last.outcome != REJECTED:
+        return None
+    return frozenset(session.exec(select(FileError.file).where(FileError.delivery_id == last.id).distinct()))
+
+
+def choose_delivery(session: Session, source: Source, delivery_id: int) -> Delivery:
+    """Make a kept, clean delivery of the source its current one.
+
+    Raises:
+        NotFound: the source has no such delivery.
+        NotPossible: it was rejected, or is not checked yet.
+    """
+    delivery = session.get(Delivery, delivery_id)
+    if delivery is None or delivery.source_id != source.id:
+        raise NotFound(f"there is no delivery {delivery_id} of {source.id}; `rollcall deliveries` lists them")
+    if delivery.outcome == REJECTED:
+        raise NotPossible(f"delivery {delivery_id} was rejected for its file errors and cannot be applied")
+    if delivery.outcome != CLEAN:
+        raise NotPossible(f"delivery {delivery_id} is not checked yet: the next run does it")
+    held = _of(session, source)
+    held.current_delivery_id = delivery_id
+    session.add(held)
+    session.flush()
+    return delivery
+
+
+def deliveries_of(session: Session, district_id: str, *, limit: int | None = None) -> list[Delivery]:
+    """The district's deliveries, newest first."""
+    statement = (
+        select(Delivery)
+        .join(Source, col(Source.id) == Delivery.source_id)
+        .where(Source.district_id == district_id)
+        .order_by(col(Delivery.id).desc())
+    )
+    return list(session.exec(statement if limit is None else statement.limit(limit)))
+
+
+def is_stale(source: Source, now: datetime) -> bool:
+    """Whether the source's last delivery is too old. Rule: at least one every 90 days."""
+    return source.received_at is not None and now - source.received_at > STALE_AFTER
+
+
+def _of(session: Session, source: Source) -> Source:
+    # The caller's may have been read by another session, long before.
+    held = session.get(Source, source.id)
+    if held is None:
+        raise NotFound(f"there is no source {source.id}")
+    return held
+
+
+def _id(delivery: Delivery) -> int:
+    if delivery.id is None:
+        raise NotPossible("the delivery is not stored yet")
+    return delivery.id
