@@ -1,0 +1,40 @@
+import polars as pl
+import pytest
+
+from contracts.issues import CATALOGUE, Severity
+from sandbox.csv_files import CsvStyle
+from sandbox.file_faults import LINES, WHOLE_FILE, plant_file_faults
+from sandbox.generator import generate
+
+
+def test_there_is_a_fault_for_every_file_error_of_the_catalogue() -> None:
+    assert {*WHOLE_FILE, *LINES} == {code for code, entry in CATALOGUE.items() if entry.severity == Severity.FILE_ERROR}
+
+
+def test_nothing_planted_is_the_district_as_it_was() -> None:
+    district = generate(students=40)
+    planted = plant_file_faults(district, {})
+    assert (planted.files, planted.expected.height) == (district.csv_files(), 0)
+
+
+def test_so_many_of_each_are_expected_on_lines_of_their_own() -> None:
+    faults = {code: 3 for code in LINES if code != "encoding_invalid"} | {"encoding_invalid": 2, "column_missing": 1}
+    planted = plant_file_faults(generate(students=40), faults)
+    assert dict(planted.expected["code"].value_counts().iter_rows()) == faults
+    assert not planted.expected.select("file", "line").is_duplicated().any()
+    wrong_bytes = planted.expected.filter(pl.col("code") == "encoding_invalid")["file"]
+    assert wrong_bytes.n_unique() == 2
+
+
+def test_what_cannot_be_planted_is_refused() -> None:
+    district = generate(students=40)
+    with pytest.raises(ValueError, match="no file error has the code name_missing"):
+        plant_file_faults(district, {"name_missing": 1})
+    with pytest.raises(ValueError, match="not so many files"):
+        plant_file_faults(district, {"file_empty": 6})
+    with pytest.raises(ValueError, match="not so many lines"):
+        plant_file_faults(district, {"file_empty": 5, "id_missing": 1})
+    with pytest.raises(ValueError, match="not so many lines"):
+        plant_file_faults(district, {"file_empty": 3, "encoding_invalid": 3})
+    with pytest.raises(ValueError, match="cannot be planted"):
+        plant_file_faults(district, {"encoding_invalid": 1}, style=CsvStyle(encoding="utf-16-le"))
