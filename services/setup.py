@@ -1,0 +1,384 @@
+"""What ops set up in one TOML file: reading it, and bringing the database to what it says.
+
+Districts, their sources and their schools; nothing of a roster, and no run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+from sqlmodel import Session, select
+
+from contracts.formats import FORMATS
+from errors import SetupError
+from models.tables import District, School, Source
+from services.status import record_status_changes
+
+SCHOOL_NAME_LENGTH = 60
+
+
+def _slug(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", value):
+        raise ValueError("must be lower-case letters, digits, - and _, beginning with a letter or digit")
+    return value
+
+
+def _line(value: str) -> str:
+    value = value.strip()
+    if not value:
+        raise ValueError("is empty")
+    if not value.isprintable():
+        raise ValueError("must be one line of printable text")
+    return value
+
+
+def _school_name(value: str) -> str:
+    value = _line(value)
+    if len(value) > SCHOOL_NAME_LENGTH:
+        raise ValueError(f"is longer than {SCHOOL_NAME_LENGTH} characters")
+    return value
+
+
+def _email(value: str) -> str:
+    value = value.strip()
+    if not re.fullmatch(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s.,;<>\"]+", value):
+        raise ValueError("is not an e-mail address")
+    return value
+
+
+def _known_format(value: str) -> str:
+    if value not in FORMATS:
+        raise ValueError(f"must be one of {', '.join(sorted(FORMATS))}")
+    return value
+
+
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is no known time zone, such as America/Los_Angeles") from None
+    return value
+
+
+def _known_region(value: str) -> str:
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("is no known country, such as US")
+    return value
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
+Line = Annotated[str, AfterValidator(_line)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SchoolEntry(_Entry):
+    """A [[district.school]]."""
+
+    id: Slug
+    name: Annotated[str, AfterValidator(_school_name)]
+    source: str | None = None
+    source_id: Line | None = None
+    on_plan: bool = True
+
+
+class SourceEntry(_Entry):
+    """A [[district.source]]; its folder absolute."""
+
+    id: Slug
+    kind: Literal["csv"]
+    format: Annotated[str, AfterValidator(_known_format)]
+    folder: Line
+    quiet_seconds: Annotated[int, Field(ge=0)] = 300
+
+
+class DistrictEntry(_Entry):
+    """A [[district]]."""
+
+    id: Slug
+    name: Line
+    timezone: Annotated[str, AfterValidator(_known_zone)]
+    phone_region: Annotated[str, AfterValidator(_known_region)] = "US"
+    administrators: list[Annotated[str, AfterValidator(_email)]] = []
+    source: list[SourceEntry] = []
+    school: list[SchoolEntry] = []
+
+
+class Setup(_Entry):
+    """A whole setup file: every district there is."""
+
+    district: Annotated[list[DistrictEntry], Field(min_length=1)]
+
+
+def read_setup(path: Path) -> Setup:
+    """Read and check a setup file; relative folders are relative to the file's own and come out absolute.
+
+    Raises:
+        SetupError: the file cannot be read or makes no sense; one line for each problem, naming entry and key.
+    """
+    try:
+        content = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SetupError(f"{path} is not text in UTF-8") from None
+    try:
+        raw = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise SetupError(f"{path} is not TOML: {error}") from None
+    problems: list[str] = []
+    try:
+        setup = Setup.model_validate(raw)
+    except ValidationError as error:
+        problems = [_problem(raw, details) for details in error.errors(include_url=False, include_input=False)]
+    else:
+        setup = setup.model_copy(update={"district": [_absolute(entry, path) for entry in setup.district]})
+        problems = list(_contradictions(setup))
+    if problems:
+        raise SetupError("\n".join(problems))
+    return setup
+
+
+def apply_setup(session: Session, setup: Setup, *, now: datetime | None = None) -> list[str]:
+    """Bring the database to what the setup says; gives each change in words, none the second time.
+
+    Rule: setting up never deletes. What the setup no longer names is frozen as it is; named again, it goes on. Schools
+    whose sync status changes by it have that recorded, at `now` (None: the present).
+
+    Raises:
+        DatabaseUnavailable, DataError: by the database; see `Database.transaction`.
+    """
+    changes: list[str] = []
+    held = {district.id: district for district in session.exec(select(District))}
+    for position, entry in enumerate(setup.district):
+        district = held.pop(entry.id, None)
+        returns = district is not None and district.frozen
+        words = [
+            *_bring(
+                session,
+                district,
+                District(
+                    id=entry.id,
+                    name=entry.name,
+                    timezone=entry.timezone,
+                    phone_region=entry.phone_region,
+                    administrators=list(dict.fromkeys(entry.administrators)),
+                    position=position,
+                ),
+            ),
+            *_bring_sources(session, entry, returns),
+            *_bring_schools(session, entry, returns),
+        ]
+        changes += [f"{entry.name}: {word}" for word in words]
+    for district in held.values():
+        if not district.frozen:
+            changes.append(f"{district.name}: frozen, as the setup file no longer names it")
+        district.frozen = True
+        for row in _children(session, district.id):
+            row.frozen = True
+    session.flush()
+    record_status_changes(session, None, "the setup was changed", now or datetime.now(UTC))
+    return changes
+
+
+def _bring_sources(session: Session, entry: DistrictEntry, returns: bool) -> Iterator[str]:
+    held = {row.id: row for row in session.exec(select(Source).where(Source.district_id == entry.id))}
+    for position, wanted in enumerate(entry.source):
+        identifier = f"{entry.id}/{wanted.id}"
+        source = held.pop(identifier, None)
+        if source is not None and source.folder != wanted.folder:
+            # What was noted of the files in one folder says nothing of those in another.
+            source.stamps = None
+        words = _bring(
+            session,
+            source,
+            Source(
+                id=identifier,
+                district_id=entry.id,
+                key=wanted.id,
+                kind=wanted.kind,
+                format=wanted.format,
+                folder=wanted.folder,
+                quiet_seconds=wanted.quiet_seconds,
+                position=position,
+            ),
+            silent=returns,
+        )
+        yield from (f"source {wanted.id} {word}" for word in words)
+    for source in held.values():
+        if not source.frozen:
+            yield f"source {source.key} frozen, as the setup file no longer names it"
+        source.frozen = True
+
+
+def _bring_schools(session: Session, entry: DistrictEntry, returns: bool) -> Iterator[str]:
+    held = {row.id: row for row in session.exec(select(School).where(School.district_id == entry.id))}
+    for position, wanted in enumerate(entry.school):
+        identifier = f"{entry.id}/{wanted.id}"
+        words = _bring(
+            session,
+            held.pop(identifier, None),
+            School(
+                id=identifier,
+                district_id=entry.id,
+                key=wanted.id,
+                name=wanted.name,
+                source_id=f"{entry.id}/{wanted.source}" if wanted.source is not None else None,
+                source_school_id=wanted.source_id,
+                on_plan=wanted.on_plan,
+                position=position,
+            ),
+            silent=returns,
+        )
+        yield from (f"school {wanted.name} {word}" for word in words)
+    for school in held.values():
+        if not school.frozen:
+            yield f"school {school.name} frozen, as the setup file no longer names it"
+        school.frozen = True
+
+
+def _children(session: Session, district_id: str) -> list[Source | School]:
+    return [
+        *session.exec(select(Source).where(Source.district_id == district_id)),
+        *session.exec(select(School).where(School.district_id == district_id)),
+    ]
+
+
+Row = TypeVar("Row", District, Source, School)
+
+# A stored field that the setup file calls otherwise.
+_KEYS: dict[tuple[type, str], str] = {(School, "source_id"): "source", (School, "source_school_id"): "source_id"}
+# What the setup file says nothing of, or has no words of its own when it changes.
+_UNTOLD = {"id", "district_id", "key", "position"}
+_NOT_SET_UP = {"frozen", "stamps", "last_taken_id", "current_delivery_id", "received_at"}
+
+
+def _bring(session: Session, held: Row | None, wanted: Row, *, silent: bool = False) -> list[str]:
+    """Write one entry; gives what changed. `silent`: its return from being frozen is told of its district."""
+    if held is None:
+        session.add(wanted)
+        session.flush()
+        return ["added"]
+    words = []
+    if held.frozen:
+        held.frozen = False
+        words += [] if silent else ["named again, no longer frozen"]
+    for field in type(wanted).model_fields.keys() - _NOT_SET_UP:
+        before, after = getattr(held, field), getattr(wanted, field)
+        if before == after:
+            continue
+        setattr(held, field, after)
+        if field not in _UNTOLD:
+            words.append(_told(_KEYS.get((type(wanted), field), field), before, after))
+    return sorted(words)
+
+
+def _told(key: str, before: object, after: object) -> str:
+    # Administrators are people: their addresses are for the database only.
+    return f"{key} changed" if key == "administrators" else f"{key} {_shown(before)} → {_shown(after)}"
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _absolute(district: DistrictEntry, path: Path) -> DistrictEntry:
+    base = path.absolute().parent
+    sources = [
+        source.model_copy(update={"folder": os.path.normpath(base / Path(source.folder).expanduser())})
+        for source in district.source
+    ]
+    return district.model_copy(update={"source": sources})
+
+
+def _problem(raw: Mapping[str, Any], details: ErrorDetails) -> str:
+    """Say one problem as ``district "unified", school "lincoln": source_id is missing``."""
+    entries: list[str] = []
+    place: Any = raw
+    location = list(details["loc"])
+    while len(location) >= 2 and location[0] in ("district", "source", "school") and isinstance(location[1], int):
+        kind, position = str(location[0]), location[1]
+        place = place[kind][position]
+        identifier = place.get("id") if isinstance(place, dict) else None
+        entries.append(f'{kind} "{identifier}"' if isinstance(identifier, str) else f"{kind} {position + 1}")
+        location = location[2:]
+    key = " entry ".join(str(part + 1) if isinstance(part, int) else part for part in location)
+    said = _said(details, key)
+    return f"{', '.join(entries)}: {said}" if entries else said
+
+
+def _said(details: ErrorDetails, key: str) -> str:
+    match details["type"]:
+        case "extra_forbidden":
+            return f"unknown key {key}"
+        case "missing" | "too_short" if key == "district":
+            return "no [[district]] is named"
+        case "missing":
+            return f"{key} is missing"
+        case "string_type":
+            return f"{key} must be text in quotes"
+        case "int_type":
+            return f"{key} must be a whole number"
+        case "bool_type":
+            return f"{key} must be true or false"
+        case "greater_than_equal":
+            return f"{key} must not be negative"
+        case "literal_error":
+            return f"{key} must be {details['ctx']['expected'].replace(chr(39), '')}"
+        case "value_error":
+            return f"{key} {details['ctx']['error']}"
+        case "list_type" if key in ("district", "source", "school"):
+            return f"{key} must be written in double brackets, [[…]]"
+        case "model_type":
+            return "must be written in double brackets, [[…]], with keys of its own"
+        case "list_type":
+            return f"{key} must be a list in brackets"
+        case _:
+            return f"{key}: {details['msg']}"
+
+
+def _contradictions(setup: Setup) -> Iterator[str]:
+    yield from (f"two districts have the id {double}" for double in _doubles(entry.id for entry in setup.district))
+    folders: dict[Path, str] = {}
+    for district in setup.district:
+        here = f'district "{district.id}"'
+        sources = {source.id for source in district.source}
+        yield from (f"{here}: two sources have the id {each}" for each in _doubles(s.id for s in district.source))
+        yield from (f"{here}: two schools have the id {each}" for each in _doubles(s.id for s in district.school))
+        for source in district.source:
+            label = f'{here}, source "{source.id}"'
+            other = folders.setdefault(Path(source.folder).resolve(), label)
+            if other != label:
+                yield f"{label}: folder is that of {other} already"
+        claims: dict[tuple[str, str], str] = {}
+        for school in district.school:
+            label = f'{here}, school "{school.id}"'
+            if school.source is None and school.source_id is None:
+                continue
+            if school.source is None:
+                yield f"{label}: source is missing, as source_id is given"
+            elif school.source not in sources:
+                yield f"{label}: source {school.source} is none of the district's"
+            elif school.source_id is None:
+                yield f"{label}: source_id is missing"
+            else:
+                other = claims.setdefault((school.source, school.source_id), school.id)
+                if other != school.id:
+                    yield f'{label}: source_id {school.source_id} is that of school "{other}" already'
+
+
+def _doubles(identifiers: Iterable[str]) -> list[str]:
+    return [identifier for identifier, number in Counter(identifiers).items() if number > 1]

@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlmodel import col, select
+
+from errors import SetupError
+from models.database import Database
+from models.tables import District, School, Source, StatusChange
+from services.setup import apply_setup, read_setup
+
+AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+UNIFIED = """
+[[district]]
+id = "unified"
+name = "Unified School District"
+timezone = "America/Los_Angeles"
+administrators = ["it@unified.example"]
+
+[[district.source]]
+id = "files"
+kind = "csv"
+format = "csv-1.0"
+folder = "drop/unified"
+quiet_seconds = 300
+
+[[district.school]]
+id = "lincoln"            # ours
+name = "Lincoln High School"
+source = "files"          # left out: Setup sync
+source_id = "0101"        # the school_id in the source's data
+on_plan = true
+
+[[district.school]]
+id = "grant"
+name = "Grant Middle School"
+on_plan = false
+"""
+
+COAST = """
+[[district]]
+id = "coast"
+name = "Coast District"
+timezone = "America/New_York"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "rollcall.toml"
+
+
+def refusal(file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    with pytest.raises(SetupError) as raised:
+        read_setup(file)
+    assert (raised.value.__cause__, raised.value.__suppress_context__) in [(None, True), (None, False)]
+    return str(raised.value).splitlines()
+
+
+def apply(database: Database, file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    with database.transaction() as session:
+        return apply_setup(session, read_setup(file), now=AT)
+
+
+def test_a_setup_is_brought_into_the_database_once(database: Database, file: Path, tmp_path: Path) -> None:
+    assert apply(database, file, UNIFIED) == [
+        "Unified School District: added",
+        "Unified School District: source files added",
+        "Unified School District: school Lincoln High School added",
+        "Unified School District: school Grant Middle School added",
+    ]
+    assert apply(database, file, UNIFIED) == []
+    with database.reading() as session:
+        assert [district.model_dump() for district in session.exec(select(District))] == [
+            {
+                "id": "unified",
+                "name": "Unified School District",
+                "timezone": "America/Los_Angeles",
+                "phone_region": "US",
+                "administrators": ["it@unified.example"],
+                "position": 0,
+                "frozen": False,
+            }
+        ]
+        assert [source.model_dump() for source in session.exec(select(Source))] == [
+            {
+                "id": "unified/files",
+                "district_id": "unified",
+                "key": "files",
+                "kind": "csv",
+                "format": "csv-1.0",
+                "folder": str(tmp_path / "drop" / "unified"),
+                "quiet_seconds": 300,
+                "position": 0,
+                "frozen": False,
+                "stamps": None,
+                "last_taken_id": None,
+                "current_delivery_id": None,
+                "received_at": None,
+            }
+        ]
+        assert [school.model_dump() for school in session.exec(select(School).order_by(col(School.position)))] == [
+            {
+                "id": "unified/lincoln",
+                "district_id": "unified",
+                "key": "lincoln",
+                "name": "Lincoln High School",
+                "source_id": "unified/files",
+                "source_school_id": "0101",
+                "on_plan": True,
+                "frozen": False,
+                "position": 0,
+            },
+            {
+                "id": "unified/grant",
+                "district_id": "unified",
+                "key": "grant",
+                "name": "Grant Middle School",
+                "source_id": None,
+                "source_school_id": None,
+                "on_plan": False,
+                "frozen": False,
+                "position": 1,
+            },
+        ]
+
+
+def test_changes_are_told_in_words_and_no_address_with_them(database: Database, file: Path, tmp_path: Path) -> None:
+    apply(database, file, UNIFIED)
+    changed = (
+        UNIFIED.replace("Lincoln High School", "Lincoln High")
+        .replace('"0101"', '"0102"')
+        .replace("on_plan = false", 'on_plan = true\nsource = "files"\nsource_id = "0103"')
+        .replace("it@unified", "help@unified")
+        .replace("drop/unified", "elsewhere")
+    )
+    assert apply(database, file, changed) == [
+        "Unified School District: administrators changed",
+        f"Unified School District: source files folder {tmp_path}/drop/unified → {tmp_path}/elsewhere",
+        "Unified School District: school Lincoln High name Lincoln High School → Lincoln High",
+        "Unified School District: school Lincoln High source_id 0101 → 0102",
+        "Unified School District: school Grant Middle School on_plan false → true",
+        "Unified School District: school Grant Middle School source none → unified/files",
+        "Unified School District: school Grant Middle School source_id none → 0103",
+    ]
+    assert apply(database, file, changed) == []
+
+
+def test_what_was_noted_of_a_folder_is_forgotten_with_it_and_not_before(database: Database, file: Path) -> None:
+    apply(database, file, UNIFIED)
+    with database.transaction() as session:
+        session.exec(select(Source)).one().stamps = {"schools.csv": [1, 2, 3]}
+    apply(database, file, UNIFIED.replace("300", "60"))
+    with database.reading() as session:
+        assert session.exec(select(Source.stamps, Source.quiet_seconds)).one() == ({"schools.csv": [1, 2, 3]}, 60)
+    apply(database, file, UNIFIED.replace("drop/unified", "elsewhere"))
+    with database.reading() as session:
+        assert session.exec(select(Source)).one().stamps is None
+
+
+def test_what_is_no_longer_named_is_frozen_and_named_again_goes_on(database: Database, file: Path) -> None:
+    apply(database, file, UNIFIED + COAST)
+    without_grant = UNIFIED[: UNIFIED.index('[[district.school]]\nid = "grant"')]
+    assert apply(database, file, without_grant) == [
+        "Unified School District: school Grant Middle School frozen, as the setup file no longer names it",
+        "Coast District: frozen, as the setup file no longer names it",
+    ]
+    assert apply(database, file, without_grant) == []
+    assert apply(database, file, UNIFIED) == [
+        "Unified School District: school Grant Middle School named again, no longer frozen"
+    ]
+    without_files = """
+    [[district]]
+    id = "unified"
+    name = "Unified School District"
+    timezone = "America/Los_Angeles"
+    administrators = ["it@unified.example"]
+    """
+    assert apply(database, file, without_files) == [
+        "Unified School District: source files frozen, as the setup file no longer names it",
+        "Unified School District: school Lincoln High School frozen, as the setup file no longer names it",
+        "Unified School District: school Grant Middle School frozen, as the setup file no longer names it",
+    ]
+    with database.reading() as session:
+        assert session.exec(select(School.frozen, School.source_id).order_by(col(School.id))).all() == [
+            (True, None),
+            (True, "unified/files"),
+        ]
+
+
+def test_a_district_takes_what_is_its_own_along(database: Database, file: Path) -> None:
+    apply(database, file, UNIFIED + COAST)
+    assert apply(database, file, COAST) == [
+        "Unified School District: frozen, as the setup file no longer names it",
+    ]
+    with database.reading() as session:
+        assert session.exec(select(Source.frozen)).all() == [True]
+        assert session.exec(select(School.frozen)).all() == [True, True]
+    assert apply(database, file, UNIFIED + COAST) == ["Unified School District: named again, no longer frozen"]
+    with database.reading() as session:
+        assert session.exec(select(Source.frozen)).all() == [False]
+        assert session.exec(select(School.frozen)).all() == [False, False]
+
+
+def test_a_status_that_changes_by_the_setup_is_recorded(database: Database, file: Path) -> None:
+    apply(database, file, UNIFIED)
+    apply(database, file, UNIFIED.replace("on_plan = true", "on_plan = false"))
+    with database.reading() as session:
+        recorded = select(StatusChange.school_id, StatusChange.status, StatusChange.at).order_by(col(StatusChange.id))
+        assert session.exec(recorded).all() == [
+            ("unified/lincoln", "setup_sync", AT),
+            ("unified/lincoln", None, AT),
+        ]
+
+
+def test_a_folder_may_be_absolute(file: Path) -> None:
+    file.write_text(UNIFIED.replace("drop/unified", "/srv/drop/../drop/unified"))
+    assert read_setup(file).district[0].source[0].folder == "/srv/drop/unified"
+
+
+HERE = 'district "unified"'
+LINCOLN = f'{HERE}, school "lincoln"'
+FILES = f'{HERE}, source "files"'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('source_id = "0101"', "", f"{LINCOLN}: source_id is missing"),
+        ('source_id = "0101"', 'source_id = " "', f"{LINCOLN}: source_id is empty"),
+        ('source_id = "0101"', "source_id = 101", f"{LINCOLN}: source_id must be text in quotes"),
+        ('source = "files"', "", f"{LINCOLN}: source is missing, as source_id is given"),
+        ('source = "files"', 'source = "clever"', f"{LINCOLN}: source clever is none of the district's"),
+        ("on_plan = true", 'on_plan = "yes"', f"{LINCOLN}: on_plan must be true or false"),
+        ("on_plan = true", "onplan = true", f"{LINCOLN}: unknown key onplan"),
+        ("Lincoln High School", "x" * 61, f"{LINCOLN}: name is longer than 60 characters"),
+        ("Lincoln High School", "Lincoln\\nBcc: x", f"{LINCOLN}: name must be one line of printable text"),
+        ('name = "Lincoln High School"', "", f"{LINCOLN}: name is missing"),
+        ('id = "grant"', 'id = "lincoln"', f"{HERE}: two schools have the id lincoln"),
+        (
+            'id = "lincoln"',
+            'id = "Lincoln High"',
+            f'{HERE}, school "Lincoln High": id must be lower-case letters, digits, - and _, beginning with a letter'
+            " or digit",
+        ),
+        ('id = "grant"', "", f"{HERE}, school 2: id is missing"),
+        (
+            "on_plan = false",
+            'source = "files"\nsource_id = "0101"',
+            f'{HERE}, school "grant": source_id 0101 is that of school "lincoln" already',
+        ),
+        ('kind = "csv"', 'kind = "fax"', f"{FILES}: kind must be csv"),
+        ('kind = "csv"', "", f"{FILES}: kind is missing"),
+        ("csv-1.0", "csv-0.9", f"{FILES}: format must be one of csv-1.0"),
+        ("= 300", "= -1", f"{FILES}: quiet_seconds must not be negative"),
+        ("= 300", "= 1.5", f"{FILES}: quiet_seconds must be a whole number"),
+        ('folder = "drop/unified"', "", f"{FILES}: folder is missing"),
+        ("America/Los_Angeles", "Pacific", f"{HERE}: timezone is no known time zone, such as America/Los_Angeles"),
+        ("America/Los_Angeles", "../UTC", f"{HERE}: timezone is no known time zone, such as America/Los_Angeles"),
+        ("it@unified.example", "it@", f"{HERE}: administrators entry 1 is not an e-mail address"),
+        ('["it@unified.example"]', '"it@unified.example"', f"{HERE}: administrators must be a list in brackets"),
+        (
+            "administrators =",
+            "phone_region = 'ZZ'\nadministrators =",
+            f"{HERE}: phone_region is no known country, such as US",
+        ),
+        ("[[district.source]]", "[district.source]", f"{HERE}: source must be written in double brackets, [[…]]"),
+        ("[[district]]", "[[districts]]\n[[district]]", "unknown key districts"),
+    ],
+)
+def test_nonsense_is_refused_naming_entry_and_key(file: Path, old: str, new: str, said: str) -> None:
+    assert old in UNIFIED
+    assert refusal(file, UNIFIED.replace(old, new, 1)) == [said]
+
+
+def test_all_problems_are_said_at_once(file: Path) -> None:
+    assert refusal(file, UNIFIED.replace("csv-1.0", "csv-0.9").replace("on_plan = false", "colour = 1")) == [
+        f"{FILES}: format must be one of csv-1.0",
+        f'{HERE}, school "grant": unknown key colour',
+    ]
+
+
+def test_a_district_or_source_is_named_once(file: Path) -> None:
+    assert refusal(file, COAST + COAST) == ["two districts have the id coast"]
+    again = UNIFIED[UNIFIED.index("[[district.source]]") : UNIFIED.index("[[district.school]]")]
+    assert refusal(file, UNIFIED + again.replace("drop/unified", "other")) == [f"{HERE}: two sources have the id files"]
+
+
+def test_no_two_sources_share_a_folder_under_whatever_name(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop" / "unified").mkdir()
+    (tmp_path / "alias").symlink_to(tmp_path / "drop")
+    source = '[[district.source]]\nid = "more"\nkind = "csv"\nformat = "csv-1.0"\nfolder = "alias/unified"\n'
+    assert refusal(file, UNIFIED + source) == [f'{HERE}, source "more": folder is that of {FILES} already']
+    assert refusal(file, UNIFIED + COAST + source) == [
+        f'district "coast", source "more": folder is that of {FILES} already'
+    ]
+
+
+def test_a_file_that_names_nothing_is_refused_rather_than_freezing_everything(file: Path) -> None:
+    assert refusal(file, "") == ["no [[district]] is named"]
+    assert refusal(file, "district = []") == ["no [[district]] is named"]
+
+
+def test_files_that_cannot_be_read_are_said(file: Path) -> None:
+    with pytest.raises(SetupError, match=r"rollcall.toml cannot be read: No such file"):
+        read_setup(file)
+    assert refusal(file, "[[district]")[0].startswith(f"{file} is not TOML: ")
+    file.write_bytes("name = 'Zoë'".encode("latin-1"))
+    with pytest.raises(SetupError, match="is not text in UTF-8"):
+        read_setup(file)
+
+
+def test_entries_of_wrong_shape_are_said(file: Path) -> None:
+    assert refusal(file, "district = [1]") == [
+        "district 1: must be written in double brackets, [[…]], with keys of its own"
+    ]
+    assert refusal(file, "[district]\nid = 'x'") == ["district must be written in double brackets, [[…]]"]
