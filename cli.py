@@ -30,7 +30,7 @@ from contracts.issues import CATALOGUE, Severity, message, with_catalogue
 from errors import NotFound, NotPossible, RollcallError, SchemaError, SetupError
 from models.database import Database, migrate, open_database
 from models.tables import District
-from services import holds, issues, night, runs, status, taking
+from services import downloads, holds, issues, night, runs, status, taking
 from services.backup import backup
 from services.plan import ACTIONS, TYPES
 from services.setup import apply_setup, read_setup
@@ -102,14 +102,14 @@ def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
-def _write_csv(file: Path, frame: pl.DataFrame) -> None:
-    """Write a download that is safe to open in a spreadsheet, for its owner's eyes only."""
+def _write_csv(file: Path, content: str) -> None:
+    """Write a download, for its owner's eyes only."""
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-            stream.write(issues.to_csv(frame))
+            stream.write(content)
     except OSError as error:
         raise SetupError(f"{file} cannot be written: {error.strerror}") from None
-    told.print(f"{frame.height} rows written to {escape(str(file))}")
+    told.print(f"written to {escape(str(file))}")
 
 
 # --- setting up ---------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def check(
     else:
         for note in (*reading.notes, *(settled.notes if settled is not None else ())):
             told.print(escape(note), style="dim")
-        _show_file_errors(reading.file_errors)
+        _show_file_errors(with_catalogue(reading.file_errors))
         if found is not None:
             _show_issues(found)
     if len(reading.file_errors):
@@ -193,7 +193,8 @@ ISSUE = ("severity", "code", "school_id", "file", "line", "source_id", "message"
 
 
 def _issue_rows(found: pl.DataFrame) -> list[dict[str, Any]]:
-    return found.rename({"record_id": "source_id"}).select(ISSUE).to_dicts()
+    named = found.rename({"record_id": "source_id", "school": "school_id"}, strict=False)
+    return named.select(ISSUE).to_dicts()
 
 
 def _check_json(file_errors: pl.DataFrame, found: pl.DataFrame | None) -> dict[str, Any]:
@@ -213,9 +214,9 @@ def _show_file_errors(file_errors: pl.DataFrame) -> None:
     for (code, file), rows in file_errors.group_by("code", "file", maintain_order=True):
         entry = CATALOGUE[str(code)]
         out.print(f"\n[red]{file}: {escape(entry.title)}[/] ({code}, {rows.height})")
-        for line, detail in rows.select("line", "detail").head(SHOWN).iter_rows():
+        for line, said in rows.select("line", "message").head(SHOWN).iter_rows():
             where = f"line {line}" if line is not None else "the file"
-            out.print(f"  {where}{': ' + escape(detail) if detail else ''}")
+            out.print(f"  {where}: {escape(said)}")
         if rows.height > SHOWN:
             out.print(f"  and {rows.height - SHOWN} more; --json lists all")
         out.print(f"  [dim]{escape(entry.remedy)}[/]")
@@ -255,12 +256,12 @@ def preview(district: DistrictId, school: Schools = None, csv_file: CsvFile = No
             out.print(f"[bold]{order.source_id}[/]: {escape(shown.message)}")
             for note in shown.notes:
                 told.print(escape(note), style="dim")
-            _show_file_errors(shown.file_errors)
+            _show_file_errors(with_catalogue(shown.file_errors))
             for changes, reasons in shown.schools:
                 _show_changes(changes.school_id, changes.changes, reasons)
                 frames.append(changes.changes.drop("key").insert_column(0, pl.lit(changes.school_id).alias("school")))
     if csv_file is not None:
-        _write_csv(csv_file, pl.concat(frames) if frames else pl.DataFrame())
+        _write_csv(csv_file, downloads.to_csv(pl.concat(frames)) if frames else "")
 
 
 def _show_changes(school: str, changes: pl.DataFrame, reasons: tuple[str, ...]) -> None:
@@ -451,15 +452,16 @@ def issues_command(
     """Show the errors and alerts of the data as last processed, and the file errors of a rejected delivery."""
     with _database() as database, database.reading() as session:
         _zone(session, district)
-        found = issues.stored_issues(session, district, school)
+        if school is not None:
+            night.find_school(session, district, school)
+        found = issues.stored_issues(session, district, f"{district}/{school}" if school is not None else None)
         file_errors = issues.stored_file_errors(session, district)
     if as_json:
         _print_json(_issue_rows(found))
     elif csv_file is not None:
-        errors = file_errors.select(
-            severity=pl.lit(str(Severity.FILE_ERROR)), **{name: pl.col(name) for name in ("code", "file", "line", "row")}
-        )
-        _write_csv(csv_file, pl.concat([errors, found], how="diagonal_relaxed"))
+        # A rejected delivery's bad rows are what has to be fixed first, and its issues are those of an older one.
+        rejected = not file_errors.is_empty()
+        _write_csv(csv_file, issues.file_errors_csv(file_errors) if rejected else issues.issues_csv(found))
     else:
         _show_file_errors(file_errors)
         _show_issues(found)
@@ -572,7 +574,7 @@ def hold_show(
     for decision in hold.decisions:
         out.print(f"{decision.verb} by {escape(decision.by)}, {_time(decision.at, zone)}")
     if csv_file is not None:
-        _write_csv(csv_file, items.drop("key"))
+        _write_csv(csv_file, downloads.to_csv(items.drop("key")))
     elif items.height:
         out.print(f"\n{items.height} removals; all of them: rollcall hold show {hold.id} --csv FILE")
 
@@ -586,7 +588,7 @@ def hold_confirm(
         with database.reading() as session:
             items = holds.items_of(session, hold_id)
         if csv_file is not None:
-            _write_csv(csv_file, items.drop("key"))
+            _write_csv(csv_file, downloads.to_csv(items.drop("key")))
         with database.transaction() as session:
             hold = holds.confirm(session, hold_id, by=getpass.getuser(), now=night.clock())
     out.print(f"{items.height} removals of {escape(hold.school_name)} confirmed")

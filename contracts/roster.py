@@ -245,6 +245,7 @@ class Settled:
     kept: pl.DataFrame
     issues: pl.DataFrame
     notes: tuple[str, ...]
+    missing_schools: tuple[str, ...] = ()  # in scope, but not named by the source
 
 
 def empty(schema: Schema) -> pl.DataFrame:

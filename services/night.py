@@ -20,7 +20,7 @@ from sqlmodel import Session, col, select
 from contracts.checking import check
 from contracts.delimited import Reading, read_files
 from contracts.formats import FORMATS
-from contracts.roster import Held, Roster, Settled
+from contracts.roster import Held, Roster, Settled, empty
 from contracts.settling import settle
 from errors import DataError, NotFound, NotPossible, RollcallError, SourceUnreachable
 from models.database import Database
@@ -79,6 +79,18 @@ def sources_of(session: Session, district_id: str) -> list[Source]:
     return sorted(found, key=lambda source: (source.position, source.id))
 
 
+def find_school(session: Session, district_id: str, key: str) -> School:
+    """The district's school with this key.
+
+    Raises:
+        NotFound: the district has none.
+    """
+    school = session.get(School, f"{district_id}/{key}")
+    if school is None:
+        raise NotFound(f"district {district_id} has no school {key}; `rollcall status {district_id}` lists them")
+    return school
+
+
 def school_ids(session: Session, district_id: str, keys: list[str]) -> tuple[str, ...]:
     """Our IDs of the district's schools with these keys.
 
@@ -88,9 +100,7 @@ def school_ids(session: Session, district_id: str, keys: list[str]) -> tuple[str
     """
     found = []
     for key in keys:
-        school = session.get(School, f"{district_id}/{key}")
-        if school is None:
-            raise NotFound(f"district {district_id} has no school {key}; `rollcall status {district_id}` lists them")
+        school = find_school(session, district_id, key)
         if not school.on_plan or school.frozen:
             raise NotPossible(f"school {key} is not on the plan and is not synced")
         if school.source_id is None:
@@ -433,7 +443,7 @@ def preview(session: Session, order: Order, *, landing: Path) -> Preview:
         files = taking.landed_files(landing, delivery)
         message = f"{waiting.message}; delivery {delivery.id} applied again"
     if files is None:
-        return Preview(message, pl.DataFrame())
+        return Preview(message, empty(taking.FILE_ERRORS))
     form = FORMATS[source.format]
     reading = _guarded("reading the files", lambda: read_files(form, files))
     if len(reading.file_errors):

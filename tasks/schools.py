@@ -29,7 +29,8 @@ def provision_school(run: RunOf, changeset: ChangeSet) -> SchoolOutcome:
 def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
     """A school's issues and hold as an artifact, and its outcome as an event: codes and counts only."""
     with database().reading() as session:
-        counts = issues.counts(session, outcome.school_id)
+        found = issues.stored_issues(session, run.scope.district_id, outcome.school_id)
+    counts: dict[str, int] = dict(found.group_by("code", maintain_order=True).len().iter_rows())
     lines = [f"# {outcome.school_id}: {outcome.outcome}", ""]
     for code in outcome.reasons:
         lines += [f"**{CATALOGUE[code].title}** (hold {outcome.hold_id}). {CATALOGUE[code].meaning}", ""]

@@ -1,0 +1,176 @@
+"""What a settled delivery changes: creates, updates, returns and removals, by school."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from contracts import roster
+from models import bulk
+from models.database import Database
+from tests.services.settled import apply, frame, person, plan, set_up, settled
+
+TEACHER = person(0, "employee", "t1", email="t1@unified.example")
+ANN = person(1, "student", "s1", email="ann@unified.example")
+BEN = person(2, "student", "s2")
+PARENT = person(3, "guardian", "g1", guardian_ids=["g1"], phone="+12025550123")
+EVERYBODY = settled(
+    [TEACHER, ANN, BEN, PARENT],
+    [(0, "1"), (0, "2"), (1, "1"), (2, "2")],
+    [("c1", "1"), ("c2", "2")],
+    [("c1", "1", 0, True), ("c1", "1", 1, False), ("c2", "2", 0, True), ("c2", "2", 2, False)],
+    [(1, 3), (2, 3)],
+)
+
+
+@pytest.fixture
+def started(database: Database) -> Database:
+    with database.transaction() as session:
+        set_up(session)
+    apply(database, EVERYBODY)
+    return database
+
+
+def counts(database: Database, value: roster.Settled) -> dict[str, dict[str, int]]:
+    with database.reading() as session:
+        return {changes.school_id: changes.counts for changes in plan(session, value).changesets}
+
+
+def people(database: Database) -> list[tuple[object, ...]]:
+    """Every link: kind, source ID, archived, its account archived, and the account's e-mail."""
+    with database.reading() as session:
+        found = bulk.read(
+            session,
+            "SELECT l.kind, l.source_id, l.archived_at IS NOT NULL AS gone, a.archived_at IS NOT NULL AS closed, a.email"
+            " FROM link l JOIN account a ON a.id = l.account_id ORDER BY l.kind, l.source_id, l.id",
+            {},
+            {"kind": pl.String, "source_id": pl.String, "gone": pl.Boolean, "closed": pl.Boolean, "email": pl.String},
+        )
+    return found.rows()
+
+
+def test_a_first_delivery_creates_everything(database: Database) -> None:
+    with database.transaction() as session:
+        set_up(session)
+    assert counts(database, EVERYBODY) == {
+        "unified/lincoln": {
+            "class_memberships_create": 2,
+            "classes_create": 1,
+            "employees_create": 1,
+            "guardians_create": 1,
+            "guardianships_create": 1,
+            "students_create": 1,
+        },
+        "unified/adams": {
+            "class_memberships_create": 2,
+            "classes_create": 1,
+            "employees_create": 1,
+            "guardians_create": 1,
+            "guardianships_create": 1,
+            "students_create": 1,
+        },
+    }
+
+
+def test_a_plan_applied_leaves_an_empty_plan(started: Database) -> None:
+    with started.reading() as session:
+        assert [changes.is_empty for changes in plan(session, EVERYBODY).changesets] == [True, True]
+
+
+def test_people_of_two_schools_are_one_account(started: Database) -> None:
+    assert people(started) == [
+        ("employee", "t1", False, False, "t1@unified.example"),
+        ("guardian", "g1", False, False, None),
+        ("student", "s1", False, False, "ann@unified.example"),
+        ("student", "s2", False, False, None),
+    ]
+
+
+def test_a_changed_field_is_an_update_at_each_of_their_schools(started: Database) -> None:
+    changed = settled(
+        [{**TEACHER, "phone": "+12025550199"}, ANN, BEN, PARENT],
+        [(0, "1"), (0, "2"), (1, "1"), (2, "2")],
+        [("c1", "1"), ("c2", "2")],
+        [("c1", "1", 0, True), ("c1", "1", 1, False), ("c2", "2", 0, True), ("c2", "2", 2, False)],
+        [(1, 3), (2, 3)],
+    )
+    assert counts(started, changed) == {"unified/lincoln": {"employees_update": 1}, "unified/adams": {"employees_update": 1}}
+
+
+def test_a_student_in_no_row_is_removed_and_comes_back_as_the_same_account(started: Database) -> None:
+    # Adams keeps a second student, so that not everybody of a type goes.
+    more = person(4, "student", "s4")
+    fuller = settled(
+        [TEACHER, ANN, BEN, PARENT, more],
+        [(0, "1"), (0, "2"), (1, "1"), (2, "2"), (4, "2")],
+        [("c1", "1"), ("c2", "2")],
+        [("c1", "1", 0, True), ("c1", "1", 1, False), ("c2", "2", 0, True), ("c2", "2", 2, False), ("c2", "2", 4, False)],
+        [(1, 3), (2, 3), (4, 3)],
+    )
+    apply(started, fuller)
+    before = people(started)
+    without = settled(
+        [TEACHER, ANN, BEN, PARENT],
+        [(0, "1"), (0, "2"), (1, "1"), (2, "2")],
+        [("c1", "1"), ("c2", "2")],
+        [("c1", "1", 0, True), ("c1", "1", 1, False), ("c2", "2", 0, True), ("c2", "2", 2, False)],
+        [(1, 3), (2, 3)],
+    )
+    assert counts(started, without)["unified/adams"] == {"students_remove": 1}
+    apply(started, without)
+    assert ("student", "s4", True, True, None) in people(started)
+    apply(started, fuller)
+    assert people(started) == before
+    with started.reading() as session:
+        assert [changes.is_empty for changes in plan(session, fuller).changesets] == [True, True]
+
+
+def test_what_was_seen_but_is_not_valid_stays_exactly_as_it_is(started: Database) -> None:
+    with started.reading() as session:
+        links = bulk.read(session, "SELECT id FROM link WHERE source_id = 's2'", {}, {"id": pl.String})["id"].to_list()
+    rejected = settled(
+        [TEACHER, ANN, PARENT],
+        [(0, "1"), (0, "2"), (1, "1")],
+        [("c1", "1"), ("c2", "2")],
+        [("c1", "1", 0, True), ("c1", "1", 1, False), ("c2", "2", 0, True)],
+        [(1, 3)],
+        seen_links=frame(roster.SEEN_LINKS, [{"link_id": links[0]}]),
+        kept=frame(
+            roster.KEPT,
+            [
+                {"table": table, "link_id": links[0]}
+                for table in ("school_members", "guardianships", "class_students")
+            ],
+        ),
+    )
+    assert counts(started, rejected) == {"unified/lincoln": {}, "unified/adams": {}}
+
+
+def test_a_class_in_no_row_goes_and_takes_its_memberships_along(started: Database) -> None:
+    without = settled(
+        [TEACHER, ANN, BEN, PARENT],
+        [(0, "1"), (0, "2"), (1, "1"), (2, "2")],
+        [("c2", "2")],
+        [("c2", "2", 0, True), ("c2", "2", 2, False)],
+        [(1, 3), (2, 3)],
+    )
+    assert counts(started, without) == {"unified/lincoln": {"classes_remove": 1}, "unified/adams": {}}
+
+
+def test_an_email_that_changes_hands_is_emptied_before_it_is_taken(started: Database) -> None:
+    # Ann's address goes to the teacher; she keeps none.
+    swapped = settled(
+        [{**TEACHER, "email": "ann@unified.example"}, {**ANN, "email": None}, BEN, PARENT],
+        [(0, "1"), (0, "2"), (1, "1"), (2, "2")],
+        [("c1", "1"), ("c2", "2")],
+        [("c1", "1", 0, True), ("c1", "1", 1, False), ("c2", "2", 0, True), ("c2", "2", 2, False)],
+        [(1, 3), (2, 3)],
+    )
+    apply(started, swapped)
+    assert people(started)[0] == ("employee", "t1", False, False, "ann@unified.example")
+    assert ("student", "s1", False, False, None) in people(started)
+    apply(started, EVERYBODY)
+    assert people(started)[0] == ("employee", "t1", False, False, "t1@unified.example")
+    assert ("student", "s1", False, False, "ann@unified.example") in people(started)
+
+
