@@ -285,7 +285,7 @@ def _show_changes(school: str, changes: pl.DataFrame, reasons: tuple[str, ...]) 
 # --- syncing ------------------------------------------------------------------------------------------------------
 
 
-def _start_prefect(settings: Settings) -> None:
+def start_prefect(settings: Settings) -> None:
     """Make Prefect ready in this process: the server named by PREFECT_API_URL, or a temporary one of our own.
 
     Must come before Prefect is first imported.
@@ -305,19 +305,24 @@ def _start_prefect(settings: Settings) -> None:
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
             "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
         }
-        told.print("starting a temporary Prefect server (set PREFECT_API_URL to use yours)", style="dim")
+        if "prefect" not in sys.modules:
+            told.print("starting a temporary Prefect server (set PREFECT_API_URL to use yours)", style="dim")
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 
 
-def _run_district(
+def run_district(
     district: str, schools: list[str] | None = None, *, now: bool = False, delivery: int | None = None
 ) -> int:
-    """Run the district's flow in this process; give the exit code."""
+    """Run the district's flow in this process, print what it noted, and give the exit code.
+
+    Raises:
+        NotFound, NotPossible: the district, a school or the delivery is not to be synced.
+    """
     with _database() as database, database.reading() as session:
         night.orders(session, district, schools, delivery, now=now)  # refuses what makes no sense, before any server
         before = max((run.id or 0 for run in runs.runs_of(session, district, 1)), default=0)
-    _start_prefect(get_settings())
+    start_prefect(get_settings())
     with told.status(f"syncing {district}"):
         from flows.sync_district import sync_district
 
@@ -350,9 +355,9 @@ def sync(
     Exit code 0: all connected or unchanged, or nothing waiting; 1: a school on hold, or a rejected delivery; 3: a
     failure.
     """
-    code = _run_district(district, school, now=now, delivery=delivery)
+    code = run_district(district, school, now=now, delivery=delivery)
     with _database() as database:
-        _show_report(database, district)
+        show_report(database, district)
     raise typer.Exit(code)
 
 
@@ -375,7 +380,7 @@ def status_command(
     """Show the SIS sync report: every school, what needs action first."""
     with _database() as database:
         if not as_json:
-            _show_report(database, district)
+            show_report(database, district)
             return
         with database.reading() as session:
             reports = _reports(session, district)
@@ -410,7 +415,12 @@ def _reports(session: Any, district: str | None) -> list[status.DistrictReport]:
     return reports
 
 
-def _show_report(database: Database, district: str | None) -> None:
+def show_report(database: Database, district: str | None) -> None:
+    """Print the SIS sync report: of one district, or of all.
+
+    Raises:
+        NotFound: there is no such district.
+    """
     with database.reading() as session:
         reports = _reports(session, district)
     if not reports:
@@ -592,14 +602,14 @@ def hold_confirm(
         with database.transaction() as session:
             hold = holds.confirm(session, hold_id, by=getpass.getuser(), now=night.clock())
     out.print(f"{items.height} removals of {escape(hold.school_name)} confirmed")
-    code = _run_district(hold.district_id, [hold.school_key])
+    code = run_district(hold.district_id, [hold.school_key])
     with _database() as database:
         with database.reading() as session:
             now_open = holds.open_hold(session, hold.school_id)
             new = holds.uncovered(holds.items_of(session, now_open.id), items) if now_open and now_open.id else None
         if now_open is not None and new is not None:
             _show_uncovered(now_open.id, new)
-        _show_report(database, hold.district_id)
+        show_report(database, hold.district_id)
     raise typer.Exit(code)
 
 
