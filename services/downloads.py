@@ -13,8 +13,9 @@ def to_csv(frame: pl.DataFrame) -> str:
 
     Lists are not accepted; other values that are not text are written as Polars writes them.
     """
-    text = pl.col(pl.String)
-    safe = frame.with_columns(
-        pl.when(text.str.contains(_FORMULA)).then(pl.concat_str(pl.lit("'"), text)).otherwise(text).name.keep()
-    )
-    return safe.write_csv()
+    return frame.with_columns(_neutral(name) for name in frame.select(pl.col(pl.String)).columns).write_csv()
+
+
+def _neutral(name: str) -> pl.Expr:
+    cell = pl.col(name)
+    return pl.when(cell.str.contains(_FORMULA)).then("'" + cell).otherwise(cell).alias(name)

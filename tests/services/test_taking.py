@@ -448,7 +448,7 @@ def test_a_rejected_delivery_keeps_every_file_error(session: Session, drop: Path
     assert (second.outcome, source.last_taken_id, source.current_delivery_id) == ("rejected", second.id, first.id)
     assert taking.has_file_errors(session, source)
     assert not taking.has_file_errors(session, source_of(session, "other"))
-    assert taking.files_with_error(session, source) == {"students.csv", "teachers.csv"}
+    assert taking.files_with_error(session, source) == frozenset({"students.csv", "teachers.csv"})
 
     (drop / "students.csv").write_bytes(b"bad still")
     third = delivery_of(session, take(session, drop, tmp_path / "landing"))
@@ -472,7 +472,7 @@ def test_an_overdue_set_adds_to_the_errors_of_a_rejected_delivery(session: Sessi
         ("unified/files", first.id, "students.csv", 2),
         ("unified/files", None, "students.csv", None),
     ]
-    assert taking.files_with_error(session, source) == {"students.csv"}
+    assert taking.files_with_error(session, source) == frozenset({"students.csv"})
     assert take(session, drop, tmp_path / "landing").is_receipt
     assert errors_of(session) == [("unified/files", first.id, "students.csv", 2)]
 
