@@ -1,0 +1,412 @@
+"""The format check and reader: the raw bytes of a complete set of delimited files become rows that know their line.
+
+It knows no particular format and no roster: what a file must look like comes as `contracts.formats.Format`. Rule: any
+file error stops the whole delivery, and every bad row of every file is told in one pass.
+"""
+
+from __future__ import annotations
+
+import bisect
+import codecs
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import polars as pl
+
+from contracts.formats import FileFormat, Format
+from contracts.roster import Schema, empty
+from errors import DataError
+
+# One row per file error. `line` is the physical line, null where the whole file is meant; `row` is that line as it
+# came (personal data); `detail` names columns and counts, never a value.
+FILE_ERRORS: Schema = MappingProxyType(
+    {"code": pl.String, "file": pl.String, "line": pl.UInt32, "detail": pl.String, "row": pl.String}
+)
+
+_COMMA: Final = ","
+_OTHER_SEPARATORS: Final = MappingProxyType({";": "semicolons", "\t": "tabs", "|": "vertical bars"})
+
+# How many lines after an unclosed quote are looked at for its end, before the quote is taken for a stray one.
+_LONGEST_CELL_LINES: Final = 100
+
+# What files of other kinds begin with, however they are named.
+_OTHER_KINDS: Final = MappingProxyType(
+    {
+        b"PK\x03\x04": "it is a spreadsheet or a compressed file",
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "it is a spreadsheet or another office document",
+        b"\x1f\x8b": "it is a compressed file",
+        b"7z\xbc\xaf\x27\x1c": "it is a compressed file",
+        b"%PDF": "it is a PDF document",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a set of files holds.
+
+    ``rows``, by file name: ``line`` UInt32 (physical, 1 for the first) and the format's columns as String, trimmed,
+    empty as null, columns absent from the file null; good rows only, in the order of the file.
+    ``file_errors``: the frame FILE_ERRORS, by file in the format's order, then by line.
+    ``notes``: the unknown columns that were left out, of files without a file error.
+    """
+
+    rows: Mapping[str, pl.DataFrame]
+    file_errors: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+def read_files(fmt: Format, files: Mapping[str, bytes]) -> Reading:
+    """Check and read all files of a format; files that are not of it are ignored.
+
+    Raises DataError where Polars fails on text that passed the check.
+    Rule: files are format-checked first, and any file error stops the whole delivery; so every file is checked, even
+    where another one is bad or missing.
+    """
+    readings = [_read_file(file, files.get(file.name)) for file in fmt.files]
+    return Reading(
+        rows={file.name: reading.rows for file, reading in zip(fmt.files, readings, strict=True)},
+        file_errors=pl.concat([empty(FILE_ERRORS), *(reading.errors for reading in readings)]),
+        notes=tuple(note for reading in readings for note in reading.notes),
+    )
+
+
+@dataclass(frozen=True)
+class _FileReading:
+    rows: pl.DataFrame
+    errors: pl.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A file's text without byte-order mark, its line ends all LF. `bad_line`: the first that is not as encoded."""
+
+    text: str
+    bad_line: int | None = None
+
+
+@dataclass(frozen=True)
+class _Header:
+    """The first line that is not blank. `cells` is None where its quotes do not let it be read."""
+
+    first_line: int
+    last_line: int
+    separator: str
+    cells: tuple[str, ...] | None
+
+
+def _read_file(file: FileFormat, data: bytes | None) -> _FileReading:
+    if data is None:
+        return _rejected(file, "file_missing")
+    if not data:
+        return _rejected(file, "file_empty")
+    kind = next((kind for start, kind in _OTHER_KINDS.items() if data.startswith(start)), None)
+    if kind is not None:
+        return _rejected(file, "file_unreadable", detail=kind)
+    decoded = _decode(data)
+    if decoded is None:
+        return _rejected(file, "encoding_invalid", line=1)
+
+    lines = _lines(decoded.text)
+    filled = lines.filter(pl.col("text").str.strip_chars() != "")
+    if filled.is_empty():
+        return _rejected(file, "file_empty")
+    if "\0" in filled["text"][0]:
+        return _rejected(file, "file_unreadable")
+
+    errors = []
+    if decoded.bad_line is not None:
+        errors.append(_error(file, "encoding_invalid", decoded.bad_line, row=lines["text"][decoded.bad_line - 1]))
+    header = _read_header(file, lines, filled["line"][0])
+    header_errors, positions, notes = _check_header(file, header, lines["text"][header.first_line - 1])
+    errors.extend(header_errors)
+
+    records = filled.filter(pl.col("line") > header.last_line)
+    width = None if header.cells is None else len(header.cells)
+    judged = _judge(records, lines["text"], header.separator, width)
+    errors.append(_pick(file, judged.filter(pl.col("code") != "")))
+    good = judged.filter(pl.col("code") == "")
+    if width is None:
+        rows = empty(_row_schema(file))
+    else:
+        rows = _rows(file, good, _split(file, good["text"], header.separator, width), positions)
+        ids = [column.name for column in file.columns if column.is_id and column.name in positions]
+        rows, missing = _check_ids(file, rows, good, ids)
+        errors.append(missing)
+
+    found = pl.concat(errors).sort("line", maintain_order=True)
+    return _FileReading(rows, found, notes if found.is_empty() else ())
+
+
+def _decode(data: bytes) -> _Text | None:
+    """The text of the bytes, or None where they cannot be read as text at all.
+
+    Rule: UTF-8, with or without byte-order mark, and UTF-16 with one. Anything else is read as far as it goes, so that
+    the other problems of the file show as well.
+    """
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or _is_utf16_without_mark(data):
+        return None
+    encoding = "utf-8"
+    for mark, marked in (
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ):
+        if data.startswith(mark):
+            encoding, data = marked, data[len(mark) :]
+            break
+    try:
+        return _Text(_with_plain_line_ends(data.decode(encoding)))
+    except UnicodeDecodeError as error:
+        before = _with_plain_line_ends(data[: error.start].decode(encoding))
+    return _Text(_with_plain_line_ends(data.decode(encoding, errors="replace")), bad_line=before.count("\n") + 1)
+
+
+def _is_utf16_without_mark(data: bytes) -> bool:
+    even, odd = data[:256:2], data[1:256:2]
+    zeros = even.count(0), odd.count(0)
+    return min(zeros) == 0 and max(zeros) > 0.9 * len(odd) > 1
+
+
+def _with_plain_line_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _lines(text: str) -> pl.DataFrame:
+    """Every physical line: ``line`` UInt32, ``text`` String. Only LF, CRLF and CR end a line, no other character."""
+    return (
+        pl.select(text=pl.lit(text).str.split("\n"))
+        .explode("text")
+        .select(line=pl.int_range(1, pl.len() + 1, dtype=pl.UInt32), text="text")
+    )
+
+
+def _read_header(file: FileFormat, lines: pl.DataFrame, first_line: int) -> _Header:
+    known = {column.name for column in file.columns}
+    near = lines["text"].slice(first_line - 1, _LONGEST_CELL_LINES + 1).to_list()
+    for last in _ends_of_record(near):
+        text = "\n".join(near[: last + 1])
+        candidates = [
+            (len(known.intersection(map(_column_name, cells))), len(cells), separator, cells)
+            for separator in (_COMMA, *_OTHER_SEPARATORS)
+            if (cells := _cells(text, separator)) is not None
+        ]
+        if candidates:
+            # More known names win; where no separator shows any, more cells do; the comma comes first.
+            best = max(candidates, key=lambda found: (found[0], found[1] if found[0] == 0 else 0))
+            comma = next((found for found in candidates if found[2] == _COMMA), best)
+            chosen = comma if comma[0] == best[0] and comma[1] > 1 else best
+            return _Header(first_line, first_line + last, chosen[2], tuple(chosen[3]))
+    return _Header(first_line, first_line, _COMMA, None)
+
+
+def _ends_of_record(near: Sequence[str]) -> list[int]:
+    """Where a record that starts with the first of these lines may end: there, or where its open quote is closed."""
+    quotes = near[0].count('"')
+    if quotes % 2 == 0:
+        return [0]
+    return [next((at for at, text in enumerate(near) if at and text.count('"') % 2), 0)]
+
+
+def _check_header(
+    file: FileFormat, header: _Header, row: str
+) -> tuple[list[pl.DataFrame], dict[str, int], tuple[str, ...]]:
+    """The header's errors, where each known column is (its first place), and the note on unknown columns.
+
+    Rule: names are matched without regard to case, surrounding blanks, or space versus underscore. What the header
+    names is shown only where it is ours: the first line of a file without header holds people.
+    """
+    line = header.first_line
+    if header.cells is None:
+        return [_error(file, "quotes_invalid", line, row=row)], {}, ()
+    errors = []
+    if header.last_line > line:
+        errors.append(_error(file, "line_break_in_cell", line, row=row))
+    if header.separator != _COMMA:
+        detail = f"{_OTHER_SEPARATORS[header.separator]} instead of commas"
+        errors.append(_error(file, "separator_invalid", line, detail, row))
+
+    places: dict[str, list[int]] = {}
+    for place, cell in enumerate(header.cells):
+        places.setdefault(_column_name(cell), []).append(place)
+    unnamed = len(places.pop("", []))
+    known = [column.name for column in file.columns]
+    errors.extend(
+        _error(file, "column_missing", line, f"column {column.name}", row)
+        for column in file.columns
+        if column.required and column.name not in places
+    )
+    errors.extend(
+        _error(file, "column_duplicate", line, f"column {name}" if name in known else _numbers(found), row)
+        for name, found in places.items()
+        if len(found) > 1
+    )
+    unknown = [header.cells[found[0]].strip() for name, found in places.items() if name not in known]
+    if unnamed:
+        unknown.append(f"{unnamed} without a name")
+    notes = (f"{file.name}: unknown columns left out: {', '.join(unknown)}",) if unknown else ()
+    return errors, {name: places[name][0] for name in known if name in places}, notes
+
+
+def _column_name(cell: str) -> str:
+    return re.sub(r"\s+", "_", cell.strip("\ufeff").strip()).casefold()
+
+
+def _numbers(places: Sequence[int]) -> str:
+    *others, last = [str(place + 1) for place in places]
+    return f"columns number {', '.join(others)} and {last}"
+
+
+def _judge(records: pl.DataFrame, texts: pl.Series, separator: str, width: int | None) -> pl.DataFrame:
+    """Each line's one structural error, if any: ``line``, ``text``, ``code`` ("" for none), ``detail``.
+
+    Lines that continue a record broken before are left out. Rules: a quote encloses the whole cell, and inner quotes
+    are doubled; a record is one line; it has as many cells as the header (any number where `width` is None).
+    """
+    quoted = pl.col("text").str.contains('"', literal=True)
+    judged = records.with_columns(quoted=quoted).with_columns(
+        well_formed=~pl.col("quoted"), unclosed=pl.lit(False), bare=pl.col("text")
+    )
+    if judged["quoted"].any():
+        marked = judged.filter("quoted").with_columns(
+            well_formed=pl.col("text").str.contains(_record_pattern(separator)),
+            unclosed=pl.col("text").str.contains(_unclosed_pattern(separator)),
+            bare=pl.col("text").str.replace_all(_QUOTED, ""),
+        )
+        judged = pl.concat([judged.filter(~pl.col("quoted")), marked]).sort("line")
+    broken = _broken_records(judged, texts, separator, width)
+    judged = judged.join_asof(broken, left_on="line", right_on="first_line", strategy="backward")
+    inside = (pl.col("line") <= pl.col("last_line")).fill_null(False)
+    nul = pl.col("text").str.contains("\0", literal=True)
+    cells = pl.col("bare").str.count_matches(separator, literal=True) + 1
+    wrong_width = pl.lit(False) if width is None else cells != width
+    code = (
+        pl.when(nul)
+        .then(pl.lit("nul_character"))
+        .when(inside)
+        .then(pl.lit("line_break_in_cell"))
+        .when(~pl.col("well_formed"))
+        .then(pl.lit("quotes_invalid"))
+        .when(wrong_width)
+        .then(pl.lit("columns_invalid"))
+        .otherwise(pl.lit(""))
+    )
+    detail = pl.when(pl.col("code") == "columns_invalid").then(pl.format("{} cells, {} columns", cells, pl.lit(width)))
+    return (
+        judged.filter(nul | ~inside | (pl.col("line") == pl.col("first_line")))
+        .with_columns(code=code)
+        .select("line", "text", "code", detail=detail)
+    )
+
+
+def _broken_records(judged: pl.DataFrame, texts: pl.Series, separator: str, width: int | None) -> pl.DataFrame:
+    """Records that a line break inside a cell spreads over several lines: ``first_line``, ``last_line`` UInt32.
+
+    An unclosed quote is taken for such a cell only if the lines up to where it is closed are one good record; otherwise
+    it must not swallow the lines after it.
+    """
+    found: list[tuple[int, int]] = []
+    last_line = 0
+    # Doubled quotes come in pairs, so whether a quote is open changes only where a line's number of quotes is odd.
+    turning = judged.filter(pl.col("text").str.count_matches('"', literal=True) % 2 == 1)["line"].to_list()
+    for line in judged.filter(pl.col("unclosed") & ~pl.col("well_formed"))["line"]:
+        following = bisect.bisect_right(turning, line)
+        if line <= last_line or following == len(turning) or turning[following] - line > _LONGEST_CELL_LINES:
+            continue
+        cells = _cells("\n".join(texts.slice(line - 1, turning[following] - line + 1)), separator)
+        if cells is not None and (width is None or len(cells) == width):
+            last_line = turning[following]
+            found.append((line, last_line))
+    return pl.DataFrame(found, schema={"first_line": pl.UInt32, "last_line": pl.UInt32}, orient="row")
+
+
+_QUOTED: Final = r'"(?:[^"]|"")*"'
+
+
+def _cell_pattern(separator: str) -> str:
+    return rf'(?:{_QUOTED}|[^"{re.escape(separator)}]*)'
+
+
+def _record_pattern(separator: str) -> str:
+    cell = _cell_pattern(separator)
+    return rf"\A{cell}(?:{re.escape(separator)}{cell})*\z"
+
+
+def _unclosed_pattern(separator: str) -> str:
+    return rf'\A(?:{_cell_pattern(separator)}{re.escape(separator)})*"(?:[^"]|"")*\z'
+
+
+def _cells(text: str, separator: str) -> list[str] | None:
+    """The cells of one record, line breaks inside quotes included; None where its quotes are not right."""
+    cell = _cell_pattern(separator)
+    if re.fullmatch(rf"{cell}(?:{re.escape(separator)}{cell})*", text) is None:
+        return None
+    found = re.finditer(rf"(?:\A|{re.escape(separator)})({cell})", text)
+    raw = [match.group(1) for match in found]
+    return [cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in raw]
+
+
+def _split(file: FileFormat, texts: pl.Series, separator: str, width: int) -> pl.DataFrame:
+    """The cells of well-formed lines of this width, one column for each, named by place ("0", "1", ...)."""
+    names = [str(place) for place in range(width)]
+    if width == 1:
+        inner = pl.col("0").str.head(-1).str.slice(1).str.replace_all('""', '"', literal=True)
+        cell = pl.when(pl.col("0").str.starts_with('"')).then(inner).otherwise("0")
+        return pl.DataFrame({"0": texts}).select(cell.alias("0"))
+    # A header of our own keeps the first record from being taken for one, or for a byte-order mark.
+    source = "\n".join((separator.join(names), texts.str.join("\n").item() or "")).encode()
+    try:
+        return pl.read_csv(source, separator=separator, schema=dict.fromkeys(names, pl.String), n_rows=texts.len())
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"reading {file.name}", error) from None
+
+
+def _row_schema(file: FileFormat) -> Schema:
+    return {"line": pl.UInt32, **{column.name: pl.String for column in file.columns}}
+
+
+def _rows(file: FileFormat, good: pl.DataFrame, cells: pl.DataFrame, positions: Mapping[str, int]) -> pl.DataFrame:
+    expressions = []
+    for column in file.columns:
+        if column.name in positions:
+            trimmed = pl.col(str(positions[column.name])).str.strip_chars()
+            expressions.append(pl.when(trimmed != "").then(trimmed).alias(column.name))
+        else:
+            expressions.append(pl.lit(None, pl.String).alias(column.name))
+    return cells.with_columns(good["line"]).select("line", *expressions)
+
+
+def _check_ids(
+    file: FileFormat, rows: pl.DataFrame, good: pl.DataFrame, ids: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows with all their IDs, and one id_missing for each empty cell of the others."""
+    if not ids:
+        return rows, empty(FILE_ERRORS)
+    lacking = pl.any_horizontal(pl.col(ids).is_null())
+    missing = (
+        rows.filter(lacking)
+        .unpivot(ids, index="line", variable_name="column")
+        .filter(pl.col("value").is_null())
+        .sort("line", maintain_order=True)
+        .join(good.select("line", "text"), on="line", maintain_order="left")
+        .with_columns(code=pl.lit("id_missing"), detail=pl.format("column {}", "column"))
+    )
+    return rows.filter(~lacking), _pick(file, missing)
+
+
+def _pick(file: FileFormat, found: pl.DataFrame) -> pl.DataFrame:
+    return found.select("code", pl.lit(file.name).alias("file"), "line", "detail", pl.col("text").alias("row"))
+
+
+def _error(
+    file: FileFormat, code: str, line: int | None = None, detail: str | None = None, row: str | None = None
+) -> pl.DataFrame:
+    return pl.DataFrame([(code, file.name, line, detail, row)], schema=dict(FILE_ERRORS), orient="row")
+
+
+def _rejected(file: FileFormat, code: str, line: int | None = None, detail: str | None = None) -> _FileReading:
+    return _FileReading(empty(_row_schema(file)), _error(file, code, line, detail))
