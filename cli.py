@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -426,24 +427,27 @@ def show_report(database: Database, district: str | None) -> None:
     if not reports:
         out.print("no district is set up yet: `rollcall setup FILE.toml`")
     for report in reports:
-        table = Table(title=f"SIS sync report · {escape(report.name)}", title_justify="left")
+        table = Table(
+            title=f"SIS sync report · {escape(report.name)}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        )
         table.add_column("School")
         for name in ("Teachers", "Students", "Errors", "Alerts"):
             table.add_column(name, justify="right")
         table.add_column("Sync status")
-        table.add_column("Why")
         for row in report.schools:
             label = status.LABELS[row.status] if row.status is not None else "not on the plan"
             colour = COLOURS.get(row.status, "bright_black") if row.status is not None else "bright_black"
-            why = "" if row.hold is None else f"hold {row.hold.id}: {', '.join(row.hold.codes)}"
             table.add_row(
                 f"{'[bold]![/] ' if row.errors and row.on_plan else ''}{escape(row.name)}",
                 *[str(number) for number in (row.teachers, row.students, row.errors, row.alerts)],
                 f"[{colour}]{label}[/]",
-                escape(why),
                 style="bright_black" if not row.on_plan else "red" if row.errors else None,
             )
         out.print(table)
+        for row in report.schools:
+            if row.hold is not None:
+                why = ", ".join(CATALOGUE[code].title for code in row.hold.codes)
+                out.print(f"[red]On hold:[/] {escape(row.name)}: {escape(why)} (rollcall hold show {row.hold.id})")
         if report.file_errors:
             out.print(
                 f"[red]! the last files have {report.file_errors} file errors:[/] rollcall issues {report.district_id}"

@@ -18,19 +18,23 @@ NIGHTS = {
 }
 NEXT = """
 [bold]What happened[/]
-  Lincoln has errors: records that could not be provisioned, in red, until they are fixed in the SIS.
-  Jefferson is [red]on hold[/]: most of its students were missing from the second delivery, so nothing of it was written.
-  Riverbend's second delivery was [red]rejected[/]: its files have errors, and both its schools keep what they had.
-  Adams has no source yet ([yellow]Setup sync[/]); Washington is not part of the plan and is never synced.
+  Lincoln has errors: records that could not be provisioned until they are
+  fixed in the SIS.
+  Jefferson is [red]on hold[/]: most of its students were missing from the second
+  delivery, so nothing of it was written.
+  Riverbend's second delivery was [red]rejected[/]: its files have errors, and both
+  its schools keep what they had.
+  Adams has no source yet ([yellow]Setup sync[/]); Washington is not part of the plan
+  and is never synced.
 
 [bold]Where to look next[/]
-  export ROLLCALL_HOME={home}
-  {rollcall} issues unified --school lincoln      what is wrong, and how to fix it
-  {rollcall} holds                                who is on hold, and why
-  {rollcall} hold show {hold} --csv removals.csv      what would be removed
-  {rollcall} hold confirm {hold}                      let it happen: exactly those are removed
-  {rollcall} issues riverbend                     the rejected delivery's file errors
-  {rollcall} runs unified                         what each run did
+  export ROLLCALL_HOME={home} PATH=$PWD/.venv/bin:$PATH
+  rollcall issues unified --school lincoln    what is wrong, and how to fix it
+  rollcall issues riverbend                   the rejected files' errors
+  rollcall holds                              who is on hold, and why
+  rollcall hold show {hold} --csv removals.csv    what would be removed
+  rollcall hold confirm {hold}                    let exactly that happen
+  rollcall runs unified                       what each run did
 """
 
 out = Console(highlight=False)
@@ -68,7 +72,7 @@ def main() -> None:
             cli.show_report(database, None)
     with cli.open_database(get_settings().database_url, backups=None) as database, database.reading() as session:
         hold = holds.open_holds(session, "unified")[0].id
-    out.print(NEXT.format(home=HOME / "home", rollcall=".venv/bin/rollcall", hold=hold))
+    out.print(NEXT.format(home=HOME / "home", hold=hold))
 
 
 def _clear(home: Path) -> None:

@@ -1,0 +1,154 @@
+"""A district's night without Prefect: the same steps as the flow takes, and what a school looks like afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import polars as pl
+
+from errors import LeaseLost, WriteConflict
+from models import bulk
+from models.database import Database
+from services import night, runs
+from services.night import Order, Rejected
+from services.provision import SchoolOutcome
+
+
+def play(
+    database: Database,
+    landing: Path,
+    district: str = "unified",
+    *,
+    now: bool = True,
+    step: Callable[[str], None] = lambda name: None,
+    delivery: int | None = None,
+    schools: list[str] | None = None,
+) -> list[SchoolOutcome]:
+    """One run of every source of the district; `step` is called between any two steps."""
+    with database.reading() as session:
+        orders = night.orders(session, district, schools, delivery, now=now, by_hand=True)
+    return [outcome for order in orders for outcome in _play_source(database, landing, order, step)]
+
+
+def _play_source(database: Database, landing: Path, order: Order, step: Callable[[str], None]) -> list[SchoolOutcome]:
+    step("before begin")
+    run_id = night.begin(database, order)
+    step("begun")
+    outcomes: list[SchoolOutcome] = []
+    delivery_id = None
+    try:
+        with runs.SignOfLife(database, run_id):
+            fetched = night.fetch(database, order, run_id, landing=landing)
+            delivery_id = fetched.delivery_id
+            step("fetched")
+            ending, notes = fetched.state, [fetched.message]
+            if delivery_id is not None:
+                read = night.read_roster(database, order, run_id, delivery_id, landing=landing)
+                step("read")
+                if isinstance(read, Rejected):
+                    ending = night.REJECTED
+                else:
+                    outcomes = _provision(database, order, run_id, delivery_id, read, step)
+                    ending = night.DONE
+    except LeaseLost:
+        raise
+    except Exception as error:
+        night.fail_run(database, order, run_id, delivery_id, error)
+        night.finish(database, run_id, night.FAILED, [])
+        raise
+    step("before finish")
+    night.finish(database, run_id, ending, notes)
+    step("finished")
+    return outcomes
+
+
+def _provision(
+    database: Database, order: Order, run_id: int, delivery_id: int, read: tuple[night.Roster, tuple[str, ...]], step: Callable[[str], None]
+) -> list[SchoolOutcome]:
+    roster, _ = read
+    run, plan = night.make_plan(database, order, run_id, delivery_id, roster)
+    step("planned")
+    to_do = night.start_schools(database, order, run, plan)
+    step("started")
+    outcomes = []
+    planned_again = False
+    while to_do:
+        changeset = to_do.pop(0)
+        try:
+            outcomes.append(night.provision_one(database, run, changeset))
+        except WriteConflict:
+            if planned_again:
+                raise
+            planned_again = True
+            run, plan = night.make_plan(database, order, run_id, delivery_id, roster)
+            left = {changeset.school_id, *(later.school_id for later in to_do)}
+            to_do = [again for again in plan.changesets if again.school_id in left]
+        step(f"after {changeset.school_id}")
+    return outcomes
+
+
+_SNAPSHOTS = {
+    "members": """
+        SELECT m.school_id, l.kind, l.source_id, m.active FROM school_membership m JOIN link l ON l.id = m.link_id""",
+    "classes": "SELECT school_id, source_id, name, archived_at IS NULL AS active FROM class",
+    "class_members": """
+        SELECT c.school_id, c.source_id, l.source_id AS member, m.is_owner, m.active
+        FROM class_membership m JOIN class c ON c.id = m.class_id JOIN link l ON l.id = m.link_id""",
+    "guardianships": """
+        SELECT m.school_id, s.source_id, coalesce(g.email, '') || coalesce(g.phone, '') AS guardian, p.active
+        FROM guardianship p JOIN link s ON s.id = p.student_link_id JOIN link g ON g.id = p.guardian_link_id
+        JOIN school_membership m ON m.link_id = s.id""",
+    "people": """
+        SELECT m.school_id, l.kind, l.source_id, l.first_name, l.last_name, l.email, l.phone, l.grade,
+               l.archived_at IS NULL AS active, a.email AS account_email, a.archived_at IS NULL AS account_active
+        FROM link l JOIN account a ON a.id = l.account_id JOIN school_membership m ON m.link_id = l.id""",
+    "issues": "SELECT school_id, code, file, line, record_id, consequences FROM issue WHERE school_id IS NOT NULL",
+}
+
+
+def people_of_two_schools(database: Database) -> set[str]:
+    """The source IDs of all who are, or were, at more than one school: what is theirs belongs to no one school."""
+    sql = """SELECT l.source_id FROM link l JOIN school_membership m ON m.link_id = l.id
+             GROUP BY l.id, l.source_id HAVING count(*) > 1"""
+    with database.reading() as session:
+        return {str(row[0]) for row in session.connection().exec_driver_sql(sql).fetchall()}
+
+
+def snapshot(database: Database, without: Collection[str] = ()) -> dict[str, dict[str, list[tuple[object, ...]]]]:
+    """By school, everything stored of it, told by source IDs; `without` leaves out what people have of their own."""
+    found: dict[str, dict[str, list[tuple[object, ...]]]] = {}
+    with database.reading() as session:
+        for table, sql in _SNAPSHOTS.items():
+            result = session.connection().exec_driver_sql(sql)
+            for row in result.fetchall():
+                if table in ("people", "guardianships") and not frozenset(without).isdisjoint(row[1:3]):
+                    continue
+                found.setdefault(str(row[0]), {}).setdefault(table, []).append(tuple(row[1:]))
+    return {
+        school: {table: sorted(rows, key=repr) for table, rows in sorted(tables.items())}
+        for school, tables in found.items()
+    }
+
+
+def counts(database: Database) -> dict[str, int]:
+    """Rows of every roster table, and how many of them are active or not archived."""
+    tables = {
+        "account": "archived_at IS NULL",
+        "link": "archived_at IS NULL",
+        "class": "archived_at IS NULL",
+        "school_membership": "active",
+        "class_membership": "active",
+        "guardianship": "active",
+    }
+    with database.reading() as session:
+        frames = [
+            bulk.read(
+                session,
+                f"SELECT '{table}' AS name, count(*) AS n FROM {table} WHERE {condition}",
+                {},
+                {"name": pl.String, "n": pl.Int64},
+            )
+            for table, condition in tables.items()
+        ]
+    return dict(pl.concat(frames).iter_rows())
