@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlmodel import Session, select
 
 from errors import DatabaseUnavailable, DataError, RollcallError, SchemaError, SetupError, WriteConflict
@@ -224,9 +224,9 @@ def test_an_older_embedded_database_is_copied_then_migrated_and_three_copies_sta
 
 
 def test_a_migration_that_fails_changes_nothing(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half(connection: object) -> None:
-        connection.execute(text("DROP TABLE hold_item"))  # type: ignore[attr-defined]
-        connection.execute(text("DROP TABLE nowhere"))  # type: ignore[attr-defined]
+    def half(connection: Connection) -> None:
+        connection.execute(text("DROP TABLE hold_item"))
+        connection.execute(text("DROP TABLE nowhere"))
 
     file = Path(sqlite_url.removeprefix("sqlite:///"))
     _older(file)
@@ -237,6 +237,26 @@ def test_a_migration_that_fails_changes_nothing(sqlite_url: str, monkeypatch: py
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT count(*) FROM hold_item").fetchone() == (0,)
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0000",)
+
+
+def test_a_migration_that_would_leave_rows_referring_to_nothing_changes_nothing(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(connection: Connection) -> None:
+        connection.execute(text("DELETE FROM district"))
+
+    with open_database(sqlite_url, backups=None) as database, database.transaction() as session:
+        session.add(District(id="d", name="D", timezone="UTC", administrators=[]))
+        session.flush()
+        session.add(Account(id="a", role="student", created_at=AT, district_id="d"))
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    _older(file)
+    monkeypatch.setattr(module, "KNOWN_REVISIONS", ("0000", NEWEST_REVISION))
+    monkeypatch.setattr(module, "_upgrade", careless)
+    with pytest.raises(SchemaError, match="refer to nothing"):
+        open_database(sqlite_url, backups=None)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT id FROM district").fetchall() == [("d",)]
 
 
 def test_a_newer_schema_is_refused(database_url: str) -> None:
