@@ -21,7 +21,7 @@ demo: install ## play two nights over the sample districts and print the SIS syn
 	@$(BIN)/python -m sandbox.demo
 
 test: install ## run all tests, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not faults"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not faults"
 
 test-faults: install ## kill runs at every step, on PostgreSQL and under Prefect too
 	$(BIN)/python -m pytest -m faults

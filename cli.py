@@ -41,7 +41,9 @@ from settings import Settings, get_settings
 OK, ATTENTION, WRONG_USE, FAILURE = 0, 1, 2, 3
 SHOWN = 5  # first places shown for each code; downloads and JSON hold all
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Keep accounts in step with school records.")
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, help="Keep accounts in step with school records."
+)
 hold_app = typer.Typer(no_args_is_help=True, help="One hold: look at it, release it.")
 app.add_typer(hold_app, name="hold")
 
@@ -327,9 +329,7 @@ def run_district(
     with told.status(f"syncing {district}"):
         from flows.sync_district import sync_district
 
-        state = asyncio.run(
-            _finished(sync_district(district, schools, delivery=delivery, now=now, return_state=True))  # type: ignore[call-overload]
-        )
+        state = asyncio.run(sync_district(district, schools, delivery=delivery, now=now, return_state=True))
     with _database() as database, database.reading() as session:
         for run in reversed([run for run in runs.runs_of(session, district) if (run.id or 0) > before]):
             for note in run.notes or []:
@@ -340,16 +340,14 @@ def run_district(
     return ATTENTION if state.name in ("On hold", "Rejected") else OK
 
 
-async def _finished(running: Any) -> Any:
-    return await running
-
-
 @app.command()
 def sync(
     district: DistrictId,
     school: Schools = None,
     now: Annotated[bool, typer.Option("--now", help="take a complete set of files as it stands")] = False,
-    delivery: Annotated[int | None, typer.Option("--delivery", metavar="ID", help="apply a kept delivery again")] = None,
+    delivery: Annotated[
+        int | None, typer.Option("--delivery", metavar="ID", help="apply a kept delivery again")
+    ] = None,
 ) -> None:
     """Sync a district, or some of its schools. Never waits for files.
 
@@ -502,7 +500,12 @@ def deliveries(district: DistrictId) -> None:
             size = sum(file["size"] for file in delivery.files or [])
             again = f"{delivery.receipts}, last {_time(delivery.received_at, zone)}" if delivery.receipts else ""
             table.add_row(
-                str(delivery.id), delivery.source_id, _time(delivery.taken_at, zone), delivery.outcome, again, f"{size:,}"
+                str(delivery.id),
+                delivery.source_id,
+                _time(delivery.taken_at, zone),
+                delivery.outcome,
+                again,
+                f"{size:,}",
             )
     out.print(table)
 
@@ -574,7 +577,9 @@ def hold_show(
         items = holds.items_of(session, hold_id)
     ending = {None: "open", "released": "released", "replaced": f"replaced by hold {hold.replaced_by}"}[hold.ending]
     ended = f" {_time(hold.ended_at, zone)}" if hold.ended_at else ""
-    out.print(f"[bold]hold {hold.id} · {escape(hold.school_name)}[/] · since {_time(hold.opened_at, zone)} · {ending}{ended}")
+    out.print(
+        f"[bold]hold {hold.id} · {escape(hold.school_name)}[/] · since {_time(hold.opened_at, zone)} · {ending}{ended}"
+    )
     for reason in hold.reasons:
         entry = CATALOGUE[reason.code]
         out.print(f"\n[red]{escape(entry.title)}[/] ({reason.code}), since {_time(reason.since, zone)}")
@@ -622,9 +627,12 @@ def _show_uncovered(hold_id: int | None, new: pl.DataFrame) -> None:
     if new.is_empty():
         out.print(f"it is held for another reason: rollcall hold show {hold_id}")
         return
-    counted = ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in new.group_by("type").len().sort("type").iter_rows())
+    counted = ", ".join(
+        f"{kind.replace('_', ' ')} {count}" for kind, count in new.group_by("type").len().sort("type").iter_rows()
+    )
     ids = [str(record) for record in new["record_id"].drop_nulls().unique().sort().head(SHOWN)]
-    out.print(f"removals that were not in what was confirmed: {counted} (IDs {', '.join(ids)}{', …' if new.height > SHOWN else ''})")
+    more = ", …" if new.height > SHOWN else ""
+    out.print(f"removals that were not in what was confirmed: {counted} (IDs {', '.join(ids)}{more})")
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.deployments import run_deployment
+from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed
 
@@ -30,7 +30,7 @@ async def csv_nightly(arrivals_only: bool = False) -> State[Any]:
         return Completed(name="Nothing waiting", message="no district has anything to do")
     if await _is_deployed():
         for district in found:
-            await run_deployment(
+            await arun_deployment(
                 DEPLOYMENT, parameters={"district": district, "nightly": True}, timeout=0, as_subflow=False
             )
         return Completed(name="Submitted", message=f"{len(found)} districts: {', '.join(found)}")

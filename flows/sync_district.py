@@ -99,9 +99,7 @@ async def _sync_source(order: Order) -> str:
     return lease.outcome
 
 
-async def _sync_schools(
-    order: Order, run: RunOf, plan: Plan, roster: Roster
-) -> tuple[list[SchoolOutcome], list[str]]:
+async def _sync_schools(order: Order, run: RunOf, plan: Plan, roster: Roster) -> tuple[list[SchoolOutcome], list[str]]:
     """Give every school with something to do its turn; one that fails never stops the others.
 
     Where another district took an e-mail in between, the rest of the district is planned again, once.

@@ -21,7 +21,9 @@ STATE_OF = {HELD: "On hold", UNCHANGED: "Unchanged"}
     validate_parameters=False,
     persist_result=False,
 )
-async def sync_school(name: str, date: str, run: RunOf, changeset: ChangeSet, outcomes: list[SchoolOutcome]) -> State[Any]:
+async def sync_school(
+    name: str, date: str, run: RunOf, changeset: ChangeSet, outcomes: list[SchoolOutcome]
+) -> State[Any]:
     """Guard the school, provision it in one transaction, and publish what became of it.
 
     Args:

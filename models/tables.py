@@ -143,7 +143,7 @@ class Link(SQLModel, table=True):
     kind: str  # employee, student, guardian
     role: str
     source_id: str | None = None  # null once given up to another person
-    guardian_ids: str | None = None  # a guardian: all their guardian_ids, a sorted JSON list
+    guardian_ids: str | None = None  # a guardian: all their guardian_ids, sorted, one a line
     first_name: str | None = None
     last_name: str | None = None
     email: str | None = None

@@ -47,6 +47,7 @@ def main() -> None:
     os.environ["ROLLCALL_HOME"] = str(home)
     # Only now: the command line and Prefect read the environment when they are imported.
     import cli
+    from models.database import open_database
     from services import holds
     from settings import get_settings
 
@@ -68,9 +69,9 @@ def main() -> None:
             if code == cli.FAILURE:
                 raise SystemExit(code)
         out.print()
-        with cli.open_database(get_settings().database_url, backups=None) as database:
+        with open_database(get_settings().database_url, backups=None) as database:
             cli.show_report(database, None)
-    with cli.open_database(get_settings().database_url, backups=None) as database, database.reading() as session:
+    with open_database(get_settings().database_url, backups=None) as database, database.reading() as session:
         hold = holds.open_holds(session, "unified")[0].id
     out.print(NEXT.format(home=HOME / "home", hold=hold))
 

@@ -111,7 +111,10 @@ SELECT g.id, g.student_link_id, g.guardian_link_id, g.relationship, g.type, g.ac
 FROM guardianship g JOIN link l ON l.id = g.student_link_id JOIN source s ON s.id = l.source
 WHERE s.district_id = :district
 """
-_SCHOOLS = "SELECT id AS school_id, source_id AS source, on_plan AND NOT frozen AS live FROM school WHERE district_id = :district"
+_SCHOOLS = """
+SELECT id AS school_id, source_id AS source, on_plan AND NOT frozen AS live
+FROM school WHERE district_id = :district
+"""
 
 _ACCOUNTS = """
 SELECT a.id AS account_id, a.role, a.first_name, a.last_name, a.email, a.phone, a.birth_date,
@@ -216,12 +219,9 @@ def _with_standing(
             beyond=(~pl.col("elsewhere") & ~(pl.col("live") & pl.col("source").is_not_null())).any(),
         )
     )
-    return (
-        links.join(standing, on="link_id", how="left")
-        .with_columns(
-            former=pl.col("former").fill_null(False) & pl.col("active"),
-            beyond=pl.col("beyond").fill_null(False) & pl.col("active"),
-        )
+    return links.join(standing, on="link_id", how="left").with_columns(
+        former=pl.col("former").fill_null(False) & pl.col("active"),
+        beyond=pl.col("beyond").fill_null(False) & pl.col("active"),
     )
 
 

@@ -139,9 +139,7 @@ def add_reason(session: Session, school_ids: Collection[str], code: str, *, run_
     for school_id in school_ids:
         former = open_hold(session, school_id)
         if former is None or former.id is None:
-            hold_school(
-                session, school_id, [Reason(code, {})], empty(ITEMS), run_id=run_id, delivery_id=None, now=now
-            )
+            hold_school(session, school_id, [Reason(code, {})], empty(ITEMS), run_id=run_id, delivery_id=None, now=now)
             continue
         kept = [Reason(reason.code, reason.counts or {}) for reason in reasons_of(session, former.id)]
         if code in {reason.code for reason in kept}:
@@ -157,7 +155,9 @@ def add_reason(session: Session, school_ids: Collection[str], code: str, *, run_
         )
 
 
-def drop_reasons(session: Session, school_ids: Collection[str], codes: Collection[str], *, run_id: int, now: datetime) -> None:
+def drop_reasons(
+    session: Session, school_ids: Collection[str], codes: Collection[str], *, run_id: int, now: datetime
+) -> None:
     """Take reasons off these schools' holds: a hold left without any is released, else replaced."""
     for school_id in school_ids:
         former = open_hold(session, school_id)

@@ -244,9 +244,13 @@ def fetch(database: Database, order: Order, run_id: int, *, landing: Path) -> Fe
         source = _source(session, order.source_id)
         unchecked = taking.unchecked_delivery(session, source)
         if unchecked is not None and unchecked.id is not None:
-            return _ready(session, run_id, unchecked.id, f"{waiting}; checking delivery {unchecked.id}, left by a run that died")
+            return _ready(
+                session, run_id, unchecked.id, f"{waiting}; checking delivery {unchecked.id}, left by a run that died"
+            )
         if taking.has_file_errors(session, source):
-            return Fetched(REJECTED, f"{waiting}; the last files have errors, and nothing is processed until they are fixed")
+            return Fetched(
+                REJECTED, f"{waiting}; the last files have errors, and nothing is processed until they are fixed"
+            )
         if taking.is_stale(source, clock()):
             scope = read_scope(session, source.id)
             holds.add_reason(session, scope.school_ids, STALE, run_id=run_id, now=clock())
@@ -259,7 +263,9 @@ def fetch(database: Database, order: Order, run_id: int, *, landing: Path) -> Fe
             unfinished = [school for school in unfinished if school in order.schools]
         if not unfinished and not (order.by_hand and order.schools is not None):
             return Fetched(ending, f"{waiting}; delivery {source.current_delivery_id} is done with every school")
-        return _ready(session, run_id, source.current_delivery_id, f"{waiting}; finishing delivery {source.current_delivery_id}")
+        return _ready(
+            session, run_id, source.current_delivery_id, f"{waiting}; finishing delivery {source.current_delivery_id}"
+        )
 
 
 def _source(session: Session, source_id: str) -> Source:
@@ -310,7 +316,8 @@ def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fe
         taken = taking.record_taking(session, source, landed, now=clock())
         if taken.is_receipt:
             scope = read_scope(session, source.id)
-            holds.drop_reasons(session, scope.school_ids, [STALE], run_id=run_id, now=clock())
+            over = [STALE] if taking.has_file_errors(session, source) else [STALE, FILE_ERRORS]
+            holds.drop_reasons(session, scope.school_ids, over, run_id=run_id, now=clock())
             status.record_status_changes(session, scope.school_ids, reason="receipt", now=clock())
             fetched = None
         else:
@@ -416,7 +423,7 @@ def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "
 
 @dataclass(frozen=True)
 class Preview:
-    """What a delivery would do. `schools`: each ChangeSet with the reasons it would be held for; none with file errors."""
+    """What a delivery would do; with file errors nothing. `schools`: each ChangeSet, and what it would be held for."""
 
     message: str
     file_errors: pl.DataFrame
@@ -532,7 +539,7 @@ def _guarded(step: str, work: Callable[[], T]) -> T:
         return work()
     except RollcallError:
         raise
-    except (Exception, PanicException) as error:
+    except (Exception, PanicException) as error:  # noqa: BLE001 - any may carry a value
         failure = DataError(step, error)
     # Raised outside the handler: inside it the data-carrying exception would stay attached as its context.
     raise failure

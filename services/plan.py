@@ -185,11 +185,11 @@ def _members(desired: pl.DataFrame, on: list[str], *, rows: pl.DataFrame) -> pl.
     compared = desired.join(
         rows.select("id", *on, "active", *[pl.col(name).alias(f"held_{name}") for name in others]), on=on, how="left"
     )
-    differs = pl.any_horizontal(
-        pl.lit(False), *[pl.col(name).ne_missing(pl.col(f"held_{name}")) for name in others]
-    )
+    differs = pl.any_horizontal(pl.lit(False), *[pl.col(name).ne_missing(pl.col(f"held_{name}")) for name in others])
     wanted = compared.filter(~pl.col("active").fill_null(False) | differs)
-    return _with_ids(wanted.with_columns(was=pl.col("id").is_not_null())).select("id", *desired.columns, "was", "active")
+    return _with_ids(wanted.with_columns(was=pl.col("id").is_not_null())).select(
+        "id", *desired.columns, "was", "active"
+    )
 
 
 def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
@@ -266,9 +266,12 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         .unique(subset=["class_id", "link_id"])
     )
     class_memberships = _members(in_class, ["class_id", "link_id"], rows=stored.class_memberships)
-    class_places = pl.concat([stored.classes.select("id", "school_id", "source_id"), classes.filter(~pl.col("was")).select("id", "school_id", "source_id")]).rename(
-        {"id": "class_id", "source_id": "class_source_id"}
-    )
+    class_places = pl.concat(
+        [
+            stored.classes.select("id", "school_id", "source_id"),
+            classes.filter(~pl.col("was")).select("id", "school_id", "source_id"),
+        ]
+    ).rename({"id": "class_id", "source_id": "class_source_id"})
     held_in_class = (
         stored.class_memberships.filter("active")
         .join(class_places, on="class_id")
@@ -286,7 +289,9 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
 
     # Guardianships ------------------------------------------------------------------------------------------------
     pairs = (
-        settled.guardianships.join(link_of.rename({"link": "student_link"}), left_on="student", right_on="person", how="left")
+        settled.guardianships.join(
+            link_of.rename({"link": "student_link"}), left_on="student", right_on="person", how="left"
+        )
         .join(link_of.rename({"link": "guardian_link"}), left_on="guardian", right_on="person", how="left")
         .select(
             student_link_id=pl.coalesce("student_link_id", "student_link"),
@@ -317,16 +322,24 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
 
     # Who belongs to which school ----------------------------------------------------------------------------------
     guardians_before = by_student(active_pairs).join(
-        active_here.select(student_link_id="link_id", school_id="school_id"), on=["student_link_id", "school_id"], how="semi"
+        active_here.select(student_link_id="link_id", school_id="school_id"),
+        on=["student_link_id", "school_id"],
+        how="semi",
     )
-    remaining = pl.concat([staying.select("link_id", "school_id"), at_school, unwanted.join(ended_memberships, on="id", how="anti").select("link_id", "school_id")]).unique()
+    remaining = pl.concat(
+        [
+            staying.select("link_id", "school_id"),
+            at_school,
+            unwanted.join(ended_memberships, on="id", how="anti").select("link_id", "school_id"),
+        ]
+    ).unique()
     guardians_after = by_student(
-        pl.concat([active_pairs.join(ended_pairs, on=pair_key, how="anti").select(pair_key), pairs.select(pair_key)]).unique()
+        pl.concat(
+            [active_pairs.join(ended_pairs, on=pair_key, how="anti").select(pair_key), pairs.select(pair_key)]
+        ).unique()
     ).join(remaining.rename({"link_id": "student_link_id"}), on=["student_link_id", "school_id"], how="semi")
     guardian_key = ["guardian_link_id", "school_id"]
-    guardians_gone = (
-        guardians_before.select(guardian_key).unique().join(guardians_after, on=guardian_key, how="anti")
-    )
+    guardians_gone = guardians_before.select(guardian_key).unique().join(guardians_after, on=guardian_key, how="anti")
 
     # Links to write: each changed person at each of their schools
     person_schools = pl.concat(
@@ -335,9 +348,7 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     link_rows = people.filter("changed").join(person_schools, left_on="id", right_on="link_id")
 
     # Links in no row: at the schools they leave, or, where nothing holds them any more, where they last were
-    unseen_links = (
-        stored.links.filter("active").join(seen, on="link_id", how="anti").select("link_id", "kind", "own")
-    )
+    unseen_links = stored.links.filter("active").join(seen, on="link_id", how="anti").select("link_id", "kind", "own")
     ever_at = pl.concat(
         [
             stored.memberships.select("link_id", "school_id", "active"),
@@ -352,10 +363,12 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
             guardians_gone.select(link_id="guardian_link_id", school_id="school_id"),
         ]
     )
-    adrift = ever_at.filter(~pl.col("active")).join(ever_at.filter("active"), on="link_id", how="anti").select("link_id", "school_id")
-    unseen = (
-        pl.concat([leaving, adrift]).unique().join(unseen_links.select("link_id"), on="link_id", how="semi")
+    adrift = (
+        ever_at.filter(~pl.col("active"))
+        .join(ever_at.filter("active"), on="link_id", how="anti")
+        .select("link_id", "school_id")
     )
+    unseen = pl.concat([leaving, adrift]).unique().join(unseen_links.select("link_id"), on="link_id", how="semi")
 
     # What changes hands
     taking = link_rows.filter(pl.col("email").is_not_null()).select("id", "account_id", "school_id", "email")
@@ -511,9 +524,7 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     pairs_before = guardians_before.join(
         leaving_here.rename({"link_id": "student_link_id"}), on=["student_link_id", "school_id"], how="anti"
     ).select("school_id", type=pl.lit("guardianships"))
-    guardians_count = (
-        guardians_before.select(guardian_key).unique().select("school_id", type=pl.lit("guardians"))
-    )
+    guardians_count = guardians_before.select(guardian_key).unique().select("school_id", type=pl.lit("guardians"))
     before = (
         pl.concat([people_before, guardians_count, classes_before, in_class_before, pairs_before])
         .group_by("school_id", "type")
@@ -531,9 +542,7 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
                 "school_id", "id", "class_id", "link_id", "is_owner"
             )
         ),
-        "guardianships": _part(
-            by_student(guardianships).select("school_id", "id", *pair_key, "relationship", "type")
-        ),
+        "guardianships": _part(by_student(guardianships).select("school_id", "id", *pair_key, "relationship", "type")),
         "ended_memberships": _part(ended_memberships.select("school_id", "id")),
         "ended_classes": _part(ended_classes.select("school_id", "id")),
         "ended_class_memberships": _part(ended_in_class.select("school_id", "id")),
@@ -572,7 +581,9 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         )
         for school_id, source_school_id in in_scope.iter_rows()
     )
-    return Plan(changesets, issues.filter(pl.col("school_id").is_null()).drop("school_id", "source_school_id"), settled.notes)
+    return Plan(
+        changesets, issues.filter(pl.col("school_id").is_null()).drop("school_id", "source_school_id"), settled.notes
+    )
 
 
 def _part(frame: pl.DataFrame, *, drop: bool = True) -> dict[str, pl.DataFrame]:

@@ -55,7 +55,7 @@ def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] 
     """
     stored = bulk.read(
         session,
-        "SELECT code, school_id, file, line, record_id, detail, consequences, \"row\" FROM issue WHERE source = :source",
+        'SELECT code, school_id, file, line, record_id, detail, consequences, "row" FROM issue WHERE source = :source',
         {"source": run.scope.source_id},
         ISSUES,
     )
@@ -230,9 +230,9 @@ def _never() -> pl.Expr:
 
 def _accounts_of(session: Session, links: pl.Series) -> pl.Series:
     condition, parameters = bulk.in_list(session, "id", links)
-    return bulk.read(
-        session, f"SELECT account_id FROM link WHERE {condition}", parameters, {"account_id": pl.String}
-    )["account_id"]
+    return bulk.read(session, f"SELECT account_id FROM link WHERE {condition}", parameters, {"account_id": pl.String})[
+        "account_id"
+    ]
 
 
 def _lock(session: Session, accounts: pl.Series) -> None:
@@ -251,9 +251,7 @@ def _free(session: Session, changes: ChangeSet) -> None:
     emails, taken = bulk.in_list(session, "email", changes.freed_emails["email"])
     for table, column in (("link", "link_id"), ("account", "account_id")):
         losers, parameters = bulk.in_list(session, "id", changes.freed_emails[column].drop_nulls())
-        bulk.execute(
-            session, f"UPDATE {table} SET email = NULL WHERE {losers} AND {emails}", {**taken, **parameters}
-        )
+        bulk.execute(session, f"UPDATE {table} SET email = NULL WHERE {losers} AND {emails}", {**taken, **parameters})
 
 
 def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
@@ -309,9 +307,7 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
     fills = pl.col("adopts") | pl.col("archived")
     written = compared.with_columns(
         **{
-            name: pl.when(
-                pl.col("leads") & pl.col("known") & pl.col(name).ne_missing(pl.col(f"{name}_before"))
-            )
+            name: pl.when(pl.col("leads") & pl.col("known") & pl.col(name).ne_missing(pl.col(f"{name}_before")))
             .then(pl.col(name))
             .when(fills)
             .then(pl.coalesce(f"{name}_account", name))
@@ -387,4 +383,3 @@ def _archive_people(session: Session, unseen: pl.Series, now: datetime) -> None:
             {"id": pl.String},
         )
         _archive(session, "account", alone["id"], now)
-

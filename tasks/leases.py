@@ -62,7 +62,9 @@ def _begin(order: Order, *, wait: bool) -> int:
             database(),
             order.district_id,
             WAIT_SECONDS,
-            lambda run: get_run_logger().info("run %s has %s in hand; waiting for it to end", run.id, order.district_id),
+            lambda run: get_run_logger().info(
+                "run %s has %s in hand; waiting for it to end", run.id, order.district_id
+            ),
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from contracts.roster import Roster
 from errors import LeaseLost, WriteConflict
 from models import bulk
 from models.database import Database
@@ -64,7 +65,12 @@ def _play_source(database: Database, landing: Path, order: Order, step: Callable
 
 
 def _provision(
-    database: Database, order: Order, run_id: int, delivery_id: int, read: tuple[night.Roster, tuple[str, ...]], step: Callable[[str], None]
+    database: Database,
+    order: Order,
+    run_id: int,
+    delivery_id: int,
+    read: tuple[Roster, tuple[str, ...]],
+    step: Callable[[str], None],
 ) -> list[SchoolOutcome]:
     roster, _ = read
     run, plan = night.make_plan(database, order, run_id, delivery_id, roster)

@@ -1,4 +1,4 @@
-"""A run killed at every step and before every commit leaves each school as before or done, and the next run heals it."""
+"""A run killed at every step and before every commit leaves each school as before or done; the next run heals it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ def test_every_school_is_as_before_or_done_wherever_the_run_is_killed(tmp_path: 
     assert before.keys() == after.keys() and before != after
 
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda kill_at: _killed(base, tmp_path, kill_at, shared, before, after), range(1, steps + 1)))
+        found = list(
+            pool.map(lambda kill_at: _killed(base, tmp_path, kill_at, shared, before, after), range(1, steps + 1))
+        )
     assert found == [[] for _ in range(steps)]
 
 
@@ -117,7 +119,9 @@ def _killed(base: Home, tmp_path: Path, kill_at: int, shared: set[str], before: 
             if state not in (before[school], after[school]):
                 problems.append(f"step {kill_at}: {school} is neither as before nor done")
         with database.reading() as session:
-            shown = {row.key: row.status for row in status.statuses(session, now=datetime.now(UTC) + timedelta(minutes=6))}
+            shown = {
+                row.key: row.status for row in status.statuses(session, now=datetime.now(UTC) + timedelta(minutes=6))
+            }
         if set(shown.values()) != {status.Status.CONNECTED}:
             problems.append(f"step {kill_at}: statuses {shown}")
         with database.transaction() as session:

@@ -31,7 +31,8 @@ def set_up(session: Session, schools: Sequence[str] = ("lincoln", "adams")) -> N
     """District unified, source files, and schools with the source IDs 1, 2, ..."""
     session.add(District(id="unified", name="Unified", timezone="America/Los_Angeles", administrators=[]))
     session.flush()
-    session.add(Source(id="unified/files", district_id="unified", key="files", kind="csv", format="csv-1.0", folder="x"))
+    source = Source(id="unified/files", district_id="unified", key="files", kind="csv", format="csv-1.0", folder="x")
+    session.add(source)
     session.flush()
     for position, key in enumerate(schools):
         session.add(
@@ -64,7 +65,7 @@ def settled(
     guardianships: Sequence[tuple[int, int]] = (),
     **others: Any,
 ) -> Settled:
-    """A settled district: people, (person, school), (class, school), (class, school, person, owner), (student, guardian).
+    """A settled district: people, (person, school), (class, school), members (class, school, person, owner), pairs.
 
     Link IDs are not known to the writer of a test: `known` fills them in from what is stored.
     """
@@ -145,4 +146,3 @@ def apply(database: Database, value: Settled, *, now: datetime = NOW) -> list[Sc
         assert ended is not None
         ended.ended_at, ended.outcome = now, "done"
     return outcomes
-

@@ -1,0 +1,90 @@
+"""One Prefect server for all flow tests, and an installation to run them in."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from models.database import Database, open_database
+from sandbox.generator import District, generate
+from services.setup import apply_setup, read_setup
+
+SCHOOLS = (("lincoln", "0101"), ("roosevelt", "0102"), ("jefferson", "0103"))
+SETUP = """
+[[district]]
+id = "unified"
+name = "Unified School District"
+timezone = "America/Los_Angeles"
+administrators = ["it@unified.example"]
+
+[[district.source]]
+id = "files"
+kind = "csv"
+format = "csv-1.0"
+folder = "drop"
+""" + "".join(
+    f"""
+[[district.school]]
+id = "{key}"
+name = "{key.title()} School"
+source = "files"
+source_id = "{source_id}"
+"""
+    for key, source_id in SCHOOLS
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/flows/" in item.nodeid:
+            item.add_marker(pytest.mark.prefect)
+            item.add_marker(pytest.mark.xdist_group("prefect"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prefect_server() -> Iterator[None]:
+    # Without these two the server answers 503 on SQLite while it records task runs.
+    os.environ["PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE"] = "200"
+    os.environ["PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE"] = "200"
+    os.environ["DO_NOT_TRACK"] = "1"
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from prefect.testing.utilities import prefect_test_harness
+
+        with prefect_test_harness(server_startup_timeout=120):
+            yield
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A home with the district unified set up, and its drop folder."""
+
+    home: Path
+    database: Database
+
+    def drop(self, district: District) -> None:
+        district.write(self.home / "drop")
+
+
+@pytest.fixture
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    home = tmp_path / "home"
+    (home / "drop").mkdir(parents=True)
+    monkeypatch.setenv("ROLLCALL_HOME", str(home))
+    setup = home / "setup.toml"
+    setup.write_text(SETUP)
+    with open_database(f"sqlite:///{home / 'rollcall.sqlite'}", backups=None) as database:
+        with database.transaction() as session:
+            apply_setup(session, read_setup(setup))
+        yield Installation(home, database)
+
+
+@pytest.fixture(scope="session")
+def small_district() -> District:
+    return generate(3, schools=3, students=60, teachers=9, classes=18, enrollments=150)

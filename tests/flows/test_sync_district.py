@@ -1,0 +1,100 @@
+"""A district's run under Prefect: states, names, tags, and failures that stay with their school."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, State
+
+from errors import DataError
+from flows.csv_nightly import csv_nightly
+from flows.sync_district import sync_district
+from sandbox.generator import District
+from services import night, provision, status
+from services.plan import ChangeSet
+from services.provision import RunOf, SchoolOutcome
+from tests.flows.conftest import Installation
+
+
+def sync(**parameters: Any) -> State[Any]:
+    state: State[Any] = asyncio.run(sync_district("unified", return_state=True, **parameters))
+    return state
+
+
+def statuses(installation: Installation) -> dict[str, str | None]:
+    with installation.database.reading() as session:
+        return {row.key: row.status for row in status.statuses(session, now=datetime.now(UTC))}
+
+
+def runs_tagged(tag: str) -> list[FlowRun]:
+    async def read() -> list[FlowRun]:
+        async with get_client() as client:
+            return await client.read_flow_runs()
+
+    return [run for run in asyncio.run(read()) if tag in run.tags]
+
+
+def test_a_first_delivery_connects_every_school(installation: Installation, small_district: District) -> None:
+    installation.drop(small_district)
+    state = sync(now=True)
+    assert (state.type, state.name) == ("COMPLETED", "Connected")
+    assert statuses(installation) == {"lincoln": "connected", "roosevelt": "connected", "jefferson": "connected"}
+    names = {run.name.split(" · ")[0] for run in runs_tagged("district:unified")}
+    assert {"Lincoln School", "Roosevelt School", "Jefferson School"} <= names
+
+
+def test_nothing_waiting_is_said_and_starts_no_school(installation: Installation, small_district: District) -> None:
+    assert sync().name == "Nothing waiting"
+    installation.drop(small_district)
+    assert sync().name == "Still arriving"
+    sync(now=True)
+    assert sync().name == "Nothing waiting"
+
+
+def test_files_with_errors_reject_the_delivery_and_hold_its_schools(
+    installation: Installation, small_district: District
+) -> None:
+    installation.drop(small_district)
+    (installation.home / "drop" / "classes.csv").write_text("class_id\nc1\n")
+    assert sync(now=True).name == "Rejected"
+    assert set(statuses(installation).values()) == {"on_hold"}
+    installation.drop(small_district)
+    assert sync(now=True).name == "Connected"
+    assert set(statuses(installation).values()) == {"connected"}
+
+
+def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
+    installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = provision.provision_school
+
+    def failing(session: Any, run: RunOf, changeset: ChangeSet, *, now: datetime) -> SchoolOutcome:
+        if changeset.school_id == "unified/lincoln":
+            raise DataError("provisioning", ValueError())
+        return real(session, run, changeset, now=now)
+
+    installation.drop(small_district)
+    monkeypatch.setattr(provision, "provision_school", failing)
+    state = sync(now=True)
+    assert state.is_failed()
+    assert "unified/lincoln" in (state.message or "")
+    assert statuses(installation) == {"lincoln": "on_hold", "roosevelt": "connected", "jefferson": "connected"}
+    monkeypatch.setattr(provision, "provision_school", real)
+    assert sync(nightly=True).name == "Connected"
+    assert set(statuses(installation).values()) == {"connected"}
+
+
+def test_the_night_runs_what_waits_and_nothing_else(
+    installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asyncio.run(csv_nightly(return_state=True)).name == "Nothing waiting"
+    installation.drop(small_district)
+    assert asyncio.run(csv_nightly(return_state=True)).name == "Nothing waiting"
+    later = datetime.now(UTC).replace(year=datetime.now(UTC).year)
+    monkeypatch.setattr(night, "clock", lambda: datetime.fromtimestamp(later.timestamp() + 400, UTC))
+    assert asyncio.run(csv_nightly(arrivals_only=True, return_state=True)).name == "Completed"
+    assert set(statuses(installation).values()) == {"connected"}
