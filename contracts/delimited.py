@@ -32,6 +32,9 @@ _OTHER_SEPARATORS: Final = MappingProxyType({";": "semicolons", "\t": "tabs", "|
 # How many lines after an unclosed quote are looked at for its end, before the quote is taken for a stray one.
 _LONGEST_CELL_LINES: Final = 100
 
+# Above this number of columns a pattern for a whole record is too large to be compiled.
+_WIDEST_PATTERN: Final = 500
+
 # What files of other kinds begin with, however they are named.
 _OTHER_KINDS: Final = MappingProxyType(
     {
@@ -41,6 +44,12 @@ _OTHER_KINDS: Final = MappingProxyType(
         b"7z\xbc\xaf\x27\x1c": "it is a compressed file",
         b"%PDF": "it is a PDF document",
     }
+)
+
+
+# By the byte-order mark that a file begins with.
+_ENCODINGS: Final = MappingProxyType(
+    {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 )
 
 
@@ -83,7 +92,10 @@ class _FileReading:
 
 @dataclass(frozen=True)
 class _Text:
-    """A file's text without byte-order mark, its line ends all LF. `bad_line`: the first that is not as encoded."""
+    """A file's text without byte-order mark; line ends are LF, and none is last.
+
+    `bad_line`: the first line that is not as encoded.
+    """
 
     text: str
     bad_line: int | None = None
@@ -127,13 +139,16 @@ def _read_file(file: FileFormat, data: bytes | None) -> _FileReading:
 
     records = filled.filter(pl.col("line") > header.last_line)
     width = None if header.cells is None else len(header.cells)
-    judged = _judge(records, lines["text"], header.separator, width)
-    errors.append(_pick(file, judged.filter(pl.col("code") != "")))
-    good = judged.filter(pl.col("code") == "")
+    good, bad = _judge(records, lines["text"], header.separator, width)
+    errors.append(_pick(file, bad))
     if width is None:
         rows = empty(_row_schema(file))
     else:
-        rows = _rows(file, good, _split(file, good["text"], header.separator, width), positions)
+        body = None
+        if good.height == lines.height - header.last_line:
+            body = decoded.text.split("\n", header.last_line)[-1]
+        cells = _split(file, good["text"], header.separator, width, body)
+        rows = _rows(file, good["line"], cells, positions)
         ids = [column.name for column in file.columns if column.is_id and column.name in positions]
         rows, missing = _check_ids(file, rows, good, ids)
         errors.append(missing)
@@ -148,22 +163,18 @@ def _decode(data: bytes) -> _Text | None:
     Rule: UTF-8, with or without byte-order mark, and UTF-16 with one. Anything else is read as far as it goes, so that
     the other problems of the file show as well.
     """
-    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or _is_utf16_without_mark(data):
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return None
-    encoding = "utf-8"
-    for mark, marked in (
-        (codecs.BOM_UTF8, "utf-8"),
-        (codecs.BOM_UTF16_LE, "utf-16-le"),
-        (codecs.BOM_UTF16_BE, "utf-16-be"),
-    ):
-        if data.startswith(mark):
-            encoding, data = marked, data[len(mark) :]
-            break
+    mark = next((mark for mark in _ENCODINGS if data.startswith(mark)), b"")
+    if not mark and _is_utf16_without_mark(data):
+        return None
+    encoding, data = _ENCODINGS.get(mark, "utf-8"), data[len(mark) :]
     try:
-        return _Text(_with_plain_line_ends(data.decode(encoding)))
+        return _Text(_with_plain_line_ends(data.decode(encoding)).removesuffix("\n"))
     except UnicodeDecodeError as error:
         before = _with_plain_line_ends(data[: error.start].decode(encoding))
-    return _Text(_with_plain_line_ends(data.decode(encoding, errors="replace")), bad_line=before.count("\n") + 1)
+    text = _with_plain_line_ends(data.decode(encoding, errors="replace"))
+    return _Text(text.removesuffix("\n"), bad_line=before.count("\n") + 1)
 
 
 def _is_utf16_without_mark(data: bytes) -> bool:
@@ -178,38 +189,32 @@ def _with_plain_line_ends(text: str) -> str:
 
 def _lines(text: str) -> pl.DataFrame:
     """Every physical line: ``line`` UInt32, ``text`` String. Only LF, CRLF and CR end a line, no other character."""
-    return (
-        pl.select(text=pl.lit(text).str.split("\n"))
-        .explode("text")
-        .select(line=pl.int_range(1, pl.len() + 1, dtype=pl.UInt32), text="text")
-    )
+    texts = pl.Series("text", [text]).str.split("\n").explode()
+    return pl.DataFrame({"line": pl.int_range(1, texts.len() + 1, dtype=pl.UInt32, eager=True), "text": texts})
 
 
 def _read_header(file: FileFormat, lines: pl.DataFrame, first_line: int) -> _Header:
     known = {column.name for column in file.columns}
     near = lines["text"].slice(first_line - 1, _LONGEST_CELL_LINES + 1).to_list()
-    for last in _ends_of_record(near):
-        text = "\n".join(near[: last + 1])
-        candidates = [
-            (len(known.intersection(map(_column_name, cells))), len(cells), separator, cells)
-            for separator in (_COMMA, *_OTHER_SEPARATORS)
-            if (cells := _cells(text, separator)) is not None
-        ]
-        if candidates:
-            # More known names win; where no separator shows any, more cells do; the comma comes first.
-            best = max(candidates, key=lambda found: (found[0], found[1] if found[0] == 0 else 0))
-            comma = next((found for found in candidates if found[2] == _COMMA), best)
-            chosen = comma if comma[0] == best[0] and comma[1] > 1 else best
-            return _Header(first_line, first_line + last, chosen[2], tuple(chosen[3]))
-    return _Header(first_line, first_line, _COMMA, None)
+    last = _end_of_record(near)
+    text = "\n".join(near[: last + 1])
+    candidates = [
+        (len(known.intersection(map(_column_name, cells))), len(cells), separator, cells)
+        for separator in (_COMMA, *_OTHER_SEPARATORS)
+        if (cells := _cells(text, separator)) is not None
+    ]
+    if not candidates:
+        return _Header(first_line, first_line, _COMMA, None)
+    # More known names win, then a comma that splits at all, then more cells.
+    *_, separator, cells = max(candidates, key=lambda found: (found[0], found[2] == _COMMA and found[1] > 1, found[1]))
+    return _Header(first_line, first_line + last, separator, tuple(cells))
 
 
-def _ends_of_record(near: Sequence[str]) -> list[int]:
-    """Where a record that starts with the first of these lines may end: there, or where its open quote is closed."""
-    quotes = near[0].count('"')
-    if quotes % 2 == 0:
-        return [0]
-    return [next((at for at, text in enumerate(near) if at and text.count('"') % 2), 0)]
+def _end_of_record(near: Sequence[str]) -> int:
+    """Where a record that starts with the first of these lines ends: there, or where its open quote is closed."""
+    if near[0].count('"') % 2 == 0:
+        return 0
+    return next((place for place, text in enumerate(near) if place and text.count('"') % 2), 0)
 
 
 def _check_header(
@@ -261,49 +266,63 @@ def _numbers(places: Sequence[int]) -> str:
     return f"columns number {', '.join(others)} and {last}"
 
 
-def _judge(records: pl.DataFrame, texts: pl.Series, separator: str, width: int | None) -> pl.DataFrame:
-    """Each line's one structural error, if any: ``line``, ``text``, ``code`` ("" for none), ``detail``.
+def _judge(
+    records: pl.DataFrame, texts: pl.Series, separator: str, width: int | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The good lines (``line``, ``text``), and the others with their one structural error (``code``, ``detail``).
 
-    Lines that continue a record broken before are left out. Rules: a quote encloses the whole cell, and inner quotes
+    Lines that continue a record broken before are in neither. Rules: a quote encloses the whole cell, and inner quotes
     are doubled; a record is one line; it has as many cells as the header (any number where `width` is None).
     """
-    quoted = pl.col("text").str.contains('"', literal=True)
-    judged = records.with_columns(quoted=quoted).with_columns(
-        well_formed=~pl.col("quoted"), unclosed=pl.lit(False), bare=pl.col("text")
-    )
-    if judged["quoted"].any():
-        marked = judged.filter("quoted").with_columns(
-            well_formed=pl.col("text").str.contains(_record_pattern(separator)),
-            unclosed=pl.col("text").str.contains(_unclosed_pattern(separator)),
-            bare=pl.col("text").str.replace_all(_QUOTED, ""),
-        )
-        judged = pl.concat([judged.filter(~pl.col("quoted")), marked]).sort("line")
-    broken = _broken_records(judged, texts, separator, width)
-    judged = judged.join_asof(broken, left_on="line", right_on="first_line", strategy="backward")
-    inside = (pl.col("line") <= pl.col("last_line")).fill_null(False)
     nul = pl.col("text").str.contains("\0", literal=True)
-    cells = pl.col("bare").str.count_matches(separator, literal=True) + 1
-    wrong_width = pl.lit(False) if width is None else cells != width
-    code = (
-        pl.when(nul)
+    sound = records.select(_sound(records["text"], separator, width) & ~nul).to_series()
+    suspects = records.filter(~sound).with_columns(
+        well_formed=pl.col("text").str.contains(_record_pattern(separator)),
+        unclosed=pl.col("text").str.contains(_unclosed_pattern(separator)),
+        cells=pl.col("text").str.replace_all(_QUOTED, "").str.count_matches(separator, literal=True) + 1,
+    )
+    broken = _broken_records(suspects, texts, separator, width)
+    good = _outside(records.filter(sound), broken)
+    judged = suspects.join(broken, left_on="line", right_on="first_line", how="left", maintain_order="left")
+    judged = judged.with_columns(
+        code=pl.when(nul)
         .then(pl.lit("nul_character"))
-        .when(inside)
+        .when(pl.col("last_line").is_not_null())
         .then(pl.lit("line_break_in_cell"))
         .when(~pl.col("well_formed"))
         .then(pl.lit("quotes_invalid"))
-        .when(wrong_width)
+        .when(pl.lit(width is not None) & (pl.col("cells") != (width or 0)))
         .then(pl.lit("columns_invalid"))
-        .otherwise(pl.lit(""))
     )
-    detail = pl.when(pl.col("code") == "columns_invalid").then(pl.format("{} cells, {} columns", cells, pl.lit(width)))
-    return (
-        judged.filter(nul | ~inside | (pl.col("line") == pl.col("first_line")))
-        .with_columns(code=code)
-        .select("line", "text", "code", detail=detail)
+    # A null character inside a broken record is told on its own line.
+    judged = pl.concat([judged.filter(nul), _outside(judged.filter(~nul), broken)])
+    wrong_width = pl.format("{} cells, {} columns", "cells", pl.lit(width))
+    bad = judged.filter(pl.col("code").is_not_null()).with_columns(
+        detail=pl.when(pl.col("code") == "columns_invalid").then(wrong_width)
     )
+    spared = judged.filter(pl.col("code").is_null()).select(good.columns)
+    return (pl.concat([good, spared]).sort("line") if spared.height else good), bad
 
 
-def _broken_records(judged: pl.DataFrame, texts: pl.Series, separator: str, width: int | None) -> pl.DataFrame:
+def _sound(texts: pl.Series, separator: str, width: int | None) -> pl.Expr:
+    """Which lines are plainly good records; of the others each is looked at closely."""
+    if width is None or width > _WIDEST_PATTERN:
+        return pl.lit(False)
+    if texts.str.contains('"', literal=True).any():
+        return pl.col("text").str.contains(_record_pattern(separator, width))
+    return pl.col("text").str.count_matches(separator, literal=True) == width - 1
+
+
+def _outside(lines: pl.DataFrame, broken: pl.DataFrame) -> pl.DataFrame:
+    """The lines that do not continue a record broken before."""
+    if broken.is_empty() or lines.is_empty():
+        return lines
+    nearest = lines.select("line").sort("line").join_asof(broken, left_on="line", right_on="first_line")
+    inside = nearest.filter(pl.col("line") > pl.col("first_line"), pl.col("line") <= pl.col("last_line"))
+    return lines.join(inside, on="line", how="anti", maintain_order="left")
+
+
+def _broken_records(suspects: pl.DataFrame, texts: pl.Series, separator: str, width: int | None) -> pl.DataFrame:
     """Records that a line break inside a cell spreads over several lines: ``first_line``, ``last_line`` UInt32.
 
     An unclosed quote is taken for such a cell only if the lines up to where it is closed are one good record; otherwise
@@ -312,8 +331,8 @@ def _broken_records(judged: pl.DataFrame, texts: pl.Series, separator: str, widt
     found: list[tuple[int, int]] = []
     last_line = 0
     # Doubled quotes come in pairs, so whether a quote is open changes only where a line's number of quotes is odd.
-    turning = judged.filter(pl.col("text").str.count_matches('"', literal=True) % 2 == 1)["line"].to_list()
-    for line in judged.filter(pl.col("unclosed") & ~pl.col("well_formed"))["line"]:
+    turning = suspects.filter(pl.col("text").str.count_matches('"', literal=True) % 2 == 1)["line"].to_list()
+    for line in suspects.filter("unclosed")["line"]:
         following = bisect.bisect_right(turning, line)
         if line <= last_line or following == len(turning) or turning[following] - line > _LONGEST_CELL_LINES:
             continue
@@ -331,9 +350,10 @@ def _cell_pattern(separator: str) -> str:
     return rf'(?:{_QUOTED}|[^"{re.escape(separator)}]*)'
 
 
-def _record_pattern(separator: str) -> str:
+def _record_pattern(separator: str, width: int | None = None) -> str:
     cell = _cell_pattern(separator)
-    return rf"\A{cell}(?:{re.escape(separator)}{cell})*\z"
+    times = "*" if width is None else f"{{{width - 1}}}"
+    return rf"\A{cell}(?:{re.escape(separator)}{cell}){times}\z"
 
 
 def _unclosed_pattern(separator: str) -> str:
@@ -350,15 +370,18 @@ def _cells(text: str, separator: str) -> list[str] | None:
     return [cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in raw]
 
 
-def _split(file: FileFormat, texts: pl.Series, separator: str, width: int) -> pl.DataFrame:
-    """The cells of well-formed lines of this width, one column for each, named by place ("0", "1", ...)."""
-    names = [str(place) for place in range(width)]
+def _split(file: FileFormat, texts: pl.Series, separator: str, width: int, body: str | None) -> pl.DataFrame:
+    """The cells of well-formed lines of this width, one column for each, named by place ("0", "1", ...).
+
+    `body` is the text of just these lines, where it is at hand.
+    """
     if width == 1:
         inner = pl.col("0").str.head(-1).str.slice(1).str.replace_all('""', '"', literal=True)
         cell = pl.when(pl.col("0").str.starts_with('"')).then(inner).otherwise("0")
         return pl.DataFrame({"0": texts}).select(cell.alias("0"))
+    names = [str(place) for place in range(width)]
     # A header of our own keeps the first record from being taken for one, or for a byte-order mark.
-    source = "\n".join((separator.join(names), texts.str.join("\n").item() or "")).encode()
+    source = "\n".join((separator.join(names), body or texts.str.join("\n").item() or "")).encode()
     try:
         return pl.read_csv(source, separator=separator, schema=dict.fromkeys(names, pl.String), n_rows=texts.len())
     except pl.exceptions.PolarsError as error:
@@ -369,15 +392,10 @@ def _row_schema(file: FileFormat) -> Schema:
     return {"line": pl.UInt32, **{column.name: pl.String for column in file.columns}}
 
 
-def _rows(file: FileFormat, good: pl.DataFrame, cells: pl.DataFrame, positions: Mapping[str, int]) -> pl.DataFrame:
-    expressions = []
-    for column in file.columns:
-        if column.name in positions:
-            trimmed = pl.col(str(positions[column.name])).str.strip_chars()
-            expressions.append(pl.when(trimmed != "").then(trimmed).alias(column.name))
-        else:
-            expressions.append(pl.lit(None, pl.String).alias(column.name))
-    return cells.with_columns(good["line"]).select("line", *expressions)
+def _rows(file: FileFormat, lines: pl.Series, cells: pl.DataFrame, positions: Mapping[str, int]) -> pl.DataFrame:
+    trimmed = [pl.col(str(place)).str.strip_chars().replace("", None).alias(name) for name, place in positions.items()]
+    absent = [pl.lit(None, pl.String).alias(column.name) for column in file.columns if column.name not in positions]
+    return cells.select(lines, *trimmed, *absent).select(*_row_schema(file))
 
 
 def _check_ids(
