@@ -81,7 +81,7 @@ def next_year(district: District, seed: int) -> District:
     seats = (
         after.school_members.filter(pl.col("kind") == STUDENT)
         .join(people.select("person", "grade"), on="person", maintain_order="left")
-        .with_columns(level=grade_number_of("grade"))
+        .with_columns(level=pl.col("grade").replace("K", "0").cast(pl.Int32))
         .join(teaching.with_columns(stays=pl.lit(True)), on=["school_id", "level"], how="left", maintain_order="left")
         .join(choices, on="level", how="left", maintain_order="left")
     )
@@ -98,8 +98,7 @@ def next_year(district: District, seed: int) -> District:
     leavers = students.filter(~students.is_in(promoted["person"].implode()))
     teachers = after.school_members.filter(pl.col("kind") == EMPLOYEE)
     after = _without(replace(after, school_members=pl.concat([teachers, promoted])), leavers)
-    # The new ones are the youngest: each takes a seat of the lowest grade that the district teaches, but every school
-    # keeps at least one student.
+    # The new ones are the youngest, and come to the schools that teach the youngest.
     lowest = int(after.schools["lowest"].min())  # type: ignore[arg-type]
     entry = after.schools.with_row_index("school").filter(pl.col("lowest") == lowest)["school"]
     keys = pl.int_range(leavers.len(), dtype=pl.UInt32, eager=True)
@@ -112,11 +111,6 @@ def next_year(district: District, seed: int) -> District:
     return with_classes(
         after, district.classes.height, max(seats_now, min(enrollments, seats_now * fewest)) if fewest else None
     )
-
-
-def grade_number_of(column: str) -> pl.Expr:
-    """K, 1 to 12 as 0 to 12 (Int32), as an expression."""
-    return pl.col(column).map_batches(grade_number, return_dtype=pl.Int32)
 
 
 def _mixed(seed: int, other: int) -> int:

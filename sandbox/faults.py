@@ -18,6 +18,8 @@ from sandbox.csv_files import HEADERS, CsvStyle
 from sandbox.draws import below, choose
 from sandbox.generator import EMPLOYEE, STUDENT, District, grade_name, phones, plain_name
 
+GUARDIAN_COLUMNS = tuple(column for column in HEADERS["students.csv"] if column.startswith("guardian_"))
+
 # What should be found. The same columns as an issue's, without the texts.
 EXPECTED: Mapping[str, type[pl.DataType]] = MappingProxyType(
     {
@@ -554,9 +556,8 @@ def _guardian_names_differ(planting: _Planting, code: str, count: int) -> None:
     """Two siblings whose mother is written in two ways."""
     units = planting.units(count)
     elder = planting.students(units)
-    same = [column for column in elder.columns if column.startswith("guardian_")]
     younger = planting.students(units).with_columns(
-        elder.select(same).with_columns(guardian_first_name=pl.col("guardian_first_name") + " Jane")
+        elder.select(GUARDIAN_COLUMNS).with_columns(guardian_first_name=pl.col("guardian_first_name") + " Jane")
     )
     marks = planting.marks(count)
     for students in (elder, younger):
@@ -582,18 +583,16 @@ def _duplicate_row(planting: _Planting, code: str, count: int) -> None:
     planting.expect(code, "students.csv", marks, students["school_id"], students["student_id"])
 
 
-NO_GUARDIAN: Mapping[str, None] = MappingProxyType(
-    {column: None for column in HEADERS["students.csv"] if column.startswith("guardian_")}
-)
+def _without_guardian(students: pl.DataFrame) -> pl.DataFrame:
+    return students.with_columns(pl.lit(None, dtype=pl.String).alias(column) for column in GUARDIAN_COLUMNS)
 
 
 def _student_without_guardian(planting: _Planting, code: str, count: int) -> None:
     units = planting.units(count)
     students = planting.students(units)
     planting.enroll_students(students, units)
-    alone = students.with_columns(
-        email=pl.format("student{}@students.{}.example", "student_id", pl.lit(planting.district.key)),
-        **{column: pl.lit(None, dtype=pl.String) for column in NO_GUARDIAN},
+    alone = _without_guardian(students).with_columns(
+        email=pl.format("student{}@students.{}.example", "student_id", pl.lit(planting.district.key))
     )
     marks = planting.add_marked("students.csv", alone, units)
     planting.expect(code, "students.csv", marks, students["school_id"], students["student_id"])
@@ -603,8 +602,7 @@ def _student_unreachable(planting: _Planting, code: str, count: int) -> None:
     units = planting.units(count)
     students = planting.students(units)
     planting.enroll_students(students, units)
-    alone = students.with_columns(**{column: pl.lit(None, dtype=pl.String) for column in NO_GUARDIAN})
-    marks = planting.add_marked("students.csv", alone, units)
+    marks = planting.add_marked("students.csv", _without_guardian(students), units)
     for each in (code, "student_without_guardian"):
         planting.expect(each, "students.csv", marks, students["school_id"], students["student_id"])
 
