@@ -47,8 +47,8 @@ app = typer.Typer(
 hold_app = typer.Typer(no_args_is_help=True, help="One hold: look at it, release it.")
 app.add_typer(hold_app, name="hold")
 
-out = Console(highlight=False)
-told = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=True)
+told = Console(stderr=True, highlight=False, soft_wrap=True)
 
 DistrictId = Annotated[str, typer.Argument(metavar="DISTRICT", help="the district's ID, as in the setup file")]
 Schools = Annotated[list[str] | None, typer.Option("--school", metavar="ID", help="only this school; may be repeated")]
@@ -123,8 +123,7 @@ def setup(file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="distri
     """Bring districts, sources, administrators and schools to what a file says; what it no longer names is frozen."""
     wanted = read_setup(file)
     with _database() as database, database.transaction() as session:
-        changes = apply_setup(session, wanted)
-        status.record_status_changes(session, None, "setup", night.clock())
+        changes = apply_setup(session, wanted, now=night.clock())
     for change in changes:
         out.print(escape(change))
     out.print(f"{len(changes)} changes" if changes else "nothing to change")
@@ -133,10 +132,8 @@ def setup(file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="distri
 @app.command()
 def settings() -> None:
     """Show all settings and where they come from; secrets masked."""
-    table = Table("setting", "value", box=None, pad_edge=False)
     for name, value in get_settings().shown().items():
-        table.add_row(name, escape(value))
-    out.print(table)
+        out.print(f"{name:<24}{escape(value)}")
 
 
 @app.command(name="migrate")

@@ -1,19 +1,19 @@
 """Every error Rollcall raises on purpose, in one tree. No message here carries personal data.
 
-    RollcallError
-      ├─ TransientError            trying the same again later may succeed
-      │    ├─ Busy                 another run has the district in hand
-      │    ├─ DatabaseUnavailable  the database did not answer, or stayed locked
-      │    └─ SourceUnreachable    the drop folder cannot be read
-      └─ TerminalError             the same again fails the same way
-           ├─ SetupError           the setup file, an argument or a setting makes no sense
-           ├─ NotFound             no such district, school, delivery or hold
-           ├─ NotPossible          the thing asked for does not fit the state it is in
-           ├─ SchemaError          the database's schema is not the program's
-           ├─ LeaseLost            the run was ended or taken over; it may write nothing more
-           ├─ WriteConflict        a unique value was taken meanwhile by another district
-           ├─ DataError            a check, frame or statement failed on data it should have accepted
-           └─ SchoolsFailed        a district's run ended with failed schools
+RollcallError
+  ├─ TransientError            trying the same again later may succeed
+  │    ├─ Busy                 another run has the district in hand
+  │    ├─ DatabaseUnavailable  the database did not answer, or stayed locked
+  │    └─ SourceUnreachable    the drop folder cannot be read
+  └─ TerminalError             the same again fails the same way
+       ├─ SetupError           the setup file, an argument or a setting makes no sense
+       ├─ NotFound             no such district, school, delivery or hold
+       ├─ NotPossible          the thing asked for does not fit the state it is in
+       ├─ SchemaError          the database's schema is not the program's
+       ├─ LeaseLost            the run was ended or taken over; it may write nothing more
+       ├─ WriteConflict        a unique value was taken meanwhile by another district
+       ├─ DataError            a check, frame or statement failed on data it should have accepted
+       └─ SchoolsFailed        a district's run ended with failed schools
 """
 
 from __future__ import annotations

@@ -1,0 +1,160 @@
+"""The command line as ops use it, from a setup file to a confirmed hold: exit codes, JSON and what is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import cli
+from sandbox.generator import District, generate
+from tests.flows.conftest import SETUP, Installation
+
+
+def rollcall(*arguments: str) -> Result:
+    result = CliRunner().invoke(cli.app, list(arguments), terminal_width=200)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def shown(*arguments: str) -> Any:
+    return json.loads(rollcall(*arguments).stdout)
+
+
+@pytest.fixture
+def large_district() -> District:
+    return generate(7, schools=3, students=1000, teachers=90, classes=380, enrollments=9000)
+
+
+def test_a_district_never_seen_before_goes_from_folder_to_report(
+    installation: Installation, large_district: District
+) -> None:
+    installation.drop(large_district)
+    assert rollcall("check", str(installation.home / "drop"), "--json").exit_code == 0
+    assert rollcall("sync", "unified", "--now").exit_code == 0
+    (district,) = shown("status", "--json")
+    expected = {
+        school: (
+            large_district.school_members.filter((_kind("employee")) & _at(school)).height,
+            large_district.school_members.filter((_kind("student")) & _at(school)).height,
+        )
+        for school in ("0101", "0102", "0103")
+    }
+    found = {row["school_id"]: (row["teachers"], row["students"]) for row in district["schools"]}
+    assert found == {"lincoln": expected["0101"], "roosevelt": expected["0102"], "jefferson": expected["0103"]}
+    assert {(row["status"], row["hold"], row["on_plan"]) for row in district["schools"]} == {("connected", None, True)}
+    assert rollcall("sync", "unified").exit_code == 0
+
+
+def _kind(kind: str) -> Any:
+    import polars as pl
+
+    return pl.col("kind") == kind
+
+
+def _at(school: str) -> Any:
+    import polars as pl
+
+    return pl.col("school_id") == school
+
+
+def test_a_cut_file_holds_and_a_confirmation_lets_it_happen(
+    installation: Installation, small_district: District, tmp_path: Path
+) -> None:
+    installation.drop(small_district)
+    assert rollcall("sync", "unified", "--now").exit_code == 0
+    for name in ("students.csv", "enrollments.csv"):
+        file = installation.home / "drop" / name
+        file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
+    result = rollcall("preview", "unified")
+    assert result.exit_code == 0
+    assert "would be put on hold" in result.stdout
+    assert shown("holds", "--json") == []
+    assert rollcall("sync", "unified", "--now").exit_code == 1
+    holds = shown("holds", "unified", "--json")
+    assert [(hold["school_id"], [reason["code"] for reason in hold["reasons"]]) for hold in holds] == [
+        (school, ["data_removals"]) for school in ("lincoln", "roosevelt", "jefferson")
+    ]
+    first = holds[0]["id"]
+    removals = tmp_path / "removals.csv"
+    assert rollcall("hold", "show", str(first), "--csv", str(removals)).exit_code == 0
+    assert removals.read_text().splitlines()[0] == "type,record_id,other_id,name"
+    assert rollcall("hold", "confirm", str(first)).exit_code == 0
+    (district,) = shown("status", "--json")
+    assert {row["school_id"]: (row["status"], row["students"] > 0) for row in district["schools"]} == {
+        "lincoln": ("connected", False),
+        "roosevelt": ("on_hold", True),
+        "jefferson": ("on_hold", True),
+    }
+    assert rollcall("sync", "unified", "--delivery", "1").exit_code == 0
+    (district,) = shown("status", "unified", "--json")
+    assert {row["status"] for row in district["schools"]} == {"connected"}
+    assert all(row["students"] > 0 for row in district["schools"])
+
+
+def test_a_rejected_delivery_exits_with_1_and_lists_every_bad_row(
+    installation: Installation, small_district: District, tmp_path: Path
+) -> None:
+    installation.drop(small_district)
+    (installation.home / "drop" / "enrollments.csv").write_text("class_id,student_id\nc1\n,s2\nc3,s3,x\n")
+    result = rollcall("check", str(installation.home / "drop"), "--json")
+    assert result.exit_code == 3
+    assert [(error["code"], error["line"]) for error in json.loads(result.stdout)["file_errors"]] == [
+        ("columns_invalid", 2),
+        ("id_missing", 3),
+        ("columns_invalid", 4),
+    ]
+    assert rollcall("sync", "unified", "--now").exit_code == 1
+    assert rollcall("sync", "unified").exit_code == 1
+    document = tmp_path / "errors.csv"
+    assert rollcall("issues", "unified", "--csv", str(document)).exit_code == 0
+    assert len(document.read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("sync", "nowhere"), "there is no district nowhere"),
+        (("sync", "unified", "--school", "nowhere"), "has no school nowhere"),
+        (("sync", "unified", "--delivery", "99"), "has no delivery 99"),
+        (("status", "nowhere"), "there is no district nowhere"),
+        (("issues", "unified", "--school", "nowhere"), "has no school nowhere"),
+        (("hold", "show", "99"), "there is no hold 99"),
+        (("check", "/nowhere"), "there is no folder /nowhere"),
+        (("check", "/tmp", "--format", "csv-9"), "there is no format csv-9"),
+        (("setup", "/nowhere.toml"), "nowhere.toml"),
+    ],
+)
+def test_a_users_mistake_gets_a_sentence_and_exit_code_2(
+    installation: Installation,
+    arguments: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["rollcall", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    errors = " ".join(capfd.readouterr().err.split())
+    assert said in errors
+    assert "Traceback" not in errors
+
+
+def test_reading_commands_say_what_there_is(installation: Installation, small_district: District) -> None:
+    installation.drop(small_district)
+    rollcall("sync", "unified", "--now")
+    assert "clean" in rollcall("deliveries", "unified").stdout
+    assert "done" in rollcall("runs", "unified").stdout
+    assert rollcall("holds").stdout == "no school is on hold\n"
+    assert str(installation.home) in rollcall("settings").stdout
+    assert rollcall("--version").stdout.startswith("rollcall 0.")
+    assert "nothing to do" in rollcall("migrate").stdout
+    setup = installation.home / "setup.toml"
+    assert setup.read_text() == SETUP
+    assert rollcall("setup", str(setup)).stdout == "nothing to change\n"
+    assert rollcall("backup", str(installation.home / "copy.sqlite")).exit_code == 0

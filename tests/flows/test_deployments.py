@@ -1,0 +1,117 @@
+"""prefect.yaml: every deployment's entrypoint and parameters fit its flow, and a cron gets its scheduled runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+DEPLOYMENTS = yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())["deployments"]
+
+
+def flow_of(deployment: dict[str, Any]) -> Any:
+    path, name = deployment["entrypoint"].split(":")
+    return getattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), name)
+
+
+def test_the_deployments_are_those_that_the_documentation_names() -> None:
+    assert [deployment["name"] for deployment in DEPLOYMENTS] == [
+        "csv-nightly",
+        "csv-arrivals",
+        "district-sync",
+        "school-sync",
+    ]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: str(deployment["name"]))
+def test_a_deployment_fits_its_flow(deployment: dict[str, Any]) -> None:
+    known = flow_of(deployment).parameters.properties
+    assert set(deployment.get("parameters", {})) <= set(known)
+    assert deployment["work_pool"] == {"name": "rollcall"}
+
+
+def test_the_form_for_ops_explains_every_field() -> None:
+    fields = flow_of(DEPLOYMENTS[-1]).parameters.properties
+    assert {name: bool(field.get("description")) for name, field in fields.items()} == dict.fromkeys(
+        ("district", "schools", "delivery", "now", "nightly"), True
+    )
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A Prefect server with its scheduler, which temporary ones lack; gives the address of its API."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path),
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-ui",
+    ]
+    with (tmp_path / "log").open("wb") as log:
+        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        address = f"http://127.0.0.1:{port}/api"
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{address}/health", timeout=2).is_success:
+                    break
+            time.sleep(0.5)
+        yield address
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(30)
+
+
+def test_a_cron_deployment_gets_its_scheduled_runs(server: str) -> None:
+    nightly = next(deployment for deployment in DEPLOYMENTS if deployment["name"] == "csv-nightly")
+    schedule = nightly["schedules"][0]
+
+    async def scheduled() -> int:
+        deployment = await flow_of(nightly).to_deployment(
+            nightly["name"],
+            schedules=[CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])],
+            parameters=nightly["parameters"],
+        )
+        deployment_id = await deployment.apply()
+        until = time.monotonic() + 60
+        async with get_client() as client:
+            while time.monotonic() < until:
+                runs = [run for run in await client.read_flow_runs() if run.deployment_id == deployment_id]
+                if runs:
+                    return len(runs)
+                await asyncio.sleep(0.5)
+        return 0
+
+    with temporary_settings({PREFECT_API_URL: server}):
+        assert asyncio.run(scheduled()) > 0

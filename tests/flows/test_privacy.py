@@ -1,0 +1,92 @@
+"""A name, an e-mail and a phone planted in the data show up nowhere but in the database, whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import polars as pl
+import pytest
+from prefect.client.orchestration import get_client
+from sqlalchemy.exc import IntegrityError
+
+from flows.sync_district import sync_district
+from services import night, provision
+from tests.flows.conftest import Installation
+
+NAME, EMAIL, PHONE = "Zebulonia", "zebulonia@planted.example", "2025550147"
+FILES = {
+    "schools.csv": "school_id,school_name\n0101,Lincoln\n0102,Roosevelt\n0103,Jefferson\n",
+    "teachers.csv": f"teacher_id,school_id,first_name,last_name,email,phone\nt1,0101,{NAME},Quill,{EMAIL},{PHONE}\n",
+    "students.csv": "student_id,school_id,first_name,last_name,email,phone\n"
+    f"s1,0101,{NAME},Quill,{EMAIL},{PHONE}\ns2,0102,{NAME},Quill,not-{EMAIL}@@,12{PHONE}999\n",
+    "classes.csv": "class_id,school_id,class_name,teacher_id\nc1,0101,Art,t1\n",
+    "enrollments.csv": "class_id,student_id\nc1,s1\n",
+}
+
+
+async def _everything_prefect_kept() -> str:
+    async with get_client() as client:
+        runs = await client.read_flow_runs()
+        tasks = await client.read_task_runs()
+        artifacts = await client.read_artifacts()
+        logs = await client.read_logs()
+    return "\n".join(str(kept.model_dump()) for kept in (*runs, *tasks, *artifacts, *logs))
+
+
+def _fail_in_polars(*_: Any, **__: Any) -> Any:
+    return pl.DataFrame({"name": [NAME]}).select(pl.col("name").cast(pl.Int64))
+
+
+def _fail_in_database(*_: Any, **__: Any) -> Any:
+    raise IntegrityError("INSERT", {"email": EMAIL}, Exception(f"Key (email)=({EMAIL}) already exists"))
+
+
+def _fail_anywhere(*_: Any, **__: Any) -> Any:
+    raise KeyError(f"{NAME} {EMAIL} {PHONE}")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "fault"),
+    [
+        (None, "", None),
+        (night, "check", _fail_in_polars),
+        (night, "settle", _fail_anywhere),
+        (night, "read_files", _fail_anywhere),
+        (provision, "provision_school", _fail_in_database),
+        (provision, "provision_school", _fail_in_polars),
+        (provision, "provision_school", _fail_anywhere),
+    ],
+)
+def test_nothing_personal_leaves_the_database(
+    installation: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    module: Any,
+    name: str,
+    fault: Any,
+) -> None:
+    for file, content in FILES.items():
+        (installation.home / "drop" / file).write_text(content)
+    if module is not None:
+        monkeypatch.setattr(module, name, fault)
+    with caplog.at_level(logging.DEBUG):
+        state = asyncio.run(sync_district("unified", now=True, return_state=True))
+    assert state.is_failed() == (module is not None)
+    printed = capfd.readouterr()
+    seen = "\n".join([caplog.text, printed.out, printed.err, str(state), asyncio.run(_everything_prefect_kept())])
+    assert [planted for planted in (NAME, EMAIL, PHONE) if planted.lower() in seen.lower()] == []
+
+
+def test_rejected_files_do_not_tell_what_is_in_them(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    for file, content in FILES.items():
+        (installation.home / "drop" / file).write_text(content.replace("t1,0101", f",0101,{NAME}"))
+    with caplog.at_level(logging.DEBUG):
+        state = asyncio.run(sync_district("unified", now=True, return_state=True))
+    assert state.name == "Rejected"
+    seen = "\n".join([caplog.text, asyncio.run(_everything_prefect_kept())])
+    assert [planted for planted in (NAME, EMAIL, PHONE) if planted.lower() in seen.lower()] == []
