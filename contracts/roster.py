@@ -115,9 +115,7 @@ SETTLED_PEOPLE: Schema = MappingProxyType(
     }
 )
 SETTLED_SCHOOL_MEMBERS: Schema = MappingProxyType({"person": pl.UInt32, "school_id": pl.String})
-SETTLED_CLASSES: Schema = MappingProxyType(
-    {"source_id": pl.String, "school_id": pl.String, "name": pl.String, **PLACE}
-)
+SETTLED_CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String, "name": pl.String, **PLACE})
 # A member is a settled person, or, for one whose record was rejected but was provisioned earlier, their link. The
 # same holds for both sides of a guardianship. A class rejected but provisioned earlier goes on under its old school.
 SETTLED_CLASS_MEMBERS: Schema = MappingProxyType(
@@ -152,6 +150,10 @@ KEPT: Schema = MappingProxyType(
         "class_id": pl.String,  # the class's source ID
     }
 )
+
+# Accounts of this district (linked, or adopted now) that hold an e-mail which another person of the delivery takes,
+# even where their link does not hold it: a person's own edit, and what an adopted account had before.
+FREED_EMAILS: Schema = MappingProxyType({"account_id": pl.String, "email": pl.String})
 
 
 # --- what the database holds of the district, as settling and planning need it ---
@@ -211,9 +213,7 @@ class Held:
     @staticmethod
     def nothing() -> Held:
         """A district never seen before; what a dry run of files works with."""
-        return Held(
-            empty(HELD_LINKS), empty(HELD_GUARDIANSHIPS), empty(HELD_CLASSES), empty(HELD_ACCOUNTS)
-        )
+        return Held(empty(HELD_LINKS), empty(HELD_GUARDIANSHIPS), empty(HELD_CLASSES), empty(HELD_ACCOUNTS))
 
 
 # Every issue found, one row per issue and school it concerns.
@@ -246,6 +246,7 @@ class Settled:
     issues: pl.DataFrame
     notes: tuple[str, ...]
     missing_schools: tuple[str, ...] = ()  # in scope, but not named by the source
+    freed_emails: pl.DataFrame = field(default_factory=lambda: empty(FREED_EMAILS))
 
 
 def empty(schema: Schema) -> pl.DataFrame:

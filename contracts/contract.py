@@ -1,0 +1,74 @@
+"""What a contract is: a Pandera schema whose checks are named by issue code, and the rows that break it.
+
+No rule lives here; each contract stands beside the step whose result it judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandera.polars as pa
+import polars as pl
+from pandera.errors import SchemaErrors
+
+from errors import DataError
+
+VIOLATIONS: Mapping[str, pl.DataType | type[pl.DataType]] = {"code": pl.String, "at": pl.UInt32}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An issue's code and the condition that every good row fulfils; it may look at any column of the row."""
+
+    code: str
+    holds: pl.Expr
+
+
+def contract(name: str, columns: Mapping[str, tuple[Rule, ...]]) -> pa.DataFrameSchema:
+    """A contract of so many columns with their rules. Columns it does not name are not looked at."""
+    return pa.DataFrameSchema(
+        {
+            column: pa.Column(checks=[_check(rule) for rule in rules], nullable=True)
+            for column, rules in columns.items()
+        },
+        name=name,
+    )
+
+
+def _check(rule: Rule) -> pa.Check:
+    condition = rule.holds.fill_null(False)
+
+    def passes(data: pa.PolarsData) -> pl.LazyFrame:
+        return data.lazyframe.select(condition.alias(str(data.key)))
+
+    check: Callable[..., pa.Check] = pa.Check
+    return check(passes, error=rule.code, ignore_na=False)
+
+
+def violations(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows that break a contract: VIOLATIONS, `at` being the row's position in the frame.
+
+    Raises:
+        DataError: a column is missing or a check could not be computed; without any value.
+    """
+    try:
+        schema.validate(frame, lazy=True)
+    except SchemaErrors as errors:
+        cases: pl.DataFrame = errors.failure_cases
+    else:
+        return pl.DataFrame(schema=dict(VIOLATIONS))
+    codes = [str(check.error) for column in schema.columns.values() for check in column.checks]
+    if cases["index"].null_count() or not cases["check"].is_in(codes).all():
+        raise DataError(f"the contract of {schema.name}", ValueError()) from None
+    return cases.select(code=pl.col("check"), at=pl.col("index").cast(pl.UInt32))
+
+
+def breaking(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame's rows that break a contract, with the code; a row twice where it breaks two rules.
+
+    Raises:
+        DataError: as `violations`.
+    """
+    found = violations(schema, frame)
+    return frame[found["at"]].with_columns(found["code"])
