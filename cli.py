@@ -326,7 +326,7 @@ def run_district(
     with told.status(f"syncing {district}"):
         from flows.sync_district import sync_district
 
-        state = asyncio.run(sync_district(district, schools, delivery=delivery, now=now, return_state=True))
+        state = asyncio.run(_state(sync_district(district, schools, delivery=delivery, now=now, return_state=True)))
     with _database() as database, database.reading() as session:
         for run in reversed([run for run in runs.runs_of(session, district) if (run.id or 0) > before]):
             for note in run.notes or []:
@@ -335,6 +335,10 @@ def run_district(
         told.print(f"[red]failed:[/] {escape(state.message or '')}")
         return FAILURE
     return ATTENTION if state.name in ("On hold", "Rejected") else OK
+
+
+async def _state(run: Any) -> Any:
+    return await run
 
 
 @app.command()

@@ -89,7 +89,7 @@ def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pair
     members = pl.concat([_shaped(led, SETTLED_CLASS_MEMBERS), _shaped(attended, SETTLED_CLASS_MEMBERS)])
     return Related(
         classes=classes.valid.select(list(SETTLED_CLASSES)).sort("source_id"),
-        class_members=members.unique().sort("class_id", "kind", "person", "link_id"),
+        class_members=members.unique(),
         guardianships=guardianships,
         kept=_kept(records, classes, enrollments, held),
         found=pl.concat([classes.found, _enrollment_issues(records, classes, enrollments)]),

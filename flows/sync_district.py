@@ -102,12 +102,13 @@ async def _sync_source(order: Order) -> str:
 async def _sync_schools(order: Order, run: RunOf, plan: Plan, roster: Roster) -> tuple[list[SchoolOutcome], list[str]]:
     """Give every school with something to do its turn; one that fails never stops the others.
 
-    Where another district took an e-mail in between, the rest of the district is planned again, once.
+    Where another district took an e-mail in between, the rest of the district is planned again, once for each school
+    that this happens to: two districts with many common parents may meet in several of their schools.
     """
     _, names, date = district_names(order.district_id)
     outcomes: list[SchoolOutcome] = []
     failed: list[str] = []
-    planned_again = False
+    planned_again: set[str] = set()
     to_do = start_schools(order, run, plan)
     while to_do:
         changeset = to_do.pop(0)
@@ -121,8 +122,8 @@ async def _sync_schools(order: Order, run: RunOf, plan: Plan, roster: Roster) ->
             raise error
         if any(outcome.school_id == school for outcome in outcomes):
             continue  # it is provisioned; only showing it in Prefect failed
-        if isinstance(error, WriteConflict) and not planned_again:
-            planned_again = True
+        if isinstance(error, WriteConflict) and school not in planned_again:
+            planned_again.add(school)
             run, plan = make_plan(order, run.run_id, run.delivery_id, roster)
             left = {school, *(later.school_id for later in to_do)}
             to_do = [again for again in plan.changesets if again.school_id in left]

@@ -345,7 +345,14 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     person_schools = pl.concat(
         [at_school, by_student(pairs).select(link_id="guardian_link_id", school_id="school_id")]
     ).unique()
-    link_rows = people.filter("changed").join(person_schools, left_on="id", right_on="link_id")
+    # A class may have a teacher or student of another school, who must be there before they can be its member.
+    guests = (
+        class_memberships.join(class_places, on="class_id")
+        .select("link_id", "school_id")
+        .join(people.filter(~pl.col("was_active")).select(link_id="id"), on="link_id", how="semi")
+    )
+    places = pl.concat([person_schools, guests]).unique()
+    link_rows = people.filter("changed").join(places, left_on="id", right_on="link_id")
 
     # Links in no row: at the schools they leave, or, where nothing holds them any more, where they last were
     unseen_links = stored.links.filter("active").join(seen, on="link_id", how="anti").select("link_id", "kind", "own")
@@ -372,12 +379,18 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
 
     # What changes hands
     taking = link_rows.filter(pl.col("email").is_not_null()).select("id", "account_id", "school_id", "email")
-    losing_links = stored.links.filter(pl.col("active") & pl.col("email").is_not_null()).select(
-        "email", loser="link_id", loser_account="account_id"
+    losing_links = pl.concat(
+        [
+            stored.links.filter(pl.col("active") & pl.col("email").is_not_null()).select(
+                "email", loser="link_id", loser_account="account_id"
+            ),
+            # Accounts that hold the e-mail though their link does not: by a person's own edit, or since before.
+            settled.freed_emails.select("email", loser=pl.lit(None, pl.String), loser_account="account_id"),
+        ]
     )
     freed_emails = (
         taking.join(losing_links, on="email")
-        .filter((pl.col("loser") != pl.col("id")) & (pl.col("loser_account") != pl.col("account_id")))
+        .filter(pl.col("loser").ne_missing(pl.col("id")) & (pl.col("loser_account") != pl.col("account_id")))
         .select("school_id", link_id="loser", account_id="loser_account", email="email")
         .unique()
     )

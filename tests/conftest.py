@@ -45,9 +45,7 @@ def postgresql_server() -> Iterator[str]:
 
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     # Not below pytest's own folder: as root the server runs as another user, who must be able to reach it.
-    server = get_server(
-        Path(tempfile.gettempdir()) / f"rollcall-postgresql-{run}", cleanup_mode="delete"
-    )
+    server = get_server(Path(tempfile.gettempdir()) / f"rollcall-postgresql-{run}", cleanup_mode="delete")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):

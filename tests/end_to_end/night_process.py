@@ -1,10 +1,12 @@
 """A night in a process of its own that ends itself, as a kill would, at the step of the given number.
 
-Run as `python -m tests.end_to_end.night_process DATABASE_URL LANDING STEP`; prints how many steps it passed.
+Run as `python -m tests.end_to_end.night_process DATABASE_URL LANDING STEP [prefect]`; prints how many steps it passed.
+With `prefect` it is the flow that is run, against the server that PREFECT_API_URL names.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -27,10 +29,18 @@ def main() -> None:
         if passed == last:
             os._exit(KILLED)
 
-    with open_database(url, backups=None) as database:
-        # Before every commit too: what was written in that transaction must be gone.
-        event.listen(database.engine, "commit", lambda _: step("commit"))
-        play(database, landing, step=step)
+    # Before every commit too: what was written in that transaction must be gone.
+    if sys.argv[4:] == ["prefect"]:
+        os.environ |= {"ROLLCALL_HOME": str(landing.parent), "ROLLCALL_DATABASE_URL": url}
+        from flows.sync_district import sync_district
+        from tasks.opening import database as opened
+
+        event.listen(opened().engine, "commit", lambda _: step("commit"))
+        asyncio.run(sync_district("unified", now=True))
+    else:
+        with open_database(url, backups=None) as database:
+            event.listen(database.engine, "commit", lambda _: step("commit"))
+            play(database, landing, step=step)
     sys.stdout.write(f"{passed}\n")
 
 

@@ -78,21 +78,23 @@ def _provision(
     to_do = night.start_schools(database, order, run, plan)
     step("started")
     outcomes = []
-    planned_again = False
+    planned_again: set[str] = set()
     while to_do:
         changeset = to_do.pop(0)
         try:
             outcomes.append(night.provision_one(database, run, changeset))
         except WriteConflict:
-            if planned_again:
+            if changeset.school_id in planned_again:
                 raise
-            planned_again = True
+            planned_again.add(changeset.school_id)
             run, plan = night.make_plan(database, order, run_id, delivery_id, roster)
             left = {changeset.school_id, *(later.school_id for later in to_do)}
             to_do = [again for again in plan.changesets if again.school_id in left]
         step(f"after {changeset.school_id}")
     return outcomes
 
+
+Snapshot = dict[str, dict[str, list[tuple[object, ...]]]]  # school -> table -> rows
 
 _SNAPSHOTS = {
     "members": """
@@ -121,9 +123,9 @@ def people_of_two_schools(database: Database) -> set[str]:
         return {str(row[0]) for row in session.connection().exec_driver_sql(sql).fetchall()}
 
 
-def snapshot(database: Database, without: Collection[str] = ()) -> dict[str, dict[str, list[tuple[object, ...]]]]:
+def snapshot(database: Database, without: Collection[str] = ()) -> Snapshot:
     """By school, everything stored of it, told by source IDs; `without` leaves out what people have of their own."""
-    found: dict[str, dict[str, list[tuple[object, ...]]]] = {}
+    found: Snapshot = {}
     with database.reading() as session:
         for table, sql in _SNAPSHOTS.items():
             result = session.connection().exec_driver_sql(sql)

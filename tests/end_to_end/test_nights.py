@@ -106,7 +106,7 @@ def test_the_order_of_rows_makes_no_difference(embedded: Installation, seed: int
     embedded.night("first")
     expected = accounts(embedded.database), issues(embedded.database)
     embedded.send(shuffled(files, seed), "first")
-    assert {outcome.counts and tuple(outcome.counts) for outcome in embedded.night("first")} <= {(), None}
+    assert [dict(outcome.counts) for outcome in embedded.night("first") if outcome.counts] == []
     assert (accounts(embedded.database), issues(embedded.database)) == expected
 
 
@@ -251,9 +251,9 @@ def test_a_teacher_removed_from_one_school_stays_in_the_other(installation: Inst
     installation.night()
     installation.send(csv_files(teachers=[ada[1], *more]))
     outcomes = installation.night()
-    assert [(outcome.school_id, dict(outcome.counts)) for outcome in outcomes] == [
-        ("unified/lincoln", {"employees_remove": 1})
-    ]
+    assert {outcome.school_id: dict(outcome.counts) for outcome in outcomes if outcome.counts} == {
+        "unified/lincoln": {"employees_remove": 1}
+    }
     assert ("teacher", "Ada", "Moss", "ada@schools.example", False, 1) in accounts(installation.database)
 
 

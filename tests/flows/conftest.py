@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+from prefect.client.schemas.objects import State
 
 from models.database import Database, open_database
 from sandbox.generator import District, generate
@@ -61,6 +71,16 @@ def prefect_server() -> Iterator[None]:
             yield
 
 
+def ran(run: Any) -> State[Any]:
+    """Run a flow called with ``return_state`` to its end."""
+
+    async def wait() -> State[Any]:
+        state: State[Any] = await run
+        return state
+
+    return asyncio.run(wait())
+
+
 @dataclass(frozen=True)
 class Installation:
     """A home with the district unified set up, and its drop folder."""
@@ -88,3 +108,43 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[In
 @pytest.fixture(scope="session")
 def small_district() -> District:
     return generate(3, schools=3, students=60, teachers=9, classes=18, enrollments=150)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A Prefect server with its scheduler, which temporary ones lack; gives the address of its API."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path),
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-ui",
+    ]
+    with (tmp_path / "log").open("wb") as log:
+        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        address = f"http://127.0.0.1:{port}/api"
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{address}/health", timeout=2).is_success:
+                    break
+            time.sleep(0.5)
+        yield address
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(30)

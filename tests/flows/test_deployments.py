@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
@@ -51,46 +43,6 @@ def test_the_form_for_ops_explains_every_field() -> None:
     assert {name: bool(field.get("description")) for name, field in fields.items()} == dict.fromkeys(
         ("district", "schools", "delivery", "now", "nightly"), True
     )
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """A Prefect server with its scheduler, which temporary ones lack; gives the address of its API."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(tmp_path),
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    }
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-ui",
-    ]
-    with (tmp_path / "log").open("wb") as log:
-        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        address = f"http://127.0.0.1:{port}/api"
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{address}/health", timeout=2).is_success:
-                    break
-            time.sleep(0.5)
-        yield address
-    finally:
-        os.killpg(running.pid, signal.SIGTERM)
-        running.wait(30)
 
 
 def test_a_cron_deployment_gets_its_scheduled_runs(server: str) -> None:

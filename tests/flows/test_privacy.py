@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from flows.sync_district import sync_district
 from services import night, provision
-from tests.flows.conftest import Installation
+from tests.flows.conftest import Installation, ran
 
 NAME, EMAIL, PHONE = "Zebulonia", "zebulonia@planted.example", "2025550147"
 FILES = {
@@ -73,7 +73,7 @@ def test_nothing_personal_leaves_the_database(
     if module is not None:
         monkeypatch.setattr(module, name, fault)
     with caplog.at_level(logging.DEBUG):
-        state = asyncio.run(sync_district("unified", now=True, return_state=True))
+        state = ran(sync_district("unified", now=True, return_state=True))
     assert state.is_failed() == (module is not None)
     printed = capfd.readouterr()
     seen = "\n".join([caplog.text, printed.out, printed.err, str(state), asyncio.run(_everything_prefect_kept())])
@@ -86,7 +86,7 @@ def test_rejected_files_do_not_tell_what_is_in_them(
     for file, content in FILES.items():
         (installation.home / "drop" / file).write_text(content.replace("t1,0101", f",0101,{NAME}"))
     with caplog.at_level(logging.DEBUG):
-        state = asyncio.run(sync_district("unified", now=True, return_state=True))
+        state = ran(sync_district("unified", now=True, return_state=True))
     assert state.name == "Rejected"
     seen = "\n".join([caplog.text, asyncio.run(_everything_prefect_kept())])
     assert [planted for planted in (NAME, EMAIL, PHONE) if planted.lower() in seen.lower()] == []

@@ -17,12 +17,11 @@ from sandbox.generator import District
 from services import night, provision, status
 from services.plan import ChangeSet
 from services.provision import RunOf, SchoolOutcome
-from tests.flows.conftest import Installation
+from tests.flows.conftest import Installation, ran
 
 
 def sync(**parameters: Any) -> State[Any]:
-    state: State[Any] = asyncio.run(sync_district("unified", return_state=True, **parameters))
-    return state
+    return ran(sync_district("unified", return_state=True, **parameters))
 
 
 def statuses(installation: Installation) -> dict[str, str | None]:
@@ -91,10 +90,10 @@ def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
 def test_the_night_runs_what_waits_and_nothing_else(
     installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert asyncio.run(csv_nightly(return_state=True)).name == "Nothing waiting"
+    assert ran(csv_nightly(return_state=True)).name == "Nothing waiting"
     installation.drop(small_district)
-    assert asyncio.run(csv_nightly(return_state=True)).name == "Nothing waiting"
+    assert ran(csv_nightly(return_state=True)).name == "Nothing waiting"
     later = datetime.now(UTC).replace(year=datetime.now(UTC).year)
     monkeypatch.setattr(night, "clock", lambda: datetime.fromtimestamp(later.timestamp() + 400, UTC))
-    assert asyncio.run(csv_nightly(arrivals_only=True, return_state=True)).name == "Completed"
+    assert ran(csv_nightly(arrivals_only=True, return_state=True)).name == "Completed"
     assert set(statuses(installation).values()) == {"connected"}

@@ -1,0 +1,108 @@
+"""Every command of the README is run as it stands there, in the order a stranger would."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sandbox.generator import generate
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BIN = Path(sys.executable).parent
+
+
+def blocks(language: str) -> list[str]:
+    return [re.sub(r"^ {3}", "", block, flags=re.M) for block in re.findall(rf"```{language}\n(.*?)```", README, re.S)]
+
+
+def commands() -> list[list[str]]:
+    return [shlex.split(line) for block in blocks("sh") for line in block.splitlines() if line.strip()]
+
+
+def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    tool = str(BIN / Path(arguments[0]).name)
+    return subprocess.run(
+        [tool, *arguments[1:]], cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_readme_has_no_command_that_is_not_run_here() -> None:
+    assert [" ".join(command[:2]) for command in commands()] == [
+        "make demo",
+        "make test",
+        *[f".venv/bin/rollcall {verb}" for verb in ("check", "setup", "preview", "sync", "status")],
+        *[f".venv/bin/prefect {verb}" for verb in ("server", "work-pool", "deploy", "worker")],
+    ]
+
+
+def test_a_stranger_sets_up_a_district(tmp_path: Path) -> None:
+    (setup,) = blocks("toml")
+    (tmp_path / "districts.toml").write_text(setup)
+    generate(2, schools=1, students=40, teachers=5, classes=8, enrollments=80).write(tmp_path / "drop" / "unified")
+    said = {}
+    for command in commands():
+        if command[0].endswith("rollcall"):
+            started = time.monotonic()
+            ended = run(command, tmp_path, {"ROLLCALL_HOME": str(tmp_path / "home"), "PREFECT_API_URL": ""})
+            said[command[1]] = ended.stdout
+            assert (command, ended.returncode) == (command, 0), ended.stderr
+            assert time.monotonic() - started < 120
+            if command[1] == "sync":
+                assert "starting a temporary Prefect server" in ended.stderr
+    assert "no errors, no alerts" in said["check"]
+    assert "Connected" in said["status"]
+
+
+def test_the_nights_run_by_themselves(tmp_path: Path, server: str) -> None:
+    (setup,) = blocks("toml")
+    (tmp_path / "districts.toml").write_text(setup.replace("quiet_seconds = 300", "quiet_seconds = 0"))
+    generate(2, schools=1, students=40, teachers=5, classes=8, enrollments=80).write(tmp_path / "drop" / "unified")
+    environment = {
+        "ROLLCALL_HOME": str(tmp_path / "home"),
+        "PREFECT_API_URL": server,
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+    }
+    assert run(["rollcall", "setup", "districts.toml"], tmp_path, environment).returncode == 0
+    made, deploy, worker = [command for command in commands() if command[0].endswith("prefect")][1:]
+    for command in (made, deploy):
+        ended = run(command, ROOT, environment)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    started = run(["prefect", "deployment", "run", "csv-nightly/csv-nightly"], ROOT, environment)
+    assert started.returncode == 0, started.stderr
+    tool = str(BIN / "prefect")
+    with (tmp_path / "worker.log").open("wb") as log:
+        working = subprocess.Popen([tool, *worker[1:]], cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + 120
+        said = ""
+        while "Connected" not in said and time.monotonic() < until:
+            time.sleep(2)
+            said = run(["rollcall", "status", "unified"], tmp_path, environment).stdout
+        assert "Connected" in said, (tmp_path / "worker.log").read_text()
+    finally:
+        working.terminate()
+        working.wait(30)
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_demo_plays_two_nights(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "sandbox.demo"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    last = ended.stdout.split("The second night")[1]
+    for shown in ("Connected", "On hold", "Setup sync", "not on the plan", "! Lincoln", "Where to look next"):
+        assert shown in last
