@@ -94,6 +94,18 @@ class _JsonLines(logging.Formatter):
         )
 
 
+def _log_prefect() -> None:
+    """With --log-json, let what Prefect would print in its own way be logged as lines of JSON too."""
+    (ours,) = logging.getLogger().handlers
+    if not isinstance(ours.formatter, _JsonLines):
+        return
+    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "prefect"]:
+        logger = logging.getLogger(name)
+        logger.handlers = [
+            ours if type(handler).__name__ == "PrefectConsoleHandler" else handler for handler in logger.handlers
+        ]
+
+
 @contextmanager
 def _database() -> Iterator[Database]:
     settings = get_settings()
@@ -210,7 +222,7 @@ def _check_json(file_errors: pl.DataFrame, found: pl.DataFrame | None) -> dict[s
 def _show_file_errors(file_errors: pl.DataFrame) -> None:
     if file_errors.is_empty():
         return
-    out.print(f"[bold red]{file_errors.height} file errors: the whole delivery would be rejected[/]")
+    out.print(f"[bold red]{file_errors.height} file errors: they stop the whole delivery[/]")
     for (code, file), rows in file_errors.group_by("code", "file", maintain_order=True):
         entry = CATALOGUE[str(code)]
         out.print(f"\n[red]{file}: {escape(entry.title)}[/] ({code}, {rows.height})")
@@ -291,7 +303,8 @@ def start_prefect(settings: Settings) -> None:
     Must come before Prefect is first imported.
     """
     defaults = {
-        "PREFECT_LOGGING_LEVEL": "WARNING",
+        # What runs log goes to the server; here the report tells what happened.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         # Without these two the server answers 503 on SQLite while it records task runs.
@@ -326,6 +339,7 @@ def run_district(
     with told.status(f"syncing {district}"):
         from flows.sync_district import sync_district
 
+        _log_prefect()
         state = asyncio.run(_state(sync_district(district, schools, delivery=delivery, now=now, return_state=True)))
     with _database() as database, database.reading() as session:
         for run in reversed([run for run in runs.runs_of(session, district) if (run.id or 0) > before]):
@@ -477,6 +491,8 @@ def issues_command(
         _write_csv(csv_file, issues.file_errors_csv(file_errors) if rejected else issues.issues_csv(found))
     else:
         _show_file_errors(file_errors)
+        if not file_errors.is_empty():
+            out.print("\nErrors and alerts below are those of the last delivery without file errors.")
         _show_issues(found)
 
 
@@ -514,7 +530,8 @@ def deliveries(district: DistrictId) -> None:
 @app.command(name="runs")
 def runs_command(district: DistrictId) -> None:
     """Show the district's runs, newest first."""
-    table = Table("run", "source", "started", "took", "delivery", "outcome", "notes", box=None)
+    table = Table("run", "source", "started", "took", "delivery", "outcome", box=None, pad_edge=False)
+    notes = {}
     with _database() as database, database.reading() as session:
         zone = _zone(session, district)
         for run in runs.runs_of(session, district):
@@ -526,9 +543,12 @@ def runs_command(district: DistrictId) -> None:
                 took,
                 str(run.delivery_id or ""),
                 run.outcome or "running",
-                escape("; ".join(run.notes or [])),
             )
+            notes[run.id] = run.notes or []
     out.print(table)
+    for run_id, said in notes.items():
+        for note in said:
+            out.print(f"run {run_id}: {escape(note)}", style="dim")
 
 
 # --- holds --------------------------------------------------------------------------------------------------------

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from contracts.issues import CATALOGUE, Severity
 from errors import Busy
 from models import bulk
-from models.database import Database
+from models.database import Database, open_database
+from models.tables import Account
 from sandbox.days import next_day
 from sandbox.faults import plant
 from sandbox.generator import generate
-from services import night
+from services import holds, night, taking
 from services.night import Order
 from tests.end_to_end.conftest import Installation
 from tests.end_to_end.nights import counts, snapshot
@@ -98,48 +105,55 @@ def test_the_same_delivery_again_changes_nothing(installation: Installation) -> 
     assert snapshot(installation.database) == before
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_order_of_rows_makes_no_difference(embedded: Installation, seed: int) -> None:
+@contextmanager
+def fresh() -> Iterator[Installation]:
+    """An installation of its own for each example."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        with open_database(f"sqlite:///{home / 'rollcall.sqlite'}", backups=None) as database:
+            yield Installation(home, database)
+
+
+SEEDS = st.integers(0, 10**6)
+FEW = settings(max_examples=4, deadline=None)
+
+
+@FEW
+@given(SEEDS, st.permutations(list(SCHOOLS)))
+def test_the_order_of_rows_and_schools_makes_no_difference(seed: int, keys: list[str]) -> None:
     files = with_every_fault(seed)
-    embedded.set_up(first=SCHOOLS)
-    embedded.send(files, "first")
-    embedded.night("first")
-    expected = accounts(embedded.database), issues(embedded.database)
-    embedded.send(shuffled(files, seed), "first")
-    assert [dict(outcome.counts) for outcome in embedded.night("first") if outcome.counts] == []
-    assert (accounts(embedded.database), issues(embedded.database)) == expected
-
-
-def test_the_order_of_schools_makes_no_difference(tmp_path_factory: pytest.TempPathFactory, sqlite_url: str) -> None:
     found = []
-    for keys in (list(SCHOOLS), list(reversed(SCHOOLS))):
-        folder = tmp_path_factory.mktemp("home")
-        from models.database import open_database
-
-        with open_database(f"sqlite:///{folder / 'a.sqlite'}", backups=None) as database:
-            installation = Installation(folder, database)
-            installation.set_up(unified={key: SCHOOLS[key] for key in keys})
-            installation.send(with_every_fault(8))
+    for order, sent in ((list(SCHOOLS), files), (keys, shuffled(files, seed))):
+        with fresh() as installation:
+            installation.set_up(unified={key: SCHOOLS[key] for key in order})
+            installation.send(sent)
             installation.night()
-            found.append((accounts(database), issues(database)))
+            found.append((accounts(installation.database), issues(installation.database)))
+            assert installation.night(delivery=1) == []
     assert found[0] == found[1]
 
 
-def test_a_rejected_record_never_removes_anything(embedded: Installation) -> None:
-    embedded.set_up(unified=SCHOOLS)
-    district = generate(4, schools=3, students=60, teachers=12, classes=18, enrollments=150)
-    embedded.send(district.csv_files())
-    embedded.night()
-    before = counts(embedded.database)
-    files = district.csv_files()
-    for name, column in (("students.csv", "last_name"), ("teachers.csv", "email"), ("classes.csv", "class_name")):
-        frame = pl.read_csv(files[name], infer_schema=False)
-        files[name] = frame.with_columns(pl.lit("").alias(column)).write_csv().encode()
-    embedded.send(files)
-    outcomes = embedded.night()
-    assert [outcome.reasons for outcome in outcomes] == [(), (), ()]
-    assert {name: n for outcome in outcomes for name, n in outcome.counts.items() if name.endswith("remove")} == {}
-    assert counts(embedded.database) == before
+@FEW
+@given(SEEDS)
+def test_a_rejected_record_never_removes_anything(seed: int) -> None:
+    district = generate(seed, schools=3, students=60, teachers=12, classes=18, enrollments=150)
+    draw = random.Random(seed)
+    with fresh() as installation:
+        installation.set_up(unified=SCHOOLS)
+        installation.send(district.csv_files())
+        installation.night()
+        before = counts(installation.database)
+        files = district.csv_files()
+        for name, column in (("students.csv", "last_name"), ("teachers.csv", "email"), ("classes.csv", "class_name")):
+            frame = pl.read_csv(files[name], infer_schema=False)
+            spoiled = pl.Series([draw.random() < 0.7 for _ in range(frame.height)])
+            emptied = pl.when(spoiled).then(pl.lit("")).otherwise(column).alias(column)
+            files[name] = frame.with_columns(emptied).write_csv().encode()
+        installation.send(files)
+        outcomes = installation.night()
+        assert [outcome.reasons for outcome in outcomes] == [()] * len(outcomes)
+        assert [name for outcome in outcomes for name in outcome.counts if name.endswith("remove")] == []
+        assert counts(installation.database) == before
 
 
 def test_going_back_to_an_earlier_delivery(embedded: Installation) -> None:
@@ -269,3 +283,96 @@ def test_statuses_keep_their_history(installation: Installation, csv_files: File
             {"status": pl.String},
         )
     assert kept["status"].to_list() == ["setup_sync", "processing", "connected"]
+
+
+def grown_old(installation: Installation, days: int) -> None:
+    with installation.database.transaction() as session:
+        long_ago = datetime.now(UTC) - timedelta(days=days)
+        bulk.execute(session, "UPDATE source SET received_at = :at", {"at": long_ago})
+
+
+def held_for(installation: Installation) -> list[list[str]]:
+    with installation.database.reading() as session:
+        return [hold.codes for hold in holds.open_holds(session)]
+
+
+@pytest.mark.parametrize(("days", "held"), [(89, []), (91, [["stale"], ["stale"]])])
+def test_ninety_days_without_a_delivery_hold(
+    installation: Installation, csv_files: Files, days: int, held: list[list[str]]
+) -> None:
+    installation.set_up(unified=TWO)
+    files = csv_files(teachers=[("t1", "1", "Ada", "Moss", "ada@schools.example")])
+    installation.send(files)
+    installation.night()
+    grown_old(installation, days)
+    installation.night()
+    assert held_for(installation) == held
+    # The very same bytes sent again are a receipt: it restarts the 90 days, and nothing else.
+    installation.send(files)
+    assert installation.night() == []
+    assert held_for(installation) == []
+    with installation.database.reading() as session:
+        assert [delivery.receipts for delivery in taking.deliveries_of(session, "unified")] == [1]
+
+
+def test_a_school_missing_from_the_first_delivery_holds(installation: Installation, csv_files: Files) -> None:
+    installation.set_up(unified={**TWO, "north": "3"})
+    installation.send(csv_files(teachers=[("t1", "1", "Ada", "Moss", "ada@schools.example")]))
+    outcomes = {outcome.school_id: (outcome.outcome, outcome.reasons) for outcome in installation.night()}
+    assert outcomes["unified/north"] == ("held", ("school_missing",))
+    assert held_for(installation) == [["school_missing"]]
+
+
+def test_the_winner_of_an_email_takes_it_though_the_losers_school_is_on_hold(
+    installation: Installation, csv_files: Files
+) -> None:
+    installation.set_up(unified=TWO)
+    kids = [(f"k{row}", "2", "Kid", f"Of{row}", "", "", "", "", "", "") for row in range(30)]
+    pat = ("s1", "2", "Pat", "Moss", "pat@schools.example", "", "", "", "", "")
+    ada = ("t1", "1", "Ada", "Moss", "ada@schools.example")
+    installation.send(csv_files(teachers=[ada], students=[*kids, pat]))
+    installation.night()
+    installation.send(csv_files(teachers=[(*ada[:4], "pat@schools.example")], students=[*kids[:5], pat]))
+    outcomes = {outcome.school_id: outcome.outcome for outcome in installation.night()}
+    assert outcomes == {"unified/lincoln": "applied", "unified/adams": "held"}
+    kept = {(row[1], row[2]): row[3] for row in accounts(installation.database) if row[2] == "Moss"}
+    assert kept == {("Ada", "Moss"): "pat@schools.example", ("Pat", "Moss"): None}
+    installation.send(csv_files(teachers=[ada], students=[*kids, pat]))
+    installation.night()
+    kept = {(row[1], row[2]): row[3] for row in accounts(installation.database) if row[2] == "Moss"}
+    assert kept == {("Ada", "Moss"): "ada@schools.example", ("Pat", "Moss"): "pat@schools.example"}
+
+
+def test_another_person_under_an_old_id_is_a_new_account(installation: Installation, csv_files: Files) -> None:
+    installation.set_up(unified=TWO)
+    kids = [(f"k{row}", "1", "Kid", f"Of{row}", "", "", "", "", "", "") for row in range(30)]
+    ada = ("t1", "1", "Ada", "Stone", "ada@schools.example")
+    installation.send(csv_files(teachers=[ada], students=[*kids, ("s1", "1", "Pat", "Moss", "", "", "", "", "", "")]))
+    installation.night()
+    installation.send(csv_files(teachers=[ada], students=[*kids, ("s1", "1", "Kim", "Reed", "", "", "", "", "", "")]))
+    outcomes = installation.night()
+    assert {outcome.school_id: dict(outcome.counts) for outcome in outcomes if outcome.counts} == {
+        "unified/lincoln": {"students_create": 1, "students_remove": 1}
+    }
+    found = {row[2]: row[4] for row in accounts(installation.database) if row[2] in ("Moss", "Reed")}
+    assert found == {"Moss": True, "Reed": False}
+
+
+def test_a_hand_made_account_is_adopted_and_keeps_what_it_has(installation: Installation, csv_files: Files) -> None:
+    installation.set_up(unified=TWO)
+    with installation.database.transaction() as session:
+        session.add(
+            Account(
+                id="made",
+                role="staff",
+                first_name="Adele",
+                email="ada@schools.example",
+                district_id="unified",
+                created_at=datetime.now(UTC),
+            )
+        )
+    installation.send(csv_files(teachers=[("t1", "1", "Ada", "Stone", "ada@schools.example")]))
+    outcomes = installation.night()
+    assert dict(outcomes[0].counts) == {"employees_adopt": 1}
+    assert accounts(installation.database) == [("staff", "Adele", "Stone", "ada@schools.example", False, 1)]
+    assert installation.night(delivery=1) == []
