@@ -25,6 +25,7 @@ def found_in(files: dict[str, bytes]) -> list[tuple[object, ...]]:
 
 
 def districts() -> dict[str, District]:
+    """Districts by what is special about them."""
     district = generate(students=250, seed=3)
     return {
         "as generated": district,

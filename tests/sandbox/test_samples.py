@@ -1,8 +1,14 @@
 import tomllib
+from datetime import date
 
+from contracts.checking import check
 from contracts.delimited import read_files
 from contracts.formats import FORMATS
+from contracts.roster import Held
+from contracts.settling import settle
 from sandbox.samples import FOLDER, samples
+
+CSV = FORMATS["csv-1.0"]
 
 
 def test_the_committed_files_are_those_the_generator_makes() -> None:
@@ -32,7 +38,7 @@ def test_only_riverbends_second_night_has_file_errors() -> None:
     found = {
         night: sorted(errors["code"])
         for night, files in nights.items()
-        if (errors := read_files(FORMATS["csv-1.0"], files).file_errors).height
+        if (errors := read_files(CSV, files).file_errors).height
     }
     assert found == {
         "riverbend/night2": [
@@ -44,3 +50,35 @@ def test_only_riverbends_second_night_has_file_errors() -> None:
             "quotes_invalid",
         ]
     }
+
+
+def test_the_unified_nights_show_errors_alerts_and_a_school_cut_short() -> None:
+    issues, students = [], []
+    for night in (1, 2):
+        folder = f"unified/night{night}/"
+        files = {path.removeprefix(folder): content for path, content in samples().items() if path.startswith(folder)}
+        reading = read_files(CSV, files)
+        settled = settle(
+            check(CSV.to_roster(reading.rows), ["0101", "0102", "0103"], today=date(2026, 11, 24)), Held.nothing()
+        )
+        counted = settled.issues.group_by("school_id", "code").len()
+        issues.append({f"{school} {code}": count for school, code, count in counted.iter_rows()})
+        members = settled.school_members.join(settled.people.filter(kind="student"), on="person")
+        students.append(dict(members.group_by("school_id").len().sort("school_id").rows()))
+    first = {
+        "0101 birth_date_invalid": 1,
+        "0101 class_teacher_unknown": 1,
+        "0101 class_without_students": 1,
+        "0101 co_teacher_unknown": 1,
+        "0101 guardian_unreachable": 1,
+        "0101 name_missing": 1,
+        "0101 phone_invalid": 3,
+        "0101 student_without_class": 1,
+        "0101 teacher_email_missing": 2,
+        "0102 email_invalid": 2,
+        "0102 email_taken": 1,
+        "0102 grade_unknown": 1,
+        "0102 student_without_guardian": 1,
+    }
+    assert issues == [first, first | {"0101 teacher_email_missing": 1}]
+    assert students == [{"0101": 29, "0102": 29, "0103": 24}, {"0101": 30, "0102": 29, "0103": 10}]
