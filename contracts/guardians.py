@@ -221,7 +221,10 @@ def _found_again(numbered: pl.DataFrame, people: pl.DataFrame, links: _Links) ->
         if tier == 0:
             free = free.join(strangers, on=["guardian", "link_id"], how="anti")
         agreement = pl.sum_horizontal(
-            *(pl.col(name).eq_missing(f"held_{name}").cast(pl.Int8) for name in ("first", "last", "email", "phone")),
+            *(
+                pl.col(name).eq_missing(pl.col(f"held_{name}")).cast(pl.Int8)
+                for name in ("first", "last", "email", "phone")
+            ),
             pl.col("guardian_ids").eq_missing(pl.col("held_guardian_ids")).cast(pl.Int8),
         )
         ranked = (

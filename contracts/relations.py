@@ -208,8 +208,10 @@ def _class_issues(records: Records, classes: pl.DataFrame, owners: pl.DataFrame)
 def _enrollments(records: Records, classes: _Classes, students: pl.DataFrame, held: Held) -> pl.DataFrame:
     """Each pair of class and student, with what is known of the two.
 
-    A pair repeated keeps its first line. `is_elsewhere`: it touches a class or student of a left-out school only.
+    A pair repeated keeps its first line. `is_elsewhere`: its class or student is only in left-out schools, or, where
+    neither is known, the row names such a school.
     """
+    is_left_out = pl.col("school_id").is_in(records.left_out_schools).fill_null(False)
     known_classes = records.seen_classes.select(class_id="source_id", class_is_known=pl.lit(True)).unique()
     known_students = records.seen.filter(kind=STUDENT).select("source_id", student_is_known=pl.lit(True))
     of_class = classes.all.select(
@@ -242,7 +244,8 @@ def _enrollments(records: Records, classes: _Classes, students: pl.DataFrame, he
             goes_on=pl.col("class_school").is_not_null()
             & (pl.col("person").is_not_null() | pl.col("link_id").is_not_null()),
             is_elsewhere=(pl.col("class_is_known") & ~pl.col("has_class"))
-            | (pl.col("student_is_known") & ~pl.col("has_student")),
+            | (pl.col("student_is_known") & ~pl.col("has_student"))
+            | (~pl.col("class_is_known") & ~pl.col("student_is_known") & is_left_out),
             names_other=(pl.col("school_id") != pl.col("class_school")).fill_null(False),
         )
         .with_columns(
@@ -254,11 +257,8 @@ def _enrollments(records: Records, classes: _Classes, students: pl.DataFrame, he
 def _enrollment_issues(records: Records, classes: _Classes, enrollments: pl.DataFrame) -> pl.DataFrame:
     """FOUND. An enrollment's school is its class's, else its student's, else the one in the row if it is in scope."""
     by_row = pl.col("school_id").is_in(records.schools)
-    is_left_out = (
-        ~pl.col("class_is_known") & ~pl.col("student_is_known") & pl.col("school_id").is_in(records.left_out_schools)
-    ).fill_null(False)
     broken = (
-        breaking(ENROLLMENTS, enrollments.filter(~is_left_out))
+        breaking(ENROLLMENTS, enrollments)
         .sort("file", "line")
         .unique(["code", "class_id", "source_id"], keep="first", maintain_order=True)
     )

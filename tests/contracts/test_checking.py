@@ -1,5 +1,6 @@
 import json
 from datetime import date
+from typing import Any
 
 import polars as pl
 import pytest
@@ -119,7 +120,9 @@ def test_a_school_that_is_not_in_the_schools_file_is_an_error_of_its_row() -> No
 
 
 def test_a_school_name_is_present_short_and_said_once() -> None:
-    files = Files(schools=[school("1", ""), school("2", "x" * 61), school("3", "B"), school("3", "A"), school("4", "x" * 60)])
+    files = Files(
+        schools=[school("1", ""), school("2", "x" * 61), school("3", "B"), school("3", "A"), school("4", "x" * 60)]
+    )
     assert issues(settled(files)) == [
         ("duplicate_conflict", "3", 4, "3", 0),
         ("school_name_missing", "1", 2, "1", 0),
@@ -132,7 +135,7 @@ def test_a_school_name_is_present_short_and_said_once() -> None:
 
 
 def test_bad_optional_values_are_dropped_with_an_alert_and_the_record_stays() -> None:
-    bad = {"email": "none", "phone": "unlisted", "birth_date": "2012-02-30", "grade": "Owls"}
+    bad: dict[str, Any] = {"email": "none", "phone": "unlisted", "birth_date": "2012-02-30", "grade": "Owls"}
     guardian = guardian_of("G2", email="ask", phone="212 555 0123")
     found = settled(Files().with_student(student("S2", guardian=guardian, **bad)))
     assert issues(found) == [
@@ -308,7 +311,9 @@ def test_a_teacher_needs_one_valid_email() -> None:
 
 def test_a_guardian_needs_an_email_or_a_phone() -> None:
     files = Files().with_student(student("S2", guardian=guardian_of("G2", email="", phone="212 555 0123")))
-    files.with_student(student("S3", email="s3@unified.example", guardian=guardian_of("G3", email="", phone="unlisted")))
+    files.with_student(
+        student("S3", email="s3@unified.example", guardian=guardian_of("G3", email="", phone="unlisted"))
+    )
     found = settled(files)
     assert issues(found) == [("guardian_unreachable", "1", 4, "G3", 0), ("phone_invalid", "1", 4, "G3", 0)]
     assert who(found) == ["T1", "S1", "S2", "S3", "G1", "G2"]

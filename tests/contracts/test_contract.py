@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import polars as pl
 import pytest
 
@@ -20,7 +22,10 @@ def test_the_contracts_check_every_error_and_alert_of_the_catalogue() -> None:
 SMALL = contract(
     "small",
     {
-        "name": (Rule("name_missing", pl.col("name").is_not_null()), Rule("too_long", pl.col("name").str.len_chars() < 4)),
+        "name": (
+            Rule("name_missing", pl.col("name").is_not_null()),
+            Rule("too_long", pl.col("name").str.len_chars() < 4),
+        ),
         "age": (Rule("too_young", pl.col("age") >= pl.col("limit")),),
     },
 )
@@ -58,8 +63,8 @@ def test_a_missing_column_or_a_check_that_cannot_be_computed_is_an_error_without
         assert raised.value.__suppress_context__
 
 
-def _breaks(schema: object, row: dict[str, object], **wrong: object) -> set[str]:
-    return set(violations(schema, pl.DataFrame([row | wrong]))["code"])  # type: ignore[arg-type]
+def _breaks(schema: object, row: Mapping[str, object], **wrong: object) -> set[str]:
+    return set(violations(schema, pl.DataFrame([{**row, **wrong}]))["code"])  # type: ignore[arg-type]
 
 
 def test_the_settled_contracts_fail_on_each_thing_that_is_wrong() -> None:
