@@ -332,7 +332,9 @@ def _broken_records(suspects: pl.DataFrame, texts: pl.Series, separator: str, wi
     last_line = 0
     # Doubled quotes come in pairs, so whether a quote is open changes only where a line's number of quotes is odd.
     turning = suspects.filter(pl.col("text").str.count_matches('"', literal=True) % 2 == 1)["line"].to_list()
-    for line in suspects.filter("unclosed")["line"]:
+    # A null character in the opening line is told there, and must not silence the lines after it.
+    openings = suspects.filter(pl.col("unclosed") & ~pl.col("text").str.contains("\0", literal=True))
+    for line in openings["line"]:
         following = bisect.bisect_right(turning, line)
         if line <= last_line or following == len(turning) or turning[following] - line > _LONGEST_CELL_LINES:
             continue

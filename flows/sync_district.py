@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from contracts.roster import Roster
-from errors import LeaseLost, SchoolsFailed, WriteConflict
+from errors import Busy, LeaseLost, SchoolsFailed, WriteConflict
 from flows.sync_school import sync_school
 from services import night
 from services.night import Order, Rejected
@@ -19,6 +19,8 @@ from services.provision import HELD, UNCHANGED, RunOf, SchoolOutcome
 from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
 from tasks.leases import district_names, leased, read_orders
 from tasks.schools import fail_schools
+
+SKIPPED = "skipped"  # the district was busy
 
 # How a source's run can end, the gravest first: the district's state is named for its gravest.
 STATES = {
@@ -31,6 +33,7 @@ STATES = {
     night.ARRIVING: "Still arriving",
     night.RECEIPT: "Unchanged",
     night.NOTHING: "Nothing waiting",
+    SKIPPED: "Skipped",
 }
 
 
@@ -65,6 +68,11 @@ async def sync_district(
                     endings[order.source_id] = await _sync_source(order)
                 except SchoolsFailed as error:
                     failed += error.schools
+                except Busy:
+                    # The run that has the district in hand does its work; only a person waits for their own.
+                    if not nightly:
+                        raise
+                    endings[order.source_id] = SKIPPED
         publish_report(district)
     if failed:
         raise SchoolsFailed(failed)

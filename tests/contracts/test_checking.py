@@ -253,7 +253,7 @@ def test_the_same_row_again_is_an_alert_for_each_further_one() -> None:
 def test_rows_that_differ_in_birth_date_or_both_names_are_two_people_and_none_is_provisioned(
     first: dict[str, str], second: dict[str, str], shared: bool
 ) -> None:
-    found = settled(Files().with_student(student("S2", **first), student("S2", **second)))
+    found = settled(Files().with_student(student("S2") | first, student("S2") | second))
     assert (("id_shared", "1", 3, "S2", 2) in issues(found)) == shared
     assert ("S2" in who(found)) == (not shared)
     assert ("duplicate_conflict" in codes(found) and shared) is False

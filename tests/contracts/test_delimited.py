@@ -478,6 +478,7 @@ def _cells_by_the_book(line: str) -> list[str] | None:
 @given(st.lists(st.text('a",\0 ', max_size=9), max_size=8))
 @example(['"a","', '","a"', "a,a,a"])
 @example(["a,a,a", '"', '",a,a'])
+@example([',,"\0', '"'])
 def test_every_line_is_read_told_or_part_of_a_broken_record(lines: list[str]) -> None:
     reading = _read("\n".join(["a,b,c", *lines]), LOOSE)
     read = {row[0]: list(row[1:]) for row in reading.rows["loose.csv"].rows()}

@@ -97,3 +97,8 @@ def test_the_night_runs_what_waits_and_nothing_else(
     monkeypatch.setattr(night, "clock", lambda: datetime.fromtimestamp(later.timestamp() + 400, UTC))
     assert ran(csv_nightly(arrivals_only=True, return_state=True)).name == "Completed"
     assert set(statuses(installation).values()) == {"connected"}
+
+
+def test_a_night_skips_a_busy_district(installation: Installation) -> None:
+    night.begin(installation.database, night.Order("unified", "unified/files"))
+    assert sync(nightly=True).name == "Skipped"
