@@ -324,3 +324,17 @@ def test_guardians_of_a_student_who_goes_on_as_last_applied_are_provisioned() ->
     found = settled(files, held(link("LS2", "student", "S2")))
     assert issues(found) == [("name_missing", "1", 3, "S2", 0)]
     assert pairs(found) == [("LS2", "G2"), ("S1", "G1")]
+
+
+def test_a_newcomer_takes_no_link_from_one_whose_name_and_phone_came_from_two_entries() -> None:
+    entries = [
+        guardian_of(phone=OTHER_PHONE, email="a@mail.example", first_name="Ana", last_name="Reyes"),
+        guardian_of(phone=PHONE, email="a@mail.example", first_name="Bea", last_name="Reyes"),
+    ]
+    newcomer = guardian_of(phone=PHONE, email="new@mail.example", first_name="Ana", last_name="Reyes")
+    known = held(_held("L1", phone="+12125550123", email="a@mail.example"))
+    found = settled(_of(*entries, newcomer), known)
+    assert found.people.filter(phone="+12125550123").select("email", "link_id").sort("email").rows() == [
+        ("a@mail.example", "L1"),
+        ("new@mail.example", None),
+    ]

@@ -21,30 +21,9 @@ from services import status
 from services.setup import apply_setup, read_setup
 from tests.end_to_end.night_process import KILLED
 from tests.end_to_end.nights import Snapshot, people_of_two_schools, play, snapshot
+from tests.setups import SETUP
 
 ROOT = Path(__file__).parents[2]
-SETUP = """
-[[district]]
-id = "unified"
-name = "Unified School District"
-timezone = "America/Los_Angeles"
-administrators = ["it@unified.example"]
-
-[[district.source]]
-id = "files"
-kind = "csv"
-format = "csv-1.0"
-folder = "drop"
-""" + "".join(
-    f"""
-[[district.school]]
-id = "{key}"
-name = "{key.title()} School"
-source = "files"
-source_id = "{source_id}"
-"""
-    for key, source_id in (("lincoln", "0101"), ("roosevelt", "0102"), ("jefferson", "0103"))
-)
 
 
 @dataclass(frozen=True)

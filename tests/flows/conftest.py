@@ -23,30 +23,7 @@ from prefect.client.schemas.objects import State
 from models.database import Database, open_database
 from sandbox.generator import District, generate
 from services.setup import apply_setup, read_setup
-
-SCHOOLS = (("lincoln", "0101"), ("roosevelt", "0102"), ("jefferson", "0103"))
-SETUP = """
-[[district]]
-id = "unified"
-name = "Unified School District"
-timezone = "America/Los_Angeles"
-administrators = ["it@unified.example"]
-
-[[district.source]]
-id = "files"
-kind = "csv"
-format = "csv-1.0"
-folder = "drop"
-""" + "".join(
-    f"""
-[[district.school]]
-id = "{key}"
-name = "{key.title()} School"
-source = "files"
-source_id = "{source_id}"
-"""
-    for key, source_id in SCHOOLS
-)
+from tests.setups import SETUP
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
 import cli
+from sandbox.csv_files import CsvStyle
 from sandbox.generator import District, generate
-from tests.flows.conftest import SETUP, Installation
+from tests.flows.conftest import Installation
+from tests.setups import SETUP
 
 
 def rollcall(*arguments: str) -> Result:
@@ -33,7 +36,8 @@ def large_district() -> District:
 def test_a_district_never_seen_before_goes_from_folder_to_report(
     installation: Installation, large_district: District
 ) -> None:
-    installation.drop(large_district)
+    style = CsvStyle(line_end="\r\n", bom=True, quoting="mixed", final_newline=False)
+    large_district.write(installation.home / "drop", style)
     assert rollcall("check", str(installation.home / "drop"), "--json").exit_code == 0
     assert rollcall("sync", "unified", "--now").exit_code == 0
     (district,) = shown("status", "--json")
@@ -50,15 +54,11 @@ def test_a_district_never_seen_before_goes_from_folder_to_report(
     assert rollcall("sync", "unified").exit_code == 0
 
 
-def _kind(kind: str) -> Any:
-    import polars as pl
-
+def _kind(kind: str) -> pl.Expr:
     return pl.col("kind") == kind
 
 
-def _at(school: str) -> Any:
-    import polars as pl
-
+def _at(school: str) -> pl.Expr:
     return pl.col("school_id") == school
 
 
