@@ -267,6 +267,7 @@ def test_two_people_on_one_id_are_found_among_more_than_two_rows() -> None:
 def test_nobody_is_given_the_guardians_of_two_people_on_one_id() -> None:
     rows = [student("S2"), student("S2", guardian=guardian_of("G3"), first_name="Bo", last_name="Other")]
     found = settled(Files().with_student(*rows), held(link("LS2", "student", "S2"), link("LG2", "guardian", "G2")))
+    assert who(found) == ["T1", "S1", "G1"]
     assert pairs(found) == [("S1", "G1")]
     assert members(found) == [("C1", "1", "LS2", False), ("C1", "1", "S1", False), ("C1", "1", "T1", True)]
     assert kept(found, "guardianships") == [("LG2", None), ("LS2", None)]

@@ -49,7 +49,14 @@ def test_a_class_under_two_schools_is_an_error_at_both() -> None:
     found = settled(files)
     assert issues(found) == [("class_in_two_schools", "1", 3, "C2", 1), ("class_in_two_schools", "2", 3, "C2", 1)]
     assert found.classes["source_id"].to_list() == ["C1"]
-    assert settled(files, schools=["1"]).issues.rows() == []
+
+
+def test_a_class_has_only_the_teachers_of_its_rows_in_scope() -> None:
+    files = Files().with_teacher(teacher("T2"))
+    files.classes.append(class_("C1", "T2", "2"))
+    found = settled(files, schools=["1"])
+    assert found.issues.rows() == []
+    assert members(found) == [*BASE, ("CT2", "1", "S1", False), ("CT2", "1", "T2", True)]
 
 
 @pytest.mark.parametrize("turn", [1, -1])
