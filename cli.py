@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import typer
+import typer.core
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -41,8 +42,26 @@ from settings import Settings, get_settings
 OK, ATTENTION, WRONG_USE, FAILURE = 0, 1, 2, 3
 SHOWN = 5  # first places shown for each code; downloads and JSON hold all
 
+ANYWHERE = ("--quiet", "-q", "--log-json")
+
+
+class _OptionsAnywhere(typer.core.TyperGroup):
+    """The command line's own options, accepted behind a command's name and its arguments too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options before the command, those moved there from behind it included; `--` ends them."""
+        end = args.index("--") if "--" in args else len(args)
+        moved = [argument for argument in args[:end] if argument in ANYWHERE]
+        left = [argument for argument in args[:end] if argument not in ANYWHERE]
+        return super().parse_args(ctx, [*moved, *left, *args[end:]])
+
+
 app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, help="Keep accounts in step with school records."
+    cls=_OptionsAnywhere,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Keep accounts in step with school records.",
+    epilog="--quiet and --log-json may stand anywhere on the command line.",
 )
 hold_app = typer.Typer(no_args_is_help=True, help="One hold: look at it, release it.")
 app.add_typer(hold_app, name="hold")

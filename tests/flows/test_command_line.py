@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import cli
+from errors import SetupError
 from sandbox.csv_files import CsvStyle
 from sandbox.generator import District, generate
 from tests.flows.conftest import Installation
@@ -158,3 +160,34 @@ def test_reading_commands_say_what_there_is(installation: Installation, small_di
     assert setup.read_text() == SETUP
     assert rollcall("setup", str(setup)).stdout == "nothing to change\n"
     assert rollcall("backup", str(installation.home / "copy.sqlite")).exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [("-q", "check", "drop"), ("check", "drop", "--quiet"), ("check", "-q", "drop")])
+def test_quiet_may_stand_anywhere(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    files = {
+        **generate(2, schools=1, students=5).csv_files(),
+        "schools.csv": b"school_id,school_name,motto\n0101,A,B\n",
+    }
+    for name, content in files.items():
+        (installation.home / "drop" / name).write_bytes(content)
+    monkeypatch.chdir(installation.home)
+    assert "motto" in rollcall("check", "drop").stderr
+    assert (rollcall(*arguments).exit_code, rollcall(*arguments).stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [("--log-json", "settings"), ("settings", "--log-json")])
+def test_log_json_may_stand_anywhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["rollcall", *arguments])
+    with pytest.raises(SystemExit):
+        cli.main()
+    logging.getLogger("anything").warning("heard")
+    assert json.loads(capsys.readouterr().err)["message"] == "heard"
+
+
+def test_what_stands_behind_two_dashes_is_no_option(installation: Installation) -> None:
+    with pytest.raises(SetupError, match="there is no folder --quiet"):
+        rollcall("check", "--", "--quiet")
