@@ -95,7 +95,13 @@ def options(
 def _log(settings: Settings, *, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if as_json else logging.Formatter("%(levelname)s %(message)s"))
-    logging.basicConfig(level=settings.log_level if as_json else "WARNING", handlers=[handler], force=True)
+    level = settings.log_level if as_json else "WARNING"
+    handler.setLevel(level)  # Prefect's loggers have a level of their own and pass the root's by
+    if not as_json:
+        # What runs log goes to the server; here the report tells what happened.
+        handler.addFilter(lambda record: not record.name.startswith(("prefect.flow_runs", "prefect.task_runs")))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("httpx").setLevel("WARNING")  # every request to Prefect's server
 
 
 class _JsonLines(logging.Formatter):
@@ -322,7 +328,6 @@ def start_prefect(settings: Settings) -> None:
     Must come before Prefect is first imported.
     """
     defaults = {
-        # What runs log goes to the server; here the report tells what happened.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",

@@ -235,7 +235,7 @@ def fetch(database: Database, order: Order, run_id: int, *, landing: Path) -> Fe
     if order.delivery_id is not None:
         return _chosen(database, order, run_id, order.delivery_id)
     taken = _take(database, order, run_id, landing=landing)
-    if taken is not None and taken.state != ARRIVING:
+    if taken is not None and taken.state not in (ARRIVING, RECEIPT):
         return taken
     waiting = taken.message if taken is not None else "no new files"
     ending = taken.state if taken is not None else NOTHING
@@ -324,7 +324,7 @@ def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fe
             fetched = _ready(session, run_id, taken.delivery_id, f"delivery {taken.delivery_id} taken")
     if fetched is None:
         taking.discard(landed, landing=landing)
-        return Fetched(ARRIVING, f"the same files as delivery {taken.delivery_id} were sent again: noted as a receipt")
+        return Fetched(RECEIPT, f"the same files as delivery {taken.delivery_id} were sent again: noted as a receipt")
     return fetched
 
 

@@ -191,3 +191,11 @@ def test_log_json_may_stand_anywhere(
 def test_what_stands_behind_two_dashes_is_no_option(installation: Installation) -> None:
     with pytest.raises(SetupError, match="there is no folder --quiet"):
         rollcall("check", "--", "--quiet")
+
+
+def test_what_runs_log_is_told_as_json_only(installation: Installation, small_district: District) -> None:
+    installation.drop(small_district)
+    (installation.home / "drop" / "classes.csv").write_text("class_id\n")
+    assert rollcall("sync", "unified", "--now").stderr == ""
+    logged = rollcall("sync", "unified", "--log-json").stderr.splitlines()
+    assert {"prefect.flow_runs", "prefect.task_runs"} <= {json.loads(line)["logger"] for line in logged}

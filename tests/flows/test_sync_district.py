@@ -52,6 +52,8 @@ def test_nothing_waiting_is_said_and_starts_no_school(installation: Installation
     assert sync().name == "Still arriving"
     sync(now=True)
     assert sync().name == "Nothing waiting"
+    installation.drop(small_district)
+    assert sync(now=True).name == "Unchanged"  # the same bytes again are a receipt
 
 
 def test_files_with_errors_reject_the_delivery_and_hold_its_schools(
