@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from contracts.issues import CATALOGUE, Severity
@@ -236,6 +237,55 @@ def _last_kept(session: Session, school_ids: list[str] | None) -> dict[str, Stat
         newest = newest.where(col(StatusChange.school_id).in_(school_ids))
     found = session.exec(select(StatusChange).where(col(StatusChange.id).in_(newest)))
     return {change.school_id: change for change in found}
+
+
+@dataclass(frozen=True)
+class KeptChange:
+    """A status change as kept. status, before: null without a sync status; reason: codes and IDs, no personal data."""
+
+    school_id: str
+    at: datetime
+    status: Status | None
+    before: Status | None
+    reason: str
+
+
+def newest_change(session: Session) -> int:
+    """The number of the status change kept last, of whatever school; 0 for none."""
+    return session.exec(select(func.max(StatusChange.id))).one() or 0
+
+
+def changes_since(session: Session, district_id: str, number: int) -> list[KeptChange]:
+    """The district's status changes kept after the one with this number, in their order.
+
+    Rule: `before` passes Processing by, so that a school that is on hold again after a night is not newly on hold.
+    """
+    former = aliased(StatusChange)
+    before = (
+        select(former.status)
+        .where(
+            col(former.school_id) == StatusChange.school_id,
+            col(former.id) < StatusChange.id,
+            col(former.status).is_distinct_from(Status.PROCESSING),
+        )
+        .order_by(col(former.id).desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    found = session.exec(
+        select(StatusChange, before)
+        .join(School, col(School.id) == StatusChange.school_id)
+        .where(School.district_id == district_id, col(StatusChange.id) > number)
+        .order_by(col(StatusChange.id))
+    )
+    return [
+        KeptChange(change.school_id, change.at, _known(change.status), _known(former_status), change.reason)
+        for change, former_status in found
+    ]
+
+
+def _known(stored: str | None) -> Status | None:
+    return None if stored is None else Status(stored)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from prefect import get_run_logger, task
+from prefect.events import emit_event
 
 from errors import Busy, LeaseLost
 from models.tables import District
-from services import night, runs
+from services import night, runs, status
 from services.night import Order
 from tasks.deliveries import RETRIES
 from tasks.opening import database
@@ -38,7 +39,8 @@ def leased(order: Order, *, wait: bool) -> Iterator[Lease]:
         Busy: another run has the district in hand, and did not end in time.
     """
     opened = database()
-    lease = Lease(_begin(order, wait=wait))
+    run_id, kept = _begin(order, wait=wait)
+    lease = Lease(run_id)
     try:
         with runs.SignOfLife(opened, lease.run_id):
             yield lease
@@ -47,14 +49,19 @@ def leased(order: Order, *, wait: bool) -> Iterator[Lease]:
     except BaseException as error:
         night.fail_run(opened, order, lease.run_id, lease.delivery_id, error)
         night.finish(opened, lease.run_id, night.FAILED, [*lease.notes, f"failed with {type(error).__name__}"])
+        _tell_status_changes(order.district_id, kept)
         raise
     night.finish(opened, lease.run_id, lease.outcome, lease.notes)
+    _tell_status_changes(order.district_id, kept)
 
 
-def _begin(order: Order, *, wait: bool) -> int:
+def _begin(order: Order, *, wait: bool) -> tuple[int, int]:
+    """The run's number, and that of the last status change kept before it."""
     while True:
+        with database().reading() as session:
+            kept = status.newest_change(session)
         try:
-            return night.begin(database(), order)
+            return night.begin(database(), order), kept
         except Busy:
             if not wait:
                 raise
@@ -65,6 +72,27 @@ def _begin(order: Order, *, wait: bool) -> int:
             lambda run: get_run_logger().info(
                 "run %s has %s in hand; waiting for it to end", run.id, order.district_id
             ),
+        )
+
+
+def _tell_status_changes(district_id: str, kept: int) -> None:
+    """Every status change of the district's schools kept since the one with this number, as an event of its own.
+
+    The status is a label of the school, as automations tell events apart by labels only.
+    """
+    with database().reading() as session:
+        changes = status.changes_since(session, district_id, kept)
+    for change in changes:
+        emit_event(
+            event="rollcall.school.status",
+            occurred=change.at,
+            resource={
+                "prefect.resource.id": f"rollcall.school.{change.school_id}",
+                "prefect.resource.name": change.school_id,
+                "rollcall.status": change.status or "none",
+                "rollcall.before": change.before or "none",
+            },
+            payload={"status": change.status, "before": change.before, "reason": change.reason},
         )
 
 

@@ -28,8 +28,11 @@ from models.tables import (
 from services.status import (
     DistrictReport,
     HoldSummary,
+    KeptChange,
     SchoolReport,
     Status,
+    changes_since,
+    newest_change,
     record_status_changes,
     report,
     statuses,
@@ -246,6 +249,40 @@ def history(session: Session, school: str = LINCOLN) -> list[tuple[datetime, str
 
 def at(minutes: float) -> datetime:
     return NOW + timedelta(minutes=minutes)
+
+
+def test_changes_since_one_are_told_with_the_status_before_that_was_not_processing(session: Session) -> None:
+    a_school(session, "adams")
+    add(session, District(id="other", name="Other", timezone="America/Los_Angeles", administrators=[]))
+    add(session, School(id="other/lincoln", district_id="other", key="lincoln", name="Lincoln"))
+    for minute, school, kept in [
+        (0, LINCOLN, "setup_sync"),
+        (1, LINCOLN, "processing"),
+        (2, LINCOLN, "connected"),
+        (2, ADAMS, "on_hold"),
+        (3, "other/lincoln", "setup_sync"),
+    ]:
+        add(session, StatusChange(school_id=school, at=at(minute), status=kept, reason="before"))
+    number = newest_change(session)
+    assert changes_since(session, "unified", number) == []
+    for minute, school, now in [
+        (4, LINCOLN, "processing"),
+        (4, ADAMS, "processing"),
+        (5, "other/lincoln", "connected"),
+        (5, LINCOLN, "on_hold"),
+        (6, ADAMS, "on_hold"),
+        (7, LINCOLN, None),
+        (8, LINCOLN, "processing"),
+    ]:
+        add(session, StatusChange(school_id=school, at=at(minute), status=now, reason=f"{minute}"))
+    assert changes_since(session, "unified", number) == [
+        KeptChange(LINCOLN, at(4), Status.PROCESSING, Status.CONNECTED, "4"),
+        KeptChange(ADAMS, at(4), Status.PROCESSING, Status.ON_HOLD, "4"),
+        KeptChange(LINCOLN, at(5), Status.ON_HOLD, Status.CONNECTED, "5"),
+        KeptChange(ADAMS, at(6), Status.ON_HOLD, Status.ON_HOLD, "6"),
+        KeptChange(LINCOLN, at(7), None, Status.ON_HOLD, "7"),
+        KeptChange(LINCOLN, at(8), Status.PROCESSING, None, "8"),
+    ]
 
 
 def test_every_change_is_kept_with_its_time_and_reason_and_nothing_else(session: Session) -> None:
