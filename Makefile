@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-faults lint format lock clean
+.PHONY: help install demo test test-faults bench lint format lock clean
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ test: install ## run all tests, on SQLite and on PostgreSQL
 
 test-faults: install ## kill runs at every step, on PostgreSQL and under Prefect too
 	$(BIN)/python -m pytest -m faults
+
+bench: install ## measure reading, checking and three nights, in ratios, on SQLite and PostgreSQL
+	@$(BIN)/python -m tests.end_to_end.bench
 
 lint: install ## check style, types and import directions
 	$(BIN)/ruff check .
