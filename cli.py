@@ -465,7 +465,12 @@ def show_report(database: Database, district: str | None) -> None:
         out.print("no district is set up yet: `rollcall setup FILE.toml`")
     for report in reports:
         table = Table(
-            title=f"SIS sync report · {escape(report.name)}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+            title=f"SIS sync report · {escape(report.name)}",
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            padding=0,
         )
         table.add_column("School")
         for name in ("Teachers", "Students", "Errors", "Alerts"):
@@ -491,6 +496,8 @@ def show_report(database: Database, district: str | None) -> None:
             )
         if report.errors or report.alerts:
             out.print(f"{report.errors} errors and {report.alerts} alerts belong to no known school")
+        if report is not reports[-1]:
+            out.print()
 
 
 @app.command(name="issues")
@@ -534,7 +541,7 @@ def _time(moment: datetime | None, zone: ZoneInfo) -> str:
 @app.command()
 def deliveries(district: DistrictId) -> None:
     """Show the deliveries taken, newest first; each clean one can be applied again."""
-    table = Table("delivery", "source", "taken", "outcome", "sent again", "bytes", box=None)
+    table = Table("delivery", "source", "taken", "outcome", "sent again", "bytes", box=None, pad_edge=False)
     with _database() as database, database.reading() as session:
         zone = _zone(session, district)
         for delivery in taking.deliveries_of(session, district):
@@ -635,6 +642,8 @@ def hold_show(
                 f" {counts['limit_share']:.0%} and {counts['limit_count']}"
             )
         out.print(f"  [dim]{escape(entry.remedy)}[/]")
+        if reason.code == night.FILE_ERRORS:
+            out.print(f"  rollcall issues {hold.district_id}")
     for decision in hold.decisions:
         out.print(f"{decision.verb} by {escape(decision.by)}, {_time(decision.at, zone)}")
     if csv_file is not None:

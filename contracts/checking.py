@@ -164,7 +164,11 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
     scope = sorted(set(named) if schools is None else set(named) & set(schools))
     missing = () if schools is None else tuple(sorted(set(schools) - set(named)))
     left_out_schools = sorted(set(named) - set(scope))
-    notes = (f"left out, as not synced from here: schools {', '.join(left_out_schools)}",) if left_out_schools else ()
+    notes = (
+        (f"left out, as this source does not sync them: schools {', '.join(left_out_schools)}",)
+        if left_out_schools
+        else ()
+    )
     standing = (
         pl.when(pl.col("school_id").is_in(scope))
         .then(pl.lit(IN))

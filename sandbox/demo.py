@@ -7,14 +7,13 @@ import shutil
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from sandbox.samples import FOLDER
 
 HOME = Path(".demo")
 NIGHTS = {
-    "night1": "The first night: three districts send their files for the first time.",
-    "night2": "The second night: Jefferson's export broke off half-way, and Riverbend's files have errors.",
+    "night1": ("The first night", "Three districts send their files for the first time."),
+    "night2": ("The second night", "Jefferson's export broke off half-way, and Riverbend's files have errors."),
 }
 NEXT = """
 [bold]What happened[/]
@@ -28,13 +27,13 @@ NEXT = """
   and is never synced.
 
 [bold]Where to look next[/]
-  export ROLLCALL_HOME={home} PATH=$PWD/.venv/bin:$PATH
-  rollcall issues unified --school lincoln    what is wrong, and how to fix it
-  rollcall issues riverbend                   the rejected files' errors
-  rollcall holds                              who is on hold, and why
+  export ROLLCALL_HOME=$PWD/{home} PATH=$PWD/.venv/bin:$PATH
+  rollcall issues unified --school lincoln   what is wrong, and how to fix it
+  rollcall issues riverbend                  the rejected files' errors
+  rollcall holds                             who is on hold, and why
   rollcall hold show {hold} --csv removals.csv    what would be removed
   rollcall hold confirm {hold}                    let exactly that happen
-  rollcall runs unified                       what each run did
+  rollcall runs unified                      what each run did
 """
 
 out = Console(highlight=False)
@@ -56,9 +55,10 @@ def main() -> None:
     out.rule("Setting up")
     cli.setup(setup)
     districts = sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir())
-    for night, title in NIGHTS.items():
+    for night, (title, story) in NIGHTS.items():
         out.print()
-        out.rule(escape(title))
+        out.rule(title)
+        out.print(story)
         for district in districts:
             drop = HOME / "drop" / district
             drop.mkdir(parents=True, exist_ok=True)

@@ -47,7 +47,7 @@ def read_roster(order: Order, run_id: int, delivery_id: int) -> tuple[Roster, tu
     read = night.read_roster(database(), order, run_id, delivery_id, landing=landing())
     logger = get_run_logger()
     if isinstance(read, Rejected):
-        told = ", ".join(f"{code}: {count}" for code, count in read.counts.items())
+        told = ", ".join(f"{code} {count}" for code, count in read.counts.items())
         logger.warning("delivery %s is rejected for its file errors (%s)", delivery_id, told)
     return read
 
