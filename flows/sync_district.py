@@ -17,7 +17,7 @@ from services.night import Order, Rejected
 from services.plan import Plan
 from services.provision import HELD, UNCHANGED, RunOf, SchoolOutcome
 from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
-from tasks.leases import district_names, leased, read_orders
+from tasks.leases import district_names, leased, read_orders, tag_run
 from tasks.schools import fail_schools
 
 SKIPPED = "skipped"  # the district was busy
@@ -62,7 +62,9 @@ async def sync_district(
     with tags(f"district:{district}"):
         endings = {}
         failed: list[str] = []
-        for order in read_orders(district, schools, delivery, now, by_hand=not nightly):
+        orders = read_orders(district, schools, delivery, now, by_hand=not nightly)
+        await tag_run(district, orders)
+        for order in orders:
             with tags(f"source:{order.source_id}"):
                 try:
                     endings[order.source_id] = await _sync_source(order)

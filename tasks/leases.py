@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from prefect import get_run_logger, task
+from prefect.client.orchestration import get_client
 from prefect.events import emit_event
+from prefect.runtime import flow_run
 
 from errors import Busy, LeaseLost
 from models.tables import District
@@ -107,6 +110,13 @@ def read_orders(
     """
     with database().reading() as session:
         return night.orders(session, district, schools, delivery, now=now, by_hand=by_hand)
+
+
+async def tag_run(district: str, orders: list[Order]) -> None:
+    """Tag the flow run this is called in: `tags` reaches only the runs below it."""
+    sources = [f"source:{order.source_id}" for order in orders]
+    async with get_client() as client:
+        await client.update_flow_run(UUID(flow_run.id), tags={*flow_run.tags, f"district:{district}", *sources})
 
 
 def district_names(district: str) -> tuple[str, dict[str, str], str]:

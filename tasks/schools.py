@@ -31,7 +31,8 @@ def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
     with database().reading() as session:
         found = issues.stored_issues(session, run.scope.district_id, outcome.school_id)
     counts: dict[str, int] = dict(found.group_by("code", maintain_order=True).len().iter_rows())
-    lines = [f"# {outcome.school_id}: {outcome.outcome}", ""]
+    told = ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in outcome.counts.items())
+    lines = [f"# {outcome.school_id}: {outcome.outcome}", "", told or "No roster change.", ""]
     for code in outcome.reasons:
         lines += [f"**{CATALOGUE[code].title}** (hold {outcome.hold_id}). {CATALOGUE[code].meaning}", ""]
         lines += [CATALOGUE[code].remedy, "", f"`rollcall hold show {outcome.hold_id}`", ""]
@@ -40,6 +41,8 @@ def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
         for code, count in counts.items():
             entry = CATALOGUE[code]
             lines.append(f"| {entry.severity} | {entry.title} (`{code}`) | {count} | {entry.remedy} |")
+    else:
+        lines.append("No errors, no alerts.")
     create_markdown_artifact(
         key=f"school-{outcome.school_id}".replace("/", "-").replace("_", "-"),
         markdown="\n".join(lines),

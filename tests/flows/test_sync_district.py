@@ -42,8 +42,10 @@ def test_a_first_delivery_connects_every_school(installation: Installation, smal
     state = sync(now=True)
     assert (state.type, state.name) == ("COMPLETED", "Connected")
     assert statuses(installation) == {"lincoln": "connected", "roosevelt": "connected", "jefferson": "connected"}
-    names = {run.name.split(" · ")[0] for run in runs_tagged("district:unified")}
-    assert {"Lincoln School", "Roosevelt School", "Jefferson School"} <= names
+    schools = {"Lincoln School", "Roosevelt School", "Jefferson School"}
+    for tag in ("district:unified", "source:unified/files"):
+        names = {run.name.split(" · ")[0] for run in runs_tagged(tag)}
+        assert {"Unified School District", *schools} <= names
 
 
 def test_nothing_waiting_is_said_and_starts_no_school(installation: Installation, small_district: District) -> None:
