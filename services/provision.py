@@ -247,7 +247,13 @@ def _lock(session: Session, accounts: pl.Series) -> None:
 def _free(session: Session, changes: ChangeSet) -> None:
     """Empty the e-mails and IDs that others take in this transaction."""
     condition, parameters = bulk.in_list(session, "id", changes.freed_ids)
-    bulk.execute(session, f"UPDATE link SET source_id = NULL, guardian_ids = NULL WHERE {condition}", parameters)
+    # Another school may have given the link its own new ID since the plan was made.
+    ids, taken_ids = bulk.in_list(session, "source_id", changes.links["source_id"])
+    bulk.execute(
+        session,
+        f"UPDATE link SET source_id = NULL, guardian_ids = NULL WHERE {condition} AND {ids}",
+        {**taken_ids, **parameters},
+    )
     emails, taken = bulk.in_list(session, "email", changes.freed_emails["email"])
     for table, column in (("link", "link_id"), ("account", "account_id")):
         losers, parameters = bulk.in_list(session, "id", changes.freed_emails[column].drop_nulls())
