@@ -284,7 +284,8 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
     )
     condition, parameters = bulk.in_list(session, "id", fresh["id"])
     there = bulk.read(session, f"SELECT id FROM account WHERE {condition}", parameters, {"id": pl.String})
-    bulk.insert(session, "account", fresh.join(there, on="id", how="anti"))
+    # In one order everywhere: two districts that bring the same parents wait for each other, and never in a circle.
+    bulk.insert(session, "account", fresh.join(there, on="id", how="anti").sort("email"))
     bulk.upsert(session, "link", rows)
 
     condition, parameters = bulk.in_list(session, "account_id", links["account_id"])
