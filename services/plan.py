@@ -162,11 +162,14 @@ def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
         )
         .rename({"link_id": "id"})
     )
+    claimed = settled.people.filter(kind=GUARDIAN)["source_id"].drop_nulls().implode()
     people = _with_ids(joined).with_columns(
         source=pl.lit(scope.source_id),
         account_id=pl.coalesce("held_account_id", "adopts"),
-        # A guardian without a guardian_id keeps the ID once drawn, which is their link's own.
-        source_id=pl.coalesce("source_id", "held_source_id", "id"),
+        # A guardian without a guardian_id keeps the ID they have, unless it is somebody else's now.
+        source_id=pl.coalesce(
+            "source_id", pl.when(~pl.col("held_source_id").is_in(claimed)).then("held_source_id"), "id"
+        ),
     )
     people = _with_ids(people, "account_id")
     differs = pl.any_horizontal(
@@ -363,15 +366,17 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
             .join(stored.memberships.select("link_id", "school_id", "active"), on="link_id")
             .select(link_id="guardian", school_id="school_id", active=pl.col("active") & pl.col("pair_active")),
         ]
-    ).join(in_scope.select("school_id"), on="school_id", how="semi")
+    )
     leaving = pl.concat(
         [
             ended_memberships.select("link_id", "school_id"),
             guardians_gone.select(link_id="guardian_link_id", school_id="school_id"),
         ]
     )
+    # A school off the plan, or another source's, holds its people too.
     adrift = (
         ever_at.filter(~pl.col("active"))
+        .join(in_scope.select("school_id"), on="school_id", how="semi")
         .join(ever_at.filter("active"), on="link_id", how="anti")
         .select("link_id", "school_id")
     )

@@ -247,7 +247,13 @@ def _lock(session: Session, accounts: pl.Series) -> None:
 def _free(session: Session, changes: ChangeSet) -> None:
     """Empty the e-mails and IDs that others take in this transaction."""
     condition, parameters = bulk.in_list(session, "id", changes.freed_ids)
-    bulk.execute(session, f"UPDATE link SET source_id = NULL, guardian_ids = NULL WHERE {condition}", parameters)
+    # Another school may have given the link its own new ID since the plan was made.
+    ids, taken_ids = bulk.in_list(session, "source_id", changes.links["source_id"])
+    bulk.execute(
+        session,
+        f"UPDATE link SET source_id = NULL, guardian_ids = NULL WHERE {condition} AND {ids}",
+        {**taken_ids, **parameters},
+    )
     emails, taken = bulk.in_list(session, "email", changes.freed_emails["email"])
     for table, column in (("link", "link_id"), ("account", "account_id")):
         losers, parameters = bulk.in_list(session, "id", changes.freed_emails[column].drop_nulls())
@@ -278,7 +284,8 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
     )
     condition, parameters = bulk.in_list(session, "id", fresh["id"])
     there = bulk.read(session, f"SELECT id FROM account WHERE {condition}", parameters, {"id": pl.String})
-    bulk.insert(session, "account", fresh.join(there, on="id", how="anti"))
+    # In one order everywhere: two districts that bring the same parents wait for each other, and never in a circle.
+    bulk.insert(session, "account", fresh.join(there, on="id", how="anti").sort("email"))
     bulk.upsert(session, "link", rows)
 
     condition, parameters = bulk.in_list(session, "account_id", links["account_id"])

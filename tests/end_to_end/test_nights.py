@@ -376,3 +376,62 @@ def test_a_hand_made_account_is_adopted_and_keeps_what_it_has(installation: Inst
     assert dict(outcomes[0].counts) == {"employees_adopt": 1}
     assert accounts(installation.database) == [("staff", "Adele", "Stone", "ada@schools.example", False, 1)]
     assert installation.night(delivery=1) == []
+
+
+TEACHER = ("t1", "1", "Ada", "Moss", "ada@schools.example")
+
+
+def pupil(number: str, school: str, *guardian: str) -> tuple[str, ...]:
+    return (number, school, "Kid", f"Of{number}", "", *(guardian or ("",) * 5))
+
+
+def guardian_ids(database: Database) -> list[tuple[object, ...]]:
+    """Every active guardian's first name and source ID, which is None where it is their link's own."""
+    with database.reading() as session:
+        return bulk.read(
+            session,
+            "SELECT first_name, CASE WHEN source_id <> id THEN source_id END AS source_id, source_id IS NULL AS none"
+            " FROM link WHERE kind = 'guardian' AND archived_at IS NULL ORDER BY first_name",
+            {},
+            {"first_name": pl.String, "source_id": pl.String, "none": pl.Boolean},
+        ).rows()
+
+
+@pytest.mark.parametrize("school", ["1", "2"])
+def test_a_guardian_gives_up_an_id_that_is_somebody_elses_now(
+    installation: Installation, csv_files: Files, school: str
+) -> None:
+    installation.set_up(unified=TWO)
+    kate = ("Kate", "Moss", "kate@home.example", "")
+    installation.send(csv_files(teachers=[TEACHER], students=[pupil("s1", "1", "g1", *kate)]))
+    installation.night()
+    bob = ("g1", "Bob", "Reed", "bob@home.example", "")
+    installation.send(csv_files(teachers=[TEACHER], students=[pupil("s1", "1", "", *kate), pupil("s2", school, *bob)]))
+    installation.night()
+    assert guardian_ids(installation.database) == [("Bob", "g1", False), ("Kate", None, False)]
+    assert installation.night(delivery=2) == []
+
+
+def test_guardians_of_two_schools_who_swap_their_ids_keep_the_new_ones(
+    installation: Installation, csv_files: Files
+) -> None:
+    installation.set_up(unified=TWO)
+    kate, bob = ("Kate", "Moss", "kate@home.example", ""), ("Bob", "Reed", "bob@home.example", "")
+    for first, second in (("g1", "g2"), ("g2", "g1")):
+        students = [pupil("s1", "1", first, *kate), pupil("s2", "2", second, *bob)]
+        installation.send(csv_files(teachers=[TEACHER], students=students))
+        installation.night()
+        assert guardian_ids(installation.database) == [("Bob", second, False), ("Kate", first, False)]
+    assert installation.night(delivery=2) == []
+
+
+def test_a_school_has_nothing_to_do_with_who_is_at_a_frozen_one(installation: Installation, csv_files: Files) -> None:
+    installation.set_up(unified=TWO)
+    kids = [pupil(f"k{row}", "1") for row in range(30)]
+    for school in ("1", "2"):
+        installation.send(csv_files(teachers=[TEACHER], students=[*kids, pupil("s1", school)]))
+        installation.night()
+    installation.set_up(unified={"lincoln": "1"})
+    installation.send(csv_files(teachers=[TEACHER], students=kids))
+    assert installation.night() == []
+    assert ("student", "Kid", "Ofs1", None, False, 1) in accounts(installation.database)
