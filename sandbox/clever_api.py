@@ -46,13 +46,14 @@ HTML_PAGE = "<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>We 
 class Answered:
     """One request as it came in: never a token. ``status`` is 0 while, or where, it got no whole answer.
 
-    ``at``: Unix seconds of its arrival.
+    ``at``: Unix seconds of its arrival. ``district``: whose token it carried, "" where none was known.
     """
 
     path: str
     query: Mapping[str, str]
     at: float
     status: int = 0
+    district: str = ""
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Faults:
     """What goes wrong from now on; all of it may be set anew while the stand-in runs.
 
     ``..._every``: 0 never, 1 each time, n every n-th time, counted over the requests whose path begins with ``paths``
-    since this object was given to the stand-in.
+    that this object has seen. Where several are due, the first one of the list strikes.
     """
 
     paths: str = "/v3"
@@ -87,10 +88,6 @@ class Faults:
     silent_after_pages: int | None = None  # after so many pages of lists no request is answered any more
     requests: int = field(default=0, init=False)
     pages: int = field(default=0, init=False)
-
-    def due(self, every: int) -> bool:
-        """Whether the present request is one that it strikes."""
-        return every > 0 and self.requests % every == 0
 
 
 @dataclass(frozen=True)
@@ -154,16 +151,17 @@ class CleverApi:
             await self._app(scope, receive, answer)
             return
         faults.requests += 1
+        number = faults.requests  # now: others come while this one sleeps
         await asyncio.sleep(faults.delay_seconds)
         if faults.silent_after_pages is not None and faults.pages >= faults.silent_after_pages:
             await _until_gone(receive)
-        elif faults.due(faults.disconnected_every):
+        elif _due(number, faults.disconnected_every):
             await _hang_up(scope, receive)
-        elif faults.due(faults.cut_short_every):
+        elif _due(number, faults.cut_short_every):
             await self._app(scope, receive, _half_of(send))
             await _hang_up(scope, receive)
         else:
-            await (_instead(faults) or self._app)(scope, receive, answer)
+            await (_instead(faults, number) or self._app)(scope, receive, answer)
 
     def token(self, district_id: str) -> str:
         """The token a district's data are read with at present."""
@@ -246,6 +244,7 @@ class CleverApi:
         if scheme.lower() != "bearer" or token not in by_token or self.faults.token_refused:
             raise HTTPException(401, "Unauthorized")
         district = by_token[token]
+        request.scope["entry"].district = district.id
         self._used[token] += 1
         if self.faults.token_requests is not None and self._used[token] > self.faults.token_requests:
             self.rotate(district.id)
@@ -301,10 +300,8 @@ class _Protocol(H11Protocol):
         self.app_state = {**self.app_state, "transport": transport}
 
 
-def _config(app: ASGIApp, port: int = 0) -> uvicorn.Config:
-    return uvicorn.Config(
-        app, port=port, http=_Protocol, ws="none", lifespan="off", log_config=None, log_level="critical"
-    )
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(app, http=_Protocol, ws="none", lifespan="off", log_config=None, log_level="critical")
 
 
 async def _refusal(request: Request, refused: Exception) -> Response:
@@ -335,18 +332,22 @@ def _half_of(send: Send) -> Send:
     return half
 
 
-def _instead(faults: Faults) -> Response | None:
-    """What a fault answers in place of the stand-in, if one is due."""
-    if faults.due(faults.too_many_every):
+def _due(number: int, every: int) -> bool:
+    return every > 0 and number % every == 0
+
+
+def _instead(faults: Faults, number: int) -> Response | None:
+    """What a fault answers in place of the stand-in to the request of this number, if one is due."""
+    if _due(number, faults.too_many_every):
         ahead = faults.too_many_reset_seconds
         headers = {} if ahead is None else _limit_headers("invented", 1200, 0, int(time.time()) + ahead)
         return JSONResponse({"message": "Too many requests"}, 429, headers)
-    if faults.due(faults.failed_every):
-        status = faults.failed_statuses[(faults.requests // faults.failed_every - 1) % len(faults.failed_statuses)]
+    if _due(number, faults.failed_every):
+        status = faults.failed_statuses[(number // faults.failed_every - 1) % len(faults.failed_statuses)]
         if faults.failed_as_html:
             return HTMLResponse(HTML_PAGE, status)
         return JSONResponse({"message": "Internal error"}, status)
-    if faults.due(faults.html_every):
+    if _due(number, faults.html_every):
         return HTMLResponse(HTML_PAGE)
     return None
 
@@ -383,7 +384,7 @@ def main(
     schools: int = 3,
     seed: int = 1,
 ) -> None:
-    """Serve one invented district until it is interrupted."""
+    """Serve one invented district until it is interrupted. Port 0 takes a free one."""
     made = clever_district(
         generate(seed, schools, students),
         staff=schools,
@@ -391,11 +392,12 @@ def main(
         teachers_also_staff=1,
         teachers_also_district_admins=1,
     )
-    typer.echo(f"address        http://127.0.0.1:{port}")
-    typer.echo(f"client ID      {CLIENT_ID}")
-    typer.echo(f"client secret  {CLIENT_SECRET}")
-    typer.echo(f"district       {made.id}")
-    uvicorn.Server(_config(CleverApi([made]), port)).run()
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        typer.echo(f"address        http://127.0.0.1:{listening.getsockname()[1]}")
+        typer.echo(f"client ID      {CLIENT_ID}")
+        typer.echo(f"client secret  {CLIENT_SECRET}")
+        typer.echo(f"district       {made.id}")
+        uvicorn.Server(_config(CleverApi([made]))).run([listening])
 
 
 if __name__ == "__main__":
