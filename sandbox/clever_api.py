@@ -113,12 +113,14 @@ class CleverApi:
         rate_limit: RateLimit | None = None,
         client_id: str = CLIENT_ID,
         client_secret: str = CLIENT_SECRET,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.districts = {district.id: district for district in districts}
         self.faults = faults or Faults()
         self.rate_limit = rate_limit or RateLimit()
         self.requests: list[Answered] = []
         self._credentials = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
+        self._clock = clock
         self._turns = dict.fromkeys(self.districts, 1)
         self._used: Counter[str] = Counter()
         self._windows: dict[str, tuple[int, int]] = {}
@@ -135,7 +137,7 @@ class CleverApi:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or fail to, as the faults have it."""
         request = Request(scope, receive)
-        entry = Answered(request.url.path, dict(request.query_params), time.time())
+        entry = Answered(request.url.path, dict(request.query_params), self._clock())
         self.requests.append(entry)
         scope["entry"], scope["limits"] = entry, {}
 
@@ -154,14 +156,14 @@ class CleverApi:
         number = faults.requests  # now: others come while this one sleeps
         await asyncio.sleep(faults.delay_seconds)
         if faults.silent_after_pages is not None and faults.pages >= faults.silent_after_pages:
-            await _until_gone(receive)
+            await _keep_silent(scope, receive)
         elif _due(number, faults.disconnected_every):
             await _hang_up(scope, receive)
         elif _due(number, faults.cut_short_every):
             await self._app(scope, receive, _half_of(send))
             await _hang_up(scope, receive)
         else:
-            await (_instead(faults, number) or self._app)(scope, receive, answer)
+            await (_instead(faults, number, self._clock()) or self._app)(scope, receive, answer)
 
     def token(self, district_id: str) -> str:
         """The token a district's data are read with at present."""
@@ -256,7 +258,7 @@ class CleverApi:
 
     def _counted(self, token: str, bucket: str) -> dict[str, str]:
         """The headers that tell where the token stands in its window. Raises HTTPException when it is used up."""
-        now, limit = time.time(), self.rate_limit.limit
+        now, limit = self._clock(), self.rate_limit.limit
         reset, used = self._windows.get(token, (0, 0))
         if now >= reset:
             reset, used = int(now) + self.rate_limit.window_seconds, 0
@@ -298,6 +300,8 @@ class _Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
+        # Head and body are sent apart; without this the client's system sits on the first for 40 milliseconds.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
@@ -309,15 +313,19 @@ async def _refusal(request: Request, refused: Exception) -> Response:
     return JSONResponse({"message": refused.detail}, refused.status_code, refused.headers)
 
 
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _keep_silent(scope: Scope, receive: Receive) -> None:
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    finally:
+        # Also when the server is stopped, which would answer 500 otherwise.
+        scope["state"]["transport"].close()
 
 
 async def _hang_up(scope: Scope, receive: Receive) -> None:
     # Closed and not aborted: what was sent of a body still goes out.
     scope["state"]["transport"].close()
-    await _until_gone(receive)
+    await _keep_silent(scope, receive)
 
 
 def _half_of(send: Send) -> Send:
@@ -336,11 +344,11 @@ def _due(number: int, every: int) -> bool:
     return every > 0 and number % every == 0
 
 
-def _instead(faults: Faults, number: int) -> Response | None:
+def _instead(faults: Faults, number: int, now: float) -> Response | None:
     """What a fault answers in place of the stand-in to the request of this number, if one is due."""
     if _due(number, faults.too_many_every):
         ahead = faults.too_many_reset_seconds
-        headers = {} if ahead is None else _limit_headers("invented", 1200, 0, int(time.time()) + ahead)
+        headers = {} if ahead is None else _limit_headers("invented", 1200, 0, int(now) + ahead)
         return JSONResponse({"message": "Too many requests"}, 429, headers)
     if _due(number, faults.failed_every):
         status = faults.failed_statuses[(number // faults.failed_every - 1) % len(faults.failed_statuses)]
