@@ -1,5 +1,6 @@
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -334,6 +335,15 @@ def test_people_keep_their_ids_and_records_their_times_until_they_change() -> No
         key for key in both if {**before[key], "last_modified": ""} != {**after[key], "last_modified": ""}
     }
     assert 0 < len(touched) < len(both)
+
+
+def test_another_source_id_is_another_id() -> None:
+    before = elm_grove()
+    after = replace(before, people=before.people.with_columns(pl.col("source_id").replace({"G1": "G2", "007": "009"})))
+    old, new = clever_ids(before), clever_ids(after)
+    assert new.guardians[5] != old.guardians[5]
+    assert new.guardians[6] == old.guardians[6]
+    assert old.students["007"] not in new.students.values()
 
 
 def test_two_districts_share_no_id() -> None:
