@@ -4,8 +4,9 @@ RollcallError
   ├─ TransientError            trying the same again later may succeed
   │    ├─ Busy                 another run has the district in hand
   │    ├─ DatabaseUnavailable  the database did not answer, or stayed locked
-  │    └─ SourceUnreachable    the drop folder cannot be read
+  │    └─ SourceUnreachable    the drop folder cannot be read, or Clever gives no usable answer
   └─ TerminalError             the same again fails the same way
+       ├─ SourceRefused        the source refuses us: a district not connected, a client not known
        ├─ SetupError           the setup file, an argument or a setting makes no sense
        ├─ NotFound             no such district, school, delivery or hold
        ├─ NotPossible          the thing asked for does not fit the state it is in
@@ -43,7 +44,11 @@ class DatabaseUnavailable(TransientError):
 
 
 class SourceUnreachable(TransientError):
-    """The drop folder cannot be read."""
+    """The drop folder cannot be read, or Clever gives no usable answer."""
+
+
+class SourceRefused(TerminalError):
+    """The source refuses us: the district is not connected, or our client is not known."""
 
 
 class SetupError(TerminalError):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from errors import SetupError
+
+if TYPE_CHECKING:
+    from services.clever import Connection
 
 
 class Settings(BaseSettings):
@@ -23,6 +28,16 @@ class Settings(BaseSettings):
     )
     landing: Path = Field(default=Path(), description="where raw deliveries are kept")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="what the logs tell")
+    clever_client_id: str = Field(default="", description="the app's client ID in Clever; or a Prefect Secret block")
+    clever_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="the app's client secret in Clever; or a Prefect Secret block"
+    )
+    clever_api_url: str = Field(default="https://api.clever.com", description="where Clever's Data API is")
+    clever_api_version: str = Field(
+        default="v3.1", pattern=r"^v\d+\.\d+$", description="the version of Clever's Data API, such as v3.1"
+    )
+    clever_auth_url: str = Field(default="https://clever.com", description="where Clever hands out tokens")
+    clever_page_size: int = Field(default=10_000, ge=1, le=10_000, description="records asked of Clever at a time")
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -39,6 +54,17 @@ class Settings(BaseSettings):
             raise ValueError("must be postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE")
         return value
 
+    @field_validator("clever_api_url", "clever_auth_url")
+    @classmethod
+    def _tokens_stay_private(cls, value: str) -> str:
+        address = value.rstrip("/")
+        if not re.fullmatch(r"https?://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[\w./-]*)?", address, re.ASCII):
+            raise ValueError("must be an address such as https://HOST, without user, query or fragment")
+        parts = urlsplit(address)
+        if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+            raise ValueError("must begin with https://; http:// is for this machine itself only")
+        return address
+
     @model_validator(mode="before")
     @classmethod
     def _inside_home(cls, values: dict[str, object]) -> dict[str, object]:
@@ -50,6 +76,23 @@ class Settings(BaseSettings):
     def backups(self) -> Path:
         """Where an embedded database is copied to before it is migrated."""
         return self.home / "backups"
+
+    def clever(self, *, client_id: str = "", client_secret: str = "") -> Connection:
+        """How Clever is reached; ID and secret as given where the environment names none.
+
+        Raises:
+            SetupError: the client's ID or secret is nowhere.
+        """
+        from services.clever import Connection
+
+        return Connection(
+            client_id=self.clever_client_id or client_id,
+            client_secret=self.clever_client_secret.get_secret_value() or client_secret,
+            api_url=self.clever_api_url,
+            api_version=self.clever_api_version,
+            auth_url=self.clever_auth_url,
+            page_size=self.clever_page_size,
+        )
 
     def shown(self) -> dict[str, str]:
         """Give every setting as it may be shown, by its environment variable; secrets masked."""
@@ -73,6 +116,13 @@ def get_settings() -> Settings:
 
 def _said(message: str) -> str:
     return message.removeprefix("Value error, ")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _masked(url: str) -> str:

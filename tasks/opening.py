@@ -1,11 +1,15 @@
-"""The database and the landing area every task works with, as the settings say."""
+"""What every task works with, as the settings say: the database, the landing area, the way to Clever."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
+import httpx
+
+from errors import TransientError
 from models.database import Database, open_database
+from services.clever import Connection
 from settings import get_settings
 
 
@@ -27,3 +31,36 @@ def _open(url: str, backups: Path) -> Database:
 def landing() -> Path:
     """Where raw deliveries are kept."""
     return get_settings().landing
+
+
+def clever() -> Connection:
+    """How Clever is reached; where the environment names no client ID or secret, Prefect Secret blocks may.
+
+    Raises:
+        SetupError: a setting makes no sense, or the client's ID or secret is nowhere.
+        TransientError: Prefect's API, which keeps the blocks, did not answer.
+    """
+    settings = get_settings()
+    return settings.clever(
+        client_id=settings.clever_client_id or _secret("rollcall-clever-client-id"),
+        client_secret=settings.clever_client_secret.get_secret_value() or _secret("rollcall-clever-client-secret"),
+    )
+
+
+def _secret(block: str) -> str:
+    """The value of a Secret block; empty where there is none, or no Prefect API to keep it."""
+    from prefect.blocks.system import Secret
+    from prefect.context import FlowRunContext, TaskRunContext
+    from prefect.settings import PREFECT_API_URL
+
+    # Else Prefect would start a temporary server, only to find it empty.
+    if not (PREFECT_API_URL.value() or FlowRunContext.get() or TaskRunContext.get()):
+        return ""
+    try:
+        # Whether or not the caller has an event loop.
+        return str(Secret.load(block, _sync=True).get())  # type: ignore[call-arg, union-attr]
+    except ValueError:
+        return ""
+    except httpx.HTTPError:
+        pass
+    raise TransientError(f"Prefect's API, which may keep the Secret block {block}, did not answer")

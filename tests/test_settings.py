@@ -5,13 +5,23 @@ from pathlib import Path
 import pytest
 
 from errors import SetupError
-from settings import get_settings
+from services.clever import Connection
+from settings import Settings, get_settings
+
+CLEVER = {
+    "ROLLCALL_CLEVER_CLIENT_ID": "",
+    "ROLLCALL_CLEVER_CLIENT_SECRET": "",
+    "ROLLCALL_CLEVER_API_URL": "https://api.clever.com",
+    "ROLLCALL_CLEVER_API_VERSION": "v3.1",
+    "ROLLCALL_CLEVER_AUTH_URL": "https://clever.com",
+    "ROLLCALL_CLEVER_PAGE_SIZE": "10000",
+}
 
 
 @pytest.fixture(autouse=True)
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("HOME", "DATABASE_URL", "LANDING", "LOG_LEVEL"):
-        monkeypatch.delenv(f"ROLLCALL_{name}", raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"ROLLCALL_{name.upper()}", raising=False)
     monkeypatch.chdir(tmp_path)
 
 
@@ -21,6 +31,7 @@ def test_everything_lies_inside_home(tmp_path: Path) -> None:
         "ROLLCALL_DATABASE_URL": f"sqlite:///{tmp_path}/.rollcall/rollcall.sqlite",
         "ROLLCALL_LANDING": f"{tmp_path}/.rollcall/landing",
         "ROLLCALL_LOG_LEVEL": "INFO",
+        **CLEVER,
     }
     assert get_settings().backups == tmp_path / ".rollcall" / "backups"
 
@@ -36,6 +47,7 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "ROLLCALL_DATABASE_URL": f"sqlite:///{tmp_path}/rc/rollcall.sqlite",
         "ROLLCALL_LANDING": f"{tmp_path}/landed",
         "ROLLCALL_LOG_LEVEL": "DEBUG",
+        **CLEVER,
     }
 
 
@@ -70,3 +82,69 @@ def test_nonsense_is_refused_by_name_without_its_value(monkeypatch: pytest.Monke
         "ROLLCALL_LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"
     )
     assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+
+
+def test_clever_may_be_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "ROLLCALL_CLEVER_CLIENT_ID": "our-id",
+        "ROLLCALL_CLEVER_CLIENT_SECRET": "our-s3cret",
+        "ROLLCALL_CLEVER_API_URL": "http://localhost:8765/data/",
+        "ROLLCALL_CLEVER_API_VERSION": "v3.0",
+        "ROLLCALL_CLEVER_AUTH_URL": "https://login.example/",
+        "ROLLCALL_CLEVER_PAGE_SIZE": "500",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = get_settings()
+    assert settings.clever() == Connection(
+        "our-id", "our-s3cret", "http://localhost:8765/data", "v3.0", "https://login.example", 500
+    )
+    shown = settings.shown()
+    assert {name: shown[name] for name in given} == given | {
+        "ROLLCALL_CLEVER_CLIENT_SECRET": "**********",
+        "ROLLCALL_CLEVER_API_URL": "http://localhost:8765/data",
+        "ROLLCALL_CLEVER_AUTH_URL": "https://login.example",
+    }
+    assert "s3cret" not in repr(settings) + str(settings) + repr(settings.clever())
+
+
+def test_clever_is_not_set_up() -> None:
+    with pytest.raises(SetupError, match=r"^Clever is not set up: set ROLLCALL_CLEVER_CLIENT_ID and"):
+        get_settings().clever()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:80", "http://127.3.2.1", "http://[::1]:8765", "http://localhost"])
+def test_plain_http_reaches_this_machine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("ROLLCALL_CLEVER_API_URL", url)
+    monkeypatch.setenv("ROLLCALL_CLEVER_AUTH_URL", url)
+    assert (get_settings().clever_api_url, get_settings().clever_auth_url) == (url, url)
+
+
+HTTPS = "must begin with https://; http:// is for this machine itself only"
+ADDRESS = "must be an address such as https://HOST, without user, query or fragment"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("API_URL", "http://api.clever.com", HTTPS),
+        ("AUTH_URL", "http://clever.com", HTTPS),
+        ("API_URL", "http://localhost.elsewhere.example", HTTPS),
+        ("API_URL", "http://127.0.0.1.elsewhere.example", HTTPS),
+        ("API_URL", "http://10.0.0.1", HTTPS),
+        ("API_URL", "http://127.0.0.1@elsewhere.example", ADDRESS),
+        ("API_URL", "https://me:s3cret@api.clever.com", ADDRESS),
+        ("API_URL", "https://api.clever.com?token=s3cret", ADDRESS),
+        ("API_URL", "api.clever.com", ADDRESS),
+        ("API_VERSION", "3.1", r"String should match pattern '^v\d+\.\d+$'"),
+        ("PAGE_SIZE", "0", "Input should be greater than or equal to 1"),
+        ("PAGE_SIZE", "10001", "Input should be less than or equal to 10000"),
+    ],
+)
+def test_clever_settings_that_make_no_sense(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
+) -> None:
+    monkeypatch.setenv(f"ROLLCALL_CLEVER_{name}", value)
+    with pytest.raises(SetupError) as raised:
+        get_settings()
+    assert str(raised.value) == f"ROLLCALL_CLEVER_{name}: {problem}"
