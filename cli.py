@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from contracts.formats import FORMATS
-from contracts.issues import CATALOGUE, Severity, message, with_catalogue
+from contracts.formats import CSV, FORMATS, formats_of
+from contracts.issues import CATALOGUE, Severity, catalogue, message, with_catalogue
 from errors import NotFound, NotPossible, RollcallError, SchemaError, SetupError
 from models.database import Database, migrate, open_database
 from models.tables import District
@@ -195,15 +195,16 @@ def backup_command(file: Annotated[Path, typer.Argument(metavar="FILE", help="wh
 @app.command()
 def check(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="where the files are")],
-    format_name: Annotated[str, typer.Option("--format", metavar="NAME", help=", ".join(FORMATS))] = "csv-1.0",
+    format_name: Annotated[str, typer.Option("--format", metavar="NAME", help=", ".join(formats_of(CSV)))] = "csv-1.0",
     as_json: AsJson = False,
 ) -> None:
     """Check files without any database: file errors, then errors and alerts, and how to fix them.
 
     Exit code 0: clean, or alerts only; 1: errors; 3: file errors.
     """
-    if format_name not in FORMATS:
-        raise SetupError(f"there is no format {format_name}; known are {', '.join(FORMATS)}")
+    known = formats_of(CSV)
+    if format_name not in known:
+        raise SetupError(f"there is no format {format_name}; known are {', '.join(known)}")
     if not folder.is_dir():
         raise SetupError(f"there is no folder {folder}")
     files = {}
@@ -211,7 +212,9 @@ def check(
         if (folder / file.name).is_file():
             files[file.name] = (folder / file.name).read_bytes()
     reading, settled = night.check_files(format_name, files)
-    found = with_catalogue(settled.issues) if settled is not None else None
+    found = None
+    if settled is not None:
+        found = with_catalogue(settled.issues).with_columns(issues.place(), source_kind=pl.lit(CSV))
     if as_json:
         _print_json(_check_json(reading.file_errors, found))
     else:
@@ -268,14 +271,11 @@ def _show_issues(found: pl.DataFrame) -> None:
         if here.is_empty():
             continue
         out.print(f"\n[bold {colour}]{here.height} {title}[/]")
-        counted = here.group_by("code").len().sort(pl.col("len"), "code", descending=[True, False])
-        for code, count in counted.iter_rows():
-            entry = CATALOGUE[code]
-            rows = here.filter(pl.col("code") == code).sort("file", "line")
-            places = [
-                f"{file}:{line}" if line is not None else str(file)
-                for file, line in rows.select("file", "line").unique(maintain_order=True).head(SHOWN).iter_rows()
-            ]
+        counted = here.group_by("source_kind", "code").len()
+        for kind, code, count in counted.sort(pl.col("len"), "code", descending=[True, False]).iter_rows():
+            entry = catalogue(kind)[code]
+            rows = here.filter(code=code, source_kind=kind).sort("file", "line", "record_id")
+            places = rows["place"].unique(maintain_order=True).head(SHOWN)
             more = ", …" if rows.height > SHOWN else ""
             fall = rows["consequences"].sum()
             falling = f"; {fall} records fall with them" if fall else ""
@@ -461,6 +461,7 @@ def show_report(database: Database, district: str | None) -> None:
     """
     with database.reading() as session:
         reports = _reports(session, district)
+        kinds = issues.source_kinds(session, district)
     if not reports:
         out.print("no district is set up yet: `rollcall setup FILE.toml`")
     for report in reports:
@@ -488,7 +489,7 @@ def show_report(database: Database, district: str | None) -> None:
         out.print(table)
         for row in report.schools:
             if row.hold is not None:
-                why = ", ".join(CATALOGUE[code].title for code in row.hold.codes)
+                why = ", ".join(catalogue(kinds[row.school_id])[code].title for code in row.hold.codes)
                 out.print(f"[red]On hold:[/] {escape(row.name)}: {escape(why)} (rollcall hold show {row.hold.id})")
         if report.file_errors:
             out.print(
@@ -627,13 +628,14 @@ def hold_show(
         hold = holds.get_hold(session, hold_id)
         zone = _zone(session, hold.district_id)
         items = holds.items_of(session, hold_id)
+        kind = issues.source_kinds(session, hold.district_id)[hold.school_id]
     ending = {None: "open", "released": "released", "replaced": f"replaced by hold {hold.replaced_by}"}[hold.ending]
     ended = f" {_time(hold.ended_at, zone)}" if hold.ended_at else ""
     out.print(
         f"[bold]hold {hold.id} · {escape(hold.school_name)}[/] · since {_time(hold.opened_at, zone)} · {ending}{ended}"
     )
     for reason in hold.reasons:
-        entry = CATALOGUE[reason.code]
+        entry = catalogue(kind)[reason.code]
         out.print(f"\n[red]{escape(entry.title)}[/] ({reason.code}), since {_time(reason.since, zone)}")
         out.print(f"  {escape(entry.meaning)}")
         for kind, counts in (reason.counts or {}).items():

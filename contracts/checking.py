@@ -92,7 +92,15 @@ PEOPLE = contract(
         ),
     },
 )
-MEMBERSHIPS = contract("memberships", {"school_id": (Rule("school_unknown", pl.col("standing") != UNKNOWN),)})
+MEMBERSHIPS = contract(
+    "memberships",
+    {
+        "school_id": (
+            Rule("school_unknown", (pl.col("standing") != UNKNOWN) | pl.col("may_be_unshared")),
+            Rule("record_not_shared", (pl.col("standing") != UNKNOWN) | ~pl.col("may_be_unshared")),
+        )
+    },
+)
 CLASSES = contract(
     "classes",
     {
@@ -104,7 +112,13 @@ CLASSES = contract(
         "schools": (Rule("class_in_two_schools", pl.col("schools").list.len() <= 1),),
     },
 )
-ENTRIES = contract("guardian entries", {"email": (Rule("email_shared", pl.col("sharing") <= SHARING_LIMIT),)})
+ENTRIES = contract(
+    "guardian entries",
+    {
+        "email": (Rule("email_shared", pl.col("sharing") <= SHARING_LIMIT),),
+        "student_id": (Rule("record_not_shared", pl.col("student_is_known")),),
+    },
+)
 ROWS = contract("rows", {"line": (Rule("duplicate_row", ~pl.col("is_repeated")),)})
 
 PERSON_ERRORS = ("id_shared", "name_missing", "teacher_email_missing", "teacher_email_invalid")
@@ -119,12 +133,13 @@ class Records:
     language, file, line, is_valid, is_shared (two people on the ID); employees and students, one row per ID.
     members: kind, source_id, school_id; in scope only.
     entries, left_out: entry, student_id, guardian_id, first_name, last_name, email, phone, phone_extension, language,
-    relationship, type, file, line; guardian entries, one per row; those of left-out schools apart.
+    relationship, type, file, line, student_is_known; guardian entries, one per row; those of left-out schools apart.
     entry_issues: entry, code. classes: source_id, name, school_id, schools (List), file, line, is_valid.
     owners: class_id, source_id, file, line. enrollments: class_id, source_id, school_id, file, line (any school's).
     seen: kind, source_id; every employee and student in any row. seen_classes: source_id, school_id; likewise.
     in_classes: kind, source_id; everybody whom any row puts into a class.
     unknown_schools: table (employee, student, class), key; who has a row with an unknown school. found: FOUND.
+    rows, has_lines, shares_part: the roster's.
     """
 
     schools: tuple[str, ...]
@@ -145,6 +160,8 @@ class Records:
     unknown_schools: pl.DataFrame
     found: pl.DataFrame
     rows: Mapping[str, pl.DataFrame]
+    has_lines: bool
+    shares_part: bool
 
     def emails(self) -> list[str]:
         """Every e-mail that a record claims, normalised."""
@@ -164,11 +181,7 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
     scope = sorted(set(named) if schools is None else set(named) & set(schools))
     missing = () if schools is None else tuple(sorted(set(schools) - set(named)))
     left_out_schools = sorted(set(named) - set(scope))
-    notes = (
-        (f"left out, as this source does not sync them: schools {', '.join(left_out_schools)}",)
-        if left_out_schools
-        else ()
-    )
+    notes = (_left_out_note(roster.schools, left_out_schools),) if left_out_schools else ()
     standing = (
         pl.when(pl.col("school_id").is_in(scope))
         .then(pl.lit(IN))
@@ -186,8 +199,14 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
     members = memberships.filter(standing=IN).select("kind", "source_id", "school_id").unique()
     person_schools = members.rename({"kind": "table", "source_id": "key"})
     people, person_issues = _people(here.filter(pl.col("kind") != GUARDIAN), members)
-    entries, entry_issues = _entries(here, roster.guardianships)
-    left_out, _ = _entries(rows.filter(standing=OUT), roster.guardianships)
+    seen = memberships.select("kind", "source_id").unique()
+    guardianships = roster.guardianships.join(
+        seen.filter(kind=STUDENT).select(student_id="source_id", student_is_known=pl.lit(True)),
+        on="student_id",
+        how="left",
+    ).with_columns(pl.col("student_is_known").fill_null(False))
+    entries, entry_issues = _entries(here, guardianships)
+    left_out, _ = _entries(rows.filter(standing=OUT), guardianships)
     entry_values = bad_values.filter(kind=GUARDIAN).select("entry", "code")
     classes, class_issues = _classes(class_rows)
     class_schools = (
@@ -206,11 +225,13 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
             class_rows.select("standing", "school_id", "file", "line", table=pl.lit("class"), key="source_id"),
         ]
     )
+    # A record that names no school is lacking by itself, whatever the source shares.
+    may_be_unshared = pl.lit(roster.shares_part) & pl.col("school_id").is_not_null()
     unknown = (
-        breaking(MEMBERSHIPS, unknown_rows)
+        breaking(MEMBERSHIPS, unknown_rows.with_columns(may_be_unshared=may_be_unshared))
         .sort("file", "line")
         .unique(["table", "key", "school_id"], keep="first", maintain_order=True)
-        .select("code", "file", "line", "table", "key", detail=pl.lit(None, pl.String))
+        .select("code", "file", "line", "table", "key", detail=not_shared("school"))
     )
     first_bad_values = person_values.sort("file", "line").unique(
         ["code", "table", "key"], keep="first", maintain_order=True
@@ -242,13 +263,31 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
         enrollments=class_members.filter(~pl.col("is_owner")).select(
             "class_id", "source_id", "school_id", "file", "line"
         ),
-        seen=memberships.select("kind", "source_id").unique(),
+        seen=seen,
         seen_classes=roster.classes.select("source_id", "school_id").unique(),
         in_classes=class_members.select("kind", "source_id").unique(),
         unknown_schools=unknown.select("table", "key").unique(),
         found=found,
         rows=roster.rows,
+        has_lines=roster.has_lines,
+        shares_part=roster.shares_part,
     )
+
+
+def not_shared(kind: str) -> pl.Expr:
+    """The detail of an issue with `code`: which kind of record is not shared, else null."""
+    return pl.when(code="record_not_shared").then(pl.lit(kind))
+
+
+def _left_out_note(schools: pl.DataFrame, left_out: list[str]) -> str:
+    named = (
+        schools.filter(pl.col("source_id").is_in(left_out))
+        .group_by("source_id")
+        .agg(pl.col("name").min())
+        .sort("source_id")
+        .select(pl.coalesce(pl.format("{} ({})", "source_id", "name"), "source_id"))
+    )
+    return f"left out, as this source does not sync them: schools {', '.join(named.to_series())}"
 
 
 def at_schools(issues: pl.DataFrame, schools_of: pl.DataFrame) -> pl.DataFrame:
@@ -266,7 +305,7 @@ def at_schools(issues: pl.DataFrame, schools_of: pl.DataFrame) -> pl.DataFrame:
 def _with_standing(roster: Roster, memberships: pl.DataFrame) -> pl.DataFrame:
     """The people's rows with the standing of the school in the same row; a guardian's row is the student's.
 
-    A row that names no school stands as its person does elsewhere.
+    A row of several schools stands as it does at the best of them, one that names no school as its person elsewhere.
     """
     of_student = roster.guardianships.select("entry", "student_id")
     people = (
@@ -277,12 +316,12 @@ def _with_standing(roster: Roster, memberships: pl.DataFrame) -> pl.DataFrame:
         )
         .drop("student_id")
     )
-    by_row = memberships.select("file", "line", "standing", school_kind="kind", school_of="source_id").unique(
-        ["file", "line", "school_kind", "school_of"]
+    # "in" sorts before "out" before "unknown".
+    by_row = memberships.group_by("file", "line", school_kind="kind", school_of="source_id").agg(
+        pl.col("standing").min()
     )
     placed = people.join(by_row, on=["file", "line", "school_kind", "school_of"], how="left")
     if placed["standing"].null_count():
-        # "in" sorts before "out" before "unknown".
         best = memberships.group_by(school_kind="kind", school_of="source_id").agg(best=pl.col("standing").min())
         placed = (
             placed.join(best, on=["school_kind", "school_of"], how="left")
@@ -381,11 +420,11 @@ def _people(rows: pl.DataFrame, members: pl.DataFrame) -> tuple[pl.DataFrame, pl
 
 
 def _entries(rows: pl.DataFrame, guardianships: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The guardian entries among the rows, and those that share an e-mail with too many others (entry, code).
+    """The guardian entries among the rows, and what is wrong with them (entry, code).
 
     Rule: an address under more than three different full names of guardians is none of theirs.
     """
-    pairs = guardianships.select("entry", "student_id", "relationship", "type")
+    pairs = guardianships.select("entry", "student_id", "relationship", "type", "student_is_known")
     entries = rows.filter(kind=GUARDIAN).join(pairs, on="entry").rename({"source_id": "guardian_id"})
     named = entries.with_columns(
         full_name=pl.concat_str(
@@ -420,6 +459,7 @@ def _entries(rows: pl.DataFrame, guardianships: pl.DataFrame) -> tuple[pl.DataFr
             "type",
             "file",
             "line",
+            "student_is_known",
         ),
         issues,
     )

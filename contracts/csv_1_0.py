@@ -10,7 +10,8 @@ from typing import Final
 
 import polars as pl
 
-from contracts.formats import Column, FileFormat, Format
+from contracts.delimited import read_files
+from contracts.formats import CSV, Column, FileFormat, Format
 from contracts.roster import (
     CLASS_MEMBERS,
     CLASSES,
@@ -23,7 +24,7 @@ from contracts.roster import (
     STUDENT,
     TEACHER,
     Roster,
-    Schema,
+    as_table,
 )
 
 SCHOOLS_FILE: Final = "schools.csv"
@@ -63,7 +64,7 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
     guardians = students.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in _NAMES_A_GUARDIAN))
     people = pl.concat(
         [
-            _table(
+            as_table(
                 teachers,
                 PEOPLE,
                 kind=pl.lit(EMPLOYEE),
@@ -74,7 +75,7 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
                 language=None,
                 entry=None,
             ),
-            _table(
+            as_table(
                 students,
                 PEOPLE,
                 kind=pl.lit(STUDENT),
@@ -83,7 +84,7 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
                 language=None,
                 entry=None,
             ),
-            _table(
+            as_table(
                 guardians,
                 PEOPLE,
                 kind=pl.lit(GUARDIAN),
@@ -102,18 +103,18 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
     ).with_columns(entry=pl.int_range(pl.len(), dtype=pl.UInt32))
     first_guardian = teachers.height + students.height
     return Roster(
-        schools=_table(schools, SCHOOLS, source_id="school_id", name="school_name"),
+        schools=as_table(schools, SCHOOLS, source_id="school_id", name="school_name"),
         people=people,
         school_members=pl.concat(
             [
-                _table(teachers, SCHOOL_MEMBERS, kind=pl.lit(EMPLOYEE), source_id="teacher_id"),
-                _table(students, SCHOOL_MEMBERS, kind=pl.lit(STUDENT), source_id="student_id"),
+                as_table(teachers, SCHOOL_MEMBERS, kind=pl.lit(EMPLOYEE), source_id="teacher_id"),
+                as_table(students, SCHOOL_MEMBERS, kind=pl.lit(STUDENT), source_id="student_id"),
             ]
         ),
-        classes=_table(classes, CLASSES, source_id="class_id", name="class_name"),
+        classes=as_table(classes, CLASSES, source_id="class_id", name="class_name"),
         class_members=pl.concat(
             [
-                _table(
+                as_table(
                     classes,
                     CLASS_MEMBERS,
                     kind=pl.lit(EMPLOYEE),
@@ -121,12 +122,12 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
                     is_owner=pl.lit(True),
                     school_id=None,
                 ),
-                _table(
+                as_table(
                     enrollments, CLASS_MEMBERS, kind=pl.lit(STUDENT), source_id="student_id", is_owner=pl.lit(False)
                 ),
             ]
         ),
-        guardianships=_table(
+        guardianships=as_table(
             guardians,
             GUARDIANSHIPS,
             entry=pl.int_range(first_guardian, first_guardian + pl.len(), dtype=pl.UInt32),
@@ -137,18 +138,9 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
     )
 
 
-def _table(rows: pl.DataFrame, schema: Schema, **columns: str | pl.Expr | None) -> pl.DataFrame:
-    """The rows in the given schema; a column is the one of its name, or what is given for it (None: null)."""
-    expressions = []
-    for name, dtype in schema.items():
-        given = columns.get(name, name)
-        expression = pl.col(given) if isinstance(given, str) else pl.lit(given) if given is None else given
-        expressions.append(expression.cast(dtype).alias(name))
-    return rows.select(expressions)
-
-
 FORMAT: Final = Format(
     "csv-1.0",
+    CSV,
     (
         FileFormat(SCHOOLS_FILE, (_id("school_id"), _required("school_name"))),
         FileFormat(
@@ -186,5 +178,6 @@ FORMAT: Final = Format(
         FileFormat(CLASSES_FILE, (_id("class_id"), _id("school_id"), _required("class_name"), _id("teacher_id"))),
         FileFormat(ENROLLMENTS_FILE, (_id("class_id"), _id("student_id"), Column("school_id"))),
     ),
+    read_files,
     to_roster,
 )

@@ -16,7 +16,7 @@ from typing import Final
 
 import polars as pl
 
-from contracts.formats import FileFormat, Format
+from contracts.formats import FileFormat, Format, Reading
 from contracts.roster import Schema, empty
 from errors import DataError
 
@@ -53,23 +53,12 @@ _ENCODINGS: Final = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What a set of files holds.
-
-    ``rows``, by file name: ``line`` UInt32 (physical, 1 for the first) and the format's columns as String, trimmed,
-    empty as null, columns absent from the file null; good rows only, in the order of the file.
-    ``file_errors``: the frame FILE_ERRORS, by file in the format's order, then by line.
-    ``notes``: the unknown columns that were left out, of files without a file error.
-    """
-
-    rows: Mapping[str, pl.DataFrame]
-    file_errors: pl.DataFrame
-    notes: tuple[str, ...]
-
-
 def read_files(fmt: Format, files: Mapping[str, bytes]) -> Reading:
     """Check and read all files of a format; files that are not of it are ignored.
+
+    ``rows``, by file name: ``line`` UInt32 (physical, 1 for the first) and the format's columns as String, trimmed,
+    empty as null, columns absent from the file null. ``notes``: the unknown columns left out, of files without a file
+    error.
 
     Raises DataError where Polars fails on text that passed the check.
     Rule: files are format-checked first, and any file error stops the whole delivery; so every file is checked, even

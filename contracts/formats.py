@@ -1,14 +1,13 @@
-"""What a file format is, as data, and the formats Rollcall knows. Reading and mapping live elsewhere.
+"""What a format is, as data, and the formats Rollcall knows. Reading and mapping live elsewhere.
 
-Rule: a new format is one module in this package and no change elsewhere. Its module is named for the format
-(`csv_1_0` is "csv-1.0") and holds a `FORMAT`; `contracts.delimited` reads any format described this way.
+Rule: a new format is one module in this package and no change elsewhere: one that holds a `FORMAT`, which names its
+reader and its mapping. `contracts.delimited` reads any format whose files are delimited text.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,11 @@ import polars as pl
 
 import contracts
 from contracts.roster import Roster
+
+# The kinds of sources, by what a district's roster comes as.
+CSV: Final = "csv"
+CLEVER: Final = "clever"
+SOURCE_KINDS: Final = (CSV, CLEVER)
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,39 @@ class FileFormat:
 
 
 @dataclass(frozen=True)
-class Format:
-    """A set of files, and how their rows become the canonical roster.
+class Reading:
+    """What a set of files holds.
 
-    `to_roster` takes, by file name, the frames of `contracts.delimited.Reading.rows`.
+    ``rows``: by file name, the frames that the format's `to_roster` takes, good rows only, in the order of the file.
+    ``file_errors``: the frame `contracts.delimited.FILE_ERRORS`, by file in the format's order, then by line.
+    ``notes``: what was left out.
+    """
+
+    rows: Mapping[str, pl.DataFrame]
+    file_errors: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A set of files, how they are read, and how their rows become the canonical roster.
+
+    `kind`: the kind of source it belongs to, one of SOURCE_KINDS. `to_roster` takes `Reading.rows` of its `reader`.
     """
 
     name: str
+    kind: str
     files: tuple[FileFormat, ...]
+    reader: Callable[[Format, Mapping[str, bytes]], Reading]
     to_roster: Callable[[Mapping[str, pl.DataFrame]], Roster]
+
+    def read(self, files: Mapping[str, bytes]) -> Reading:
+        """Check and read the files, by name; those that are not of the format are ignored.
+
+        Raises:
+            DataError: reading failed on data it should have accepted.
+        """
+        return self.reader(self, files)
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -63,8 +91,8 @@ class _Formats(Mapping[str, Format]):
     @cached_property
     def _found(self) -> dict[str, Format]:
         names = sorted(module.name for module in pkgutil.iter_modules(contracts.__path__))
-        modules = [importlib.import_module(f"contracts.{name}") for name in names if re.search(r"_\d+_\d+$", name)]
-        formats: list[Format] = [module.FORMAT for module in modules]
+        modules = [importlib.import_module(f"contracts.{name}") for name in names]
+        formats: list[Format] = [module.FORMAT for module in modules if hasattr(module, "FORMAT")]
         return {found.name: found for found in formats}
 
     def __getitem__(self, name: str) -> Format:
@@ -78,3 +106,8 @@ class _Formats(Mapping[str, Format]):
 
 
 FORMATS: Final[Mapping[str, Format]] = _Formats()
+
+
+def formats_of(kind: str) -> tuple[str, ...]:
+    """The names of the formats of a kind of source, in order."""
+    return tuple(sorted(name for name, found in FORMATS.items() if found.kind == kind))

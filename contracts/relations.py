@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from contracts import values
-from contracts.checking import FOUND, Records, at_schools
+from contracts.checking import FOUND, Records, at_schools, not_shared
 from contracts.contract import Rule, breaking, contract
 from contracts.roster import (
     EMPLOYEE,
@@ -44,11 +44,15 @@ CLASSES = contract(
         "name": (Rule("class_name_duplicate", (pl.col("of_this_name") <= 1) | ~pl.col("is_valid")),),
     },
 )
+_STUDENT_STANDS = pl.col("student_is_known") | pl.col("is_elsewhere")
 ENROLLMENTS = contract(
     "enrollments",
     {
         "class_id": (Rule("enrollment_class_unknown", pl.col("class_is_known") | pl.col("is_elsewhere")),),
-        "source_id": (Rule("enrollment_student_unknown", pl.col("student_is_known") | pl.col("is_elsewhere")),),
+        "source_id": (
+            Rule("enrollment_student_unknown", _STUDENT_STANDS | pl.col("may_be_unshared")),
+            Rule("record_not_shared", _STUDENT_STANDS | ~pl.col("may_be_unshared")),
+        ),
         "school_id": (
             Rule("enrollment_school_mismatch", ~pl.col("stands") | ~pl.col("names_other")),
             Rule("enrollment_student_other_school", ~pl.col("stands") | pl.col("at_school")),
@@ -250,6 +254,7 @@ def _enrollments(records: Records, classes: _Classes, students: pl.DataFrame, he
         )
         .with_columns(
             stands=pl.col("class_is_valid") & pl.col("person").is_not_null(),
+            may_be_unshared=pl.lit(records.shares_part),
         )
     )
 
@@ -271,8 +276,10 @@ def _enrollment_issues(records: Records, classes: _Classes, enrollments: pl.Data
         .join(of_student, on="source_id", how="left")
         .with_columns(
             school_id=pl.coalesce("schools", "student_schools", pl.when(by_row).then(pl.concat_list("school_id"))),
-            record_id=pl.when(code="enrollment_class_unknown").then("class_id").otherwise("source_id"),
-            detail=pl.lit(None, pl.String),
+            record_id=pl.when(pl.col("code").is_in(["enrollment_class_unknown", "record_not_shared"]))
+            .then("class_id")
+            .otherwise("source_id"),
+            detail=not_shared("student"),
             root_table=pl.lit(None, pl.String),
             root=pl.lit(None, pl.String),
         )
@@ -304,7 +311,10 @@ def _guardianships(pairs: pl.DataFrame, students: pl.DataFrame, guardians: pl.Da
 
 
 def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: Held) -> pl.DataFrame:
-    """KEPT of classes, class_owners and class_students, for every row that was not applied."""
+    """KEPT of classes, class_owners and class_students, for every row that was not applied.
+
+    A record that is only not shared keeps its own places, and nobody else's in its classes: that may last for ever.
+    """
     own = held.links.filter("own").select("kind", "source_id", "link_id")
     teacher_links = own.filter(kind=EMPLOYEE).select("source_id", "link_id")
     student_links = own.filter(kind=STUDENT).select("source_id", "link_id")
@@ -318,6 +328,7 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
         ~pl.col("class_is_valid") | (~pl.col("goes_on") & (pl.col("is_fallen") | ~pl.col("is_known")))
     ).drop("link_id")
     fallen = enrollments.filter(~pl.col("goes_on") & ~pl.col("is_elsewhere")).drop("link_id")
+    is_mistaken = pl.lit(not records.shares_part)
 
     def classes_of(table: str, rows: pl.DataFrame, column: str) -> pl.DataFrame:
         return rows.select(table=pl.lit(table), link_id=pl.lit(None, pl.String), class_id=column)
@@ -331,9 +342,13 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
             for frame in (
                 classes_of("classes", not_applied, "source_id"),
                 classes_of("class_owners", not_applied, "source_id"),
-                classes_of("class_owners", owners, "class_id"),
+                classes_of(
+                    "class_owners",
+                    owners.filter(is_mistaken | pl.col("is_known") | ~pl.col("class_is_valid")),
+                    "class_id",
+                ),
                 links_of("class_owners", owners, teacher_links),
-                classes_of("class_students", fallen, "class_id"),
+                classes_of("class_students", fallen.filter(is_mistaken | pl.col("student_is_known")), "class_id"),
                 links_of("class_students", fallen, student_links),
             )
         ]

@@ -17,7 +17,8 @@ EMPLOYEE, STUDENT, GUARDIAN = "employee", "student", "guardian"
 KINDS = (EMPLOYEE, STUDENT, GUARDIAN)
 TEACHER, STAFF = "teacher", "staff"
 
-# Where a row came from: the file's name and the physical line, 1 for the first (CSV).
+# Where a row came from: of files the file's name and the physical line, 1 for the first; of a source that gives records
+# their type, and a number of the record among those of its type that nobody outside of the contracts sees.
 PLACE: Schema = MappingProxyType({"file": pl.String, "line": pl.UInt32})
 
 # --- as read: one row per row of the source, values trimmed but otherwise as they came, empty = null ---
@@ -79,8 +80,9 @@ TABLES: Mapping[str, Schema] = MappingProxyType(
 class Roster:
     """A whole district as its source gave it. Each field is the frame of that name in TABLES.
 
-    ``rows`` holds, by file name, the rows as they came (``line`` UInt32 and the file's columns as
-    String), so that an issue can keep the row it is about.
+    ``rows`` holds, by `file` of PLACE, the rows as they came (``line`` UInt32 and columns as String), so that an issue
+    can keep the row it is about. ``has_lines``: people can look a row up by its line, so issues carry it.
+    ``shares_part``: the source may hold back records that those it gives refer to, which is then no mistake of theirs.
     """
 
     schools: pl.DataFrame
@@ -90,6 +92,8 @@ class Roster:
     class_members: pl.DataFrame
     guardianships: pl.DataFrame
     rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    has_lines: bool = True
+    shares_part: bool = False
 
 
 # --- settled: one row per valid record, values normalised; `person` numbers the people of one settling ---
@@ -221,8 +225,8 @@ ISSUES: Schema = MappingProxyType(
     {
         "code": pl.String,  # of the catalogue
         "school_id": pl.String,  # the source's; null where no school is known
-        "file": pl.String,
-        "line": pl.UInt32,
+        "file": pl.String,  # of PLACE
+        "line": pl.UInt32,  # null where the source has no lines
         "record_id": pl.String,  # the record's source ID; null for a guardian without one
         "detail": pl.String,  # what the message says beyond the catalogue: column names and counts, never a value
         "consequences": pl.UInt32,  # records that fall with this one
@@ -252,3 +256,13 @@ class Settled:
 def empty(schema: Schema) -> pl.DataFrame:
     """A frame of the given schema without rows."""
     return pl.DataFrame(schema=dict(schema))
+
+
+def as_table(rows: pl.DataFrame, schema: Schema, **columns: str | pl.Expr | None) -> pl.DataFrame:
+    """The rows in the given schema; a column is the one of its name, or what is given for it (None: null)."""
+    expressions = []
+    for name, dtype in schema.items():
+        given = columns.get(name, name)
+        expression = pl.col(given) if isinstance(given, str) else pl.lit(given) if given is None else given
+        expressions.append(expression.cast(dtype).alias(name))
+    return rows.select(expressions)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from contracts import emails, guardians, relations, values
-from contracts.checking import FOUND, Records, at_schools
+from contracts.checking import FOUND, Records, at_schools, not_shared
 from contracts.contract import Rule, breaking, contract
 from contracts.guardians import Guardians
 from contracts.issues import CATALOGUE, Severity
@@ -27,6 +27,7 @@ from contracts.roster import (
     SETTLED_PEOPLE,
     SETTLED_SCHOOL_MEMBERS,
     STUDENT,
+    TEACHER,
     Held,
     Schema,
     Settled,
@@ -55,7 +56,7 @@ PEOPLE = contract(
         ),
         "has_class": (
             Rule("student_without_class", pl.col("has_class") | (pl.col("kind") != STUDENT) | ~pl.col("is_valid")),
-            Rule("teacher_without_class", pl.col("has_class") | (pl.col("kind") != EMPLOYEE) | ~pl.col("is_valid")),
+            Rule("teacher_without_class", pl.col("has_class") | (pl.col("role") != TEACHER) | ~pl.col("is_valid")),
         ),
         "has_guardian": (
             Rule(
@@ -109,7 +110,7 @@ def settle(records: Records, held: Held) -> Settled:
         seen_links=_shaped(seen.to_frame("link_id"), SEEN_LINKS),
         seen_classes=_shaped(records.seen_classes, SEEN_CLASSES).sort("source_id", "school_id"),
         kept=_kept(records, people, pairs, related.kept),
-        issues=_issues(pl.concat(issues), related.fallen, records.rows),
+        issues=_issues(pl.concat(issues), related.fallen, records.rows, has_lines=records.has_lines),
         notes=records.notes,
         missing_schools=records.missing_schools,
         freed_emails=_shaped(owned.freed, FREED_EMAILS).sort("account_id", "email"),
@@ -215,9 +216,12 @@ def _left_out_links(records: Records, held: Held) -> pl.Series:
 
 
 def _pairs(records: Records, found: Guardians) -> pl.DataFrame:
-    """The pairs of guardian and student_id, with is_shared: two people are on the student's ID."""
+    """The pairs of guardian and student_id, with is_shared (two people are on the student's ID), student_is_known."""
     shared = records.people.filter("is_shared").filter(kind=STUDENT)["source_id"].implode()
-    return found.pairs.with_columns(is_shared=pl.col("student_id").is_in(shared))
+    known = records.seen.filter(kind=STUDENT)["source_id"].implode()
+    return found.pairs.with_columns(
+        is_shared=pl.col("student_id").is_in(shared), student_is_known=pl.col("student_id").is_in(known)
+    )
 
 
 def _people_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, held: Held) -> pl.DataFrame:
@@ -247,10 +251,15 @@ def _people_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, 
 
 
 def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, found: Guardians) -> pl.DataFrame:
-    """FOUND of guardians, once for each guardian and code, at every school of their students."""
+    """FOUND of guardians, once for each guardian and code, at every school of their students.
+
+    Of a guardian whose students are all unknown, nothing but that is told: nobody would be set up for them.
+    """
     differing = [name for name in found.people.columns if name.startswith("differs_")]
     in_pairs = [name for name in pairs.columns if name.startswith("differs_")]
-    columns = {name: f"guardian_{name.removeprefix('differs_')}" for name in (*differing, *in_pairs)}
+    # A file names the fields of guardians within the rows of their students.
+    prefix = "guardian_" if records.has_lines else ""
+    columns = {name: f"{prefix}{name.removeprefix('differs_')}" for name in (*differing, *in_pairs)}
     conflicts = pl.concat_str(
         [pl.when(pl.col(name)).then(pl.lit(shown)) for name, shown in columns.items()],
         separator=", ",
@@ -263,14 +272,34 @@ def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame
         .with_columns(conflicts=conflicts)
         .with_columns(conflicts=pl.when(pl.col("conflicts") != "").then("conflicts"))
     )
-    of_records = breaking(GUARDIANS, marked).select(
-        "code", "file", "line", "guardian", detail=pl.when(code="duplicate_conflict").then("conflicts")
+    of_records = (
+        breaking(GUARDIANS, marked)
+        .join(pairs.filter("student_is_known"), on="guardian", how="semi")
+        .select(
+            "code",
+            "file",
+            "line",
+            "guardian",
+            record_id="source_id",
+            detail=pl.when(code="duplicate_conflict").then("conflicts"),
+        )
     )
+    is_known = pairs.filter("student_is_known")["guardian"].unique().implode()
     of_entries = (
         records.entry_issues.join(found.entries, on="entry")
+        .filter((pl.col("code") == "record_not_shared") | pl.col("guardian").is_in(is_known))
+        .join(records.entries.select("entry", "guardian_id"), on="entry")
+        .join(found.people.select("guardian", "source_id"), on="guardian")
         .sort("file", "line")
         .unique(["code", "guardian"], keep="first", maintain_order=True)
-        .select("code", "file", "line", "guardian", detail=pl.lit(None, pl.String))
+        .select(
+            "code",
+            "file",
+            "line",
+            "guardian",
+            record_id=pl.coalesce("guardian_id", "source_id"),
+            detail=not_shared("student"),
+        )
     )
     schools = (
         pairs.select("guardian", "student_id")
@@ -280,7 +309,6 @@ def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame
     )
     return _shaped(
         pl.concat([of_records, of_entries])
-        .join(found.people.select("guardian", record_id="source_id"), on="guardian")
         .join(schools, on="guardian", how="left")
         .with_columns(root_table=None, root=None),
         FOUND,
@@ -288,8 +316,10 @@ def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame
 
 
 def _kept(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, related: pl.DataFrame) -> pl.DataFrame:
-    """KEPT: who has a row that was not applied, whatever the reason."""
-    unknown = records.unknown_schools.select(kind="table", source_id="key", has_bad_row=pl.lit(True))
+    """KEPT: who has a row that was not applied, whatever the reason; that a school is only not shared is none."""
+    unknown = records.unknown_schools.filter(not records.shares_part).select(
+        kind="table", source_id="key", has_bad_row=pl.lit(True)
+    )
     marked = people.join(unknown, on=["kind", "source_id"], how="left").with_columns(
         link_id=pl.coalesce("link_id", pl.when(~pl.col("is_valid")).then("given_up")),
         not_applied=~pl.col("is_valid") | pl.col("has_bad_row").fill_null(False),
@@ -313,8 +343,13 @@ def _kept(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, related: 
     )
 
 
-def _issues(found: pl.DataFrame, fallen: pl.DataFrame, rows: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """ISSUES: with the number of records that fall with each, and the row as it came."""
+def _issues(
+    found: pl.DataFrame, fallen: pl.DataFrame, rows: Mapping[str, pl.DataFrame], *, has_lines: bool
+) -> pl.DataFrame:
+    """ISSUES: with the number of records that fall with each, and the row as it came.
+
+    Without lines, what differs in nothing else is one issue.
+    """
     errors = [code for code, entry in CATALOGUE.items() if entry.severity == Severity.ERROR]
     counted = found.join(fallen, on=["root_table", "root"], how="left").with_columns(
         consequences=pl.when(pl.col("code").is_in(errors)).then("consequences").otherwise(None).fill_null(0)
@@ -328,4 +363,6 @@ def _issues(found: pl.DataFrame, fallen: pl.DataFrame, rows: Mapping[str, pl.Dat
     ]
     known = pl.concat(texts) if texts else pl.DataFrame(schema={"line": pl.UInt32, "file": pl.String, "row": pl.String})
     issues = counted.join(known, on=["file", "line"], how="left")
+    if not has_lines:
+        issues = issues.with_columns(line=None).unique()
     return _shaped(issues, ISSUES).sort("code", "school_id", "file", "line", "record_id", "detail", nulls_last=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 
 import polars as pl
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
+from contracts.formats import CSV
 from contracts.issues import Severity, with_catalogue
 from contracts.roster import Schema
 from models import bulk
+from models.tables import School, Source
 from services.downloads import to_csv
 
 _ISSUES_READ: Schema = {
+    "source_kind": pl.String,
     "code": pl.String,
     "school": pl.String,
     "file": pl.String,
@@ -32,6 +35,8 @@ ISSUES: Schema = {
     "message": pl.String,
     "consequences": pl.UInt32,
     "row": pl.String,  # the row as it came, a JSON object; personal data
+    "source_kind": pl.String,  # csv, clever: in whose words the message is
+    "place": pl.String,  # for people: students.csv:12, or student 58da8c58db8c (SIS ID 1001)
 }
 _FILE_ERRORS_READ: Schema = {
     "source": pl.String,
@@ -54,7 +59,7 @@ FILE_ERRORS: Schema = {
 
 # A school's issues are those of its present source; a former one's say nothing about it any more.
 _ISSUES = """
-SELECT i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.consequences, i.row
+SELECT o.kind AS source_kind, i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.consequences, i.row
 FROM issue i JOIN source o ON o.id = i.source LEFT JOIN school s ON s.id = i.school_id
 WHERE o.district_id = :district AND {scope}
 """
@@ -77,11 +82,29 @@ def stored_issues(session: Session, district_id: str, school_id: str | None = No
     found = bulk.read(session, _ISSUES.format(scope=scope), {"district": district_id, **parameters}, _ISSUES_READ)
     order = ("is_alert", "code", "school", "file", "line", "record_id", "message")
     return (
-        with_catalogue(found)
-        .with_columns(is_alert=pl.col("severity") != Severity.ERROR.value)
+        with_catalogue(found, pl.col("source_kind"))
+        .with_columns(is_alert=pl.col("severity") != Severity.ERROR.value, place=place())
         .sort(order, nulls_last=True)
         .select(list(ISSUES))
     )
+
+
+def place() -> pl.Expr:
+    """Where people find the record of an issue with file, line, record_id and row: ``place`` String.
+
+    Rule: by line where the source has lines, else by the record's type, its ID and its ID in the SIS.
+    """
+    sis_id = pl.col("row").str.json_path_match("$.sis_id")
+    record = pl.concat_str("file", "record_id", pl.format("(SIS ID {})", sis_id), separator=" ", ignore_nulls=True)
+    return pl.coalesce(pl.format("{}:{}", "file", "line"), record).alias("place")
+
+
+def source_kinds(session: Session, district_id: str | None = None) -> dict[str, str]:
+    """The kind of each school's source, by the school's ID; schools without one are as good as fed by files."""
+    statement = select(School.id, Source.kind).outerjoin(Source, col(Source.id) == School.source_id)
+    if district_id is not None:
+        statement = statement.where(School.district_id == district_id)
+    return {school_id: kind or CSV for school_id, kind in session.exec(statement)}
 
 
 def stored_file_errors(session: Session, district_id: str) -> pl.DataFrame:
@@ -94,7 +117,8 @@ def stored_file_errors(session: Session, district_id: str) -> pl.DataFrame:
 
 def issues_csv(issues: pl.DataFrame) -> str:
     """The CSV download of ISSUES: one line a record, the columns of the row as it came after ours."""
-    return to_csv(pl.concat([issues.drop("row"), _as_columns(issues["row"], taken=issues.columns)], how="horizontal"))
+    ours = issues.drop("row", "source_kind", "place")
+    return to_csv(pl.concat([ours, _as_columns(issues["row"], taken=[*ours.columns, "row"])], how="horizontal"))
 
 
 def file_errors_csv(file_errors: pl.DataFrame) -> str:

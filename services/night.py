@@ -18,8 +18,7 @@ from polars.exceptions import PanicException
 from sqlmodel import Session, col, select
 
 from contracts.checking import check
-from contracts.delimited import Reading, read_files
-from contracts.formats import FORMATS
+from contracts.formats import FORMATS, Reading
 from contracts.roster import Held, Roster, Settled, empty
 from contracts.settling import settle
 from errors import DataError, NotFound, NotPossible, RollcallError, SourceUnreachable
@@ -358,7 +357,7 @@ def read_roster(
         assert delivery is not None
         files = taking.landed_files(landing, delivery)
         form = FORMATS[delivery.format]
-    reading = _guarded("reading the files", lambda: read_files(form, files))
+    reading = _guarded("reading the files", lambda: form.read(files))
     with database.transaction() as session:
         runs.assert_open(session, run_id)
         source = _source(session, order.source_id)
@@ -410,7 +409,7 @@ def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "
         DataError: a check or frame failed on the data.
     """
     form = FORMATS[format_name]
-    reading = _guarded("reading the files", lambda: read_files(form, files))
+    reading = _guarded("reading the files", lambda: form.read(files))
     if len(reading.file_errors):
         return reading, None
     roster = form.to_roster(reading.rows)
@@ -452,7 +451,7 @@ def preview(session: Session, order: Order, *, landing: Path) -> Preview:
     if files is None:
         return Preview(message, empty(taking.FILE_ERRORS))
     form = FORMATS[source.format]
-    reading = _guarded("reading the files", lambda: read_files(form, files))
+    reading = _guarded("reading the files", lambda: form.read(files))
     if len(reading.file_errors):
         return Preview(message, reading.file_errors)
     plan = plan_roster(session, read_scope(session, source.id), form.to_roster(reading.rows))

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 from sqlmodel import Session, select
 
-from contracts.formats import FORMATS
+from contracts.formats import CSV, formats_of
 from errors import SetupError
 from models.tables import District, School, Source
 from services.status import record_status_changes
@@ -58,8 +58,9 @@ def _email(value: str) -> str:
 
 
 def _known_format(value: str) -> str:
-    if value not in FORMATS:
-        raise ValueError(f"must be one of {', '.join(sorted(FORMATS))}")
+    known = formats_of(CSV)
+    if value not in known:
+        raise ValueError(f"must be one of {', '.join(known)}")
     return value
 
 

@@ -6,7 +6,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
-from contracts.issues import CATALOGUE
+from contracts.issues import catalogue
 from services import issues, night
 from services.plan import ChangeSet
 from services.provision import RunOf, SchoolOutcome
@@ -30,16 +30,18 @@ def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
     """A school's issues and hold as an artifact, and its outcome as an event: codes and counts only."""
     with database().reading() as session:
         found = issues.stored_issues(session, run.scope.district_id, outcome.school_id)
+        kind = issues.source_kinds(session, run.scope.district_id)[outcome.school_id]
+    entries = catalogue(kind)
     counts: dict[str, int] = dict(found.group_by("code", maintain_order=True).len().iter_rows())
     told = ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in outcome.counts.items())
     lines = [f"# {outcome.school_id}: {outcome.outcome}", "", told or "No roster change.", ""]
     for code in outcome.reasons:
-        lines += [f"**{CATALOGUE[code].title}** (hold {outcome.hold_id}). {CATALOGUE[code].meaning}", ""]
-        lines += [CATALOGUE[code].remedy, "", f"`rollcall hold show {outcome.hold_id}`", ""]
+        lines += [f"**{entries[code].title}** (hold {outcome.hold_id}). {entries[code].meaning}", ""]
+        lines += [entries[code].remedy, "", f"`rollcall hold show {outcome.hold_id}`", ""]
     if counts:
         lines += ["| | what | records | how to fix |", "|---|---|---:|---|"]
         for code, count in counts.items():
-            entry = CATALOGUE[code]
+            entry = entries[code]
             lines.append(f"| {entry.severity} | {entry.title} (`{code}`) | {count} | {entry.remedy} |")
     else:
         lines.append("No errors, no alerts.")

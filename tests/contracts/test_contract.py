@@ -88,6 +88,7 @@ def test_the_settled_contracts_fail_on_each_thing_that_is_wrong() -> None:
     assert _breaks(settling.GUARDIANS, guardian, lost=True) == {"email_taken"}
     person = {
         "kind": "student",
+        "role": "student",
         "email": None,
         "lost": False,
         "has_class": True,
@@ -99,7 +100,10 @@ def test_the_settled_contracts_fail_on_each_thing_that_is_wrong() -> None:
     assert _breaks(settling.PEOPLE, person, lost=True) == {"email_taken"}
     assert _breaks(settling.PEOPLE, person, lost=True, kind="employee") == {"teacher_email_taken"}
     assert _breaks(settling.PEOPLE, person, has_class=False) == {"student_without_class"}
-    assert _breaks(settling.PEOPLE, person, has_class=False, kind="employee") == {"teacher_without_class"}
+    teacher = {**person, "kind": "employee", "role": "teacher"}
+    assert _breaks(settling.PEOPLE, teacher, has_class=False) == {"teacher_without_class"}
+    assert _breaks(settling.PEOPLE, teacher, has_class=False, role="staff") == set()
+    assert _breaks(settling.PEOPLE, teacher, role="staff", lost=True) == {"teacher_email_taken"}
     assert _breaks(settling.PEOPLE, person, has_guardian=False) == {"student_without_guardian"}
     assert _breaks(settling.PEOPLE, person, is_reachable=False) == {"student_unreachable"}
     assert _breaks(settling.PEOPLE, person, has_class=False, has_guardian=False, is_valid=False) == set()
@@ -131,6 +135,7 @@ def test_the_relation_contracts_fail_on_each_thing_that_is_wrong() -> None:
         "class_is_known": True,
         "student_is_known": True,
         "is_elsewhere": False,
+        "may_be_unshared": False,
         "stands": True,
         "names_other": False,
         "at_school": True,
@@ -138,5 +143,20 @@ def test_the_relation_contracts_fail_on_each_thing_that_is_wrong() -> None:
     assert _breaks(relations.ENROLLMENTS, enrollment) == set()
     assert _breaks(relations.ENROLLMENTS, enrollment, class_is_known=False) == {"enrollment_class_unknown"}
     assert _breaks(relations.ENROLLMENTS, enrollment, student_is_known=False) == {"enrollment_student_unknown"}
+    partly_shared = {**enrollment, "may_be_unshared": True}
+    assert _breaks(relations.ENROLLMENTS, partly_shared) == set()
+    assert _breaks(relations.ENROLLMENTS, partly_shared, student_is_known=False) == {"record_not_shared"}
     assert _breaks(relations.ENROLLMENTS, enrollment, names_other=True) == {"enrollment_school_mismatch"}
     assert _breaks(relations.ENROLLMENTS, enrollment, at_school=False) == {"enrollment_student_other_school"}
+
+
+def test_a_school_or_student_that_is_not_there_is_a_mistake_unless_the_source_may_hold_it_back() -> None:
+    membership = {"school_id": "1", "standing": "in", "may_be_unshared": False}
+    assert _breaks(checking.MEMBERSHIPS, membership) == set()
+    assert _breaks(checking.MEMBERSHIPS, membership, may_be_unshared=True) == set()
+    assert _breaks(checking.MEMBERSHIPS, membership, standing="unknown") == {"school_unknown"}
+    assert _breaks(checking.MEMBERSHIPS, membership, standing="unknown", may_be_unshared=True) == {"record_not_shared"}
+    entry = {"email": None, "sharing": 0, "student_id": "S1", "student_is_known": True}
+    assert _breaks(checking.ENTRIES, entry) == set()
+    assert _breaks(checking.ENTRIES, entry, student_is_known=False) == {"record_not_shared"}
+    assert _breaks(checking.ENTRIES, entry, sharing=4) == {"email_shared"}

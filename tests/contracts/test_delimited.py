@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contracts.delimited import FILE_ERRORS, Reading, read_files
-from contracts.formats import Column, FileFormat, Format
+from contracts.delimited import FILE_ERRORS, read_files
+from contracts.formats import CSV, Column, FileFormat, Format, Reading
 from contracts.roster import Roster
 from errors import DataError
 
@@ -31,7 +31,7 @@ def _no_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
 
 def _read(data: bytes | str, file: FileFormat = PEOPLE) -> Reading:
     encoded = data.encode() if isinstance(data, str) else data
-    return read_files(Format("test", (file,), _no_roster), {file.name: encoded})
+    return read_files(Format("test", CSV, (file,), read_files, _no_roster), {file.name: encoded})
 
 
 def _rows(data: bytes | str, file: FileFormat = PEOPLE) -> list[tuple[object, ...]]:
@@ -175,7 +175,8 @@ def test_a_very_wide_file_is_read_and_checked() -> None:
 
 def test_a_missing_file_is_told_and_the_others_are_checked() -> None:
     reading = read_files(
-        Format("test", (PEOPLE, PETS, LOOSE), _no_roster), {"loose.csv": b"a,b,c\n1,2\n", "other.csv": b"\x00"}
+        Format("test", CSV, (PEOPLE, PETS, LOOSE), read_files, _no_roster),
+        {"loose.csv": b"a,b,c\n1,2\n", "other.csv": b"\x00"},
     )
 
     assert reading.file_errors.rows() == [
@@ -200,7 +201,7 @@ def test_a_file_without_any_text_is_empty(data: bytes) -> None:
     [
         (b"PK\x03\x04\x14\x00rest", "it is a spreadsheet or a compressed file"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", "it is a spreadsheet or another office document"),
-        (gzip.compress(b"id,name\n1,Ada\n"), "it is a compressed file"),
+        (gzip.compress(b"id,name\n1,Ada\n", mtime=0), "it is a compressed file"),
         (b"%PDF-1.7\n", "it is a PDF document"),
         (b"i\x00d,name\n1,Ada\n", None),
         (b"\x00\x01\x02\xff\xfe\x00,\n", None),

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from contracts import csv_1_0
-from contracts.formats import FORMATS
+from contracts import clever, csv_1_0
+from contracts.formats import CLEVER, CSV, FORMATS, formats_of
 
 
 def test_every_format_is_found_by_its_name() -> None:
-    assert dict(FORMATS) == {"csv-1.0": csv_1_0.FORMAT}
-    assert len(FORMATS) == 1
+    assert dict(FORMATS) == {"clever-3": clever.FORMAT, "csv-1.0": csv_1_0.FORMAT}
+    assert len(FORMATS) == 2
+
+
+def test_a_format_belongs_to_a_kind_of_source() -> None:
+    assert formats_of(CSV) == ("csv-1.0",)
+    assert formats_of(CLEVER) == ("clever-3",)
+    assert {name: form.kind for name, form in FORMATS.items()} == {"csv-1.0": CSV, "clever-3": CLEVER}
 
 
 def test_an_unknown_format_is_none() -> None:
@@ -26,4 +32,13 @@ def test_a_complete_set_is_all_of_a_formats_files() -> None:
         "students.csv",
         "classes.csv",
         "enrollments.csv",
+    )
+    assert FORMATS["clever-3"].file_names == (
+        "schools.jsonl",
+        "students.jsonl",
+        "teachers.jsonl",
+        "staff.jsonl",
+        "district_admins.jsonl",
+        "contacts.jsonl",
+        "sections.jsonl",
     )

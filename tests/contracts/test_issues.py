@@ -7,7 +7,8 @@ import re
 import polars as pl
 import pytest
 
-from contracts.issues import CATALOGUE, SUBJECTS, Entry, Severity, message, with_catalogue
+from contracts.formats import CLEVER, CSV, FORMATS, SOURCE_KINDS
+from contracts.issues import CATALOGUE, SUBJECTS, Entry, Severity, catalogue, message, with_catalogue
 
 FILE_ERRORS = (
     "file_missing file_empty file_unreadable encoding_invalid separator_invalid column_missing column_duplicate "
@@ -19,15 +20,23 @@ ERRORS = (
     "enrollment_student_unknown"
 )
 ALERTS = (
-    "email_shared duplicate_conflict duplicate_row student_unreachable student_without_guardian email_invalid "
-    "email_taken phone_invalid birth_date_invalid birth_date_missing grade_unknown student_without_class "
+    "record_not_shared email_shared duplicate_conflict duplicate_row student_unreachable student_without_guardian "
+    "email_invalid email_taken phone_invalid birth_date_invalid birth_date_missing grade_unknown student_without_class "
     "class_without_students teacher_without_class co_teacher_unknown class_teacher_other_school "
     "enrollment_school_mismatch enrollment_student_other_school class_name_too_long class_name_duplicate "
     "guardian_names_differ school_name_too_long school_name_missing"
 )
-HOLDS = "data_removals school_missing file_errors failed_run stale"
+HOLDS = "data_removals school_missing disconnected file_errors failed_run stale"
 
 ENTRIES = list(CATALOGUE.values())
+EVERY_ENTRY = [
+    pytest.param(entry, id=f"{kind}-{code}") for kind in SOURCE_KINDS for code, entry in catalogue(kind).items()
+]
+OF_CLEVER = [
+    entry
+    for entry in catalogue(CLEVER).values()
+    if entry.severity != Severity.FILE_ERROR and entry.code != "file_errors"
+]
 
 
 def test_the_catalogue_holds_every_code_with_its_severity() -> None:
@@ -45,12 +54,13 @@ def test_an_entry_is_filed_under_its_own_code_and_a_known_subject(entry: Entry) 
     assert entry.subject in SUBJECTS
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
+@pytest.mark.parametrize("entry", EVERY_ENTRY)
 def test_texts_are_whole_sentences_without_stray_blanks(entry: Entry) -> None:
     assert re.fullmatch(r"[A-Z].*[a-zA-Z0-9]", entry.title)
     for text in (entry.meaning, entry.remedy):
         assert re.fullmatch(r"\S.*[.]", text)
         assert "  " not in text
+        assert not re.search(r"[{}|]| [,.;:]", text)
         assert not re.search(r"[a-z][.][A-Z]", text)
 
 
@@ -60,20 +70,56 @@ def test_a_remedy_is_one_in_the_sis_and_the_complete_set_is_sent_again(entry: En
     assert re.search(r"send the complete set of files again", entry.remedy)
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
+@pytest.mark.parametrize("entry", OF_CLEVER, ids=lambda entry: entry.code)
+def test_clevers_words_send_nobody_to_a_file(entry: Entry) -> None:
+    text = f"{entry.title} {entry.meaning} {entry.remedy}"
+    columns = {column.name for file in FORMATS["csv-1.0"].files for column in file.columns if "_" in column.name}
+    assert not re.search(r"(?i)\bcsv\b(?! of removals)|\bcolumns?\b|\bfiles?\b|\brows?\b|\bexport\b|\w_\w", text)
+    assert not any(column in text for column in columns)
+    assert "in your SIS or in Clever" in entry.remedy
+    if entry.code != "failed_run":
+        assert entry.remedy.endswith(" The next nightly sync picks it up, or check for new Clever data.")
+
+
+def test_what_ends_a_broken_connection_is_named_for_both_kinds() -> None:
+    for kind in SOURCE_KINDS:
+        assert "choose I fixed it (rollcall hold fixed)" in catalogue(kind)["disconnected"].remedy
+    assert "drop folder" in CATALOGUE["disconnected"].remedy
+    for needed in ("still authorized for the district", "the schools are shared"):
+        assert needed in catalogue(CLEVER)["disconnected"].remedy
+
+
+def test_the_catalogues_differ_in_words_only() -> None:
+    def without_words(kind: str) -> list[tuple[str, str, str]]:
+        return [(entry.code, entry.severity, entry.subject) for entry in catalogue(kind).values()]
+
+    assert catalogue(CSV) is CATALOGUE
+    assert without_words(CLEVER) == without_words(CSV)
+    assert {code for code in CATALOGUE if CATALOGUE[code] == catalogue(CLEVER)[code]} == {
+        *FILE_ERRORS.split(),
+        "file_errors",
+    }
+    with pytest.raises(KeyError):
+        catalogue("carrier pigeon")
+
+
+@pytest.mark.parametrize("entry", EVERY_ENTRY)
 def test_texts_avoid_words_of_the_trade(entry: Entry) -> None:
     jargon = r"(?i)\b(null value|delimiter-separated|parse|schema|bytes?|regex|header|entity|provision\w*|dataframe)\b"
     assert not re.search(jargon, f"{entry.title} {entry.meaning} {entry.remedy}")
 
 
-def test_titles_tell_entries_apart() -> None:
-    assert len({entry.title for entry in ENTRIES}) == len(ENTRIES)
+@pytest.mark.parametrize("kind", SOURCE_KINDS)
+def test_titles_tell_entries_apart(kind: str) -> None:
+    assert len({entry.title for entry in catalogue(kind).values()}) == len(ENTRIES)
 
 
 def test_message_is_the_title_and_the_detail_if_any() -> None:
     assert message("id_missing", "column teacher_id") == "An ID is missing: column teacher_id."
     assert message("id_missing", None) == "An ID is missing."
     assert message("id_missing") == "An ID is missing."
+    assert message("stale", kind=CLEVER) == "No data for 90 days."
+    assert message("duplicate_conflict", "email", CLEVER) == "Records of the same person say different things: email."
 
 
 def test_message_refuses_an_unknown_code() -> None:
@@ -121,6 +167,17 @@ def test_with_catalogue_agrees_with_message_for_every_code() -> None:
     issues = pl.DataFrame({"code": list(CATALOGUE), "detail": "column phone"})
 
     assert with_catalogue(issues)["message"].to_list() == [message(code, "column phone") for code in CATALOGUE]
+
+
+def test_with_catalogue_speaks_the_words_of_the_one_kind_or_of_each_issues() -> None:
+    found = pl.DataFrame(
+        {"code": ["stale", "school_unknown", "stale"], "detail": None, "kind": ["clever", "csv", "csv"]}
+    )
+
+    mixed = with_catalogue(found, pl.col("kind"))["message"].to_list()
+    assert mixed == ["No data for 90 days.", "School is not in schools.csv.", "No files for 90 days."]
+    of_clever = with_catalogue(found, CLEVER)["message"].to_list()
+    assert of_clever == ["No data for 90 days.", "Record without a school.", "No data for 90 days."]
 
 
 def test_with_catalogue_of_no_issues_has_the_columns() -> None:

@@ -15,13 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.issues import CATALOGUE, Severity
 from errors import Busy
 from models import bulk
 from models.database import Database, open_database
 from models.tables import Account
 from sandbox.days import next_day
-from sandbox.faults import plant
+from sandbox.faults import FAULTS, plant
 from sandbox.generator import generate
 from services import holds, night, taking
 from services.night import Order
@@ -82,8 +81,7 @@ def issues(database: Database) -> list[tuple[object, ...]]:
 
 def with_every_fault(seed: int) -> dict[str, bytes]:
     district = generate(seed, schools=3, students=60, teachers=12, classes=18, enrollments=150)
-    codes = [code for code, entry in CATALOGUE.items() if entry.severity in (Severity.ERROR, Severity.ALERT)]
-    return dict(plant(district, dict.fromkeys(codes, 1), seed).files)
+    return dict(plant(district, dict.fromkeys(FAULTS, 1), seed).files)
 
 
 def shuffled(files: dict[str, bytes], seed: int) -> dict[str, bytes]:

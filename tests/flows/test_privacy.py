@@ -11,6 +11,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from sqlalchemy.exc import IntegrityError
 
+from contracts.formats import Format
 from flows.sync_district import sync_district
 from services import night, provision
 from tests.flows.conftest import Installation, ran
@@ -53,7 +54,7 @@ def _fail_anywhere(*_: Any, **__: Any) -> Any:
         (None, "", None),
         (night, "check", _fail_in_polars),
         (night, "settle", _fail_anywhere),
-        (night, "read_files", _fail_anywhere),
+        (Format, "read", _fail_anywhere),
         (provision, "provision_school", _fail_in_database),
         (provision, "provision_school", _fail_in_polars),
         (provision, "provision_school", _fail_anywhere),

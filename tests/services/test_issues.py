@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import polars as pl
 import pytest
@@ -77,7 +78,7 @@ def test_shows_the_districts_issues_errors_first(session: Session) -> None:
     assert found.schema == pl.Schema(issues.ISSUES)
     plain = message("name_missing", None)
     assert found.rows() == [
-        ("error", "name_missing", "lincoln", "students.csv", 3, "03", plain, 3, None),
+        ("error", "name_missing", "lincoln", "students.csv", 3, "03", plain, 3, None, "csv", "students.csv:3"),
         (
             "error",
             "name_missing",
@@ -88,9 +89,14 @@ def test_shows_the_districts_issues_errors_first(session: Session) -> None:
             message("name_missing", "first_name"),
             4,
             '{"student_id": "04"}',
+            "csv",
+            "students.csv:4",
         ),
-        ("error", "name_missing", None, "students.csv", 5, "05", plain, 5, None),
-        ("alert", "phone_invalid", "lincoln", "students.csv", 2, "02", message("phone_invalid", None), 2, None),
+        ("error", "name_missing", None, "students.csv", 5, "05", plain, 5, None, "csv", "students.csv:5"),
+        (
+            *("alert", "phone_invalid", "lincoln", "students.csv", 2, "02", message("phone_invalid", None), 2, None),
+            *("csv", "students.csv:2"),
+        ),
     ]
     of_school = issues.stored_issues(session, "unified", "unified/lincoln")
     assert of_school["line"].to_list() == [3, 4, 2]
@@ -167,3 +173,46 @@ def test_a_download_of_nothing_has_its_header(session: Session) -> None:
     assert issues.issues_csv(issues.stored_issues(session, "unified")) == (
         "severity,code,school,file,line,record_id,message,consequences\n"
     )
+
+
+def test_issues_of_clever_speak_of_its_records_in_its_words(session: Session) -> None:
+    valley = session.get(Source, "valley/files")
+    assert valley is not None
+    valley.kind = "clever"
+    session.add(
+        School(id="valley/harbor", district_id="valley", key="harbor", name="Harbor")  # no source yet
+    )
+    of_clever: dict[str, Any] = {"source": "valley/files", "school_id": "valley/lincoln", "line": None}
+    rows = {"58d1": {"id": "58d1", "sis_id": "1001"}, "58d2": {"id": "58d2", "sis_id": None}, "58d3": None}
+    for at, (key, row) in enumerate(rows.items()):
+        add(
+            session,
+            Issue(
+                code="teacher_email_missing",
+                file="teacher",
+                record_id=key,
+                consequences=at,
+                row=None if row is None else json.dumps(row, separators=(",", ":")),
+                **of_clever,
+            ),
+        )
+    found = issues.stored_issues(session, "valley")
+    said = message("teacher_email_missing", kind="clever")
+    assert said == "Teacher or staff member without an e-mail address."
+    assert found.select("line", "record_id", "message", "source_kind", "place").rows() == [
+        (None, "58d1", said, "clever", "teacher 58d1 (SIS ID 1001)"),
+        (None, "58d2", said, "clever", "teacher 58d2"),
+        (None, "58d3", said, "clever", "teacher 58d3"),
+    ]
+    assert issues.issues_csv(found).splitlines() == [
+        "severity,code,school,file,line,record_id,message,consequences,id,sis_id",
+        f"error,teacher_email_missing,lincoln,teacher,,58d1,{said},0,58d1,1001",
+        f"error,teacher_email_missing,lincoln,teacher,,58d2,{said},1,58d2,",
+        f"error,teacher_email_missing,lincoln,teacher,,58d3,{said},2,,",
+    ]
+    assert issues.source_kinds(session, "valley") == {"valley/lincoln": "clever", "valley/harbor": "csv"}
+    assert issues.source_kinds(session) == {
+        "unified/lincoln": "csv",
+        "valley/lincoln": "clever",
+        "valley/harbor": "csv",
+    }
