@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -27,13 +27,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from contracts.formats import CSV, FORMATS, formats_of
+from contracts.formats import CLEVER, CSV, FORMATS, formats_of
 from contracts.issues import CATALOGUE, Severity, catalogue, message, with_catalogue
 from errors import NotFound, NotPossible, RollcallError, SchemaError, SetupError
 from models.database import Database, migrate, open_database
 from models.tables import District
-from services import downloads, holds, issues, night, runs, status, taking
+from services import downloads, holds, issues, maintenance, night, pauses, runs, status, taking
 from services.backup import backup
+from services.clever import Connection
 from services.plan import ACTIONS, TYPES
 from services.setup import apply_setup, read_setup
 from services.version import VERSION
@@ -132,7 +133,8 @@ def _log_prefect() -> None:
 
 
 @contextmanager
-def _database() -> Iterator[Database]:
+def opened() -> Iterator[Database]:
+    """The installation's database, for as long as the `with` lasts."""
     settings = get_settings()
     with open_database(settings.database_url, backups=settings.backups) as database:
         yield database
@@ -159,7 +161,7 @@ def _write_csv(file: Path, content: str) -> None:
 def setup(file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="districts, sources and schools")]) -> None:
     """Bring districts, sources, administrators and schools to what a file says; what it no longer names is frozen."""
     wanted = read_setup(file)
-    with _database() as database, database.transaction() as session:
+    with opened() as database, database.transaction() as session:
         changes = apply_setup(session, wanted, now=night.clock())
     for change in changes:
         out.print(escape(change))
@@ -170,7 +172,7 @@ def setup(file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="distri
 def settings() -> None:
     """Show all settings and where they come from; secrets masked."""
     for name, value in get_settings().shown().items():
-        out.print(f"{name:<24}{escape(value)}")
+        out.print(f"{name:<32}{escape(value)}")
 
 
 @app.command(name="migrate")
@@ -184,7 +186,7 @@ def migrate_command() -> None:
 @app.command(name="backup")
 def backup_command(file: Annotated[Path, typer.Argument(metavar="FILE", help="where to; must not exist")]) -> None:
     """Copy the embedded database, consistent even while a run writes. See the README for restoring it."""
-    with _database() as database:
+    with opened() as database:
         backup(database, file)
     out.print(f"backed up to {escape(str(file))}")
 
@@ -287,21 +289,23 @@ def _show_issues(found: pl.DataFrame) -> None:
 def preview(district: DistrictId, school: Schools = None, csv_file: CsvFile = None) -> None:
     """Show what the waiting delivery would create, adopt, update, reactivate and remove. Writes nothing."""
     frames = []
-    with _database() as database, database.reading() as session:
+    with opened() as database, database.reading() as session:
         for order in night.orders(session, district, school, None):
-            shown = night.preview(session, order, landing=get_settings().landing)
+            connection = _clever() if order.kind == CLEVER else None
+            shown = night.preview(session, order, landing=get_settings().landing, connection=connection)
             out.print(f"[bold]{order.source_id}[/]: {escape(shown.message)}")
             for note in shown.notes:
                 told.print(escape(note), style="dim")
             _show_file_errors(with_catalogue(shown.file_errors))
             for changes, reasons in shown.schools:
-                _show_changes(changes.school_id, changes.changes, reasons)
+                held = [f"{catalogue(order.kind)[code].title} ({code})" for code in reasons]
+                _show_changes(changes.school_id, changes.changes, held)
                 frames.append(changes.changes.drop("key").insert_column(0, pl.lit(changes.school_id).alias("school")))
     if csv_file is not None:
         _write_csv(csv_file, downloads.to_csv(pl.concat(frames)) if frames else "")
 
 
-def _show_changes(school: str, changes: pl.DataFrame, reasons: tuple[str, ...]) -> None:
+def _show_changes(school: str, changes: pl.DataFrame, held: list[str]) -> None:
     counted = {(kind, action): count for kind, action, count in changes.group_by("type", "action").len().iter_rows()}
     if not counted:
         out.print(f"{school}: nothing would change")
@@ -315,8 +319,8 @@ def _show_changes(school: str, changes: pl.DataFrame, reasons: tuple[str, ...]) 
                 shown = [str(counted.get((kind, action), "")) for action in ACTIONS]
                 table.add_row(kind.replace("_", " "), *shown)
         out.print(table)
-    for code in reasons:
-        out.print(f"  [red]would be put on hold: {escape(CATALOGUE[code].title)} ({code})[/]")
+    for reason in held:
+        out.print(f"  [red]would be put on hold: {escape(reason)}[/]")
 
 
 # --- syncing ------------------------------------------------------------------------------------------------------
@@ -348,6 +352,22 @@ def start_prefect(settings: Settings) -> None:
         os.environ.setdefault(name, value)
 
 
+def _clever() -> Connection:
+    """How Clever is reached; asked of Prefect only where the environment does not tell.
+
+    Raises:
+        SetupError: the client's ID or secret is nowhere.
+    """
+    settings = get_settings()
+    try:
+        return settings.clever()
+    except SetupError:
+        start_prefect(settings)
+        from tasks.opening import clever
+
+        return clever()
+
+
 def run_district(
     district: str, schools: list[str] | None = None, *, now: bool = False, delivery: int | None = None
 ) -> int:
@@ -356,23 +376,34 @@ def run_district(
     Raises:
         NotFound, NotPossible: the district, a school or the delivery is not to be synced.
     """
-    with _database() as database, database.reading() as session:
-        night.orders(session, district, schools, delivery, now=now)  # refuses what makes no sense, before any server
-        before = max((run.id or 0 for run in runs.runs_of(session, district, 1)), default=0)
-    start_prefect(get_settings())
+    settings = get_settings()
+    with opened() as database:
+        # Refuses what makes no sense, before any server.
+        with database.reading() as session:
+            orders = night.orders(session, district, schools, delivery, now=now)
+            before = max((run.id or 0 for run in runs.runs_of(session, district, 1)), default=0)
+        met = {order: pause for order in orders if (pause := night.paused(database, order)) is not None}
+        if orders and len(met) == len(orders):
+            for order, pause in met.items():
+                night.record_paused(database, order, pause)
+                out.print(f"[blue]{order.source_id} is {escape(pause)}[/]")
+            return ATTENTION
+    start_prefect(settings)
+    if any(order.kind == CLEVER and order not in met for order in orders):
+        _clever()
     with told.status(f"syncing {district}"):
         from flows.sync_district import sync_district
 
         _log_prefect()
         state = asyncio.run(_state(sync_district(district, schools, delivery=delivery, now=now, return_state=True)))
-    with _database() as database, database.reading() as session:
+    with opened() as database, database.reading() as session:
         for run in reversed([run for run in runs.runs_of(session, district) if (run.id or 0) > before]):
             for note in run.notes or []:
                 out.print(f"{run.source_id}: {escape(note)}")
     if state.is_failed() or state.is_crashed():
         told.print(f"[red]failed:[/] {escape(state.message or '')}")
         return FAILURE
-    return ATTENTION if state.name in ("On hold", "Rejected") else OK
+    return ATTENTION if state.name in ("On hold", "Rejected", "Paused", "Waiting for Clever") else OK
 
 
 async def _state(run: Any) -> Any:
@@ -390,13 +421,70 @@ def sync(
 ) -> None:
     """Sync a district, or some of its schools. Never waits for files.
 
-    Exit code 0: all connected or unchanged, or nothing waiting; 1: a school on hold, or a rejected delivery; 3: a
-    failure.
+    Of a Clever source it fetches the district anew. Exit code 0: all connected or unchanged, or nothing waiting; 1: a
+    school on hold, a rejected delivery, or paused; 3: a failure.
     """
     code = run_district(district, school, now=now, delivery=delivery)
-    with _database() as database:
+    with opened() as database:
         show_report(database, district)
     raise typer.Exit(code)
+
+
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="TIME", help="when it ends by itself, such as 2026-11-24T18:00"),
+]
+
+
+@app.command()
+def pause(
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="why; administrators read it")],
+    district: Annotated[str | None, typer.Argument(metavar="[DISTRICT]", help="only this district; else all")] = None,
+    until: Until = None,
+) -> None:
+    """Pause Clever syncs for maintenance. The school under way finishes first; CSV syncs go on."""
+    with opened() as database, database.transaction() as session:
+        zone = _zone(session, district) if district is not None else _local_zone()
+        end = _moment(until, zone) if until is not None else None
+        raised = maintenance.pause(session, district, reason=reason, until=end, by=getpass.getuser(), now=night.clock())
+        out.print(f"{escape(district or 'all districts')}: {escape(pauses.told(raised, zone))}")
+
+
+@app.command()
+def resume(
+    district: Annotated[str | None, typer.Argument(metavar="[DISTRICT]", help="only this district's own pause")] = None,
+) -> None:
+    """Resume Clever syncs after a pause, and catch up what was asked for meanwhile.
+
+    Exit code: as `rollcall sync` where something was caught up, else 0.
+    """
+    with opened() as database, database.transaction() as session:
+        resumed = maintenance.resume(session, district, by=getpass.getuser(), now=night.clock())
+    out.print(escape(maintenance.told(resumed, district)))
+    code = OK
+    for missed in resumed.missed:
+        out.print(f"{escape(missed)} missed a sync: catching up")
+        code = max(code, run_district(missed))
+    raise typer.Exit(code)
+
+
+def _local_zone() -> tzinfo:
+    zone = datetime.now().astimezone().tzinfo
+    assert zone is not None
+    return zone
+
+
+def _moment(text: str, zone: tzinfo) -> datetime:
+    """A time as typed: ISO, in the zone given where it names none.
+
+    Raises:
+        SetupError: it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SetupError(f"{text} is no time, such as 2026-11-24T18:00") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -416,7 +504,7 @@ def status_command(
     as_json: AsJson = False,
 ) -> None:
     """Show the SIS sync report: every school, what needs action first."""
-    with _database() as database:
+    with opened() as database:
         if not as_json:
             show_report(database, district)
             return
@@ -491,6 +579,12 @@ def show_report(database: Database, district: str | None) -> None:
             if row.hold is not None:
                 why = ", ".join(catalogue(kinds[row.school_id])[code].title for code in row.hold.codes)
                 out.print(f"[red]On hold:[/] {escape(row.name)}: {escape(why)} (rollcall hold show {row.hold.id})")
+        paused = {row.pause.id: row.pause for row in report.schools if row.pause is not None}
+        for pause in paused.values():
+            said = pauses.told(pause, ZoneInfo(report.timezone))
+            out.print(f"[blue]{escape(said[0].upper() + said[1:])}[/]")
+        for notice in report.notices:
+            out.print(f"[yellow]Clever:[/] {escape(notice)}")
         if report.file_errors:
             out.print(
                 f"[red]! the last files have {report.file_errors} file errors:[/] rollcall issues {report.district_id}"
@@ -509,7 +603,7 @@ def issues_command(
     csv_file: CsvFile = None,
 ) -> None:
     """Show the errors and alerts of the data as last processed, and the file errors of a rejected delivery."""
-    with _database() as database, database.reading() as session:
+    with opened() as database, database.reading() as session:
         _zone(session, district)
         if school is not None:
             night.find_school(session, district, school)
@@ -543,7 +637,7 @@ def _time(moment: datetime | None, zone: ZoneInfo) -> str:
 def deliveries(district: DistrictId) -> None:
     """Show the deliveries taken, newest first; each clean one can be applied again."""
     table = Table("delivery", "source", "taken", "outcome", "sent again", "bytes", box=None, pad_edge=False)
-    with _database() as database, database.reading() as session:
+    with opened() as database, database.reading() as session:
         zone = _zone(session, district)
         for delivery in taking.deliveries_of(session, district):
             size = sum(file["size"] for file in delivery.files or [])
@@ -564,7 +658,7 @@ def runs_command(district: DistrictId) -> None:
     """Show the district's runs, newest first."""
     table = Table("run", "source", "started", "took", "delivery", "outcome", box=None, pad_edge=False)
     notes = {}
-    with _database() as database, database.reading() as session:
+    with opened() as database, database.reading() as session:
         zone = _zone(session, district)
         for run in runs.runs_of(session, district):
             took = f"{(run.ended_at - run.started_at).total_seconds():.0f} s" if run.ended_at else "open"
@@ -592,7 +686,7 @@ def holds_command(
     as_json: AsJson = False,
 ) -> None:
     """Show the open holds."""
-    with _database() as database, database.reading() as session:
+    with opened() as database, database.reading() as session:
         if district is not None:
             _zone(session, district)
         found = holds.open_holds(session, district)
@@ -624,20 +718,22 @@ def hold_show(
     hold_id: Annotated[int, typer.Argument(metavar="ID", help="the hold's number")], csv_file: CsvFile = None
 ) -> None:
     """Show why a school is on hold, what would be removed, and what ends it."""
-    with _database() as database, database.reading() as session:
+    with opened() as database, database.reading() as session:
         hold = holds.get_hold(session, hold_id)
         zone = _zone(session, hold.district_id)
         items = holds.items_of(session, hold_id)
-        kind = issues.source_kinds(session, hold.district_id)[hold.school_id]
+        entries = catalogue(issues.source_kinds(session, hold.district_id)[hold.school_id])
     ending = {None: "open", "released": "released", "replaced": f"replaced by hold {hold.replaced_by}"}[hold.ending]
     ended = f" {_time(hold.ended_at, zone)}" if hold.ended_at else ""
     out.print(
         f"[bold]hold {hold.id} · {escape(hold.school_name)}[/] · since {_time(hold.opened_at, zone)} · {ending}{ended}"
     )
     for reason in hold.reasons:
-        entry = catalogue(kind)[reason.code]
+        entry = entries[reason.code]
         out.print(f"\n[red]{escape(entry.title)}[/] ({reason.code}), since {_time(reason.since, zone)}")
         out.print(f"  {escape(entry.meaning)}")
+        if reason.detail:
+            out.print(f"  {escape(reason.detail)}")
         for kind, counts in (reason.counts or {}).items():
             out.print(
                 f"  {kind.replace('_', ' ')}: {counts['removed']} of {counts['before']} would be removed; the limit is"
@@ -652,6 +748,10 @@ def hold_show(
         _write_csv(csv_file, downloads.to_csv(items.drop("key")))
     elif items.height:
         out.print(f"\n{items.height} removals; all of them: rollcall hold show {hold.id} --csv FILE")
+    if hold.ending is None:
+        for verb, codes in holds.DECIDED.items():
+            if codes.intersection(hold.codes):
+                out.print(f"rollcall hold {verb} {hold.id}")
 
 
 @hold_app.command(name="confirm")
@@ -659,21 +759,33 @@ def hold_confirm(
     hold_id: Annotated[int, typer.Argument(metavar="ID", help="the hold's number")], csv_file: CsvFile = None
 ) -> None:
     """Confirm the removals a hold shows: exactly those are applied, at once."""
-    with _database() as database:
+    with opened() as database:
         with database.reading() as session:
             items = holds.items_of(session, hold_id)
         if csv_file is not None:
             _write_csv(csv_file, downloads.to_csv(items.drop("key")))
         with database.transaction() as session:
-            hold = holds.confirm(session, hold_id, by=getpass.getuser(), now=night.clock())
+            hold = holds.decide(session, hold_id, holds.CONFIRM, by=getpass.getuser(), now=night.clock())
     out.print(f"{items.height} removals of {escape(hold.school_name)} confirmed")
     code = run_district(hold.district_id, [hold.school_key])
-    with _database() as database:
+    with opened() as database:
         with database.reading() as session:
             now_open = holds.open_hold(session, hold.school_id)
             new = holds.uncovered(holds.items_of(session, now_open.id), items) if now_open and now_open.id else None
         if now_open is not None and new is not None:
             _show_uncovered(now_open.id, new)
+        show_report(database, hold.district_id)
+    raise typer.Exit(code)
+
+
+@hold_app.command(name="fixed")
+def hold_fixed(hold_id: Annotated[int, typer.Argument(metavar="ID", help="the hold's number")]) -> None:
+    """Say that the source of a disconnected school can be reached again: reconnects, and processes it at once."""
+    with opened() as database, database.transaction() as session:
+        hold = holds.decide(session, hold_id, holds.FIXED, by=getpass.getuser(), now=night.clock())
+    # The source is all its schools', so that they are all connected again.
+    code = run_district(hold.district_id)
+    with opened() as database:
         show_report(database, hold.district_id)
     raise typer.Exit(code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from prefect import flow, tags
@@ -17,23 +18,28 @@ from services.night import Order, Rejected
 from services.plan import Plan
 from services.provision import HELD, UNCHANGED, RunOf, SchoolOutcome
 from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
-from tasks.leases import district_names, leased, read_orders, tag_run
+from tasks.leases import district_names, leased, paused, read_orders, record_paused, tag_run
 from tasks.schools import fail_schools
 
 SKIPPED = "skipped"  # the district was busy
+LEFT = "left"  # it was too late in the night
 
 # How a source's run can end, the gravest first: the district's state is named for its gravest.
 STATES = {
     night.FAILED: "Failed",
     night.REJECTED: "Rejected",
+    night.DISCONNECTED: "On hold",
     night.STALE: "On hold",
     night.HELD: "On hold",
+    night.NOT_READY: "Waiting for Clever",
+    night.PAUSED: "Paused",
     night.DONE: "Connected",
     night.UNCHANGED: "Unchanged",
     night.ARRIVING: "Still arriving",
     night.RECEIPT: "Unchanged",
     night.NOTHING: "Nothing waiting",
     SKIPPED: "Skipped",
+    LEFT: "Left for the next night",
 }
 
 
@@ -49,6 +55,8 @@ async def sync_district(
     delivery: int | None = None,
     now: bool = False,
     nightly: bool = False,
+    kind: str | None = None,
+    start_by: datetime | None = None,
 ) -> State[Any]:
     """Sync one district, or some of its schools, from the newest delivery or a kept one.
 
@@ -58,14 +66,24 @@ async def sync_district(
         delivery: the number of a kept delivery to apply again; leave empty for the newest.
         now: take a complete set of files as it stands, without waiting for it to be quiet.
         nightly: started by a schedule: a busy district is skipped, and what is done is not done again.
+        kind: sync only sources of this kind, csv or clever; leave empty for all of them.
+        start_by: begin no later than this, else leave the district for the next night.
     """
+    if start_by is not None and night.clock() >= start_by:
+        return Completed(name=STATES[LEFT], message="it is too late in the night; the district goes first the next one")
+    said: list[str] = []
     with tags(f"district:{district}"):
         endings = {}
         failed: list[str] = []
-        orders = read_orders(district, schools, delivery, now, by_hand=not nightly)
+        orders = read_orders(district, schools, delivery, now, by_hand=not nightly, kind=kind)
         await tag_run(district, orders)
         for order in orders:
             with tags(f"source:{order.source_id}"):
+                if (pause := paused(order)) is not None:
+                    record_paused(order, pause)
+                    endings[order.source_id] = night.PAUSED
+                    said.append(pause)
+                    continue
                 try:
                     endings[order.source_id] = await _sync_source(order)
                 except SchoolsFailed as error:
@@ -79,7 +97,8 @@ async def sync_district(
     if failed:
         raise SchoolsFailed(failed)
     ending = min(endings.values(), key=list(STATES).index, default=night.NOTHING)
-    return Completed(name=STATES[ending], message=", ".join(f"{source}: {end}" for source, end in endings.items()))
+    message = ", ".join(f"{source}: {end}" for source, end in endings.items())
+    return Completed(name=STATES[ending], message="; ".join([message, *said]))
 
 
 async def _sync_source(order: Order) -> str:
@@ -103,15 +122,20 @@ async def _sync_source(order: Order) -> str:
         roster, notes = read
         run, plan = make_plan(order, lease.run_id, fetched.delivery_id, roster)
         lease.notes += [*notes, *plan.notes]
-        outcomes, failed = await _sync_schools(order, run, plan, roster)
-        lease.outcome = _ending(outcomes, failed)
+        outcomes, failed, pause = await _sync_schools(order, run, plan, roster)
+        lease.outcome = night.PAUSED if pause is not None and not failed else _ending(outcomes, failed)
+        lease.notes += [] if pause is None else [f"stopped before all schools had their turn: {pause}"]
     if failed:
         raise SchoolsFailed(failed)
     return lease.outcome
 
 
-async def _sync_schools(order: Order, run: RunOf, plan: Plan, roster: Roster) -> tuple[list[SchoolOutcome], list[str]]:
+async def _sync_schools(
+    order: Order, run: RunOf, plan: Plan, roster: Roster
+) -> tuple[list[SchoolOutcome], list[str], str | None]:
     """Give every school with something to do its turn; one that fails never stops the others.
+
+    A maintenance pause does: the school under way has finished, and the pause is told in place of those left.
 
     Where another district took an e-mail in between, the rest of the district is planned again, once for each school
     that this happens to: two districts with many common parents may meet in several of their schools.
@@ -122,6 +146,8 @@ async def _sync_schools(order: Order, run: RunOf, plan: Plan, roster: Roster) ->
     planned_again: set[str] = set()
     to_do = start_schools(order, run, plan)
     while to_do:
+        if (pause := paused(order)) is not None:
+            return outcomes, failed, pause
         changeset = to_do.pop(0)
         school = changeset.school_id
         with tags(f"school:{school}"):
@@ -141,7 +167,7 @@ async def _sync_schools(order: Order, run: RunOf, plan: Plan, roster: Roster) ->
             continue
         failed.append(school)
         fail_schools(run, [school], error if isinstance(error, BaseException) else RuntimeError())
-    return outcomes, failed
+    return outcomes, failed, None
 
 
 def _ending(outcomes: list[SchoolOutcome], failed: list[str]) -> str:

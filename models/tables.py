@@ -46,10 +46,11 @@ class Source(SQLModel, table=True):
     id: str = Field(primary_key=True)  # district/key
     district_id: str = Field(foreign_key="district.id", index=True)
     key: str
-    kind: str  # csv
-    format: str  # csv-1.0
-    folder: str
+    kind: str  # csv, clever
+    format: str  # csv-1.0, clever-3
+    folder: str | None = None  # csv: the drop folder
     quiet_seconds: int = 300
+    clever_district_id: str | None = None
     position: int = 0
     frozen: bool = False
     # File name -> [size, mtime_ns, ctime_ns] at the last taking; files written again since differ.
@@ -57,6 +58,10 @@ class Source(SQLModel, table=True):
     last_taken_id: int | None = None  # the delivery last taken, clean or rejected
     current_delivery_id: int | None = None
     received_at: datetime | None = _at(nullable=True)  # the last delivery or receipt; 90 days run from here
+    last_sync: str | None = None  # clever: the district's own, as it was when it was last fetched in full
+    # clever: paused, pending or error, as it was last seen, and why; null while all is well.
+    remote_state: str | None = None
+    remote_reason: str | None = None
 
 
 class School(SQLModel, table=True):
@@ -88,6 +93,7 @@ class Delivery(SQLModel, table=True):
     files: list[dict[str, Any]] | None = _json()  # [{"name", "size", "sha256"}]
     receipts: int = 0  # how often the very same bytes were sent again while it was the last taken
     received_at: datetime = _at()
+    may_remove: bool = True  # false: taken while Clever had the district's data frozen; nobody is archived by it
 
 
 class FileError(SQLModel, table=True):
@@ -246,7 +252,7 @@ class Run(SQLModel, table=True):
     started_at: datetime = _at()
     alive_at: datetime = _at()
     ended_at: datetime | None = _at(nullable=True)
-    # nothing, receipt, arriving, rejected, done, held, failed, died; null while open
+    # how it ended, see services.night; null while open
     outcome: str | None = None
     notes: list[str] | None = _json()
 
@@ -302,6 +308,7 @@ class HoldReason(SQLModel, table=True):
     code: str
     since: datetime = _at()
     counts: dict[str, Any] | None = _json()
+    detail: str | None = None  # what was seen, in words; no personal data
 
 
 class HoldItem(SQLModel, table=True):
@@ -324,7 +331,7 @@ class Decision(SQLModel, table=True):
     __tablename__ = "decision"
     id: int | None = Field(default=None, primary_key=True)
     hold_id: int = Field(foreign_key="hold.id", index=True)
-    verb: str  # confirm
+    verb: str  # confirm, fixed
     by: str
     at: datetime = _at()
     applied_at: datetime | None = _at(nullable=True)
@@ -340,3 +347,17 @@ class StatusChange(SQLModel, table=True):
     at: datetime = _at()
     status: str | None = None  # null: off the plan
     reason: str
+
+
+class Pause(SQLModel, table=True):
+    """A maintenance pause of the Clever syncs of one district or of all. Over once ended, or past `until`."""
+
+    __tablename__ = "pause"
+    id: int | None = Field(default=None, primary_key=True)
+    district_id: str | None = Field(default=None, foreign_key="district.id", index=True)  # null: all
+    reason: str
+    by: str
+    started_at: datetime = _at()
+    until: datetime | None = _at(nullable=True)  # null: until somebody resumes
+    ended_at: datetime | None = _at(nullable=True)
+    ended_by: str | None = None

@@ -1,4 +1,8 @@
-"""What `make demo` plays: two nights over the sample districts, in a home of their own, and the report at the end."""
+"""What `make demo` plays: two nights over the sample districts, in a home of their own, and the report at the end.
+
+Three districts send files; the fourth is in Clever, by the stand-in of its API, which is paused for maintenance and
+resumed in between.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,17 @@ import os
 import shutil
 from pathlib import Path
 
+import typer
 from rich.console import Console
 
-from sandbox.samples import FOLDER
+from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
+from sandbox.clever_records import clever_district
+from sandbox.samples import FOLDER, lakeside
 
 HOME = Path(".demo")
-NIGHTS = {
-    "night1": ("The first night", "Three districts send their files for the first time."),
-    "night2": ("The second night", "Jefferson's export broke off half-way, and Riverbend's files have errors."),
-}
+FIRST = "Three districts send their files for the first time; Lakeside's roster is in Clever."
+BETWEEN = "Clever syncs are paused, and resumed."
+SECOND = "Jefferson's export broke off half-way, and Riverbend's files have errors."
 NEXT = """
 [bold]What happened[/]
   Lincoln has errors: records that could not be provisioned until they are
@@ -23,6 +29,8 @@ NEXT = """
   delivery, so nothing of it was written.
   Riverbend's second delivery was [red]rejected[/]: its files have errors, and both
   its schools keep what they had.
+  Lakeside comes from Clever (here a stand-in of its API, stopped by now). While
+  it was [blue]paused[/], its sync was refused; resuming caught up what it missed.
   Adams has no source yet ([yellow]Setup sync[/]); Washington is not part of the plan
   and is never synced.
 
@@ -33,7 +41,7 @@ NEXT = """
   rollcall holds                             who is on hold, and why
   rollcall hold show {hold} --csv removals.csv    what would be removed
   rollcall hold confirm {hold}                    let exactly that happen
-  rollcall runs unified                      what each run did
+  rollcall runs lakeside                     what each run did
 """
 
 out = Console(highlight=False)
@@ -43,37 +51,79 @@ def main() -> None:
     """Play the two nights from a clean start; what Prefect keeps of itself is left, as making it takes longest."""
     home = HOME.absolute() / "home"
     _clear(home)
-    os.environ["ROLLCALL_HOME"] = str(home)
-    # Only now: the command line and Prefect read the environment when they are imported.
-    import cli
-    from models.database import open_database
-    from services import holds
-    from settings import get_settings
+    first, second = (clever_district(day) for day in lakeside())
+    api = CleverApi([first])
+    with serving(api) as address:
+        os.environ |= {
+            "ROLLCALL_HOME": str(home),
+            "ROLLCALL_CLEVER_CLIENT_ID": CLIENT_ID,
+            "ROLLCALL_CLEVER_CLIENT_SECRET": CLIENT_SECRET,
+            "ROLLCALL_CLEVER_API_URL": address,
+            "ROLLCALL_CLEVER_AUTH_URL": address,
+        }
+        # Only now: the command line and Prefect read the environment when they are imported.
+        import cli
 
-    setup = HOME / "setup.toml"
-    shutil.copy(FOLDER / "setup.toml", setup)
-    out.rule("Setting up")
-    cli.setup(setup)
-    districts = sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir())
-    for night, (title, story) in NIGHTS.items():
-        out.print()
-        out.rule(title)
-        out.print(story)
-        for district in districts:
-            drop = HOME / "drop" / district
-            drop.mkdir(parents=True, exist_ok=True)
-            for file in sorted((FOLDER / district / night).iterdir()):
-                shutil.copyfile(file, drop / file.name)
-            out.print(f"\n[bold]$ rollcall sync {district} --now[/]")
-            code = cli.run_district(district, now=True)
-            if code == cli.FAILURE:
-                raise SystemExit(code)
-        out.print()
-        with open_database(get_settings().database_url, backups=None) as database:
-            cli.show_report(database, None)
-    with open_database(get_settings().database_url, backups=None) as database, database.reading() as session:
+        shutil.copy(FOLDER / "setup.toml", HOME / "setup.toml")
+        out.rule("Setting up")
+        cli.setup(HOME / "setup.toml")
+        _night("The first night", FIRST, "night1")
+        api.districts[second.id] = second
+        _maintenance()
+        _night("The second night", SECOND, "night2")
+    from services import holds
+
+    with cli.opened() as database, database.reading() as session:
         hold = holds.open_holds(session, "unified")[0].id
     out.print(NEXT.format(home=HOME / "home", hold=hold))
+
+
+def _night(title: str, story: str, files: str) -> None:
+    import cli
+
+    out.print()
+    out.rule(title)
+    out.print(story)
+    senders = sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir())
+    for district in senders:
+        drop = HOME / "drop" / district
+        drop.mkdir(parents=True, exist_ok=True)
+        for file in sorted((FOLDER / district / files).iterdir()):
+            shutil.copyfile(file, drop / file.name)
+        out.print(f"\n[bold]$ rollcall sync {district} --now[/]")
+        _ran(cli.run_district(district, now=True))
+    out.print("\n[bold]$ rollcall sync lakeside[/]")
+    _ran(cli.run_district("lakeside"))
+    out.print()
+    with cli.opened() as database:
+        cli.show_report(database, None)
+
+
+def _maintenance() -> None:
+    import cli
+
+    out.print()
+    out.rule("Maintenance")
+    out.print(BETWEEN)
+    out.print('\n[bold]$ rollcall pause --reason "moving to new servers"[/]')
+    cli.pause(reason="moving to new servers")
+    out.print("\n[bold]$ rollcall sync lakeside[/]")
+    _ran(cli.run_district("lakeside"))
+    out.print("\n[bold]$ rollcall status lakeside[/]")
+    with cli.opened() as database:
+        cli.show_report(database, "lakeside")
+    out.print("\n[bold]$ rollcall resume[/]")
+    try:
+        cli.resume()
+    except typer.Exit as ended:
+        _ran(ended.exit_code)
+
+
+def _ran(code: int) -> None:
+    import cli
+
+    if code == cli.FAILURE:
+        raise SystemExit(code)
 
 
 def _clear(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""The sample districts of sandbox/districts: made here from the generator, committed as files.
+"""The sample districts of sandbox/districts: made here from the generator; those that send files are committed.
 
 `python -m sandbox.samples` writes them again. What each of them shows is told in sandbox/districts/README.md.
 """
@@ -95,6 +95,15 @@ def _hillcrest() -> list[Mapping[str, bytes]]:
     )
     second = next_day(first, 1, joined=2, left=1, changed=4, teachers_joined=1)
     return [first.csv_files(style), second.csv_files(style)]
+
+
+def lakeside() -> tuple[District, District]:
+    """A district on two days that comes from Clever; so nothing of it is committed but its IDs in the setup file."""
+    first = _renamed(
+        generate(21, schools=2, students=40, teachers=7, classes=14, enrollments=110, key="lakeside"),
+        {"0101": "Lakeside High School", "0102": "Harbor Middle School"},
+    )
+    return first, next_day(first, 1, joined=2, left=1, changed=3)
 
 
 def _renamed(district: District, names: Mapping[str, str]) -> District:

@@ -33,7 +33,6 @@ from tenacity import (
 
 from errors import DataError, RollcallError, SetupError, SourceRefused, SourceUnreachable, TransientError
 
-DISTRICT = "district"
 LISTS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
     {
         "schools": ("schools", {}),
@@ -45,7 +44,7 @@ LISTS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
         "sections": ("sections", {}),
     }
 )
-FILES = tuple(f"{kind}.jsonl" for kind in (DISTRICT, *LISTS))
+FILES = tuple(f"{kind}.jsonl" for kind in LISTS)
 
 _LISTS_AT_ONCE = 4
 _TIMEOUT = httpx.Timeout(60, connect=10)  # seconds, for each step
@@ -176,9 +175,6 @@ async def _look(connection: Connection, district_id: str) -> RemoteDistrict:
 async def _fetch(connection: Connection, district_id: str, folder: Path, on_page: OnPage) -> RemoteDistrict:
     async with _access(connection, district_id) as api:
         record = await _district(api)
-        with _new_file(folder, DISTRICT) as file:
-            file.write(_line(record))
-        on_page(DISTRICT, 1)
         at_once = asyncio.Semaphore(_LISTS_AT_ONCE)
         async with asyncio.TaskGroup() as lists:
             for kind in LISTS:

@@ -42,11 +42,12 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
 class Reason:
     """Why a school is held: a code of the catalogue, and by type the counts that crossed their limit.
 
-    counts: type -> {"removed", "before", "limit_share", "limit_count"}.
+    counts: type -> {"removed", "before", "limit_share", "limit_count"}. detail: what was seen, in words.
     """
 
     code: str
     counts: Mapping[str, Mapping[str, Any]]
+    detail: str | None = None
 
 
 def exceeds(removed: int, before: int, limit: Limit) -> bool:

@@ -1,15 +1,16 @@
 """Holds: opening, replacing, confirming and releasing them. A hold is never altered but for its end.
 
-A school has at most one open hold, with one or more reasons. When its reasons or its set of removals change, a new hold
-takes its place; a reason that goes on keeps the time it began.
+A school has at most one open hold, with one or more reasons. When its reasons, what was seen of them or its set of
+removals change, a new hold takes its place; a reason that goes on keeps the time it began.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 import polars as pl
 from sqlmodel import Session, col, select
@@ -21,9 +22,13 @@ from models.tables import Decision, HoldReason, School
 from models.tables import Hold as HoldRow
 from services.guard import DATA_REMOVALS, SCHOOL_MISSING, Reason
 
-CONFIRM = "confirm"
-# The reasons whose end is a confirmation; each other one ends by itself.
-CONFIRMABLE = frozenset({DATA_REMOVALS, SCHOOL_MISSING})
+CONFIRM, FIXED = "confirm", "fixed"
+DISCONNECTED = "disconnected"
+# The reasons that a verb is about, and what there is to decide; each other one ends by itself.
+DECIDED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {CONFIRM: frozenset({DATA_REMOVALS, SCHOOL_MISSING}), FIXED: frozenset({DISCONNECTED})}
+)
+_UNDECIDABLE = {CONFIRM: "no removals to confirm", FIXED: "no connection to be fixed"}
 
 ITEMS: Schema = {
     "type": pl.String,
@@ -80,8 +85,9 @@ def items_of(session: Session, hold_id: int) -> pl.DataFrame:
     )
 
 
-def _digest(codes: Collection[str], items: pl.DataFrame) -> str:
-    lines = [*sorted(codes), *items.select(pl.concat_str("type", "key", separator=" ").sort()).to_series()]
+def _digest(reasons: Collection[Reason], items: pl.DataFrame) -> str:
+    said = sorted(reason.code if reason.detail is None else f"{reason.code} {reason.detail}" for reason in reasons)
+    lines = [*said, *items.select(pl.concat_str("type", "key", separator=" ").sort()).to_series()]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -97,9 +103,9 @@ def hold_school(
 ) -> HoldRow:
     """Hold a school for these reasons and this set (ITEMS), and only these.
 
-    An open hold with the same reasons and set stays as it is; any other is replaced.
+    An open hold with the same reasons, seen alike, and the same set stays as it is; any other is replaced.
     """
-    digest = _digest([reason.code for reason in reasons], items)
+    digest = _digest(reasons, items)
     former = open_hold(session, school_id)
     if former is not None and former.digest == digest:
         return former
@@ -126,6 +132,7 @@ def hold_school(
             code=reason.code,
             since=since.get(reason.code, now),
             counts={kind: dict(counts) for kind, counts in reason.counts.items()},
+            detail=reason.detail,
         )
         for reason in reasons
     )
@@ -134,20 +141,33 @@ def hold_school(
     return hold
 
 
-def add_reason(session: Session, school_ids: Collection[str], code: str, *, run_id: int | None, now: datetime) -> None:
-    """Hold these schools for one more reason, one that has no set of its own; what holds them already goes on."""
+def add_reason(
+    session: Session,
+    school_ids: Collection[str],
+    code: str,
+    *,
+    run_id: int | None,
+    now: datetime,
+    detail: str | None = None,
+) -> None:
+    """Hold these schools for one more reason, one that has no set of its own; what holds them already goes on.
+
+    detail: what was seen, in words without personal data.
+    """
+    added = Reason(code, {}, detail)
     for school_id in school_ids:
         former = open_hold(session, school_id)
         if former is None or former.id is None:
-            hold_school(session, school_id, [Reason(code, {})], empty(ITEMS), run_id=run_id, delivery_id=None, now=now)
+            hold_school(session, school_id, [added], empty(ITEMS), run_id=run_id, delivery_id=None, now=now)
             continue
-        kept = [Reason(reason.code, reason.counts or {}) for reason in reasons_of(session, former.id)]
-        if code in {reason.code for reason in kept}:
+        kept = [_reason(row) for row in reasons_of(session, former.id)]
+        if (code, detail) in {(reason.code, reason.detail) for reason in kept}:
             continue
+        kept = [reason for reason in kept if reason.code != code]
         hold_school(
             session,
             school_id,
-            [*kept, Reason(code, {})],
+            [*kept, added],
             items_of(session, former.id),
             run_id=run_id,
             delivery_id=former.delivery_id,
@@ -157,21 +177,28 @@ def add_reason(session: Session, school_ids: Collection[str], code: str, *, run_
 
 def drop_reasons(
     session: Session, school_ids: Collection[str], codes: Collection[str], *, run_id: int, now: datetime
-) -> None:
-    """Take reasons off these schools' holds: a hold left without any is released, else replaced."""
+) -> int:
+    """Take reasons off these schools' holds: a hold left without any is released, else replaced. Gives how many."""
+    dropped = 0
     for school_id in school_ids:
         former = open_hold(session, school_id)
         if former is None or former.id is None:
             continue
         reasons = reasons_of(session, former.id)
-        left = [Reason(reason.code, reason.counts or {}) for reason in reasons if reason.code not in codes]
+        left = [_reason(row) for row in reasons if row.code not in codes]
         if len(left) == len(reasons):
             continue
+        dropped += 1
         if not left:
             release(session, school_id, now=now)
             continue
         items = items_of(session, former.id)
         hold_school(session, school_id, left, items, run_id=run_id, delivery_id=former.delivery_id, now=now)
+    return dropped
+
+
+def _reason(row: HoldReason) -> Reason:
+    return Reason(row.code, row.counts or {}, row.detail)
 
 
 def release(session: Session, school_id: str, *, now: datetime) -> HoldRow | None:
@@ -207,6 +234,8 @@ def is_confirmed(session: Session, school_id: str, reasons: Sequence[Reason], re
     """
     codes = {reason.code for reason in reasons}
     for decision in waiting_decisions(session, school_id):
+        if decision.verb != CONFIRM:
+            continue
         shown = {reason.code for reason in reasons_of(session, decision.hold_id)}
         if SCHOOL_MISSING in codes and SCHOOL_MISSING not in shown:
             continue
@@ -220,22 +249,24 @@ def uncovered(removals: pl.DataFrame, confirmed: pl.DataFrame) -> pl.DataFrame:
     return removals.join(confirmed.select("type", "key"), on=["type", "key"], how="anti")
 
 
-def confirm(session: Session, hold_id: int, *, by: str, now: datetime) -> Hold:
-    """Store that the removals a hold shows may be applied. The school's next run does it.
+def decide(session: Session, hold_id: int, verb: str, *, by: str, now: datetime) -> Hold:
+    """Store what somebody decided about a hold. The school's next run applies it.
+
+    confirm: the removals it shows may be applied. fixed: the source can be reached again, or does not refuse us.
 
     Raises:
         NotFound: there is no such hold.
-        NotPossible: it is released already, or nothing in it can be confirmed.
+        NotPossible: it is released already, or has no reason that the verb is about.
     """
     hold = get_hold(session, hold_id)
     if hold.ending == "released" or open_hold(session, hold.school_id) is None:
-        raise NotPossible(f"hold {hold_id} of {hold.school_name} is released already: there is nothing to confirm")
-    if not CONFIRMABLE.intersection(hold.codes):
+        raise NotPossible(f"hold {hold_id} of {hold.school_name} is released already: there is nothing to decide")
+    if not DECIDED[verb].intersection(hold.codes):
         raise NotPossible(
-            f"hold {hold_id} of {hold.school_name} ({', '.join(hold.codes)}) has no removals to confirm;"
+            f"hold {hold_id} of {hold.school_name} ({', '.join(hold.codes)}) has {_UNDECIDABLE[verb]};"
             f" `rollcall hold show {hold_id}` says how it ends"
         )
-    session.add(Decision(hold_id=hold_id, verb=CONFIRM, by=by, at=now))
+    session.add(Decision(hold_id=hold_id, verb=verb, by=by, at=now))
     session.flush()
     return hold
 

@@ -6,6 +6,7 @@ killed between or within any two leaves each school as before or done; the next 
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,34 +15,39 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import polars as pl
+import tenacity
 from polars.exceptions import PanicException
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from contracts.checking import check
-from contracts.formats import FORMATS, Reading
+from contracts.formats import CLEVER, CSV, FORMATS, Reading
 from contracts.roster import Held, Roster, Settled, empty
 from contracts.settling import settle
-from errors import DataError, NotFound, NotPossible, RollcallError, SourceUnreachable
+from errors import DataError, NotFound, NotPossible, RollcallError, SourceRefused, SourceUnreachable
 from models.database import Database
 from models.tables import Delivery, District, Run, School, SchoolRun, Source
-from services import guard, holds, provision, runs, status, taking
+from services import clever, fetching, guard, holds, pauses, provision, runs, status, taking
 from services.held import Scope, load_held, load_stored, read_scope
-from services.plan import ChangeSet, Plan, plan_district
+from services.plan import ChangeSet, Plan, plan_district, without_removals
 from services.provision import RunOf, SchoolOutcome
 
-# How a run can end. The first four process nothing.
+# How a run can end. Those of the first two lines process nothing, a paused one only what it was at.
 NOTHING, ARRIVING, RECEIPT, REJECTED, STALE = "nothing", "arriving", "receipt", "rejected", "stale"
+DISCONNECTED, NOT_READY, PAUSED = "disconnected", "not_ready", runs.PAUSED
 DONE, UNCHANGED, HELD, FAILED = "done", "unchanged", "held", "failed"
 FILE_ERRORS = "file_errors"
 
 T = TypeVar("T")
+EVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Order:
     """What a run was asked to do. schools: ours, None for all. now: take a complete set as it stands.
 
-    by_hand: asked for by a person, who wants the schools they name done again even if the delivery is done with them.
+    kind: the source's, csv or clever. by_hand: asked for by a person, who wants the schools they name done again even
+    if the delivery is done with them, and Clever asked for new data even if it says that it has none.
     """
 
     district_id: str
@@ -50,6 +56,7 @@ class Order:
     now: bool = False
     delivery_id: int | None = None
     by_hand: bool = False
+    kind: str = CSV
 
 
 @dataclass(frozen=True)
@@ -121,13 +128,16 @@ def orders(
     *,
     now: bool = False,
     by_hand: bool = False,
+    kind: str | None = None,
 ) -> list[Order]:
     """One order for each source that a request touches. schools: their keys; None or empty for all.
+
+    kind: only sources of this kind.
 
     Raises:
         NotFound, NotPossible: the district, a school or the delivery is not to be synced.
     """
-    sources = sources_of(session, district_id)
+    sources = [source for source in sources_of(session, district_id) if kind in (None, source.kind)]
     if delivery_id is not None:
         delivery = session.get(Delivery, delivery_id)
         sources = [source for source in sources if delivery is not None and source.id == delivery.source_id]
@@ -143,28 +153,41 @@ def orders(
             of_source = set(read_scope(session, source.id).school_ids)
             here = tuple(school for school in asked if school in of_source)
         if here is None or here:
-            found.append(Order(district_id, source.id, here, now, delivery_id, by_hand))
+            found.append(Order(district_id, source.id, here, now, delivery_id, by_hand, source.kind))
     return found
 
 
-def districts_to_do(database: Database, *, kind: str, arrivals_only: bool) -> dict[str, str]:
+def districts_to_do(database: Database, *, kind: str, arrivals_only: bool = False) -> dict[str, str]:
     """The districts with something to do, and what, in words. Looks only; a busy district is left out.
 
-    A folder that cannot be read counts as something to do: the district's own run says what is wrong with it.
+    A folder that cannot be read counts as something to do: the district's own run says what is wrong with it. Whether
+    Clever has something new only Clever can tell, so that each district is asked; the one whose last run is the longest
+    ago goes first, and so what an earlier night left comes before what it reached.
     """
     found: dict[str, str] = {}
     with database.reading() as session:
         open_runs = session.exec(select(Run).where(col(Run.ended_at).is_(None)))
         busy = {run.district_id for run in open_runs if status.is_live(run, clock())}
         statement = select(Source).where(Source.kind == kind, col(Source.frozen).is_(False))
-        for source in sorted(session.exec(statement), key=lambda source: source.id):
+        sources = list(session.exec(statement))
+        last = _last_runs(session) if kind == CLEVER else {}
+        for source in sorted(sources, key=lambda source: (last.get(source.id, EVER), source.id)):
             district = session.get(District, source.district_id)
             if district is None or district.frozen or district.id in busy or district.id in found:
                 continue
-            why = _something_to_do(session, source, arrivals_only=arrivals_only)
+            if kind == CLEVER:
+                why: str | None = "checking for new Clever data"
+            else:
+                why = _something_to_do(session, source, arrivals_only=arrivals_only)
             if why is not None:
                 found[district.id] = why
     return found
+
+
+def _last_runs(session: Session) -> dict[str, datetime]:
+    """By source, when its last run began; runs that met a pause count for nothing."""
+    statement = select(Run.source_id, func.max(Run.started_at)).where(func.coalesce(Run.outcome, "") != PAUSED)
+    return dict(session.exec(statement.group_by(Run.source_id)).all())
 
 
 def _something_to_do(session: Session, source: Source, *, arrivals_only: bool) -> str | None:
@@ -195,16 +218,40 @@ def look_at(session: Session, source: Source, *, as_it_stands: bool = False) -> 
     Raises:
         SourceUnreachable: the drop folder cannot be read.
     """
-    district = session.get(District, source.district_id)
     return taking.look(
         source,
-        taking.LocalFolder(Path(source.folder)),
-        required=tuple(file.name for file in FORMATS[source.format].files),
+        _place(source),
+        required=FORMATS[source.format].file_names,
         with_error=taking.files_with_error(session, source),
         now=clock(),
         as_it_stands=as_it_stands,
-        zone=ZoneInfo(district.timezone) if district is not None else UTC,
+        zone=_zone(session, source),
     )
+
+
+def _place(source: Source) -> taking.Place:
+    return taking.LocalFolder(Path(source.folder or ""))
+
+
+def _zone(session: Session, source: Source) -> ZoneInfo:
+    district = session.get(District, source.district_id)
+    return ZoneInfo(district.timezone if district is not None else "UTC")
+
+
+def paused(database: Database, order: Order) -> str | None:
+    """The maintenance pause that an order meets now, as a sentence. Rule: it holds Clever syncs only."""
+    if order.kind != CLEVER:
+        return None
+    with database.reading() as session:
+        pause = pauses.in_force(session, order.district_id, now=clock())
+        return pauses.told(pause, _zone(session, _source(session, order.source_id))) if pause is not None else None
+
+
+def record_paused(database: Database, order: Order, told: str) -> None:
+    """Record a run that a pause kept from beginning: it is caught up once that is over."""
+    with database.transaction() as session:
+        schools = _listed(order.schools)
+        runs.record_paused(session, order.district_id, order.source_id, schools=schools, note=told, now=clock())
 
 
 def begin(database: Database, order: Order) -> int:
@@ -223,48 +270,66 @@ def _listed(schools: tuple[str, ...] | None) -> list[str] | None:
     return None if schools is None else list(schools)
 
 
-def fetch(database: Database, order: Order, run_id: int, *, landing: Path) -> Fetched:
-    """Take the waiting delivery if there is one, else find out whether the current one still has to be finished.
+def fetch(
+    database: Database, order: Order, run_id: int, *, landing: Path, connection: clever.Connection | None = None
+) -> Fetched:
+    """Take what is new if there is something, else find out whether the current delivery still has to be finished.
+
+    Rule: a source that cannot be reached or refuses us puts its schools on hold; the next success ends it. connection:
+    how Clever is reached, for a source of that kind.
 
     Raises:
-        SourceUnreachable: the drop folder cannot be read.
         NotFound, NotPossible: the delivery asked for cannot be applied.
         LeaseLost: the run is no longer open.
+        TransientError: the landing area cannot be written.
     """
     if order.delivery_id is not None:
         return _chosen(database, order, run_id, order.delivery_id)
-    taken = _take(database, order, run_id, landing=landing)
-    if taken is not None and taken.state not in (ARRIVING, RECEIPT):
-        return taken
-    waiting = taken.message if taken is not None else "no new files"
-    ending = taken.state if taken is not None else NOTHING
+    try:
+        if order.kind == CLEVER:
+            assert connection is not None
+            taken = _take_from_clever(database, order, run_id, landing=landing, connection=connection)
+        else:
+            taken = _take(database, order, run_id, landing=landing)
+    except (SourceUnreachable, SourceRefused) as error:
+        said = str(error)
+    else:
+        return taken if taken.state not in (NOTHING, ARRIVING, RECEIPT) else _finish(database, order, run_id, taken)
+    with database.transaction() as session:
+        runs.assert_open(session, run_id)
+        _hold(session, order.source_id, DISCONNECTED, run_id, detail=said)
+    return Fetched(DISCONNECTED, said)
+
+
+def _finish(database: Database, order: Order, run_id: int, taken: Fetched) -> Fetched:
+    """With nothing new taken: whether there is something left to do, and what."""
     with database.transaction() as session:
         runs.assert_open(session, run_id)
         source = _source(session, order.source_id)
         unchecked = taking.unchecked_delivery(session, source)
         if unchecked is not None and unchecked.id is not None:
             return _ready(
-                session, run_id, unchecked.id, f"{waiting}; checking delivery {unchecked.id}, left by a run that died"
+                session,
+                run_id,
+                unchecked.id,
+                f"{taken.message}; checking delivery {unchecked.id}, left by a run that died",
             )
         if taking.has_file_errors(session, source):
             return Fetched(
-                REJECTED, f"{waiting}; the last files have errors, and nothing is processed until they are fixed"
+                REJECTED, f"{taken.message}; the last files have errors, and nothing is processed until they are fixed"
             )
         if taking.is_stale(source, clock()):
-            scope = read_scope(session, source.id)
-            holds.add_reason(session, scope.school_ids, STALE, run_id=run_id, now=clock())
-            status.record_status_changes(session, scope.school_ids, reason=STALE, now=clock())
-            return Fetched(STALE, f"{waiting}; the last delivery is more than 90 days old")
-        if source.current_delivery_id is None:
-            return Fetched(ending, f"{waiting}; nothing was ever delivered")
+            _hold(session, source.id, STALE, run_id)
+            return Fetched(STALE, f"{taken.message}; the last delivery is more than 90 days old")
+        current = source.current_delivery_id
+        if current is None:
+            return Fetched(taken.state, f"{taken.message}; nothing was ever delivered")
         unfinished = runs.unfinished_schools(session, source, runs.setup_digest(session, source))
         if order.schools is not None:
             unfinished = [school for school in unfinished if school in order.schools]
         if not unfinished and not (order.by_hand and order.schools is not None):
-            return Fetched(ending, f"{waiting}; delivery {source.current_delivery_id} is done with every school")
-        return _ready(
-            session, run_id, source.current_delivery_id, f"{waiting}; finishing delivery {source.current_delivery_id}"
-        )
+            return Fetched(taken.state, f"{taken.message}; delivery {current} is done with every school")
+        return _ready(session, run_id, current, f"{taken.message}; finishing delivery {current}")
 
 
 def _source(session: Session, source_id: str) -> Source:
@@ -288,49 +353,129 @@ def _chosen(database: Database, order: Order, run_id: int, delivery_id: int) -> 
         return _ready(session, run_id, delivery_id, f"applying delivery {delivery_id} as asked")
 
 
-def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fetched | None:
-    """The waiting delivery, taken; None where no file has changed."""
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(SourceUnreachable),
+    stop=tenacity.stop_after_attempt(3),
+    wait=tenacity.wait_fixed(0.5),
+    reraise=True,
+)
+def _looked_at(database: Database, order: Order, run_id: int) -> tuple[Source, taking.Waiting]:
+    """The order's source, and what waits in its place; it is reached, whatever that is."""
     with database.reading() as session:
         source = _source(session, order.source_id)
         waiting = look_at(session, source, as_it_stands=order.now)
         session.expunge(source)
-    place = taking.LocalFolder(Path(source.folder))
+    _reached(database, source.id, run_id)
+    return source, waiting
+
+
+def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fetched:
+    """The waiting delivery, taken where it may be."""
+    source, waiting = _looked_at(database, order, run_id)
     if waiting.state == "nothing":
-        return None
+        return Fetched(NOTHING, "no new files")
     if waiting.state == "overdue":
         with database.transaction() as session:
             runs.assert_open(session, run_id)
-            source = _source(session, order.source_id)
-            taking.store_incomplete(session, source, waiting.file_errors)
-            _hold_for_file_errors(session, source.id, run_id)
+            taking.store_incomplete(session, _source(session, source.id), waiting.file_errors)
+            _hold(session, source.id, FILE_ERRORS, run_id)
         return Fetched(REJECTED, waiting.message)
     if waiting.state != "ready":
         return Fetched(ARRIVING, waiting.message)
-    landed = taking.land(place, waiting, landing=landing, source_id=source.id, now=clock())
+    landed = taking.land(_place(source), waiting, landing=landing, source_id=source.id, now=clock())
     if landed is None:
         return Fetched(ARRIVING, "the files changed while they were being copied; they are taken once they are quiet")
+    return _recorded(database, source.id, run_id, landed, landing=landing)
+
+
+def _take_from_clever(
+    database: Database, order: Order, run_id: int, *, landing: Path, connection: clever.Connection
+) -> Fetched:
+    """The district as Clever has it now, fetched whole.
+
+    Rule: only a nightly run skips a district that Clever has nothing new for, and only where its current delivery is
+    done with every school and it was fetched in full within 7 days.
+    """
+    with database.reading() as session:
+        source = _source(session, order.source_id)
+        zone = _zone(session, source)
+        session.expunge(source)
+    remote = clever.look(connection, source.clever_district_id or "")
+    standing = fetching.standing(remote, clock(), zone)
     with database.transaction() as session:
         runs.assert_open(session, run_id)
         source = _source(session, order.source_id)
-        taken = taking.record_taking(session, source, landed, now=clock())
-        if taken.is_receipt:
-            scope = read_scope(session, source.id)
-            over = [STALE] if taking.has_file_errors(session, source) else [STALE, FILE_ERRORS]
-            holds.drop_reasons(session, scope.school_ids, over, run_id=run_id, now=clock())
-            status.record_status_changes(session, scope.school_ids, reason="receipt", now=clock())
-            fetched = None
-        else:
-            fetched = _ready(session, run_id, taken.delivery_id, f"delivery {taken.delivery_id} taken")
-    if fetched is None:
-        taking.discard(landed, landing=landing)
-        return Fetched(RECEIPT, f"the same files as delivery {taken.delivery_id} were sent again: noted as a receipt")
-    return fetched
+        fetching.note(session, source, standing)
+        is_known = not order.by_hand and fetching.is_known(session, source, remote, standing, clock())
+        done = is_known and not runs.unfinished_schools(session, source, runs.setup_digest(session, source))
+        session.expunge(source)
+    if not standing.is_ready or done:
+        _reached(database, source.id, run_id)
+        if not standing.is_ready:
+            return Fetched(NOT_READY, standing.message or "")
+        return Fetched(NOTHING, "Clever has nothing new since the last time, so it was not fetched again")
+
+    def fetched(folder: Path) -> bool:
+        clever.fetch(connection, source.clever_district_id or "", folder)
+        return True
+
+    landed = taking.land_by(fetched, landing=landing, source_id=source.id, now=clock())
+    assert landed is not None
+    # Not before: a district may be told of whose records are refused.
+    _reached(database, source.id, run_id)
+    return _recorded(
+        database,
+        source.id,
+        run_id,
+        landed,
+        landing=landing,
+        # As it was before the records were fetched: what is synced meanwhile is for the next time.
+        last_sync=remote.last_sync,
+        may_remove=standing.state != fetching.PAUSED,
+    )
 
 
-def _hold_for_file_errors(session: Session, source_id: str, run_id: int) -> None:
+def _recorded(
+    database: Database,
+    source_id: str,
+    run_id: int,
+    landed: taking.Landed,
+    *,
+    landing: Path,
+    last_sync: str | None = None,
+    may_remove: bool = True,
+) -> Fetched:
+    """Record what has landed, as a delivery or as a receipt."""
+    with database.transaction() as session:
+        runs.assert_open(session, run_id)
+        source = _source(session, source_id)
+        taken = taking.record_taking(session, source, landed, clock(), may_remove=may_remove)
+        source.last_sync = last_sync
+        session.add(source)
+        if not taken.is_receipt:
+            return _ready(session, run_id, taken.delivery_id, f"delivery {taken.delivery_id} taken")
+        scope = read_scope(session, source.id)
+        over = [STALE] if taking.has_file_errors(session, source) else [STALE, FILE_ERRORS]
+        holds.drop_reasons(session, scope.school_ids, over, run_id=run_id, now=clock())
+        status.record_status_changes(session, scope.school_ids, reason="receipt", now=clock())
+    taking.discard(landed, landing=landing)
+    return Fetched(RECEIPT, f"the same as delivery {taken.delivery_id} once more: noted as a receipt")
+
+
+def _reached(database: Database, source_id: str, run_id: int) -> None:
+    """The source answers: what was held because it did not goes on."""
+    with database.transaction() as session:
+        runs.assert_open(session, run_id)
+        schools = read_scope(session, source_id).school_ids
+        if holds.drop_reasons(session, schools, [DISCONNECTED], run_id=run_id, now=clock()):
+            status.record_status_changes(session, schools, reason="the source can be reached again", now=clock())
+
+
+def _hold(session: Session, source_id: str, code: str, run_id: int, *, detail: str | None = None) -> None:
+    """Hold every school of the source for one more reason."""
     scope = read_scope(session, source_id)
-    holds.add_reason(session, scope.school_ids, FILE_ERRORS, run_id=run_id, now=clock())
-    status.record_status_changes(session, scope.school_ids, reason=FILE_ERRORS, now=clock())
+    holds.add_reason(session, scope.school_ids, code, run_id=run_id, now=clock(), detail=detail)
+    status.record_status_changes(session, scope.school_ids, reason=code, now=clock())
 
 
 @dataclass(frozen=True)
@@ -365,7 +510,7 @@ def read_roster(
         assert delivery is not None
         if len(reading.file_errors):
             taking.reject(session, source, delivery, reading.file_errors)
-            _hold_for_file_errors(session, source.id, run_id)
+            _hold(session, source.id, FILE_ERRORS, run_id)
             counted = reading.file_errors.group_by("code").len().sort("code")
             return Rejected(delivery_id, dict(counted.iter_rows()))
         if delivery.outcome != "clean":
@@ -383,6 +528,9 @@ def make_plan(database: Database, order: Order, run_id: int, delivery_id: int, r
         scope = read_scope(session, order.source_id)
         digests = runs.setup_digest(session, _source(session, order.source_id))
         plan = plan_roster(session, scope, roster)
+        delivery = session.get(Delivery, delivery_id)
+    if delivery is not None and not delivery.may_remove:
+        plan = without_removals(plan)
     return RunOf(run_id, delivery_id, scope, digests), plan
 
 
@@ -430,24 +578,29 @@ class Preview:
     notes: tuple[str, ...] = ()
 
 
-def preview(session: Session, order: Order, *, landing: Path) -> Preview:
-    """What the waiting delivery, else the current one, would do to the schools asked for. Writes nothing anywhere.
+def preview(session: Session, order: Order, *, landing: Path, connection: clever.Connection | None = None) -> Preview:
+    """What the waiting delivery, else the current one, would do to the schools asked for. Writes nothing that stays.
+
+    Of a Clever source it is what Clever gives now.
 
     Raises:
-        SourceUnreachable: the drop folder cannot be read.
+        SourceUnreachable, SourceRefused: the drop folder or Clever cannot be read.
         DataError: a check or frame failed on the data.
     """
     source = _source(session, order.source_id)
-    waiting = look_at(session, source, as_it_stands=True)
-    files, message = None, waiting.message
-    if waiting.state == "ready":
-        files = taking.peek(taking.LocalFolder(Path(source.folder)), waiting)
-        message = "the files that wait now"
-    elif source.current_delivery_id is not None:
-        delivery = session.get(Delivery, source.current_delivery_id)
-        assert delivery is not None
-        files = taking.landed_files(landing, delivery)
-        message = f"{waiting.message}; delivery {delivery.id} applied again"
+    may_remove = True
+    if order.kind == CLEVER:
+        assert connection is not None
+        standing = fetching.standing(
+            clever.look(connection, source.clever_district_id or ""), clock(), _zone(session, source)
+        )
+        if not standing.is_ready:
+            return Preview(standing.message or "", empty(taking.FILE_ERRORS))
+        may_remove = standing.state != fetching.PAUSED
+        files: dict[str, bytes] | None = _fetched(connection, source, landing)
+        message = standing.message or "what Clever has now"
+    else:
+        files, message = _waiting_files(session, source, landing)
     if files is None:
         return Preview(message, empty(taking.FILE_ERRORS))
     form = FORMATS[source.format]
@@ -455,6 +608,7 @@ def preview(session: Session, order: Order, *, landing: Path) -> Preview:
     if len(reading.file_errors):
         return Preview(message, reading.file_errors)
     plan = plan_roster(session, read_scope(session, source.id), form.to_roster(reading.rows))
+    plan = plan if may_remove else without_removals(plan)
     asked = [changes for changes in plan.changesets if order.schools is None or changes.school_id in order.schools]
     return Preview(
         message,
@@ -462,6 +616,26 @@ def preview(session: Session, order: Order, *, landing: Path) -> Preview:
         tuple((changes, tuple(reason.code for reason in guard.judge(changes))) for changes in asked),
         (*reading.notes, *plan.notes),
     )
+
+
+def _waiting_files(session: Session, source: Source, landing: Path) -> tuple[dict[str, bytes] | None, str]:
+    """The files that wait in the drop folder, else those of the current delivery, and which they are."""
+    waiting = look_at(session, source, as_it_stands=True)
+    if waiting.state == "ready":
+        return taking.peek(_place(source), waiting), "the files that wait now"
+    delivery = session.get(Delivery, source.current_delivery_id) if source.current_delivery_id is not None else None
+    if delivery is None:
+        return None, waiting.message
+    errors = "; the last files have errors, which stop everything" if taking.has_file_errors(session, source) else ""
+    return taking.landed_files(landing, delivery), f"{waiting.message}{errors}; delivery {delivery.id} applied again"
+
+
+def _fetched(connection: clever.Connection, source: Source, landing: Path) -> dict[str, bytes]:
+    """The district's files as Clever gives it now; nothing of them stays."""
+    landing.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".preview-", dir=landing) as folder:
+        clever.fetch(connection, source.clever_district_id or "", Path(folder))
+        return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
 
 
 def start_schools(database: Database, order: Order, run: RunOf, plan: Plan) -> list[ChangeSet]:

@@ -7,7 +7,7 @@ applied, update; seen but not valid, leave exactly as it is; in no row, remove, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 import uuid_utils
@@ -120,6 +120,29 @@ class Plan:
     changesets: tuple[ChangeSet, ...]
     district_issues: pl.DataFrame
     notes: tuple[str, ...]
+
+
+def without_removals(plan: Plan) -> Plan:
+    """The plan, by which nobody and nothing is archived: what it would remove stays as it is."""
+    ending = (
+        "ended_memberships",
+        "ended_classes",
+        "ended_class_memberships",
+        "ended_guardianships",
+        "unseen",
+    )
+    return replace(
+        plan,
+        changesets=tuple(
+            replace(
+                changeset,
+                missing=False,
+                changes=changeset.changes.filter(pl.col("action") != "remove"),
+                **{name: getattr(changeset, name).clear() for name in ending},
+            )
+            for changeset in plan.changesets
+        ),
+    )
 
 
 def _new_ids(count: int) -> pl.Series:

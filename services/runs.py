@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
@@ -20,7 +21,7 @@ from models.tables import Delivery, District, Run, School, SchoolRun, Source
 from services.status import DONE_OUTCOMES, SILENT, is_live, record_status_changes
 from services.version import VERSION
 
-DIED = "died"
+DIED, PAUSED = "died", "paused"
 # A sign of life that met a locked database is tried again after so many seconds.
 _AGAIN = 1.0
 
@@ -51,7 +52,7 @@ def begin_run(session: Session, district_id: str, source_id: str, *, schools: li
         raise NotPossible(f"the setup file no longer names district {district_id}: it is frozen and not synced")
     former = _open_run(session, district_id)
     if former is not None and is_live(former, bulk.clock(session)):
-        raise _busy(former)
+        raise _busy(session, former)
     if former is not None:
         _take_over(session, district_id, now)
     run = Run(
@@ -66,11 +67,19 @@ def begin_run(session: Session, district_id: str, source_id: str, *, schools: li
     return run
 
 
-def _busy(run: Run) -> Busy:
+def _busy(session: Session, run: Run) -> Busy:
+    since = _shown(session, run.district_id, run.started_at)
     return Busy(
-        f"district {run.district_id} is being synced already, by run {run.id} since"
-        f" {run.started_at:%Y-%m-%d %H:%M} UTC; try again when it has ended"
+        f"district {run.district_id} is being synced already, by run {run.id} since {since};"
+        " try again when it has ended"
     )
+
+
+def _shown(session: Session, district_id: str, moment: datetime) -> str:
+    """A moment as the district's people read it."""
+    district = session.get(District, district_id)
+    zone = ZoneInfo(district.timezone if district is not None else "UTC")
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
 def _take_over(session: Session, district_id: str, now: datetime) -> None:
@@ -80,13 +89,32 @@ def _take_over(session: Session, district_id: str, now: datetime) -> None:
         return
     clock = bulk.clock(session)
     if is_live(former, clock):
-        raise _busy(former)
+        raise _busy(session, former)
     # Kept while the run is still open: afterwards nothing tells since when it had been silent.
     schools = session.exec(select(School.id).where(School.district_id == district_id)).all()
     record_status_changes(session, schools, SILENT, max(now, clock))
     former.ended_at, former.outcome = now, DIED
-    former.notes = [*(former.notes or []), f"no sign of life since {former.alive_at:%Y-%m-%d %H:%M:%S} UTC"]
+    former.notes = [*(former.notes or []), f"no sign of life since {_shown(session, district_id, former.alive_at)}"]
     session.add(former)
+    session.flush()
+
+
+def record_paused(
+    session: Session, district_id: str, source_id: str, *, schools: list[str] | None, note: str, now: datetime
+) -> None:
+    """Record a run that met a maintenance pause before it began: it is caught up once the pause is over."""
+    session.add(
+        Run(
+            district_id=district_id,
+            source_id=source_id,
+            schools=schools,
+            started_at=now,
+            alive_at=now,
+            ended_at=now,
+            outcome=PAUSED,
+            notes=[note],
+        )
+    )
     session.flush()
 
 
@@ -202,11 +230,12 @@ def wait_for_run(
             run = _open_run(session, district_id)
             if run is None or not is_live(run, bulk.clock(session)):
                 return
+            busy = _busy(session, run)
         if run.id != told:
             on_wait(run)
             told = run.id
         if time.monotonic() >= until:
-            raise _busy(run)
+            raise busy
         time.sleep(every)
 
 
@@ -225,6 +254,7 @@ def setup_digest(session: Session, source: Source) -> dict[str, str]:
                     "version": VERSION,
                     "phone_region": district.phone_region,
                     "source": [source.id, source.kind, source.format],
+                    **({"clever_district_id": source.clever_district_id} if source.clever_district_id else {}),
                     "source_school_id": school.source_school_id,
                 },
                 sort_keys=True,

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 from sqlmodel import Session, select
 
+from contracts.clever import FORMAT as CLEVER_FORMAT
 from contracts.formats import CSV, formats_of
 from errors import SetupError
 from models.tables import District, School, Source
@@ -96,14 +97,50 @@ class SchoolEntry(_Entry):
     on_plan: bool = True
 
 
-class SourceEntry(_Entry):
-    """A [[district.source]]; its folder absolute."""
+class CsvSourceEntry(_Entry):
+    """A [[district.source]] of files; its folder absolute."""
 
     id: Slug
     kind: Literal["csv"]
     format: Annotated[str, AfterValidator(_known_format)]
     folder: Line
     quiet_seconds: Annotated[int, Field(ge=0)] = 300
+
+    def wanted(self, identifier: str, district_id: str, position: int) -> Source:
+        """The source as it shall be stored."""
+        return Source(
+            id=identifier,
+            district_id=district_id,
+            key=self.id,
+            kind=self.kind,
+            format=self.format,
+            folder=self.folder,
+            quiet_seconds=self.quiet_seconds,
+            position=position,
+        )
+
+
+class CleverSourceEntry(_Entry):
+    """A [[district.source]] in Clever; district_id is Clever's own."""
+
+    id: Slug
+    kind: Literal["clever"]
+    district_id: Line
+
+    def wanted(self, identifier: str, district_id: str, position: int) -> Source:
+        """The source as it shall be stored."""
+        return Source(
+            id=identifier,
+            district_id=district_id,
+            key=self.id,
+            kind=self.kind,
+            format=CLEVER_FORMAT.name,
+            clever_district_id=self.district_id,
+            position=position,
+        )
+
+
+SourceEntry = Annotated[CsvSourceEntry | CleverSourceEntry, Field(discriminator="kind")]
 
 
 class DistrictEntry(_Entry):
@@ -200,24 +237,11 @@ def _bring_sources(session: Session, entry: DistrictEntry, returns: bool) -> Ite
     for position, wanted in enumerate(entry.source):
         identifier = f"{entry.id}/{wanted.id}"
         source = held.pop(identifier, None)
-        if source is not None and source.folder != wanted.folder:
-            # What was noted of the files in one folder says nothing of those in another.
-            source.stamps = None
-        words = _bring(
-            session,
-            source,
-            Source(
-                id=identifier,
-                district_id=entry.id,
-                key=wanted.id,
-                kind=wanted.kind,
-                format=wanted.format,
-                folder=wanted.folder,
-                quiet_seconds=wanted.quiet_seconds,
-                position=position,
-            ),
-            silent=returns,
-        )
+        new = wanted.wanted(identifier, entry.id, position)
+        if source is not None and (source.folder, source.clever_district_id) != (new.folder, new.clever_district_id):
+            # What was noted of one place says nothing of another.
+            source.stamps = source.last_sync = source.remote_state = source.remote_reason = None
+        words = _bring(session, source, new, silent=returns)
         yield from (f"source {wanted.id} {word}" for word in words)
     for source in held.values():
         if not source.frozen:
@@ -261,10 +285,23 @@ def _children(session: Session, district_id: str) -> list[Source | School]:
 Row = TypeVar("Row", District, Source, School)
 
 # A stored field that the setup file calls otherwise.
-_KEYS: dict[tuple[type, str], str] = {(School, "source_id"): "source", (School, "source_school_id"): "source_id"}
+_KEYS: dict[tuple[type, str], str] = {
+    (School, "source_id"): "source",
+    (School, "source_school_id"): "source_id",
+    (Source, "clever_district_id"): "district_id",
+}
 # What the setup file says nothing of, or has no words of its own when it changes.
 _UNTOLD = {"id", "district_id", "key", "position"}
-_NOT_SET_UP = {"frozen", "stamps", "last_taken_id", "current_delivery_id", "received_at"}
+_NOT_SET_UP = {
+    "frozen",
+    "stamps",
+    "last_taken_id",
+    "current_delivery_id",
+    "received_at",
+    "last_sync",
+    "remote_state",
+    "remote_reason",
+}
 
 
 def _bring(session: Session, held: Row | None, wanted: Row, *, silent: bool = False) -> list[str]:
@@ -300,6 +337,8 @@ def _absolute(district: DistrictEntry, path: Path) -> DistrictEntry:
     base = path.absolute().parent
     sources = [
         source.model_copy(update={"folder": os.path.normpath(base / Path(source.folder).expanduser())})
+        if isinstance(source, CsvSourceEntry)
+        else source
         for source in district.source
     ]
     return district.model_copy(update={"source": sources})
@@ -316,6 +355,8 @@ def _problem(raw: Mapping[str, Any], details: ErrorDetails) -> str:
         identifier = place.get("id") if isinstance(place, dict) else None
         entries.append(f'{kind} "{identifier}"' if isinstance(identifier, str) else f"{kind} {position + 1}")
         location = location[2:]
+        if kind == "source" and location and location[0] in ("csv", "clever"):
+            location = location[1:]  # which kind's keys were looked at
     key = " entry ".join(str(part + 1) if isinstance(part, int) else part for part in location)
     said = _said(details, key)
     return f"{', '.join(entries)}: {said}" if entries else said
@@ -337,6 +378,10 @@ def _said(details: ErrorDetails, key: str) -> str:
             return f"{key} must be true or false"
         case "greater_than_equal":
             return f"{key} must not be negative"
+        case "union_tag_not_found":
+            return "kind is missing"
+        case "union_tag_invalid":
+            return "kind must be csv or clever"
         case "literal_error":
             return f"{key} must be {details['ctx']['expected'].replace(chr(39), '')}"
         case "value_error":
@@ -354,6 +399,7 @@ def _said(details: ErrorDetails, key: str) -> str:
 def _contradictions(setup: Setup) -> Iterator[str]:
     yield from (f"two districts have the id {double}" for double in _doubles(entry.id for entry in setup.district))
     folders: dict[Path, str] = {}
+    clever: dict[str, str] = {}
     for district in setup.district:
         here = f'district "{district.id}"'
         sources = {source.id for source in district.source}
@@ -361,9 +407,12 @@ def _contradictions(setup: Setup) -> Iterator[str]:
         yield from (f"{here}: two schools have the id {each}" for each in _doubles(s.id for s in district.school))
         for source in district.source:
             label = f'{here}, source "{source.id}"'
-            other = folders.setdefault(Path(source.folder).resolve(), label)
+            if isinstance(source, CsvSourceEntry):
+                other, key = folders.setdefault(Path(source.folder).resolve(), label), "folder"
+            else:
+                other, key = clever.setdefault(source.district_id, label), "district_id"
             if other != label:
-                yield f"{label}: folder is that of {other} already"
+                yield f"{label}: {key} is that of {other} already"
         claims: dict[tuple[str, str], str] = {}
         for school in district.school:
             label = f'{here}, school "{school.id}"'

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, func
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
+from contracts.formats import CLEVER
 from contracts.issues import CATALOGUE, Severity
 from models.tables import (
     Account,
@@ -21,6 +22,7 @@ from models.tables import (
     HoldReason,
     Issue,
     Link,
+    Pause,
     Run,
     School,
     SchoolMembership,
@@ -28,11 +30,13 @@ from models.tables import (
     Source,
     StatusChange,
 )
+from services import pauses
 
 # A run is live while its last sign of life is younger than this.
 LIVE = timedelta(minutes=5)
 DONE_OUTCOMES = ("applied", "unchanged")
 SILENT = "the run that had it in hand gave no sign of life for five minutes"
+PAUSE_OVER = "the end of the maintenance pause came"
 
 
 class Status(StrEnum):
@@ -85,6 +89,7 @@ class _Facts:
     on_plan: bool
     source_id: str | None
     in_hand: bool
+    is_paused: bool
     on_hold: bool
     established: bool
 
@@ -97,6 +102,8 @@ def _derive(facts: _Facts) -> Status | None:
         return Status.SETUP_SYNC
     if facts.in_hand:
         return Status.PROCESSING
+    if facts.is_paused:
+        return Status.PAUSED
     if facts.on_hold:
         return Status.ON_HOLD
     if not facts.established:
@@ -107,8 +114,8 @@ def _derive(facts: _Facts) -> Status | None:
 def statuses(session: Session, *, district_id: str | None = None, now: datetime) -> list[SchoolStatus]:
     """Every school of the district, or of all, with its status, in the setup file's order.
 
-    Rule: off the plan, none; no source, Setup sync; a live run has it in hand, Processing; an open hold, On hold;
-    nothing of its present source ever applied, Setup sync; else Connected.
+    Rule: off the plan, none; no source, Setup sync; a live run has it in hand, Processing; Clever and the maintenance
+    flag is up, Paused; an open hold, On hold; nothing of its present source ever applied, Setup sync; else Connected.
     """
     schools = _schools(session, district_id)
     of_district = _of_district(district_id)
@@ -128,6 +135,10 @@ def statuses(session: Session, *, district_id: str | None = None, now: datetime)
         )
     )
     in_hand = {run.district_id: (run, done) for run, done in _open_runs(session, district_id) if is_live(run, now)}
+    paused = {
+        district_id: pauses.in_force(session, district_id, now=now) is not None
+        for district_id in {school.district_id for school, _, source in schools if _is_clever(source)}
+    }
     found = []
     for school, district, source in schools:
         source_id = source.id if source is not None and not source.frozen else None
@@ -136,6 +147,7 @@ def statuses(session: Session, *, district_id: str | None = None, now: datetime)
             on_plan=school.on_plan and not school.frozen and not district.frozen,
             source_id=source_id,
             in_hand=run is not None and _has_in_hand(run, done, school.id, source_id),
+            is_paused=_is_clever(source) and paused[district.id],
             on_hold=school.id in held,
             established=(school.id, source_id) in established,
         )
@@ -152,6 +164,10 @@ def statuses(session: Session, *, district_id: str | None = None, now: datetime)
             )
         )
     return found
+
+
+def _is_clever(source: Source | None) -> bool:
+    return source is not None and source.kind == CLEVER and not source.frozen
 
 
 def _of_district(district_id: str | None) -> list[ColumnElement[bool]]:
@@ -194,8 +210,9 @@ def _has_in_hand(run: Run, done: frozenset[str], school_id: str, source_id: str 
 def record_status_changes(session: Session, school_ids: Collection[str] | None, reason: str, now: datetime) -> None:
     """Keep each status that is not the one last kept, with its time and reason. school_ids: ours, None for all.
 
-    Rule: every change is kept, in the transaction of what caused it. One caused by time alone, a run gone silent, is
-    kept by whoever comes next, with the time it took effect. The caller has flushed what it changed.
+    Rule: every change is kept, in the transaction of what caused it. One caused by time alone, a run gone silent or a
+    pause whose end came, is kept by whoever comes next, with the time it took effect. The caller has flushed what it
+    changed.
     """
     district_ids = None if school_ids is None else _districts_of(session, school_ids)
     now_held = [
@@ -223,8 +240,18 @@ def record_status_changes(session: Session, school_ids: Collection[str] | None, 
             and _has_in_hand(run, done, school.school_id, run.source_id)
         ):
             at, why = max(run.alive_at + LIVE, last.at), SILENT
+        elif last is not None and last.status == Status.PAUSED and (end := _end_of_pause(session, school, last, now)):
+            at, why = end, PAUSE_OVER
         session.add(StatusChange(school_id=school.school_id, at=at, status=school.status, reason=why))
     session.flush()
+
+
+def _end_of_pause(session: Session, school: SchoolStatus, last: StatusChange, now: datetime) -> datetime | None:
+    """When the pause that a school was under ended by itself; None where somebody ended it."""
+    ended = [pause for pause in pauses.of_district(session, school.district_id) if not pauses.holds(pause, now)]
+    ends = {pauses.end_of(pause): pause for pause in ended}
+    end = max((end for end in ends if end is not None and end >= last.at), default=None)
+    return end if end is not None and ends[end].ended_at is None else None
 
 
 def _districts_of(session: Session, school_ids: Collection[str]) -> set[str]:
@@ -310,6 +337,7 @@ class SchoolReport:
     errors: int
     alerts: int
     hold: HoldSummary | None
+    pause: Pause | None  # while its status is Paused
 
 
 @dataclass(frozen=True)
@@ -323,6 +351,7 @@ class DistrictReport:
     file_errors: int
     errors: int  # of no known school
     alerts: int  # of no known school
+    notices: tuple[str, ...] = ()  # what Clever says of the district, where that stands in the way
 
 
 def report(session: Session, district_id: str | None = None, *, now: datetime) -> list[DistrictReport]:
@@ -337,6 +366,7 @@ def report(session: Session, district_id: str | None = None, *, now: datetime) -
     unplaced = _issues_of_no_school(session)
     file_errors = _file_errors(session)
     holds = _open_holds(session, district_id)
+    notices = _notices(session)
     rows: dict[str, list[tuple[int, SchoolReport]]] = {}
     for school in statuses(session, district_id=district_id, now=now):
         errors, alerts = _by_severity(issues.get(school.school_id, {}))
@@ -351,6 +381,7 @@ def report(session: Session, district_id: str | None = None, *, now: datetime) -
             errors=errors,
             alerts=alerts,
             hold=holds.get(school.school_id),
+            pause=pauses.in_force(session, school.district_id, now=now) if school.status == Status.PAUSED else None,
         )
         rows.setdefault(school.district_id, []).append((school.position, row))
     statement = select(District).order_by(col(District.position), col(District.id))
@@ -368,9 +399,20 @@ def report(session: Session, district_id: str | None = None, *, now: datetime) -
                 file_errors=file_errors.get(district.id, 0),
                 errors=errors,
                 alerts=alerts,
+                notices=notices.get(district.id, ()),
             )
         )
     return reports
+
+
+def _notices(session: Session) -> dict[str, tuple[str, ...]]:
+    """By district, what Clever last said of it where that stands in the way, in words."""
+    found: dict[str, tuple[str, ...]] = {}
+    for source in session.exec(
+        select(Source).where(col(Source.remote_reason).is_not(None), col(Source.frozen).is_(False))
+    ):
+        found[source.district_id] = (*found.get(source.district_id, ()), source.remote_reason or "")
+    return found
 
 
 def _urgency(positioned: tuple[int, SchoolReport]) -> tuple[int, int, int, int, str]:

@@ -11,9 +11,9 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
@@ -247,12 +247,28 @@ class Landed:
 def land(place: Place, waiting: Waiting, *, landing: Path, source_id: str, now: datetime) -> Landed | None:
     """Copy the waiting files' raw bytes into the landing area; None, and nothing kept, if they changed meanwhile.
 
-    The copy has its name only once it is whole and on disk. The caller holds the district's lease: what an earlier,
-    killed copying left behind is removed first.
-
     Raises:
         SourceUnreachable: a file cannot be read.
         TransientError: the landing area cannot be written.
+    """
+
+    def copied(folder: Path) -> bool:
+        sizes = {name: _copy(place, name, folder / name) for name in waiting.stamps}
+        same_size = all(size == waiting.stamps[name].size for name, size in sizes.items())
+        return same_size and place.stamps(waiting.stamps) == waiting.stamps
+
+    landed = land_by(copied, landing=landing, source_id=source_id, now=now)
+    return None if landed is None else replace(landed, stamps=dict(waiting.stamps))
+
+
+def land_by(write: Callable[[Path], bool], *, landing: Path, source_id: str, now: datetime) -> Landed | None:
+    """Have a delivery's files written into the landing area; None, and nothing kept, where `write` says they are void.
+
+    `write` gets an empty, private folder. It has its name only once it is whole and on disk. The caller holds the
+    district's lease: what an earlier, killed writing left behind is removed first.
+
+    Raises:
+        TransientError: the landing area cannot be written; and whatever `write` raises that is no OSError.
     """
     try:
         folder = _private_folder(landing, *source_id.split("/"))
@@ -260,10 +276,9 @@ def land(place: Place, waiting: Waiting, *, landing: Path, source_id: str, now: 
             shutil.rmtree(left)
         copy = Path(tempfile.mkdtemp(prefix=_COPYING, dir=folder))
         try:
-            files = tuple(_copy(place, name, copy) for name in sorted(waiting.stamps))
-            same_size = all(entry["size"] == waiting.stamps[entry["name"]].size for entry in files)
-            if not same_size or place.stamps(waiting.stamps) != waiting.stamps:
+            if not write(copy):
                 return None
+            files = tuple(_entry(file) for file in sorted(copy.iterdir()))
             _to_disk(copy)
             final = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
             copy.rename(final)
@@ -272,7 +287,7 @@ def land(place: Place, waiting: Waiting, *, landing: Path, source_id: str, now: 
             shutil.rmtree(copy, ignore_errors=True)
     except OSError as error:
         raise TransientError(f"the landing area {landing} cannot be written ({error.strerror})") from None
-    return Landed(final.relative_to(landing).as_posix(), _digest(files), files, dict(waiting.stamps))
+    return Landed(final.relative_to(landing).as_posix(), _digest(files), files, {})
 
 
 def peek(place: Place, waiting: Waiting) -> dict[str, bytes] | None:
@@ -297,17 +312,19 @@ def _private_folder(landing: Path, *parts: str) -> Path:
     return folder
 
 
-def _copy(place: Place, name: str, folder: Path) -> dict[str, Any]:
-    sha256, size = hashlib.sha256(), 0
-    handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def _copy(place: Place, name: str, file: Path) -> int:
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as target, place.open(name) as origin:
-        while chunk := origin.read(_CHUNK):
-            sha256.update(chunk)
-            size += len(chunk)
-            target.write(chunk)
+        shutil.copyfileobj(origin, target, _CHUNK)
         target.flush()
         os.fsync(target.fileno())
-    return {"name": name, "size": size, "sha256": sha256.hexdigest()}
+        return target.tell()
+
+
+def _entry(file: Path) -> dict[str, Any]:
+    with file.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    return {"name": file.name, "size": file.stat().st_size, "sha256": sha256}
 
 
 def _to_disk(folder: Path) -> None:
@@ -336,11 +353,12 @@ class Taken:
     is_receipt: bool
 
 
-def record_taking(session: Session, source: Source, landed: Landed, now: datetime) -> Taken:
+def record_taking(session: Session, source: Source, landed: Landed, now: datetime, *, may_remove: bool = True) -> Taken:
     """Record landed files as a delivery, or as a receipt where they are the very bytes of the one last taken.
 
     Rule: a receipt is noted and restarts the 90 days, nothing else; the bytes of an older delivery are a new one. After
-    a receipt the caller discards the landed copy, once the transaction is committed.
+    a receipt the caller discards the landed copy, once the transaction is committed. may_remove: whether somebody may
+    be archived by it; where that differs, the same bytes are a delivery of their own.
     """
     held = _of(session, source)
     held.stamps = {name: stamp.as_list() for name, stamp in landed.stamps.items()}
@@ -348,7 +366,7 @@ def record_taking(session: Session, source: Source, landed: Landed, now: datetim
     # The set is complete now, whatever was said of it before.
     session.execute(delete(FileError).where(col(FileError.source_id) == held.id, col(FileError.delivery_id).is_(None)))
     last = session.get(Delivery, held.last_taken_id) if held.last_taken_id is not None else None
-    if last is not None and last.digest == landed.digest:
+    if last is not None and last.digest == landed.digest and last.may_remove == may_remove:
         last.receipts += 1
         last.received_at = now
         session.add_all([held, last])
@@ -363,6 +381,7 @@ def record_taking(session: Session, source: Source, landed: Landed, now: datetim
         path=landed.path,
         files=[dict(entry) for entry in landed.files],
         received_at=now,
+        may_remove=may_remove,
     )
     session.add(delivery)
     session.flush()

@@ -9,13 +9,14 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
+from contracts.formats import CLEVER
 from contracts.roster import Roster
 from errors import TransientError
 from services import night, status
 from services.night import Fetched, Order, Rejected
 from services.plan import ChangeSet, Plan
 from services.provision import RunOf
-from tasks.opening import database, landing
+from tasks.opening import clever, database, landing
 
 
 async def is_transient(task: Any, run: Any, state: State[Any]) -> bool:
@@ -36,7 +37,8 @@ RETRIES: dict[str, Any] = {
 @task(name="fetch", **RETRIES)
 def fetch(order: Order, run_id: int) -> Fetched:
     """Take the waiting delivery, or find the current one unfinished."""
-    fetched = night.fetch(database(), order, run_id, landing=landing())
+    connection = clever() if order.kind == CLEVER else None
+    fetched = night.fetch(database(), order, run_id, landing=landing(), connection=connection)
     get_run_logger().info("%s: %s", order.source_id, fetched.message)
     return fetched
 

@@ -101,7 +101,7 @@ def _tell_status_changes(district_id: str, kept: int) -> None:
 
 @task(name="look up what to sync", **RETRIES)
 def read_orders(
-    district: str, schools: list[str] | None, delivery: int | None, now: bool, by_hand: bool
+    district: str, schools: list[str] | None, delivery: int | None, now: bool, by_hand: bool, kind: str | None
 ) -> list[Order]:
     """One order for each of the district's sources that the request touches, in the setup file's order.
 
@@ -109,7 +109,7 @@ def read_orders(
         NotFound, NotPossible: the district, a school or the delivery is not to be synced.
     """
     with database().reading() as session:
-        return night.orders(session, district, schools, delivery, now=now, by_hand=by_hand)
+        return night.orders(session, district, schools, delivery, now=now, by_hand=by_hand, kind=kind)
 
 
 async def tag_run(district: str, orders: list[Order]) -> None:
@@ -136,3 +136,22 @@ def districts_to_do(kind: str, arrivals_only: bool) -> list[str]:
     for district, why in found.items():
         get_run_logger().info("%s: %s", district, why)
     return list(found)
+
+
+def paused(order: Order) -> str | None:
+    """The maintenance pause that the order meets now, if any, as a sentence."""
+    return night.paused(database(), order)
+
+
+@task(name="record the paused run", **RETRIES)
+def record_paused(order: Order, told: str) -> None:
+    """Record that a pause kept the order's run from beginning."""
+    night.record_paused(database(), order, told)
+    get_run_logger().warning("%s is %s", order.source_id, told)
+
+
+def paused_orders(districts: list[str], kind: str) -> list[tuple[Order, str]]:
+    """The districts' orders of one kind that meet a pause now, each with it as a sentence."""
+    with database().reading() as session:
+        orders = [order for district in districts for order in night.orders(session, district, None, None, kind=kind)]
+    return [(order, told) for order in orders if (told := paused(order)) is not None]

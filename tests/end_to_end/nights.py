@@ -12,6 +12,7 @@ from errors import LeaseLost, WriteConflict
 from models import bulk
 from models.database import Database
 from services import night, runs
+from services.clever import Connection
 from services.night import Order, Rejected
 from services.provision import SchoolOutcome
 
@@ -25,14 +26,18 @@ def play(
     step: Callable[[str], None] = lambda name: None,
     delivery: int | None = None,
     schools: list[str] | None = None,
+    nightly: bool = False,
+    connection: Connection | None = None,
 ) -> list[SchoolOutcome]:
     """One run of every source of the district; `step` is called between any two steps."""
     with database.reading() as session:
-        orders = night.orders(session, district, schools, delivery, now=now, by_hand=True)
-    return [outcome for order in orders for outcome in _play_source(database, landing, order, step)]
+        orders = night.orders(session, district, schools, delivery, now=now, by_hand=not nightly)
+    return [outcome for order in orders for outcome in _play_source(database, landing, order, step, connection)]
 
 
-def _play_source(database: Database, landing: Path, order: Order, step: Callable[[str], None]) -> list[SchoolOutcome]:
+def _play_source(
+    database: Database, landing: Path, order: Order, step: Callable[[str], None], connection: Connection | None
+) -> list[SchoolOutcome]:
     step("before begin")
     run_id = night.begin(database, order)
     step("begun")
@@ -40,7 +45,7 @@ def _play_source(database: Database, landing: Path, order: Order, step: Callable
     delivery_id = None
     try:
         with runs.SignOfLife(database, run_id):
-            fetched = night.fetch(database, order, run_id, landing=landing)
+            fetched = night.fetch(database, order, run_id, landing=landing, connection=connection)
             delivery_id = fetched.delivery_id
             step("fetched")
             ending, notes = fetched.state, [fetched.message]

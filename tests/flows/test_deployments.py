@@ -26,8 +26,11 @@ def test_the_deployments_are_those_that_the_documentation_names() -> None:
     assert [deployment["name"] for deployment in DEPLOYMENTS] == [
         "csv-nightly",
         "csv-arrivals",
+        "clever-nightly",
         "district-sync",
         "school-sync",
+        "maintenance-pause",
+        "maintenance-resume",
     ]
 
 
@@ -38,11 +41,18 @@ def test_a_deployment_fits_its_flow(deployment: dict[str, Any]) -> None:
     assert deployment["work_pool"] == {"name": "rollcall"}
 
 
-def test_the_form_for_ops_explains_every_field() -> None:
-    fields = flow_of(DEPLOYMENTS[-1]).parameters.properties
-    assert {name: bool(field.get("description")) for name, field in fields.items()} == dict.fromkeys(
-        ("district", "schools", "delivery", "now", "nightly"), True
-    )
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("school-sync", ("district", "schools", "delivery", "now", "nightly", "kind", "start_by")),
+        ("maintenance-pause", ("reason", "district", "until")),
+        ("maintenance-resume", ("district",)),
+    ],
+)
+def test_the_form_for_ops_explains_every_field(name: str, fields: tuple[str, ...]) -> None:
+    (deployment,) = (each for each in DEPLOYMENTS if each["name"] == name)
+    found = flow_of(deployment).parameters.properties
+    assert {name: bool(field.get("description")) for name, field in found.items()} == dict.fromkeys(fields, True)
 
 
 def test_a_cron_deployment_gets_its_scheduled_runs(server: str) -> None:

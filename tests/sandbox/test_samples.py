@@ -6,7 +6,8 @@ from contracts.delimited import read_files
 from contracts.formats import FORMATS
 from contracts.roster import Held
 from contracts.settling import settle
-from sandbox.samples import FOLDER, samples
+from sandbox.clever_records import clever_ids, district_id
+from sandbox.samples import FOLDER, lakeside, samples
 
 CSV = FORMATS["csv-1.0"]
 
@@ -22,12 +23,22 @@ def test_the_files_are_small_enough_to_read() -> None:
 
 def test_the_setup_names_the_districts_and_their_drop_folders() -> None:
     setup = tomllib.loads((FOLDER / "setup.toml").read_text())
-    assert [(district["id"], district["source"][0]["folder"]) for district in setup["district"]] == [
+    assert [(district["id"], district["source"][0].get("folder")) for district in setup["district"]] == [
         ("unified", "drop/unified"),
         ("riverbend", "drop/riverbend"),
         ("hillcrest", "drop/hillcrest"),
+        ("lakeside", None),
     ]
-    assert {path.split("/")[0] for path in samples()} == {district["id"] for district in setup["district"]}
+    assert {path.split("/")[0] for path in samples()} == {"unified", "riverbend", "hillcrest"}
+
+
+def test_the_setup_names_lakeside_as_clever_does() -> None:
+    setup = tomllib.loads((FOLDER / "setup.toml").read_text())
+    (named,) = (district for district in setup["district"] if district["id"] == "lakeside")
+    first, second = lakeside()
+    assert named["source"][0]["district_id"] == district_id(first) == district_id(second)
+    schools = [school["source_id"] for school in named["school"]]
+    assert schools == list(clever_ids(first).schools.values()) == list(clever_ids(second).schools.values())
 
 
 def test_only_riverbends_second_night_has_file_errors() -> None:

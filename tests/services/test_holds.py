@@ -49,7 +49,7 @@ def open_ids(database: Database) -> list[int]:
 
 def confirm(database: Database, hold_id: int) -> None:
     with database.transaction() as session:
-        holds.confirm(session, hold_id, by="ops", now=NOW)
+        holds.decide(session, hold_id, holds.CONFIRM, by="ops", now=NOW)
 
 
 def active_students(database: Database) -> int:
@@ -139,12 +139,12 @@ def test_what_cannot_be_confirmed_is_refused(started: Database) -> None:
     (only,) = open_ids(started)
     with started.transaction() as session:
         with pytest.raises(NotPossible, match="has no removals to confirm"):
-            holds.confirm(session, only, by="ops", now=NOW)
+            holds.decide(session, only, holds.CONFIRM, by="ops", now=NOW)
         with pytest.raises(NotFound, match="there is no hold 999"):
-            holds.confirm(session, 999, by="ops", now=NOW)
+            holds.decide(session, 999, holds.CONFIRM, by="ops", now=NOW)
         holds.release(session, "unified/lincoln", now=NOW)
         with pytest.raises(NotPossible, match="released already"):
-            holds.confirm(session, only, by="ops", now=NOW)
+            holds.decide(session, only, holds.CONFIRM, by="ops", now=NOW)
 
 
 def test_reasons_come_and_go_and_the_set_goes_on(started: Database) -> None:

@@ -142,7 +142,7 @@ def test_a_run_silent_for_five_minutes_is_ended_as_died_and_taken_over(database:
     assert (died.ended_at, died.outcome, died.notes) == (
         LATER,
         "died",
-        [f"no sign of life since {at:%Y-%m-%d %H:%M:%S} UTC"],
+        [f"no sign of life since {at:%Y-%m-%d %H:%M} UTC"],
     )
 
 

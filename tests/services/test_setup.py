@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from errors import SetupError
 from models.database import Database
 from models.tables import District, School, Source, StatusChange
-from services.setup import apply_setup, read_setup
+from services.setup import CsvSourceEntry, apply_setup, read_setup
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -102,6 +102,10 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "last_taken_id": None,
                 "current_delivery_id": None,
                 "received_at": None,
+                "clever_district_id": None,
+                "last_sync": None,
+                "remote_state": None,
+                "remote_reason": None,
             }
         ]
         assert [school.model_dump() for school in session.exec(select(School).order_by(col(School.position)))] == [
@@ -218,9 +222,65 @@ def test_a_status_that_changes_by_the_setup_is_recorded(database: Database, file
         ]
 
 
+CLEVER = """
+[[district]]
+id = "lakeside"
+name = "Lakeside"
+timezone = "America/New_York"
+
+[[district.source]]
+id = "clever"
+kind = "clever"
+district_id = "5f0000000000000000000001"
+"""
+
+
+def test_a_clever_source_is_named_by_its_district_there(database: Database, file: Path) -> None:
+    assert apply(database, file, CLEVER) == ["Lakeside: added", "Lakeside: source clever added"]
+    with database.transaction() as session:
+        (source,) = session.exec(select(Source)).all()
+        assert (source.kind, source.format, source.clever_district_id, source.folder) == (
+            "clever",
+            "clever-3",
+            "5f0000000000000000000001",
+            None,
+        )
+        source.last_sync, source.remote_state, source.remote_reason = "2026-11-23T09:00:00.000Z", "paused", "paused"
+        session.add(source)
+    assert apply(database, file, CLEVER) == []
+    other = CLEVER.replace("5f0000000000000000000001", "5f0000000000000000000002")
+    assert apply(database, file, other) == [
+        "Lakeside: source clever district_id 5f0000000000000000000001 → 5f0000000000000000000002"
+    ]
+    with database.reading() as session:
+        (source,) = session.exec(select(Source)).all()
+        assert (source.last_sync, source.remote_state, source.remote_reason) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        ('district_id = "5f0000000000000000000001"', "", "district_id is missing"),
+        ('district_id = "5f0000000000000000000001"', 'district_id = " "', "district_id is empty"),
+        ('kind = "clever"', 'kind = "clever"\nfolder = "drop"', "unknown key folder"),
+        ('kind = "clever"', "", "kind is missing"),
+    ],
+)
+def test_nonsense_about_a_clever_source_is_refused(file: Path, good: str, bad: str, said: str) -> None:
+    assert refusal(file, CLEVER.replace(good, bad)) == [f'district "lakeside", source "clever": {said}']
+
+
+def test_no_two_sources_are_the_same_district_in_clever(file: Path) -> None:
+    again = '[[district.source]]\nid = "more"\nkind = "clever"\ndistrict_id = "5f0000000000000000000001"\n'
+    here = 'district "lakeside", source'
+    assert refusal(file, CLEVER + again) == [f'{here} "more": district_id is that of {here} "clever" already']
+
+
 def test_a_folder_may_be_absolute(file: Path) -> None:
     file.write_text(UNIFIED.replace("drop/unified", "/srv/drop/../drop/unified"))
-    assert read_setup(file).district[0].source[0].folder == "/srv/drop/unified"
+    (source,) = read_setup(file).district[0].source
+    assert isinstance(source, CsvSourceEntry)
+    assert source.folder == "/srv/drop/unified"
 
 
 HERE = 'district "unified"'
@@ -254,7 +314,7 @@ FILES = f'{HERE}, source "files"'
             'source = "files"\nsource_id = "0101"',
             f'{HERE}, school "grant": source_id 0101 is that of school "lincoln" already',
         ),
-        ('kind = "csv"', 'kind = "fax"', f"{FILES}: kind must be csv"),
+        ('kind = "csv"', 'kind = "fax"', f"{FILES}: kind must be csv or clever"),
         ('kind = "csv"', "", f"{FILES}: kind is missing"),
         ("csv-1.0", "csv-0.9", f"{FILES}: format must be one of csv-1.0"),
         ("= 300", "= -1", f"{FILES}: quiet_seconds must not be negative"),

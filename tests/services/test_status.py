@@ -420,6 +420,7 @@ def test_shows_the_open_hold_with_its_reasons(session: Session) -> None:
         errors=0,
         alerts=0,
         hold=HoldSummary(hold_id, ("data_removals", "stale")),
+        pause=None,
     )
 
 

@@ -1,0 +1,38 @@
+"""The night of all Clever districts, inside its window: each is asked for new data, the longest unasked first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from contracts.formats import CLEVER
+from flows.starting import start_districts
+from services import night, window
+from tasks.leases import districts_to_do, paused_orders, record_paused
+
+
+@flow(name="clever-nightly", persist_result=False)
+async def clever_nightly() -> State[Any]:
+    """Check every district for new Clever data, between 11 pm and 5 am Pacific: on workers, else here, one by one.
+
+    No district starts after 5 am; what was left goes first the next night.
+    """
+    closes = window.closes_at(night.clock())
+    if closes is None:
+        return Completed(
+            name="Outside the window",
+            message="Clever's nights are between 11 pm and 5 am Pacific; sync-district checks a district at any time",
+        )
+    found = districts_to_do(CLEVER, arrivals_only=False)
+    paused = {}
+    for order, told in paused_orders(found, CLEVER):
+        record_paused(order, told)
+        paused[order.district_id] = told
+    if found and len(paused) == len(found):
+        return Completed(name="Paused", message="; ".join(f"{district}: {told}" for district, told in paused.items()))
+    return await start_districts(
+        [district for district in found if district not in paused], kind=CLEVER, start_by=closes
+    )

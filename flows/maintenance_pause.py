@@ -1,0 +1,24 @@
+"""Pausing Clever syncs for maintenance, from the Prefect UI."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from tasks.maintenance import raise_pause
+
+
+@flow(name="maintenance-pause", persist_result=False)
+async def maintenance_pause(reason: str, district: str | None = None, until: datetime | None = None) -> State[Any]:
+    """Pause Clever syncs: runs end at once until the pause is over; the school under way finishes first.
+
+    Args:
+        reason: why, in words for the schools' administrators.
+        district: only this district's syncs; leave empty for all of them.
+        until: when the pause ends by itself; leave empty to end it by maintenance-resume only.
+    """
+    return Completed(name="Paused", message=raise_pause(district, reason, until))

@@ -1,0 +1,26 @@
+"""Resuming paused Clever syncs, from the Prefect UI, and catching up what was missed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from contracts.formats import CLEVER
+from flows.starting import start_districts
+from tasks.maintenance import lower_pause
+
+
+@flow(name="maintenance-resume", persist_result=False)
+async def maintenance_resume(district: str | None = None) -> State[Any]:
+    """Resume Clever syncs, and sync the districts whose runs met the pause.
+
+    Args:
+        district: only this district's own pause; leave empty to end the pause of all districts.
+    """
+    told, missed = lower_pause(district)
+    if not missed:
+        return Completed(name="Resumed", message=told)
+    return await start_districts(missed, kind=CLEVER)

@@ -1,0 +1,66 @@
+"""How a flow over many districts gives each a run of its own: on workers where they are, else here, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.deployments.flow_runs import arun_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Completed
+
+from errors import SchoolsFailed
+from flows.sync_district import sync_district
+from services import night
+
+DEPLOYMENT = "sync-district/district-sync"
+
+
+async def start_districts(districts: Sequence[str], *, kind: str, start_by: datetime | None = None) -> State[Any]:
+    """Start the districts' runs, in this order, for their sources of one kind.
+
+    Rule: districts are the unit that spreads over workers and machines. start_by: no run begins after it; those left
+    are named, and what is left goes first the next night.
+
+    Raises:
+        SchoolsFailed: a district that ran here failed, after all had their turn.
+    """
+    if not districts:
+        return Completed(name="Nothing waiting", message="no district has anything to do")
+    if await _is_deployed():
+        until = start_by.isoformat() if start_by is not None else None
+        for district in districts:
+            asked = {"district": district, "kind": kind, "nightly": True, "start_by": until}
+            await arun_deployment(DEPLOYMENT, parameters=asked, timeout=0, as_subflow=False)
+        return Completed(name="Submitted", message=f"{len(districts)} districts: {', '.join(districts)}")
+    failed = []
+    left: list[str] = []
+    for district in districts:
+        if start_by is not None and night.clock() >= start_by:
+            left.append(district)
+            continue
+        state = await sync_district(district, kind=kind, nightly=True, start_by=start_by, return_state=True)
+        if state.is_failed() or state.is_crashed():
+            get_run_logger().error("%s: %s", district, state.message)
+            failed.append(district)
+    if failed:
+        raise SchoolsFailed(failed)
+    done = [district for district in districts if district not in left]
+    told = f"{len(done)} districts: {', '.join(done)}" if done else "no district"
+    if left:
+        return Completed(name="Left for the next night", message=f"{told}; not started any more: {', '.join(left)}")
+    return Completed(name="Completed", message=told)
+
+
+async def _is_deployed() -> bool:
+    """Whether workers can take districts: the deployment is there, with a work pool."""
+    async with get_client() as client:
+        try:
+            deployment = await client.read_deployment_by_name(DEPLOYMENT)
+        except ObjectNotFound:
+            return False
+    return deployment.work_pool_name is not None
