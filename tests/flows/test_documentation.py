@@ -12,19 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
+from sandbox.clever_records import clever_district
 from sandbox.generator import generate
+from sandbox.samples import lakeside
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BIN = Path(sys.executable).parent
 
 
-def blocks(language: str) -> list[str]:
-    return [re.sub(r"^ {3}", "", block, flags=re.M) for block in re.findall(rf"```{language}\n(.*?)```", README, re.S)]
+def blocks(language: str, text: str = README) -> list[str]:
+    return [re.sub(r"^ {3}", "", block, flags=re.M) for block in re.findall(rf"```{language}\n(.*?)```", text, re.S)]
 
 
-def commands() -> list[list[str]]:
-    return [shlex.split(line) for block in blocks("sh") for line in block.splitlines() if line.strip()]
+def commands(text: str = README) -> list[list[str]]:
+    return [shlex.split(line) for block in blocks("sh", text) for line in block.splitlines() if line.strip()]
 
 
 def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -59,6 +62,30 @@ def test_a_stranger_sets_up_a_district(tmp_path: Path) -> None:
                 assert "starting a temporary Prefect server" in ended.stderr
     assert "no errors, no alerts" in said["check"]
     assert "Connected" in said["status"]
+
+
+def test_a_district_in_clever_is_set_up_and_paused(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "clever.md").read_text()
+    (setup,) = blocks("toml", text)
+    (tmp_path / "clever.toml").write_text(setup)
+    said = {}
+    with serving(CleverApi([clever_district(lakeside()[0])])) as address:
+        environment = {
+            "ROLLCALL_HOME": str(tmp_path / "home"),
+            "ROLLCALL_CLEVER_CLIENT_ID": CLIENT_ID,
+            "ROLLCALL_CLEVER_CLIENT_SECRET": CLIENT_SECRET,
+            "ROLLCALL_CLEVER_API_URL": address,
+            "ROLLCALL_CLEVER_AUTH_URL": address,
+        }
+        for command in commands(text):
+            ended = run(command, tmp_path, environment)
+            said[command[1]] = ended.stdout + ended.stderr
+            assert (command, ended.returncode) == (command, 0), ended.stderr
+    assert list(said) == ["setup", "preview", "sync", "pause", "status", "resume"]
+    # The school that is shared but not set up is named with its ID.
+    assert "c8b53dff2f72108e56bb2beb (Harbor Middle School)" in said["preview"]
+    assert "Connected" in said["sync"]
+    assert "Paused for maintenance until somebody resumes it: moving to new servers" in said["status"]
 
 
 def test_the_nights_run_by_themselves(tmp_path: Path, server: str) -> None:
