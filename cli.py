@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -31,8 +32,21 @@ from contracts.formats import CLEVER, CSV, FORMATS, formats_of
 from contracts.issues import CATALOGUE, Severity, catalogue, message, with_catalogue
 from errors import NotFound, NotPossible, RollcallError, SchemaError, SetupError
 from models.database import Database, migrate, open_database
-from models.tables import District
-from services import downloads, holds, issues, maintenance, night, pauses, runs, status, taking
+from models.tables import Decision, District
+from services import (
+    downloads,
+    holds,
+    housekeeping,
+    issues,
+    mailing,
+    maintenance,
+    night,
+    pauses,
+    people,
+    runs,
+    status,
+    taking,
+)
 from services.backup import backup
 from services.clever import Connection
 from services.plan import ACTIONS, TYPES
@@ -64,7 +78,7 @@ app = typer.Typer(
     help="Keep accounts in step with school records.",
     epilog="--quiet and --log-json may stand anywhere on the command line.",
 )
-hold_app = typer.Typer(no_args_is_help=True, help="One hold: look at it, release it.")
+hold_app = typer.Typer(no_args_is_help=True, help="Holds: look at one, and release them.")
 app.add_typer(hold_app, name="hold")
 
 out = Console(highlight=False, soft_wrap=True)
@@ -168,6 +182,37 @@ def setup(file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="distri
     out.print(f"{len(changes)} changes" if changes else "nothing to change")
 
 
+class Switch(StrEnum):
+    """What is switched on the command line."""
+
+    ON = "on"
+    OFF = "off"
+
+
+@app.command()
+def enforcement(
+    district: DistrictId,
+    switch: Annotated[Switch | None, typer.Argument(metavar="[on|off]", help="leave out to show it")] = None,
+) -> None:
+    """Show or switch a district's rostering enforcement.
+
+    On, whoever is in its data cannot leave the organization, and the next sync brings back those who had left; off,
+    they stay gone. What the setup file names wins when it is next set up.
+    """
+    with opened() as database:
+        if switch is not None:
+            with database.transaction() as session:
+                people.set_enforcement(session, district, switch is Switch.ON)
+        with database.reading() as session:
+            enforced = people.is_enforced(session, district)
+    means = (
+        "nobody in its data can leave, and the next sync brings back those who had left"
+        if enforced
+        else "people may leave the organization, and those who left stay gone"
+    )
+    out.print(f"rostering enforcement of {district} is {Switch.ON if enforced else Switch.OFF}: {means}")
+
+
 @app.command()
 def settings() -> None:
     """Show all settings and where they come from; secrets masked."""
@@ -189,6 +234,14 @@ def backup_command(file: Annotated[Path, typer.Argument(metavar="FILE", help="wh
     with opened() as database:
         backup(database, file)
     out.print(f"backed up to {escape(str(file))}")
+
+
+@app.command(name="housekeeping")
+def housekeeping_command() -> None:
+    """Remove what has served its time: files, evidence, issues and mails that nobody needs after 30 days."""
+    with opened() as database:
+        cleaned = housekeeping.clean(database, landing=get_settings().landing, now=night.clock())
+    out.print(str(cleaned))
 
 
 # --- looking at files ---------------------------------------------------------------------------------------------
@@ -333,6 +386,8 @@ def start_prefect(settings: Settings) -> None:
     """
     defaults = {
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        # Its services for events complain of a server that is busy, on and on.
+        "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         # Without these two the server answers 503 on SQLite while it records task runs.
@@ -443,11 +498,14 @@ def pause(
     until: Until = None,
 ) -> None:
     """Pause Clever syncs for maintenance. The school under way finishes first; CSV syncs go on."""
-    with opened() as database, database.transaction() as session:
-        zone = _zone(session, district) if district is not None else _local_zone()
-        end = _moment(until, zone) if until is not None else None
-        raised = maintenance.pause(session, district, reason=reason, until=end, by=getpass.getuser(), now=night.clock())
+    by = getpass.getuser()
+    with opened() as database:
+        with database.transaction() as session:
+            zone = _zone(session, district) if district is not None else _local_zone()
+            end = _moment(until, zone) if until is not None else None
+            raised = maintenance.pause(session, district, reason=reason, until=end, by=by, now=night.clock())
         out.print(f"{escape(district or 'all districts')}: {escape(pauses.told(raised, zone))}")
+        _send_mail(database)
 
 
 @app.command()
@@ -458,14 +516,25 @@ def resume(
 
     Exit code: as `rollcall sync` where something was caught up, else 0.
     """
-    with opened() as database, database.transaction() as session:
-        resumed = maintenance.resume(session, district, by=getpass.getuser(), now=night.clock())
-    out.print(escape(maintenance.told(resumed, district)))
+    with opened() as database:
+        with database.transaction() as session:
+            resumed = maintenance.resume(session, district, by=getpass.getuser(), now=night.clock())
+        out.print(escape(maintenance.told(resumed, district)))
+        _send_mail(database)
     code = OK
     for missed in resumed.missed:
         out.print(f"{escape(missed)} missed a sync: catching up")
         code = max(code, run_district(missed))
     raise typer.Exit(code)
+
+
+def _send_mail(database: Database) -> None:
+    """Tell the administrators; what cannot be sent now is sent by the next run, and said."""
+    settings = get_settings()
+    try:
+        mailing.deliver(database, settings.mail_transport(), sender=settings.mail_sender, now=night.clock(), wait=5)
+    except RollcallError as error:
+        told.print(f"[yellow]the administrators' mail waits:[/] {escape(str(error))}")
 
 
 def _local_zone() -> tzinfo:
@@ -635,7 +704,7 @@ def _time(moment: datetime | None, zone: ZoneInfo) -> str:
 
 @app.command()
 def deliveries(district: DistrictId) -> None:
-    """Show the deliveries taken, newest first; each clean one can be applied again."""
+    """Show the deliveries taken, newest first; each clean one whose files are kept can be applied again."""
     table = Table("delivery", "source", "taken", "outcome", "sent again", "bytes", box=None, pad_edge=False)
     with opened() as database, database.reading() as session:
         zone = _zone(session, district)
@@ -648,14 +717,14 @@ def deliveries(district: DistrictId) -> None:
                 _time(delivery.taken_at, zone),
                 delivery.outcome,
                 again,
-                f"{size:,}",
+                f"{size:,}" if delivery.path else "files removed",
             )
     out.print(table)
 
 
 @app.command(name="runs")
 def runs_command(district: DistrictId) -> None:
-    """Show the district's runs, newest first."""
+    """Show the district's runs, newest first, and what was decided about its holds."""
     table = Table("run", "source", "started", "took", "delivery", "outcome", box=None, pad_edge=False)
     notes = {}
     with opened() as database, database.reading() as session:
@@ -671,10 +740,16 @@ def runs_command(district: DistrictId) -> None:
                 run.outcome or "running",
             )
             notes[run.id] = run.notes or []
+        decided = [
+            f"hold {hold.id} · {hold.school_name}: {_decided(decision, zone)}"
+            for decision, hold in holds.decisions_of(session, district)
+        ]
     out.print(table)
     for run_id, said in notes.items():
         for note in said:
             out.print(f"run {run_id}: {escape(note)}", style="dim")
+    for line in decided:
+        out.print(escape(line))
 
 
 # --- holds --------------------------------------------------------------------------------------------------------
@@ -690,6 +765,7 @@ def holds_command(
         if district is not None:
             _zone(session, district)
         found = holds.open_holds(session, district)
+        zones = {hold.district_id: _zone(session, hold.district_id) for hold in found}
     if as_json:
         _print_json(
             [
@@ -710,19 +786,36 @@ def holds_command(
     if not found:
         out.print("no school is on hold")
     for hold in found:
-        out.print(f"hold {hold.id}  {hold.district_id}/{hold.school_key}  {', '.join(hold.codes)}")
+        zone = zones[hold.district_id]
+        out.print(f"hold {hold.id}  {hold.district_id}/{hold.school_key}  since {_time(hold.opened_at, zone)}")
+        for reason in hold.reasons:
+            counted = "; ".join(["", *holds.told_counts(reason)])
+            out.print(f"  {reason.code} since {_time(reason.since, zone)}{escape(counted)}")
+
+
+OneHold = Annotated[int, typer.Argument(metavar="ID", help="the hold's number")]
+HoldIds = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="the holds' numbers")]
+OfDistrict = Annotated[str | None, typer.Option("--district", metavar="ID", help="all holds of this district instead")]
+Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="why; kept and shown")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask first")]
 
 
 @hold_app.command(name="show")
 def hold_show(
-    hold_id: Annotated[int, typer.Argument(metavar="ID", help="the hold's number")], csv_file: CsvFile = None
+    hold_id: OneHold,
+    csv_file: CsvFile = None,
+    reason_code: Annotated[
+        str | None, typer.Option("--reason", metavar="CODE", help="only this reason's, in the CSV file")
+    ] = None,
 ) -> None:
-    """Show why a school is on hold, what would be removed, and what ends it."""
+    """Show why a school is on hold, with the evidence, and what ends it."""
     with opened() as database, database.reading() as session:
         hold = holds.get_hold(session, hold_id)
         zone = _zone(session, hold.district_id)
         items = holds.items_of(session, hold_id)
         entries = catalogue(issues.source_kinds(session, hold.district_id)[hold.school_id])
+    if reason_code is not None and reason_code not in hold.codes:
+        raise NotFound(f"hold {hold_id} has no reason {reason_code}; it has {', '.join(hold.codes)}")
     ending = {None: "open", "released": "released", "replaced": f"replaced by hold {hold.replaced_by}"}[hold.ending]
     ended = f" {_time(hold.ended_at, zone)}" if hold.ended_at else ""
     out.print(
@@ -734,73 +827,115 @@ def hold_show(
         out.print(f"  {escape(entry.meaning)}")
         if reason.detail:
             out.print(f"  {escape(reason.detail)}")
-        for kind, counts in (reason.counts or {}).items():
-            out.print(
-                f"  {kind.replace('_', ' ')}: {counts['removed']} of {counts['before']} would be removed; the limit is"
-                f" {counts['limit_share']:.0%} and {counts['limit_count']}"
-            )
+        for line in holds.told_counts(reason):
+            out.print(f"  {escape(line)}")
         out.print(f"  [dim]{escape(entry.remedy)}[/]")
         if reason.code == night.FILE_ERRORS:
             out.print(f"  rollcall issues {hold.district_id}")
     for decision in hold.decisions:
-        out.print(f"{decision.verb} by {escape(decision.by)}, {_time(decision.at, zone)}")
+        out.print(escape(_decided(decision, zone)))
     if csv_file is not None:
-        _write_csv(csv_file, downloads.to_csv(items.drop("key")))
+        wanted = items if reason_code is None else items.filter(pl.col("code") == reason_code)
+        _write_csv(csv_file, holds.evidence_csv(wanted))
     elif items.height:
-        out.print(f"\n{items.height} removals; all of them: rollcall hold show {hold.id} --csv FILE")
+        out.print(f"\n{items.height} rows of evidence; all of them: rollcall hold show {hold.id} --csv FILE")
     if hold.ending is None:
-        for verb, codes in holds.DECIDED.items():
-            if codes.intersection(hold.codes):
-                out.print(f"rollcall hold {verb} {hold.id}")
+        for verb in holds.VERBS:
+            if holds.is_about(verb, hold):
+                out.print(f"rollcall hold {verb.replace('_', '-')} {hold.id}")
+
+
+def _decided(decision: Decision, zone: ZoneInfo) -> str:
+    why = f": {decision.why}" if decision.why else ""
+    return f"{decision.verb.replace('_', ' ')} by {decision.by}, {_time(decision.at, zone)}{why}"
 
 
 @hold_app.command(name="confirm")
 def hold_confirm(
-    hold_id: Annotated[int, typer.Argument(metavar="ID", help="the hold's number")], csv_file: CsvFile = None
+    hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False, csv_file: CsvFile = None
 ) -> None:
-    """Confirm the removals a hold shows: exactly those are applied, at once."""
-    with opened() as database:
-        with database.reading() as session:
-            items = holds.items_of(session, hold_id)
-        if csv_file is not None:
-            _write_csv(csv_file, downloads.to_csv(items.drop("key")))
-        with database.transaction() as session:
-            hold = holds.decide(session, hold_id, holds.CONFIRM, by=getpass.getuser(), now=night.clock())
-    out.print(f"{items.height} removals of {escape(hold.school_name)} confirmed")
-    code = run_district(hold.district_id, [hold.school_key])
-    with opened() as database:
-        with database.reading() as session:
-            now_open = holds.open_hold(session, hold.school_id)
-            new = holds.uncovered(holds.items_of(session, now_open.id), items) if now_open and now_open.id else None
-        if now_open is not None and new is not None:
-            _show_uncovered(now_open.id, new)
-        show_report(database, hold.district_id)
-    raise typer.Exit(code)
+    """Confirm the removals and changes that holds show: exactly those are applied, at once."""
+    _resolve(holds.CONFIRM, hold_ids, district, why, yes=yes, csv_file=csv_file)
+
+
+@hold_app.command(name="accept")
+def hold_accept(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
+    """Accept guardians and contacts as they are: accounts are created, until these students' guardians change."""
+    _resolve(holds.ACCEPT, hold_ids, district, why, yes=yes)
+
+
+@hold_app.command(name="leave-out")
+def hold_leave_out(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
+    """Leave emergency contacts out, for all schools of the source and from now on."""
+    _resolve(holds.LEAVE_OUT, hold_ids, district, why, yes=yes)
 
 
 @hold_app.command(name="fixed")
-def hold_fixed(hold_id: Annotated[int, typer.Argument(metavar="ID", help="the hold's number")]) -> None:
-    """Say that the source of a disconnected school can be reached again: reconnects, and processes it at once."""
-    with opened() as database, database.transaction() as session:
-        hold = holds.decide(session, hold_id, holds.FIXED, by=getpass.getuser(), now=night.clock())
-    # The source is all its schools', so that they are all connected again.
-    code = run_district(hold.district_id)
+def hold_fixed(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
+    """Say that the source of disconnected schools can be reached again: reconnects, and processes it at once."""
+    _resolve(holds.FIXED, hold_ids, district, why, yes=yes)
+
+
+@hold_app.command(name="recheck")
+def hold_recheck(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
+    """Look at the newest data again, at once; decides nothing about what holds show."""
+    _resolve(holds.RECHECK, hold_ids, district, why, yes=yes)
+
+
+def _resolve(
+    verb: str,
+    hold_ids: list[int] | None,
+    district: str | None,
+    why: str | None,
+    *,
+    yes: bool,
+    csv_file: Path | None = None,
+) -> None:
+    """Show what a decision will do, store it for every hold at once, and run each district that it is about, once."""
     with opened() as database:
-        show_report(database, hold.district_id)
+        with database.reading() as session:
+            chosen = holds.choose(session, verb, hold_ids=hold_ids or (), district_id=district)
+            shown = {hold.id: holds.items_of(session, hold.id) for hold in chosen}
+        for hold in chosen:
+            out.print(f"[bold]hold {hold.id} · {escape(hold.school_name)}[/]")
+            for line in holds.consequences(hold, verb):
+                out.print(f"  {escape(line)}")
+        if csv_file is not None:
+            _write_csv(csv_file, holds.evidence_csv(pl.concat(shown.values())))
+        if sys.stdin.isatty() and not yes:
+            typer.confirm("Go on?", abort=True)
+        with database.transaction() as session:
+            for hold in chosen:
+                holds.decide(session, hold.id, verb, by=getpass.getuser(), now=night.clock(), why=why)
+    code = OK
+    for district_id, schools in holds.to_run(chosen, verb).items():
+        code = max(code, run_district(district_id, schools))
+        with opened() as database:
+            with database.reading() as session:
+                for hold in chosen:
+                    _show_what_stays(session, hold, verb, shown[hold.id])
+            show_report(database, district_id)
     raise typer.Exit(code)
 
 
-def _show_uncovered(hold_id: int | None, new: pl.DataFrame) -> None:
-    out.print(f"[red]the school stays on hold, now as hold {hold_id}[/]")
+def _show_what_stays(session: Any, decided: holds.Hold, verb: str, shown: pl.DataFrame) -> None:
+    """After a decision: what else keeps the school on hold, and what of the set was not in what was decided about."""
+    open_now = holds.open_hold(session, decided.school_id)
+    if open_now is None or open_now.id is None or verb == holds.RECHECK:
+        return
+    out.print(f"[red]{escape(decided.school_name)} stays on hold, now as hold {open_now.id}[/]")
+    items = holds.items_of(session, open_now.id)
+    about = items.filter(pl.col("code").is_in(list(holds.DECIDED[verb])))
+    new = holds.uncovered(about, shown)
     if new.is_empty():
-        out.print(f"it is held for another reason: rollcall hold show {hold_id}")
+        out.print(f"it is held for another reason: rollcall hold show {open_now.id}")
         return
     counted = ", ".join(
         f"{kind.replace('_', ' ')} {count}" for kind, count in new.group_by("type").len().sort("type").iter_rows()
     )
     ids = [str(record) for record in new["record_id"].drop_nulls().unique().sort().head(SHOWN)]
     more = ", …" if new.height > SHOWN else ""
-    out.print(f"removals that were not in what was confirmed: {counted} (IDs {', '.join(ids)}{more})")
+    out.print(f"not in what was decided about: {counted} (IDs {', '.join(ids)}{more})")
 
 
 def main() -> None:

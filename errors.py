@@ -2,11 +2,13 @@
 
 RollcallError
   ├─ TransientError            trying the same again later may succeed
-  │    ├─ Busy                 another run has the district in hand
+  │    ├─ Busy                 another run has the district in hand, or another sender the mail
   │    ├─ DatabaseUnavailable  the database did not answer, or stayed locked
-  │    └─ SourceUnreachable    the drop folder cannot be read, or Clever gives no usable answer
+  │    ├─ SourceUnreachable    the drop folder cannot be read, or Clever gives no usable answer
+  │    └─ MailUnreachable      the mail server does not answer or breaks off, or the mail folder cannot be written
   └─ TerminalError             the same again fails the same way
        ├─ SourceRefused        the source refuses us: a district not connected, a client not known
+       ├─ MailRefused          the mail server refuses us: login, sender or encryption
        ├─ SetupError           the setup file, an argument or a setting makes no sense
        ├─ NotFound             no such district, school, delivery or hold
        ├─ NotPossible          the thing asked for does not fit the state it is in
@@ -36,7 +38,7 @@ class TerminalError(RollcallError):
 
 
 class Busy(TransientError):
-    """Another run has the district in hand."""
+    """Another run has the district in hand, or another sender the mail."""
 
 
 class DatabaseUnavailable(TransientError):
@@ -47,8 +49,16 @@ class SourceUnreachable(TransientError):
     """The drop folder cannot be read, or Clever gives no usable answer."""
 
 
+class MailUnreachable(TransientError):
+    """The mail server does not answer or breaks off, or the mail folder cannot be written."""
+
+
 class SourceRefused(TerminalError):
     """The source refuses us: the district is not connected, or our client is not known."""
+
+
+class MailRefused(TerminalError):
+    """The mail server refuses us, whatever the mail: login, sender or encryption."""
 
 
 class SetupError(TerminalError):

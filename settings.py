@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from email.headerregistry import Address
+from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from errors import SetupError
 
 if TYPE_CHECKING:
     from services.clever import Connection
+    from services.mailing import Transport
+
+PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
 class Settings(BaseSettings):
@@ -38,6 +43,59 @@ class Settings(BaseSettings):
     )
     clever_auth_url: str = Field(default="https://clever.com", description="where Clever hands out tokens")
     clever_page_size: int = Field(default=10_000, ge=1, le=10_000, description="records asked of Clever at a time")
+
+    smtp_host: str = Field(default="", description="the mail server; empty: mails are written to a folder")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="how the connection to the mail server is encrypted"
+    )
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="its port; 587, 465 or 25 by the encryption")
+    smtp_user: str = Field(default="", validate_default=True, description="the login there, if it wants one")
+    smtp_password: SecretStr = Field(default=SecretStr(""), validate_default=True, description="the login's password")
+    mail_from: str = Field(
+        default="", validate_default=True, description="the sender of mails, such as Rollcall <sync@HOST>"
+    )
+    mail_folder: Path = Field(default=Path(), description="where mails are written without a mail server")
+
+    @field_validator("smtp_security", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("smtp_host")
+    @classmethod
+    def _host_only(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w.:-]*", value, re.ASCII):
+            raise ValueError("must be a host's name or address, such as smtp.HOST")
+        return value
+
+    @field_validator("smtp_user")
+    @classmethod
+    def _passwords_stay_private(cls, value: str, info: ValidationInfo) -> str:
+        is_open = info.data.get("smtp_security") == "none" and not _is_loopback(str(info.data.get("smtp_host")))
+        if value and is_open:
+            raise ValueError("a login needs ROLLCALL_SMTP_SECURITY starttls or tls; none is for this machine only")
+        return value
+
+    @field_validator("smtp_password")
+    @classmethod
+    def _belongs_to_user(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if bool(value.get_secret_value()) != bool(info.data.get("smtp_user", value.get_secret_value())):
+            raise ValueError("a login needs both ROLLCALL_SMTP_USER and ROLLCALL_SMTP_PASSWORD")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_sender(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("smtp_host"):
+            raise ValueError("is needed with ROLLCALL_SMTP_HOST: the sender of mails, such as Rollcall <sync@HOST>")
+        if value:
+            try:
+                Address(addr_spec=parseaddr(value)[1])
+            except (ValueError, IndexError, LookupError):
+                raise ValueError("must be an address such as sync@HOST or Rollcall <sync@HOST>") from None
+            if "@" not in parseaddr(value)[1] or not value.isprintable():
+                raise ValueError("must be an address such as sync@HOST or Rollcall <sync@HOST>")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -70,7 +128,15 @@ class Settings(BaseSettings):
     def _inside_home(cls, values: dict[str, object]) -> dict[str, object]:
         home = Path(str(values.get("home", ".rollcall"))).expanduser().absolute()
         landing = Path(str(values.get("landing", home / "landing"))).expanduser().absolute()
-        return {"database_url": f"sqlite:///{home / 'rollcall.sqlite'}", **values, "home": home, "landing": landing}
+        folder = Path(str(values.get("mail_folder", home / "mail"))).expanduser().absolute()
+        return {
+            "database_url": f"sqlite:///{home / 'rollcall.sqlite'}",
+            "smtp_port": PORTS.get(str(values.get("smtp_security", "starttls")).lower(), 587),
+            **values,
+            "home": home,
+            "landing": landing,
+            "mail_folder": folder,
+        }
 
     @property
     def backups(self) -> Path:
@@ -92,6 +158,21 @@ class Settings(BaseSettings):
             api_version=self.clever_api_version,
             auth_url=self.clever_auth_url,
             page_size=self.clever_page_size,
+        )
+
+    @property
+    def mail_sender(self) -> str:
+        """The sender of mails, also where none is set because they only go into a folder."""
+        return self.mail_from or "Rollcall <rollcall@localhost>"
+
+    def mail_transport(self) -> Transport:
+        """Where mails go: the mail server, or the folder where none is set."""
+        from services.mailing import Folder, Server
+
+        if not self.smtp_host:
+            return Folder(self.mail_folder)
+        return Server(
+            self.smtp_host, self.smtp_port, self.mail_sender, self.smtp_user, self.smtp_password, self.smtp_security
         )
 
     def shown(self) -> dict[str, str]:

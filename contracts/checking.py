@@ -129,12 +129,13 @@ CLASS_ERRORS = ("class_name_missing", "class_in_two_schools")
 class Records:
     """A checked roster, before anything is settled. Only rows in scope, or of an unknown school, unless said.
 
-    people: kind, role, source_id, first_name, last_name, email, phone, phone_extension, birth_date (Date), grade,
-    language, file, line, is_valid, is_shared (two people on the ID); employees and students, one row per ID.
+    people: kind, role, source_id, other_id, first_name, last_name, email, phone, phone_extension, birth_date (Date),
+    grade, language, file, line, is_valid, is_shared (two people on the ID); employees and students, one row per ID.
     members: kind, source_id, school_id; in scope only.
-    entries, left_out: entry, student_id, guardian_id, first_name, last_name, email, phone, phone_extension, language,
-    relationship, type, file, line, student_is_known; guardian entries, one per row; those of left-out schools apart.
-    entry_issues: entry, code. classes: source_id, name, school_id, schools (List), file, line, is_valid.
+    entries, left_out: entry, student_id, guardian_id, other_id, first_name, last_name, email, phone, phone_extension,
+    language, relationship, type, file, line, student_is_known; guardian entries, one per row; those of left-out
+    schools apart.
+    entry_issues: entry, code. classes: source_id, other_id, name, school_id, schools (List), file, line, is_valid.
     owners: class_id, source_id, file, line. enrollments: class_id, source_id, school_id, file, line (any school's).
     seen: kind, source_id; every employee and student in any row. seen_classes: source_id, school_id; likewise.
     in_classes: kind, source_id; everybody whom any row puts into a class.
@@ -378,6 +379,7 @@ def _people(rows: pl.DataFrame, members: pl.DataFrame) -> tuple[pl.DataFrame, pl
         .group_by(key, maintain_order=True)
         .agg(
             pl.col("role").max(),
+            pl.col("other_id").min(),
             *_joined(_FIELDS),
             pl.col("file").first(),
             pl.col("line").first(),
@@ -415,7 +417,7 @@ def _people(rows: pl.DataFrame, members: pl.DataFrame) -> tuple[pl.DataFrame, pl
         key="source_id",
         detail=pl.when(code="duplicate_conflict").then("conflicts"),
     )
-    columns = ["kind", "role", "source_id", *_FIELDS[:4], "phone_extension", *_FIELDS[4:], "file", "line"]
+    columns = ["kind", "role", "source_id", "other_id", *_FIELDS[:4], "phone_extension", *_FIELDS[4:], "file", "line"]
     return records.select(*columns, "is_valid", "is_shared"), issues
 
 
@@ -449,6 +451,7 @@ def _entries(rows: pl.DataFrame, guardianships: pl.DataFrame) -> tuple[pl.DataFr
             "entry",
             "student_id",
             "guardian_id",
+            "other_id",
             "first_name",
             "last_name",
             "email",
@@ -472,7 +475,7 @@ def _classes(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     joined = (
         here.group_by("source_id", maintain_order=True)
         .agg(
-            pl.col("name").min(),
+            pl.col("other_id", "name").min(),
             pl.col("file").first(),
             pl.col("line").first(),
             schools=in_scope.unique().sort(),
@@ -484,6 +487,7 @@ def _classes(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     rejected = broken.filter(pl.col("code").is_in(CLASS_ERRORS)).select("source_id").unique()
     records = joined.join(rejected.with_columns(rejected=pl.lit(True)), on="source_id", how="left").select(
         "source_id",
+        "other_id",
         "schools",
         "file",
         "line",

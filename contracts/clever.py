@@ -214,6 +214,7 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
         .unique(["id", "student", "relationship", "type"], keep="first", maintain_order=True)
     )
     nothing = dict.fromkeys(("phone", "birth_date", "grade", "language", "entry"))
+    nothing["other_id"] = "sis_id"
     employee = {**nothing, "kind": pl.lit(EMPLOYEE), "source_id": "id"}
     people = pl.concat(
         [
@@ -258,7 +259,7 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
         school_members=pl.concat(
             [_in_schools(_both_roles(teachers, staff, staff_only), EMPLOYEE), _in_schools(students, STUDENT)]
         ),
-        classes=as_table(sections, CLASSES, source_id="id", school_id="school"),
+        classes=as_table(sections, CLASSES, source_id="id", other_id="sis_id", school_id="school"),
         class_members=pl.concat(
             [
                 as_table(owners, CLASS_MEMBERS, **{**in_class, "kind": pl.lit(EMPLOYEE), "is_owner": pl.lit(True)}),

@@ -70,6 +70,7 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
                 kind=pl.lit(EMPLOYEE),
                 role=pl.lit(TEACHER),
                 source_id="teacher_id",
+                other_id=None,
                 birth_date=None,
                 grade=None,
                 language=None,
@@ -81,6 +82,7 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
                 kind=pl.lit(STUDENT),
                 role=pl.lit(STUDENT),
                 source_id="student_id",
+                other_id=None,
                 language=None,
                 entry=None,
             ),
@@ -90,6 +92,7 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
                 kind=pl.lit(GUARDIAN),
                 role=pl.lit(GUARDIAN),
                 source_id="guardian_id",
+                other_id=None,
                 first_name="guardian_first_name",
                 last_name="guardian_last_name",
                 email="guardian_email",
@@ -111,7 +114,7 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
                 as_table(students, SCHOOL_MEMBERS, kind=pl.lit(STUDENT), source_id="student_id"),
             ]
         ),
-        classes=as_table(classes, CLASSES, source_id="class_id", name="class_name"),
+        classes=as_table(classes, CLASSES, source_id="class_id", other_id=None, name="class_name"),
         class_members=pl.concat(
             [
                 as_table(

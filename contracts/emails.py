@@ -46,8 +46,10 @@ def own(records: pl.DataFrame, held: Held, seen: pl.Series) -> Owned:
     )
     while True:
         adopted = _adoptions(ranked.filter("is_valid"), held)
-        standing = ranked.join(adopted, on="record", how="left").with_columns(
-            account_id=pl.coalesce("account_id", "adopts")
+        standing = (
+            ranked.join(adopted, on="record", how="left")
+            .with_columns(adopts=pl.coalesce("ties", "adopts"))
+            .with_columns(account_id=pl.coalesce("account_id", "adopts"))
         )
         winners, losers, kept = _contest(standing.filter("is_valid"), held, seen)
         needs_email = (pl.col("kind") == EMPLOYEE) | ((pl.col("kind") == GUARDIAN) & pl.col("phone").is_null())
@@ -79,15 +81,18 @@ def _adoptions(valid: pl.DataFrame, held: Held) -> pl.DataFrame:
 
     Rule: an account that no link of this district knows is adopted by the same role and e-mail (a student not if the
     birth dates differ); for teachers, staff and guardians also when it is the only hand-made one of the district with
-    the same phone and first and last name. One account, one record.
+    the same phone and first and last name. One account, one record. Nobody adopts the account of one who left.
     """
-    free = held.accounts.filter(~pl.col("linked")).rename(
-        {name: f"account_{name}" for name in held.accounts.columns if name != "account_id"}
+    left = held.links.filter("gone").select("account_id")
+    free = (
+        held.accounts.filter(~pl.col("linked"))
+        .join(left, on="account_id", how="anti")
+        .rename({name: f"account_{name}" for name in held.accounts.columns if name != "account_id"})
     )
     returning = free.join(valid.select("account_id").drop_nulls(), on="account_id", how="semi").select("account_id")
     free = free.join(returning, on="account_id", how="anti").with_columns(account_rank=_rank("account_role"))
     same_role = pl.col("rank") == pl.col("account_rank")
-    new = valid.filter(pl.col("link_id").is_null()).drop("account_id")
+    new = valid.filter(pl.col("link_id").is_null() & pl.col("ties").is_null()).drop("account_id")
     different_birth = (pl.col("birth_date") != pl.col("account_birth_date")).fill_null(False)
     by_email = (
         new.join(free, left_on="email", right_on="account_email")

@@ -134,7 +134,7 @@ def _people(numbered: pl.DataFrame) -> pl.DataFrame:
         .group_by("guardian", maintain_order=True)
         .agg(
             pl.col("guardian_id").drop_nulls().unique().sort().alias("guardian_ids"),
-            *(pl.col(name).min() for name in fields),
+            *(pl.col(name).min() for name in ("other_id", *fields)),
             pl.col("phone_extension").filter(pl.col("phone") == pl.col("phone").min()).min(),
             *differs,
             *(

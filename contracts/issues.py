@@ -551,6 +551,39 @@ _HOLDS = (
         + "}",
     ),
     Entry(
+        "unusual_changes",
+        Severity.HOLD,
+        "school",
+        "Many people would change at once",
+        "A large part of the school's people would get another last name, e-mail address or phone number, or many "
+        "guardians would be added to students who are here already. {A column that slipped|Values that slipped}, or "
+        "IDs of other people, look like that. Nothing of the school was changed.",
+        "Download the list of changes, which shows the old and the new values. If it is right, confirm the changes. If "
+        "not, correct the data in your SIS{, or the settings of its export| or in Clever}. " + _AGAIN,
+    ),
+    Entry(
+        "too_many_guardians",
+        Severity.HOLD,
+        "school",
+        "A student has six or more guardians",
+        "At least one student would have six or more guardian accounts. Often contacts who are no guardians are "
+        "{exported|shared} as such, or one guardian is entered several times. Nothing of the school was changed.",
+        "Download the list of these students and their guardians, and remove those who do not belong there in your "
+        "SIS{| or in Clever}. If all of them are right, accept them as they are (Create accounts): they are set up, "
+        "and not asked about again until the student's guardians change. " + _AGAIN,
+    ),
+    Entry(
+        "emergency_contacts",
+        Severity.HOLD,
+        "school",
+        "Emergency contacts are in the {files|data}",
+        "Contacts of type emergency or secondary are among the guardians. They would get accounts and the messages "
+        "about the student, though many of them are neighbors or relatives. Nothing of the school was changed.",
+        "Download the list of contacts. Filter these types out in your SIS{ (column guardian_type in students.csv)| or "
+        "in Clever}, then check again; or choose to leave them out, which counts for all schools of this source from "
+        "now on; or accept them, and they are set up like guardians. " + _AGAIN,
+    ),
+    Entry(
         "disconnected",
         Severity.HOLD,
         "school",

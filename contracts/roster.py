@@ -30,6 +30,7 @@ PEOPLE: Schema = MappingProxyType(
         "kind": pl.String,  # employee, student, guardian
         "role": pl.String,  # teacher, staff, student, guardian
         "source_id": pl.String,  # null only for a guardian without a guardian_id
+        "other_id": pl.String,  # the record's in the school's own system, where the source has IDs of its own
         "first_name": pl.String,
         "last_name": pl.String,
         "email": pl.String,
@@ -43,7 +44,9 @@ PEOPLE: Schema = MappingProxyType(
 SCHOOL_MEMBERS: Schema = MappingProxyType(
     {"kind": pl.String, "source_id": pl.String, "school_id": pl.String, **PLACE}  # employees and students
 )
-CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String, "name": pl.String, **PLACE})
+CLASSES: Schema = MappingProxyType(
+    {"source_id": pl.String, "other_id": pl.String, "school_id": pl.String, "name": pl.String, **PLACE}
+)
 CLASS_MEMBERS: Schema = MappingProxyType(
     {
         "class_id": pl.String,
@@ -115,11 +118,12 @@ SETTLED_PEOPLE: Schema = MappingProxyType(
         "language": pl.String,
         "link_id": pl.String,  # the link this person was found to be, null for someone new
         "adopts": pl.String,  # the account that a new link adopts, else null
+        "reissued": pl.Boolean,  # the link was found under another ID, or is a former source's
         **PLACE,
     }
 )
 SETTLED_SCHOOL_MEMBERS: Schema = MappingProxyType({"person": pl.UInt32, "school_id": pl.String})
-SETTLED_CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String, "name": pl.String, **PLACE})
+SETTLED_CLASSES: Schema = CLASSES
 # A member is a settled person, or, for one whose record was rejected but was provisioned earlier, their link. The
 # same holds for both sides of a guardianship. A class rejected but provisioned earlier goes on under its old school.
 SETTLED_CLASS_MEMBERS: Schema = MappingProxyType(
@@ -168,6 +172,7 @@ HELD_LINKS: Schema = MappingProxyType(
         "account_id": pl.String,
         "own": pl.Boolean,  # of the source being settled
         "former": pl.Boolean,  # of a former source of every school it is active in: claims nothing
+        "moving": pl.Boolean,  # another source's, and active in a school that is this source's now
         "beyond": pl.Boolean,  # active in a school this delivery does not speak of (off the plan, another source's)
         "kind": pl.String,
         "role": pl.String,
@@ -182,9 +187,11 @@ HELD_LINKS: Schema = MappingProxyType(
         "grade": pl.String,
         "language": pl.String,
         "active": pl.Boolean,
+        "gone": pl.Boolean,  # left the organization of their own accord, and stays gone: claims nothing
     }
 )
-# Guardianships of own links, active ones only.
+# Guardianships of links that are own or moving: active ones, and those that ended as one of the two left the
+# organization.
 HELD_GUARDIANSHIPS: Schema = MappingProxyType({"student_link_id": pl.String, "guardian_link_id": pl.String})
 # Active classes of the source.
 HELD_CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String})

@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from contracts.formats import CSV
 from flows.starting import start_districts
 from tasks.leases import districts_to_do
+from tasks.mail import note_due, send_what_waits
 
 
 @flow(name="csv-nightly", persist_result=False)
@@ -19,4 +20,10 @@ async def csv_nightly(arrivals_only: bool = False) -> State[Any]:
     Args:
         arrivals_only: look only for deliveries waiting, not for ones that still have to be finished.
     """
-    return await start_districts(districts_to_do(CSV, arrivals_only), kind=CSV)
+    try:
+        return await start_districts(districts_to_do(CSV, arrivals_only), kind=CSV)
+    finally:
+        # After the districts' runs: a hold that one of them released is not reminded of.
+        if not arrivals_only:
+            note_due()
+        send_what_waits()

@@ -9,6 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from tasks.mail import send_what_waits
 from tasks.maintenance import raise_pause
 
 
@@ -21,4 +22,6 @@ async def maintenance_pause(reason: str, district: str | None = None, until: dat
         district: only this district's syncs; leave empty for all of them.
         until: when the pause ends by itself; leave empty to end it by maintenance-resume only.
     """
-    return Completed(name="Paused", message=raise_pause(district, reason, until))
+    told = raise_pause(district, reason, until)
+    send_what_waits()
+    return Completed(name="Paused", message=told)

@@ -10,6 +10,7 @@ from prefect.states import Completed
 
 from contracts.formats import CLEVER
 from flows.starting import start_districts
+from tasks.mail import send_what_waits
 from tasks.maintenance import lower_pause
 
 
@@ -21,6 +22,7 @@ async def maintenance_resume(district: str | None = None) -> State[Any]:
         district: only this district's own pause; leave empty to end the pause of all districts.
     """
     told, missed = lower_pause(district)
+    send_what_waits()
     if not missed:
         return Completed(name="Resumed", message=told)
     return await start_districts(missed, kind=CLEVER)

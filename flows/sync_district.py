@@ -19,6 +19,7 @@ from services.plan import Plan
 from services.provision import HELD, UNCHANGED, RunOf, SchoolOutcome
 from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
 from tasks.leases import district_names, leased, paused, read_orders, record_paused, tag_run
+from tasks.mail import send_what_waits
 from tasks.schools import fail_schools
 
 SKIPPED = "skipped"  # the district was busy
@@ -94,6 +95,7 @@ async def sync_district(
                         raise
                     endings[order.source_id] = SKIPPED
         publish_report(district)
+        send_what_waits()
     if failed:
         raise SchoolsFailed(failed)
     ending = min(endings.values(), key=list(STATES).index, default=night.NOTHING)

@@ -6,13 +6,16 @@ request. Bulk reading and writing is `models.bulk`'s; what the tables are is `mo
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -26,7 +29,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
-from errors import DatabaseUnavailable, DataError, RollcallError, SchemaError, SetupError, WriteConflict
+from errors import Busy, DatabaseUnavailable, DataError, RollcallError, SchemaError, SetupError, WriteConflict
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 KNOWN_REVISIONS = tuple(sorted(file.name.split("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py")))
@@ -91,6 +94,33 @@ class Database:
             session.connection()
             yield session
 
+    @contextmanager
+    def alone(self, what: str, *, wait: float) -> Iterator[None]:
+        """Keep out, as long as the `with` lasts, all others of the installation who ask to be alone with the same.
+
+        It locks no row and stands in no transaction's way; whoever crashes lets go of it. wait: seconds.
+
+        Raises:
+            Busy: somebody else still is, after so long.
+            DatabaseUnavailable: the database is out of reach.
+        """
+        with ExitStack() as held:
+            if self.dialect == "sqlite":
+                file = Path(f"{self.engine.url.database}.{what}")
+                handle = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                held.callback(os.close, handle)
+                locked = partial(_locks_file, handle)
+            else:
+                held.enter_context(shielded("locking in the database"))
+                connection = held.enter_context(self.engine.connect())
+                locked = partial(_locks_key, connection, zlib.crc32(what.encode()))
+            deadline = time.monotonic() + wait
+            while not locked():
+                if time.monotonic() >= deadline:
+                    raise Busy(f"another process is busy with {what}; try again when it is done")
+                time.sleep(0.05)
+            yield
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
@@ -102,6 +132,18 @@ class Database:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _locks_file(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _locks_key(connection: Connection, key: int) -> bool:
+    return bool(connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}))
 
 
 @contextmanager

@@ -37,6 +37,10 @@ class District(SQLModel, table=True):
     administrators: list[str] = Field(sa_column=Column(JSON, nullable=False))
     position: int = 0
     frozen: bool = False
+    # While it is on, SIS-linked people cannot leave the organization.
+    rostering_enforcement: bool = False
+    # The guard's limits that are the district's own: type -> [share, count]; others are the guard's.
+    limits: dict[str, list[float]] | None = _json()
 
 
 class Source(SQLModel, table=True):
@@ -62,6 +66,8 @@ class Source(SQLModel, table=True):
     # clever: paused, pending or error, as it was last seen, and why; null while all is well.
     remote_state: str | None = None
     remote_reason: str | None = None
+    leaves_out_contacts: bool = False  # contacts of type emergency and secondary, as somebody decided
+    stale_noticed_at: datetime | None = _at(nullable=True)  # when the coming staleness was last told
 
 
 class School(SQLModel, table=True):
@@ -89,8 +95,8 @@ class Delivery(SQLModel, table=True):
     outcome: str = "taken"
     format: str = "csv-1.0"
     digest: str = ""
-    path: str = ""  # of its folder, relative to the landing area
-    files: list[dict[str, Any]] | None = _json()  # [{"name", "size", "sha256"}]
+    path: str = ""  # of its folder, relative to the landing area; empty once housekeeping has removed it
+    files: list[dict[str, Any]] | None = _json()  # [{"name", "size", "sha256"}], and "rows" once read
     receipts: int = 0  # how often the very same bytes were sent again while it was the last taken
     received_at: datetime = _at()
     may_remove: bool = True  # false: taken while Clever had the district's data frozen; nobody is archived by it
@@ -136,6 +142,7 @@ class Account(SQLModel, table=True):
     district_id: str | None = Field(default=None, foreign_key="district.id", index=True)  # made by hand there
     created_at: datetime = _at()
     archived_at: datetime | None = _at(nullable=True)
+    claimed_at: datetime | None = _at(nullable=True)  # when its person first signed in and made it theirs
 
 
 class Link(SQLModel, table=True):
@@ -159,6 +166,7 @@ class Link(SQLModel, table=True):
     grade: str | None = None
     language: str | None = None
     archived_at: datetime | None = _at(nullable=True)
+    left_at: datetime | None = _at(nullable=True)  # when its person left the organization of their own accord
 
 
 class SchoolMembership(SQLModel, table=True):
@@ -198,6 +206,7 @@ class ClassMembership(SQLModel, table=True):
     is_owner: bool = False
     active: bool = True
     left_at: datetime | None = _at(nullable=True)
+    by_choice: bool = False  # its person left the class of their own accord, and stays gone
 
 
 class Guardianship(SQLModel, table=True):
@@ -299,7 +308,7 @@ class Hold(SQLModel, table=True):
 
 
 class HoldReason(SQLModel, table=True):
-    """One reason of a hold, a code of the catalogue. Counts: type -> {"removed", "before"}."""
+    """One reason of a hold, a code of the catalogue. Counts: type -> see `services.guard.Reason`."""
 
     __tablename__ = "hold_reason"
     __table_args__ = (UniqueConstraint("hold_id", "code"),)
@@ -312,17 +321,22 @@ class HoldReason(SQLModel, table=True):
 
 
 class HoldItem(SQLModel, table=True):
-    """One thing of a hold's set: what the delivery would remove."""
+    """One thing of a hold's set, by reason: what the delivery would remove or change, or whom it is about."""
 
     __tablename__ = "hold_item"
     __table_args__ = (Index("hold_item_hold", "hold_id"),)
     id: int | None = Field(default=None, primary_key=True)
     hold_id: int = Field(foreign_key="hold.id")
+    code: str = "data_removals"  # the reason it is evidence of
     type: str  # students, employees, guardians, classes, class_memberships, guardianships
     key: str  # our IDs of it; what a confirmation is compared by
     record_id: str | None = None  # the person's or class's source ID
     other_id: str | None = None  # of a pair: the other one's
     name: str | None = None  # for the download; personal data
+    new_id: str | None = None  # of an ID that changed: the new one
+    field: str | None = None  # of a change: which field; of a contact: its type
+    before: str | None = None  # of a change: the value last applied; personal data
+    after: str | None = None  # of a change: the new value; personal data
 
 
 class Decision(SQLModel, table=True):
@@ -331,8 +345,9 @@ class Decision(SQLModel, table=True):
     __tablename__ = "decision"
     id: int | None = Field(default=None, primary_key=True)
     hold_id: int = Field(foreign_key="hold.id", index=True)
-    verb: str  # confirm, fixed
+    verb: str  # confirm, accept, leave_out, fixed, recheck
     by: str
+    why: str | None = None
     at: datetime = _at()
     applied_at: datetime | None = _at(nullable=True)
 
@@ -361,3 +376,48 @@ class Pause(SQLModel, table=True):
     until: datetime | None = _at(nullable=True)  # null: until somebody resumes
     ended_at: datetime | None = _at(nullable=True)
     ended_by: str | None = None
+
+
+class Acceptance(SQLModel, table=True):
+    """A student whose guardians somebody accepted as they are, until those change."""
+
+    __tablename__ = "acceptance"
+    __table_args__ = (UniqueConstraint("link_id", "code"),)
+    id: int | None = Field(default=None, primary_key=True)
+    link_id: str = Field(foreign_key="link.id")
+    code: str  # too_many_guardians, emergency_contacts
+    digest: str  # of the guardians accepted
+    decision_id: int = Field(foreign_key="decision.id", index=True)
+
+
+class Notice(SQLModel, table=True):
+    """Something a district's administrators are to be told, written with what it tells of; one mail takes several."""
+
+    __tablename__ = "notice"
+    id: int | None = Field(default=None, primary_key=True)
+    district_id: str = Field(foreign_key="district.id", index=True)
+    run_id: int | None = Field(default=None, foreign_key="run.id", index=True)
+    school_id: str | None = Field(default=None, foreign_key="school.id")
+    kind: str  # held, reminder, released, file_errors, stale_soon, pause, resume
+    codes: list[str] | None = _json()  # of the hold's reasons
+    detail: str | None = None  # in words; no personal data
+    at: datetime = _at()
+    mail_id: int | None = Field(default=None, foreign_key="mail.id", index=True)  # null: not in a mail yet
+
+
+class Mail(SQLModel, table=True):
+    """A mail of the outbox: written once, and sent until the server has accepted it for every recipient."""
+
+    __tablename__ = "mail"
+    id: int | None = Field(default=None, primary_key=True)
+    district_id: str = Field(foreign_key="district.id", index=True)
+    message_id: str = Field(unique=True)
+    recipients: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    accepted: list[str] | None = _json()  # recipients that the server has accepted it for
+    subject: str
+    text: str
+    html: str
+    created_at: datetime = _at()
+    sent_at: datetime | None = _at(nullable=True)  # accepted for all, or written to a file
+    attempts: int = 0
+    problem: str | None = None  # of the last attempt: what kind, never an address

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from email import policy
+from email.parser import BytesParser
 from pathlib import Path
 
 import typer
@@ -25,8 +27,9 @@ NEXT = """
 [bold]What happened[/]
   Lincoln has errors: records that could not be provisioned until they are
   fixed in the SIS.
-  Jefferson is [red]on hold[/]: most of its students were missing from the second
-  delivery, so nothing of it was written.
+  Jefferson was put [red]on hold[/]: most of its students were missing from the second
+  delivery, so nothing of it was written. A mail told its administrators; once
+  the removals were confirmed, just those were applied.
   Riverbend's second delivery was [red]rejected[/]: its files have errors, and both
   its schools keep what they had.
   Lakeside comes from Clever (here a stand-in of its API, stopped by now). While
@@ -39,9 +42,9 @@ NEXT = """
   rollcall issues unified --school lincoln   what is wrong, and how to fix it
   rollcall issues riverbend                  the rejected files' errors
   rollcall holds                             who is on hold, and why
-  rollcall hold show {hold} --csv removals.csv    what would be removed
-  rollcall hold confirm {hold}                    let exactly that happen
-  rollcall runs lakeside                     what each run did
+  rollcall hold show {hold}                       why, and what ends it
+  rollcall runs unified                      what each run did, and who decided
+  ls {home}/mail                       the mails that administrators got
 """
 
 out = Console(highlight=False)
@@ -71,11 +74,8 @@ def main() -> None:
         api.districts[second.id] = second
         _maintenance()
         _night("The second night", SECOND, "night2")
-    from services import holds
-
-    with cli.opened() as database, database.reading() as session:
-        hold = holds.open_holds(session, "unified")[0].id
-    out.print(NEXT.format(home=HOME / "home", hold=hold))
+        _release(home / "mail")
+    out.print(NEXT.format(home=HOME / "home", hold=_hold_of("riverbend")))
 
 
 def _night(title: str, story: str, files: str) -> None:
@@ -117,6 +117,49 @@ def _maintenance() -> None:
         cli.resume()
     except typer.Exit as ended:
         _ran(ended.exit_code)
+
+
+def _hold_of(district: str) -> int:
+    import cli
+    from services import holds
+
+    with cli.opened() as database, database.reading() as session:
+        return holds.open_holds(session, district)[0].id
+
+
+def _release(mails: Path) -> None:
+    """The held school: what its administrators are told, the evidence, and the release."""
+    import cli
+
+    hold, removals = _hold_of("unified"), HOME / "removals.csv"
+    out.print()
+    out.rule("Jefferson's hold")
+    out.print("What the district's administrators got by mail:\n")
+    _show_mail(mails)
+    out.print(f"\n[bold]$ rollcall hold show {hold} --csv removals.csv[/]")
+    cli.hold_show(hold, csv_file=removals)
+    lines = removals.read_text().splitlines()
+    out.print("\n".join([*lines[:4], f"… {len(lines) - 1} rows"]), style="dim", markup=False)
+    out.print(f'\n[bold]$ rollcall hold confirm {hold} --yes --why "half of the school has moved to Adams"[/]')
+    try:
+        cli.hold_confirm([hold], why="half of the school has moved to Adams", yes=True)
+    except typer.Exit as ended:
+        _ran(ended.exit_code)
+    out.print("\nAnd then:\n")
+    _show_mail(mails)
+
+
+def _show_mail(folder: Path) -> None:
+    """The newest mail to Unified's administrators, as plain text."""
+    found = [
+        BytesParser(policy=policy.default).parsebytes(file.read_bytes())
+        for file in sorted(folder.glob("*.eml"), key=lambda file: file.stat().st_mtime_ns)
+    ]
+    mail = [each for each in found if "unified" in str(each["To"])][-1]
+    body = mail.get_body(("plain",))
+    text = f"To: {mail['To']}\nSubject: {mail['Subject']}\n\n{body.get_content() if body is not None else ''}".strip()
+    for line in text.splitlines():
+        out.print(f"  │ {line}", style="dim", markup=False)
 
 
 def _ran(code: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -31,13 +31,19 @@ SCOPE_SCHOOLS: Schema = {
 
 @dataclass(frozen=True)
 class Scope:
-    """A source and the schools it may touch: on the plan, not frozen, set up with this source (SCOPE_SCHOOLS)."""
+    """A source and the schools it may touch: on the plan, not frozen, set up with this source (SCOPE_SCHOOLS).
+
+    leaves_out_contacts: its emergency contacts are left out. limits: the guard's that are the district's own, type ->
+    [share, count].
+    """
 
     district_id: str
     source_id: str
     format: str
     region: str
     schools: pl.DataFrame
+    leaves_out_contacts: bool = False
+    limits: Mapping[str, list[float]] | None = None
 
     @property
     def source_school_ids(self) -> list[str]:
@@ -67,7 +73,15 @@ def read_scope(session: Session, source_id: str) -> Scope:
         {"source": source_id},
         SCOPE_SCHOOLS,
     )
-    return Scope(district.id, source.id, source.format, district.phone_region, schools)
+    return Scope(
+        district.id,
+        source.id,
+        source.format,
+        district.phone_region,
+        schools,
+        leaves_out_contacts=source.leaves_out_contacts,
+        limits=district.limits,
+    )
 
 
 @dataclass(frozen=True)
@@ -75,8 +89,9 @@ class Stored:
     """The rows a plan is compared with, active and archived, of the whole district and all its sources.
 
     links: HELD_LINKS. memberships: id, link_id, school_id, active. classes: id, source, school_id, source_id, name,
-    active. class_memberships: id, class_id, link_id, is_owner, active. guardianships: id, student_link_id,
-    guardian_link_id, relationship, type, active. IDs are ours, as String.
+    active. class_memberships: id, class_id, link_id, is_owner, active, by_choice. guardianships: id, student_link_id,
+    guardian_link_id, relationship, type, active, by_leaving (ended as one of the two left the organization). IDs are
+    ours, as String.
     """
 
     links: pl.DataFrame
@@ -90,8 +105,9 @@ class Stored:
 _LINKS = """
 SELECT l.id AS link_id, l.account_id, l.source = :source AS own, l.source, l.kind, l.role, l.source_id,
        l.guardian_ids, l.first_name, l.last_name, l.email, l.phone, l.phone_extension, l.birth_date, l.grade,
-       l.language, l.archived_at IS NULL AS active
-FROM link l JOIN source s ON s.id = l.source WHERE s.district_id = :district
+       l.language, l.archived_at IS NULL AS active,
+       l.archived_at IS NOT NULL AND l.left_at IS NOT NULL AND NOT d.rostering_enforcement AS gone
+FROM link l JOIN source s ON s.id = l.source JOIN district d ON d.id = s.district_id WHERE s.district_id = :district
 """
 _MEMBERSHIPS = """
 SELECT m.id, m.link_id, m.school_id, m.active
@@ -102,13 +118,15 @@ SELECT c.id, c.source, c.school_id, c.source_id, c.name, c.archived_at IS NULL A
 FROM class c JOIN school s ON s.id = c.school_id WHERE s.district_id = :district
 """
 _CLASS_MEMBERSHIPS = """
-SELECT m.id, m.class_id, m.link_id, m.is_owner, m.active
+SELECT m.id, m.class_id, m.link_id, m.is_owner, m.active, m.by_choice
 FROM class_membership m JOIN class c ON c.id = m.class_id JOIN school s ON s.id = c.school_id
 WHERE s.district_id = :district
 """
 _GUARDIANSHIPS = """
-SELECT g.id, g.student_link_id, g.guardian_link_id, g.relationship, g.type, g.active
-FROM guardianship g JOIN link l ON l.id = g.student_link_id JOIN source s ON s.id = l.source
+SELECT g.id, g.student_link_id, g.guardian_link_id, g.relationship, g.type, g.active,
+       NOT g.active AND coalesce(g.left_at = l.left_at OR g.left_at = k.left_at, false) AS by_leaving
+FROM guardianship g JOIN link l ON l.id = g.student_link_id JOIN link k ON k.id = g.guardian_link_id
+JOIN source s ON s.id = l.source
 WHERE s.district_id = :district
 """
 _SCHOOLS = """
@@ -148,9 +166,10 @@ def load_stored(session: Session, scope: Scope) -> Stored:
             "relationship": pl.String,
             "type": pl.String,
             "active": pl.Boolean,
+            "by_leaving": pl.Boolean,
         },
     )
-    raw_links = {name: dtype for name, dtype in HELD_LINKS.items() if name not in ("former", "beyond")}
+    raw_links = {name: dtype for name, dtype in HELD_LINKS.items() if name not in ("former", "moving", "beyond")}
     links = bulk.read(
         session,
         _LINKS,
@@ -165,7 +184,7 @@ def load_stored(session: Session, scope: Scope) -> Stored:
         },
     ).with_columns(pl.col("guardian_ids").str.split("\n"))
     return Stored(
-        links=_with_standing(links, memberships, guardianships, schools),
+        links=_with_standing(links, memberships, guardianships, schools, scope.source_id),
         memberships=memberships,
         classes=bulk.read(
             session,
@@ -190,6 +209,7 @@ def load_stored(session: Session, scope: Scope) -> Stored:
                 "link_id": pl.String,
                 "is_owner": pl.Boolean,
                 "active": pl.Boolean,
+                "by_choice": pl.Boolean,
             },
         ),
         guardianships=guardianships,
@@ -198,9 +218,16 @@ def load_stored(session: Session, scope: Scope) -> Stored:
 
 
 def _with_standing(
-    links: pl.DataFrame, memberships: pl.DataFrame, guardianships: pl.DataFrame, schools: pl.DataFrame
+    links: pl.DataFrame,
+    memberships: pl.DataFrame,
+    guardianships: pl.DataFrame,
+    schools: pl.DataFrame,
+    source_id: str,
 ) -> pl.DataFrame:
-    """Add `former` and `beyond` to the links, from the schools they are active in; a guardian is where students are."""
+    """Add `former`, `moving` and `beyond` to the links, from the schools they are active in.
+
+    A guardian is where their students are.
+    """
     present = memberships.filter("active").select("link_id", "school_id")
     through_students = (
         guardianships.filter("active")
@@ -216,11 +243,13 @@ def _with_standing(
         .group_by("link_id")
         .agg(
             former=pl.col("elsewhere").all(),
+            moving=(pl.col("elsewhere") & (pl.col("source") == source_id)).any(),
             beyond=(~pl.col("elsewhere") & ~(pl.col("live") & pl.col("source").is_not_null())).any(),
         )
     )
     return links.join(standing, on="link_id", how="left").with_columns(
         former=pl.col("former").fill_null(False) & pl.col("active"),
+        moving=pl.col("moving").fill_null(False) & pl.col("active"),
         beyond=pl.col("beyond").fill_null(False) & pl.col("active"),
     )
 
@@ -235,14 +264,14 @@ def load_held(session: Session, scope: Scope, stored: Stored, emails: Collection
         {"district": scope.district_id, **parameters},
         HELD_ACCOUNTS,
     )
-    own = stored.links.filter("own")
+    own = stored.links.filter(pl.col("own") | pl.col("moving"))
     classes = (
         stored.classes.filter(pl.col("active") & (pl.col("source") == scope.source_id))
         .join(scope.schools, on="school_id")
         .select("source_id", school_id="source_school_id")
     )
     guardianships = (
-        stored.guardianships.filter("active")
+        stored.guardianships.filter(pl.col("active") | pl.col("by_leaving"))
         .join(own.select(student_link_id="link_id"), on="student_link_id", how="semi")
         .join(own.filter(kind=GUARDIAN).select(guardian_link_id="link_id"), on="guardian_link_id", how="semi")
         .select(list(HELD_GUARDIANSHIPS))

@@ -1,42 +1,71 @@
 """Holds: opening, replacing, confirming and releasing them. A hold is never altered but for its end.
 
-A school has at most one open hold, with one or more reasons. When its reasons, what was seen of them or its set of
-removals change, a new hold takes its place; a reason that goes on keeps the time it began.
+A school has at most one open hold, with one or more reasons. When its reasons or its sets change, or what was seen of a
+reason that has no set, a new hold takes its place; a reason that goes on keeps the time it began.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 import polars as pl
 from sqlmodel import Session, col, select
 
-from contracts.roster import Schema, empty
+from contracts.roster import empty
 from errors import NotFound, NotPossible
 from models import bulk
-from models.tables import Decision, HoldReason, School
+from models.tables import Decision, District, HoldReason, School, Source
 from models.tables import Hold as HoldRow
-from services.guard import DATA_REMOVALS, SCHOOL_MISSING, Reason
-
-CONFIRM, FIXED = "confirm", "fixed"
-DISCONNECTED = "disconnected"
-# The reasons that a verb is about, and what there is to decide; each other one ends by itself.
-DECIDED: Mapping[str, frozenset[str]] = MappingProxyType(
-    {CONFIRM: frozenset({DATA_REMOVALS, SCHOOL_MISSING}), FIXED: frozenset({DISCONNECTED})}
+from services import outbox
+from services.downloads import to_csv
+from services.guard import (
+    ACCEPTANCES,
+    DATA_REMOVALS,
+    EMERGENCY_CONTACTS,
+    ITEMS,
+    SCHOOL_MISSING,
+    TOO_MANY_GUARDIANS,
+    UNUSUAL_CHANGES,
+    Reason,
+    family_digests,
 )
-_UNDECIDABLE = {CONFIRM: "no removals to confirm", FIXED: "no connection to be fixed"}
 
-ITEMS: Schema = {
-    "type": pl.String,
-    "key": pl.String,
-    "record_id": pl.String,
-    "other_id": pl.String,
-    "name": pl.String,
+CONFIRM, ACCEPT, LEAVE_OUT, FIXED, RECHECK = "confirm", "accept", "leave_out", "fixed", "recheck"
+# Half of what confirm does, for a form that offers each by its name.
+CONFIRM_REMOVALS, CONFIRM_CHANGES = "confirm_removals", "confirm_changes"
+DISCONNECTED = "disconnected"
+# The reasons that a verb is about, and what there is to decide; each other one ends by itself. Any hold can be checked
+# again.
+DECIDED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        CONFIRM: frozenset({DATA_REMOVALS, SCHOOL_MISSING, UNUSUAL_CHANGES}),
+        CONFIRM_REMOVALS: frozenset({DATA_REMOVALS, SCHOOL_MISSING}),
+        CONFIRM_CHANGES: frozenset({UNUSUAL_CHANGES}),
+        ACCEPT: frozenset({TOO_MANY_GUARDIANS, EMERGENCY_CONTACTS}),
+        LEAVE_OUT: frozenset({EMERGENCY_CONTACTS}),
+        FIXED: frozenset({DISCONNECTED}),
+        RECHECK: frozenset(),
+    }
+)
+_UNDECIDABLE = {
+    CONFIRM: "no removals or changes to confirm",
+    CONFIRM_REMOVALS: "no removals to confirm",
+    CONFIRM_CHANGES: "no changes to confirm",
+    ACCEPT: "no guardians or contacts to accept",
+    LEAVE_OUT: "no contacts to leave out",
+    FIXED: "no connection to be fixed",
 }
+# What the command line offers.
+VERBS = (CONFIRM, ACCEPT, LEAVE_OUT, FIXED, RECHECK)
+# What these decide, they decide for a set that was shown; the other verbs for whatever comes.
+_OF_A_SET = (CONFIRM, CONFIRM_REMOVALS, CONFIRM_CHANGES, ACCEPT)
+# What these decide is about the whole source, so that all its schools are to be processed.
+OF_SOURCE = (LEAVE_OUT, FIXED)
 
 
 @dataclass(frozen=True)
@@ -78,33 +107,80 @@ def items_of(session: Session, hold_id: int) -> pl.DataFrame:
     """A hold's set, ITEMS, in the order people read it."""
     return bulk.read(
         session,
-        "SELECT type, key, record_id, other_id, name FROM hold_item WHERE hold_id = :hold"
-        " ORDER BY type, record_id, other_id, key",
+        f"SELECT {', '.join(ITEMS)} FROM hold_item WHERE hold_id = :hold ORDER BY code, type, record_id, other_id, key",
         {"hold": hold_id},
         ITEMS,
     )
 
 
-def _digest(reasons: Collection[Reason], items: pl.DataFrame) -> str:
-    said = sorted(reason.code if reason.detail is None else f"{reason.code} {reason.detail}" for reason in reasons)
-    lines = [*said, *items.select(pl.concat_str("type", "key", separator=" ").sort()).to_series()]
+_EVIDENCE: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        DATA_REMOVALS: {name: name for name in ("type", "record_id", "new_id", "other_id", "name")},
+        UNUSUAL_CHANGES: {name: name for name in ("type", "record_id", "name", "field", "before", "after", "other_id")},
+        TOO_MANY_GUARDIANS: {
+            "student_id": "record_id",
+            "student": "name",
+            "guardian_id": "other_id",
+            "guardian": "after",
+            "type": "field",
+        },
+        EMERGENCY_CONTACTS: {
+            "student_id": "record_id",
+            "student": "name",
+            "contact_id": "other_id",
+            "contact": "after",
+            "type": "field",
+        },
+    }
+)
+
+
+def evidence_csv(items: pl.DataFrame) -> str:
+    """A hold's evidence as a download; in the columns that fit, where it is of one reason. items: ITEMS."""
+    codes = items["code"].unique().to_list()
+    columns = {name: name for name in ITEMS if name != "key"} if len(codes) != 1 else dict(_EVIDENCE[codes[0]])
+    told = items.select(**{name: pl.col(column) for name, column in columns.items()})
+    if items["new_id"].null_count() == items.height:
+        return to_csv(told.drop("new_id", strict=False))
+    is_removal = items["code"] == DATA_REMOVALS
+    change = pl.when(pl.col("new_id").is_not_null()).then(pl.lit("ID changed")).when(is_removal).then(pl.lit("removed"))
+    return to_csv(told.insert_column(told.columns.index("type") + 1, told.select(change.alias("change")).to_series()))
+
+
+def _digest(reasons: Sequence[Reason], items: pl.DataFrame) -> str:
+    told = items.select(pl.concat_str("code", "type", "key", _new_value(), separator=" ").sort())
+    # Why a connection is broken is all there is to such a hold; of one with a set, the set is what counts.
+    said = [
+        reason.code if reason.detail is None or len(reason.items) else f"{reason.code} {reason.detail}"
+        for reason in reasons
+    ]
+    lines = [*sorted(said), *told.to_series()]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _new_value() -> pl.Expr:
+    """What else than type and key a decision is compared by. Rule: changes also by new value."""
+    return pl.when(pl.col("code") == UNUSUAL_CHANGES).then("after").fill_null("").alias("new_value")
+
+
+def _set_of(reasons: Sequence[Reason]) -> pl.DataFrame:
+    return pl.concat([empty(ITEMS), *(reason.items for reason in reasons)])
 
 
 def hold_school(
     session: Session,
     school_id: str,
     reasons: Sequence[Reason],
-    items: pl.DataFrame,
     *,
     run_id: int | None,
     delivery_id: int | None,
     now: datetime,
 ) -> HoldRow:
-    """Hold a school for these reasons and this set (ITEMS), and only these.
+    """Hold a school for these reasons with their sets, and only these.
 
     An open hold with the same reasons, seen alike, and the same set stays as it is; any other is replaced.
     """
+    items = _set_of(reasons)
     digest = _digest(reasons, items)
     former = open_hold(session, school_id)
     if former is not None and former.digest == digest:
@@ -137,8 +213,24 @@ def hold_school(
         for reason in reasons
     )
     session.flush()
+    evidence = {reason.code: _evidence(reason) for reason in reasons}
+    outbox.note_held(session, school_id, evidence, run_id=run_id, now=now)
     bulk.insert(session, "hold_item", items.select(hold_id=pl.lit(hold.id), **{name: pl.col(name) for name in ITEMS}))
     return hold
+
+
+def _evidence(reason: Reason) -> str:
+    """What was seen, in words without personal data: for the mail that tells of the hold."""
+    removed = [
+        f"{counts['removed']} of {counts['before']} {type_.replace('_', ' ')}"
+        for type_, counts in reason.counts.items()
+        if counts.keys() >= {"removed", "before"}
+    ]
+    said = [
+        *([f"{', '.join(removed)} would be removed"] if removed else []),
+        *([reason.detail] if reason.detail else []),
+    ]
+    return "; ".join(said)
 
 
 def add_reason(
@@ -158,9 +250,9 @@ def add_reason(
     for school_id in school_ids:
         former = open_hold(session, school_id)
         if former is None or former.id is None:
-            hold_school(session, school_id, [added], empty(ITEMS), run_id=run_id, delivery_id=None, now=now)
+            hold_school(session, school_id, [added], run_id=run_id, delivery_id=None, now=now)
             continue
-        kept = [_reason(row) for row in reasons_of(session, former.id)]
+        kept = _reasons(session, former.id)
         if (code, detail) in {(reason.code, reason.detail) for reason in kept}:
             continue
         kept = [reason for reason in kept if reason.code != code]
@@ -168,7 +260,6 @@ def add_reason(
             session,
             school_id,
             [*kept, added],
-            items_of(session, former.id),
             run_id=run_id,
             delivery_id=former.delivery_id,
             now=now,
@@ -184,30 +275,34 @@ def drop_reasons(
         former = open_hold(session, school_id)
         if former is None or former.id is None:
             continue
-        reasons = reasons_of(session, former.id)
-        left = [_reason(row) for row in reasons if row.code not in codes]
+        reasons = _reasons(session, former.id)
+        left = [reason for reason in reasons if reason.code not in codes]
         if len(left) == len(reasons):
             continue
         dropped += 1
         if not left:
-            release(session, school_id, now=now)
+            release(session, school_id, run_id=run_id, now=now)
             continue
-        items = items_of(session, former.id)
-        hold_school(session, school_id, left, items, run_id=run_id, delivery_id=former.delivery_id, now=now)
+        hold_school(session, school_id, left, run_id=run_id, delivery_id=former.delivery_id, now=now)
     return dropped
 
 
-def _reason(row: HoldReason) -> Reason:
-    return Reason(row.code, row.counts or {}, row.detail)
+def _reasons(session: Session, hold_id: int) -> list[Reason]:
+    items = items_of(session, hold_id)
+    return [
+        Reason(row.code, row.counts or {}, row.detail, items.filter(pl.col("code") == row.code))
+        for row in reasons_of(session, hold_id)
+    ]
 
 
-def release(session: Session, school_id: str, *, now: datetime) -> HoldRow | None:
+def release(session: Session, school_id: str, *, run_id: int | None = None, now: datetime) -> HoldRow | None:
     """End the school's open hold, and with it every decision made about it or its forerunners."""
     hold = open_hold(session, school_id)
     if hold is None:
         return None
     hold.ended_at, hold.ending = now, "released"
     session.add(hold)
+    outbox.note_released(session, school_id, run_id=run_id, now=now)
     for decision in waiting_decisions(session, school_id):
         decision.applied_at = now
         session.add(decision)
@@ -227,48 +322,188 @@ def waiting_decisions(session: Session, school_id: str) -> list[Decision]:
     )
 
 
-def is_confirmed(session: Session, school_id: str, reasons: Sequence[Reason], removals: pl.DataFrame) -> bool:
-    """Whether somebody confirmed a set that covers all of these removals.
+def about_removals(session: Session, school_id: str) -> Hold | None:
+    """The school's open hold, where it is about removals: what tells nothing of them does not end it."""
+    row = open_hold(session, school_id)
+    if row is None or row.id is None:
+        return None
+    hold = get_hold(session, row.id)
+    return hold if {DATA_REMOVALS, SCHOOL_MISSING}.intersection(hold.codes) else None
 
-    Rule: a confirmation covers the set that was shown, by type and ID; a missing school only if it was shown as one.
+
+def unresolved(session: Session, school_id: str, reasons: Sequence[Reason]) -> list[Reason]:
+    """The reasons that nobody has decided about in a way that covers them; one decision may resolve several.
+
+    Rule: a decision covers the set that its hold showed, by type and ID, changes also by new value; a missing school
+    only if it was shown as one. A decision about an older hold counts for that hold's set.
     """
-    codes = {reason.code for reason in reasons}
+    left = list(reasons)
     for decision in waiting_decisions(session, school_id):
-        if decision.verb != CONFIRM:
+        if decision.verb not in _OF_A_SET or not left:
             continue
-        shown = {reason.code for reason in reasons_of(session, decision.hold_id)}
-        if SCHOOL_MISSING in codes and SCHOOL_MISSING not in shown:
+        shown = {row.code for row in reasons_of(session, decision.hold_id)} & DECIDED[decision.verb]
+        items = items_of(session, decision.hold_id)
+        left = [reason for reason in left if reason.code not in shown or not uncovered(reason.items, items).is_empty()]
+    return left
+
+
+def uncovered(items: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
+    """Those of the items that a set which was shown does not hold: what is new since. Both: ITEMS."""
+    by = ["code", "type", "key", "new_value"]
+    return (
+        items.with_columns(_new_value())
+        .join(shown.with_columns(_new_value()).select(by), on=by, how="anti")
+        .drop("new_value")
+    )
+
+
+def acceptances(session: Session, students: pl.Series) -> pl.DataFrame:
+    """What was accepted of these students (link IDs), ACCEPTANCES."""
+    condition, parameters = bulk.in_list(session, "link_id", students)
+    return bulk.read(
+        session, f"SELECT link_id, code, digest FROM acceptance WHERE {condition}", parameters, ACCEPTANCES
+    )
+
+
+def remember_accepted(session: Session, school_id: str, reasons: Sequence[Reason], families: pl.DataFrame) -> None:
+    """Remember for these students that their guardians were accepted as they are. families: services.plan.FAMILIES.
+
+    reasons: those that the school would be held for, all of them resolved. The students are stored already. Rule: an
+    acceptance holds until the student's guardians change.
+    """
+    accepted = [decision for decision in waiting_decisions(session, school_id) if decision.verb == ACCEPT]
+    for reason in reasons:
+        if not accepted or reason.code not in DECIDED[ACCEPT]:
             continue
-        if uncovered(removals, items_of(session, decision.hold_id)).is_empty():
-            return True
-    return False
+        students = families.join(reason.items, left_on="student_id", right_on="record_id", how="semi")
+        rows = family_digests(students).select(
+            link_id="student_link_id",
+            code=pl.lit(reason.code),
+            digest="digest",
+            decision_id=pl.lit(accepted[-1].id, pl.Int64),
+        )
+        bulk.upsert(session, "acceptance", rows, ("link_id", "code"))
 
 
-def uncovered(removals: pl.DataFrame, confirmed: pl.DataFrame) -> pl.DataFrame:
-    """The removals that a confirmed set does not hold: what is new since it was shown."""
-    return removals.join(confirmed.select("type", "key"), on=["type", "key"], how="anti")
-
-
-def decide(session: Session, hold_id: int, verb: str, *, by: str, now: datetime) -> Hold:
+def decide(session: Session, hold_id: int, verb: str, *, by: str, now: datetime, why: str | None = None) -> Hold:
     """Store what somebody decided about a hold. The school's next run applies it.
 
-    confirm: the removals it shows may be applied. fixed: the source can be reached again, or does not refuse us.
+    confirm: the removals and changes it shows may be applied. accept: the guardians and contacts it shows are set up,
+    and remembered. leave_out: the source's emergency contacts are left out from now on. fixed: the source can be
+    reached again, or does not refuse us. recheck: nothing is decided, and the newest data are looked at.
 
     Raises:
         NotFound: there is no such hold.
         NotPossible: it is released already, or has no reason that the verb is about.
     """
+    hold = _decidable(session, hold_id, verb)
+    session.add(Decision(hold_id=hold_id, verb=verb, by=by, why=" ".join((why or "").split()) or None, at=now))
+    if verb == LEAVE_OUT:
+        school = session.get(School, hold.school_id)
+        source = session.get(Source, school.source_id) if school is not None and school.source_id else None
+        if source is not None:
+            source.leaves_out_contacts = True
+            session.add(source)
+    session.flush()
+    return replace(hold, decisions=tuple(_decisions(session, hold_id)))
+
+
+def _decidable(session: Session, hold_id: int, verb: str) -> Hold:
     hold = get_hold(session, hold_id)
     if hold.ending == "released" or open_hold(session, hold.school_id) is None:
         raise NotPossible(f"hold {hold_id} of {hold.school_name} is released already: there is nothing to decide")
-    if not DECIDED[verb].intersection(hold.codes):
+    if not is_about(verb, hold):
         raise NotPossible(
             f"hold {hold_id} of {hold.school_name} ({', '.join(hold.codes)}) has {_UNDECIDABLE[verb]};"
             f" `rollcall hold show {hold_id}` says how it ends"
         )
-    session.add(Decision(hold_id=hold_id, verb=verb, by=by, at=now))
-    session.flush()
     return hold
+
+
+def is_about(verb: str, hold: Hold) -> bool:
+    """Whether a verb decides anything of a hold. Any hold can be checked again."""
+    return verb == RECHECK or bool(DECIDED[verb].intersection(hold.codes))
+
+
+def choose(session: Session, verb: str, *, hold_ids: Sequence[int] = (), district_id: str | None = None) -> list[Hold]:
+    """The holds that a decision shall be about: those named, or all open ones of a district that the verb is about.
+
+    Raises:
+        NotFound: there is no such hold or district.
+        NotPossible: both or neither were named, or the verb is about none of them.
+    """
+    if bool(hold_ids) == (district_id is not None):
+        raise NotPossible("name the holds by their numbers, or a district for all of its holds")
+    if district_id is None:
+        return [_decidable(session, hold_id, verb) for hold_id in dict.fromkeys(hold_ids)]
+    if session.get(District, district_id) is None:
+        raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
+    found = [hold for hold in open_holds(session, district_id) if is_about(verb, hold)]
+    if not found:
+        raise NotPossible(f"no open hold of district {district_id} has anything that {verb.replace('_', ' ')} is about")
+    return found
+
+
+def to_run(decided: Collection[Hold], verb: str) -> dict[str, list[str] | None]:
+    """By district, the keys of the schools to process once this was decided of these holds; None: all of them."""
+    districts: dict[str, list[str] | None] = {}
+    for hold in decided:
+        schools = districts.setdefault(hold.district_id, None if verb in OF_SOURCE else [])
+        if schools is not None and hold.school_key not in schools:
+            schools.append(hold.school_key)
+    return districts
+
+
+def told_counts(reason: HoldReason) -> list[str]:
+    """What a reason counted, in words, a line for each type, with the limit it crossed."""
+    return [_told_count(kind.replace("_", " "), counts) for kind, counts in (reason.counts or {}).items()]
+
+
+def _told_count(kind: str, counts: Mapping[str, Any]) -> str:
+    if "found" in counts:
+        limit = f", which is {counts['limit']} guardians or more" if "limit" in counts else ""
+        return f"{kind}: {counts['found']}{limit}"
+    what = next(name for name in ("removed", "changed", "added") if name in counts)
+    own = ", the district's own" if counts.get("own_limit") else ""
+    return (
+        f"{kind}: {counts[what]} of {counts['before']} would be {what}; the limit is"
+        f" {counts['limit_share']:.0%} and {counts['limit_count']}{own}"
+    )
+
+
+def consequences(hold: Hold, verb: str) -> list[str]:
+    """What a decision about a hold will do, in words; no personal data."""
+    about = [reason for reason in hold.reasons if verb == RECHECK or reason.code in DECIDED[verb]]
+    said = {
+        CONFIRM: "is applied as shown",
+        CONFIRM_REMOVALS: "is applied as shown",
+        CONFIRM_CHANGES: "is applied as shown",
+        ACCEPT: "is set up as shown, and remembered until these students' guardians change",
+        LEAVE_OUT: "is left out, of all schools of this source and from now on",
+        FIXED: "the source is read again, and what is new is processed",
+        RECHECK: "the newest data are looked at again, and nothing is decided",
+    }[verb]
+    lines = [f"{reason.code}: {'; '.join([*told_counts(reason), said])}" for reason in about]
+    left = [code for code in hold.codes if code not in {reason.code for reason in about}]
+    return [*lines, f"the school stays on hold for {', '.join(left)}"] if left else lines
+
+
+def decisions_of(session: Session, district_id: str, limit: int = 20) -> list[tuple[Decision, Hold]]:
+    """What was last decided about the district's holds, newest first, each with its hold."""
+    found = session.exec(
+        select(Decision)
+        .join(HoldRow, col(HoldRow.id) == Decision.hold_id)
+        .join(School, col(School.id) == HoldRow.school_id)
+        .where(School.district_id == district_id)
+        .order_by(col(Decision.id).desc())
+        .limit(limit)
+    ).all()
+    holds = {hold.id: hold for hold in _holds(session, sorted({decision.hold_id for decision in found}))}
+    return [(decision, holds[decision.hold_id]) for decision in found]
+
+
+def _decisions(session: Session, hold_id: int) -> list[Decision]:
+    return list(session.exec(select(Decision).where(Decision.hold_id == hold_id).order_by(col(Decision.id))))
 
 
 def get_hold(session: Session, hold_id: int) -> Hold:
@@ -305,7 +540,6 @@ def _holds(session: Session, ids: list[int]) -> list[Hold]:
         school = session.get(School, row.school_id)
         assert school is not None
         replaced_by = session.exec(select(HoldRow.id).where(HoldRow.replaces_id == row.id)).first()
-        decisions = session.exec(select(Decision).where(Decision.hold_id == row.id).order_by(col(Decision.id)))
         holds.append(
             Hold(
                 id=row.id,
@@ -319,7 +553,7 @@ def _holds(session: Session, ids: list[int]) -> list[Hold]:
                 replaced_by=replaced_by,
                 delivery_id=row.delivery_id,
                 reasons=tuple(reasons_of(session, row.id)),
-                decisions=tuple(decisions),
+                decisions=tuple(_decisions(session, row.id)),
             )
         )
     return holds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -11,7 +12,7 @@ from sqlmodel import Session, col, select
 from contracts.formats import CLEVER
 from errors import NotFound, NotPossible
 from models.tables import District, Pause, Run, School, Source
-from services import pauses
+from services import outbox, pauses
 from services.runs import PAUSED
 from services.status import record_status_changes
 
@@ -42,7 +43,7 @@ def pause(
         raise NotPossible("a pause needs a reason: the schools' administrators read it")
     if until is not None and until <= now:
         raise NotPossible("the end of the pause lies in the past")
-    _districts(session, district_id)
+    districts = _districts(session, district_id)
     # An earlier pause may have ended by itself, and nobody has come by since.
     record_status_changes(session, _schools(session, district_id), reason=reason, now=now)
     for former in _open(session, district_id, now):
@@ -52,6 +53,7 @@ def pause(
     session.add(raised)
     session.flush()
     record_status_changes(session, _schools(session, district_id), reason=reason, now=now)
+    note(session, districts, now=now)
     return raised
 
 
@@ -69,6 +71,7 @@ def resume(session: Session, district_id: str | None, *, by: str, now: datetime)
         session.add(former)
     session.flush()
     record_status_changes(session, _schools(session, district_id), reason="the maintenance pause ended", now=now)
+    note(session, districts, now=now)
     still = {district: pauses.in_force(session, district, now=now) for district in districts}
     newest = select(func.max(Run.id)).join(Source, col(Source.id) == Run.source_id).where(Source.kind == CLEVER)
     missed = session.exec(
@@ -83,6 +86,21 @@ def resume(session: Session, district_id: str | None, *, by: str, now: datetime)
         tuple(going_on.values()),
         tuple(district for district in missed if district in still and still[district] is None),
     )
+
+
+def note(session: Session, district_ids: list[str], *, now: datetime) -> None:
+    """Note for the districts' administrators which pause is in force now, or that it is over, where that is news."""
+    for district_id in district_ids:
+        district = session.get(District, district_id)
+        pause = pauses.in_force(session, district_id, now=now)
+        if district is not None:
+            told = pauses.told(pause, ZoneInfo(district.timezone)) if pause is not None else None
+            outbox.note_pause(session, district_id, told, now=now)
+
+
+def note_over(session: Session, now: datetime) -> None:
+    """Note for the administrators which pauses are over because their end has come."""
+    note(session, outbox.paused_districts(session), now=now)
 
 
 def told(resumed: Resumed, district_id: str | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -21,14 +21,15 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from contracts.checking import check
+from contracts.contacts import without_contacts
 from contracts.formats import CLEVER, CSV, FORMATS, Reading
 from contracts.roster import Held, Roster, Settled, empty
 from contracts.settling import settle
 from errors import DataError, NotFound, NotPossible, RollcallError, SourceRefused, SourceUnreachable
 from models.database import Database
 from models.tables import Delivery, District, Run, School, SchoolRun, Source
-from services import clever, fetching, guard, holds, pauses, provision, runs, status, taking
-from services.held import Scope, load_held, load_stored, read_scope
+from services import causes, clever, fetching, guard, holds, outbox, pauses, provision, runs, status, taking
+from services.held import Scope, Stored, load_held, load_stored, read_scope
 from services.plan import ChangeSet, Plan, plan_district, without_removals
 from services.provision import RunOf, SchoolOutcome
 
@@ -145,6 +146,8 @@ def orders(
             raise NotFound(
                 f"district {district_id} has no delivery {delivery_id}; `rollcall deliveries {district_id}` lists them"
             )
+        assert delivery is not None
+        taking.assert_kept(delivery)
     asked = school_ids(session, district_id, schools) if schools else None
     found = []
     for source in sources:
@@ -321,6 +324,7 @@ def _finish(database: Database, order: Order, run_id: int, taken: Fetched) -> Fe
         if taking.is_stale(source, clock()):
             _hold(session, source.id, STALE, run_id)
             return Fetched(STALE, f"{taken.message}; the last delivery is more than 90 days old")
+        taking.note_coming_staleness(session, clock(), source_id=source.id, run_id=run_id)
         current = source.current_delivery_id
         if current is None:
             return Fetched(taken.state, f"{taken.message}; nothing was ever delivered")
@@ -377,7 +381,11 @@ def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fe
     if waiting.state == "overdue":
         with database.transaction() as session:
             runs.assert_open(session, run_id)
+            known = taking.file_error_places(session, source)
             taking.store_incomplete(session, _source(session, source.id), waiting.file_errors)
+            wrong = taking.file_error_places(session, source)
+            if wrong != known:
+                outbox.note_file_errors(session, source.district_id, wrong, run_id=run_id, now=clock())
             _hold(session, source.id, FILE_ERRORS, run_id)
         return Fetched(REJECTED, waiting.message)
     if waiting.state != "ready":
@@ -510,11 +518,14 @@ def read_roster(
         assert delivery is not None
         if len(reading.file_errors):
             taking.reject(session, source, delivery, reading.file_errors)
+            wrong = taking.file_error_places(session, source)
+            outbox.note_file_errors(session, source.district_id, wrong, run_id=run_id, now=clock())
             _hold(session, source.id, FILE_ERRORS, run_id)
             counted = reading.file_errors.group_by("code").len().sort("code")
             return Rejected(delivery_id, dict(counted.iter_rows()))
         if delivery.outcome != "clean":
             taking.accept(session, source, delivery)
+        taking.note_rows(session, delivery, {name: rows.height for name, rows in reading.rows.items()})
     return form.to_roster(reading.rows), reading.notes
 
 
@@ -541,13 +552,40 @@ def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
         DataError: a check or frame failed on the data.
     """
 
+    left_out = 0
+    if scope.leaves_out_contacts:
+        roster, left_out = without_contacts(roster)
+
     def settled() -> Settled:
         records = check(roster, scope.source_school_ids, region=scope.region, today=clock().date())
         held = load_held(session, scope, stored, records.emails())
         return settle(records, held)
 
+    def planned() -> Plan:
+        plan = plan_district(scope, _guarded("checking", settled), stored)
+        if left_out:
+            plan = replace(plan, notes=(*plan.notes, f"left out as decided: {left_out} emergency contacts"))
+        return _with_causes(session, scope, plan, roster, stored)
+
     stored = load_stored(session, scope)
-    return _guarded("planning", lambda: plan_district(scope, _guarded("checking", settled), stored))
+    return _guarded("planning", planned)
+
+
+def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, stored: Stored) -> Plan:
+    """The plan, with what seems to have brought about each school's hold."""
+    limits = guard.limits_of(scope.limits)
+    held = {changes.school_id for changes in plan.changesets if guard.judge(changes, limits)}
+    if not held:
+        return plan
+    rows_before = taking.rows_last_applied(session, scope.source_id, held)
+    seen = causes.seen(scope, roster, stored, rows_before)
+    return replace(
+        plan,
+        changesets=tuple(
+            replace(changes, causes=causes.causes(changes, seen)) if changes.school_id in held else changes
+            for changes in plan.changesets
+        ),
+    )
 
 
 def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "US") -> tuple[Reading, Settled | None]:
@@ -607,13 +645,20 @@ def preview(session: Session, order: Order, *, landing: Path, connection: clever
     reading = _guarded("reading the files", lambda: form.read(files))
     if len(reading.file_errors):
         return Preview(message, reading.file_errors)
-    plan = plan_roster(session, read_scope(session, source.id), form.to_roster(reading.rows))
+    scope = read_scope(session, source.id)
+    plan = plan_roster(session, scope, form.to_roster(reading.rows))
     plan = plan if may_remove else without_removals(plan)
     asked = [changes for changes in plan.changesets if order.schools is None or changes.school_id in order.schools]
+    limits = guard.limits_of(scope.limits)
+
+    def judged(changes: ChangeSet) -> tuple[str, ...]:
+        accepted = holds.acceptances(session, changes.families["student_link_id"])
+        return tuple(reason.code for reason in guard.judge(changes, limits, accepted))
+
     return Preview(
         message,
         reading.file_errors,
-        tuple((changes, tuple(reason.code for reason in guard.judge(changes))) for changes in asked),
+        tuple((changes, judged(changes)) for changes in asked),
         (*reading.notes, *plan.notes),
     )
 

@@ -7,12 +7,14 @@ applied, update; seen but not valid, leave exactly as it is; in no row, remove, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 import uuid_utils
 
-from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Schema, Settled
+from contracts import values
+from contracts.contacts import is_contact
+from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Schema, Settled, empty
 from services.held import Scope, Stored
 
 PERSON_FIELDS = (
@@ -37,14 +39,40 @@ LINK_ROWS: Schema = {
 }
 # What a change does, for people to read: type is one of TYPES.
 CHANGES: Schema = {
-    "action": pl.String,  # create, adopt, update, reactivate, join, remove
+    "action": pl.String,  # create, adopt, update, reactivate, join, change_id, remove
     "type": pl.String,
     "key": pl.String,  # our ID or IDs of it
     "record_id": pl.String,  # the source's
     "other_id": pl.String,  # of a pair: the class's, or the guardian's
     "name": pl.String,
+    "new_id": pl.String,  # of change_id: the source ID from now on
 }
-ACTIONS = ("create", "adopt", "update", "reactivate", "join", "remove")
+# The old and new values that the guard and whoever looks at a hold need; personal data.
+UPDATES: Schema = {
+    "type": pl.String,  # students, employees, guardians; guardianships: one added to a student who stays
+    "key": pl.String,  # our ID of the person and the field; of a guardianship our ID of the student, and the guardian
+    "record_id": pl.String,  # the person's source ID, or the student's
+    "other_id": pl.String,  # of a guardianship: the guardian's IDs
+    "name": pl.String,
+    "field": pl.String,  # one of COMPARED; added
+    "before": pl.String,  # null: it was empty
+    "after": pl.String,
+}
+COMPARED = ("last_name", "email", "phone", "grade")
+# The guardians of the students with many of them, or with contacts among them, as they shall be.
+FAMILIES: Schema = {
+    "student_link_id": pl.String,
+    "student_id": pl.String,
+    "student": pl.String,  # name; personal data
+    "guardian_key": pl.String,  # the same in every plan, known or new: their IDs, else their name
+    "guardian_id": pl.String,
+    "guardian": pl.String,  # name; personal data
+    "type": pl.String,  # as the delivery says it
+    "is_contact": pl.Boolean,  # an emergency contact, in the delivery
+}
+MANY_GUARDIANS = 6
+CHANGE_ID = "change_id"
+ACTIONS = ("create", "adopt", "update", "reactivate", "join", CHANGE_ID, "remove")
 TYPES = ("employees", "students", "guardians", "classes", "class_memberships", "guardianships")
 _TYPE_OF_KIND = {EMPLOYEE: "employees", STUDENT: "students", GUARDIAN: "guardians"}
 
@@ -59,7 +87,9 @@ class ChangeSet:
     class_id, link_id, is_owner. guardianships: id, student_link_id, guardian_link_id, relationship, type. All of them
     rows to be active. The ``ended_`` series hold the IDs of rows to archive; `unseen`: link IDs in no row, whose link
     goes if nothing holds it; `freed_emails` (link_id, account_id, email): held by another until now; `freed_ids`:
-    links that give up their source ID. `changes`: CHANGES; `before`: active before, by type; `issues`: ISSUES.
+    links that give up their source ID; `ended_choices`: class memberships left by choice that are in no row any more.
+    `changes`: CHANGES; `before`: active before, by type; `issues`: ISSUES; `updates`: UPDATES; `families`: FAMILIES;
+    `causes`: what seems to have brought a hold about, by the reason's code.
     """
 
     school_id: str
@@ -76,9 +106,14 @@ class ChangeSet:
     unseen: pl.Series
     freed_emails: pl.DataFrame
     freed_ids: pl.Series
+    ended_choices: pl.Series
     changes: pl.DataFrame
     before: Mapping[str, int]
     issues: pl.DataFrame
+    updates: pl.DataFrame = field(default_factory=lambda: empty(UPDATES))
+    families: pl.DataFrame = field(default_factory=lambda: empty(FAMILIES))
+    causes: Mapping[str, str] = field(default_factory=dict)
+    is_frozen: bool = False  # of data that the source has frozen: nobody is archived by it, and no removal judged
 
     @property
     def is_empty(self) -> bool:
@@ -98,13 +133,14 @@ class ChangeSet:
                 self.unseen,
                 self.freed_emails,
                 self.freed_ids,
+                self.ended_choices,
             )
         )
 
     @property
     def removals(self) -> pl.DataFrame:
-        """What would be removed: CHANGES without the action."""
-        return self.changes.filter(pl.col("action") == "remove").drop("action")
+        """What would be removed, also under its ID only: CHANGES without the action."""
+        return self.changes.filter(pl.col("action").is_in(["remove", CHANGE_ID])).drop("action")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -130,12 +166,14 @@ def without_removals(plan: Plan) -> Plan:
         "ended_class_memberships",
         "ended_guardianships",
         "unseen",
+        "ended_choices",
     )
     return replace(
         plan,
         changesets=tuple(
             replace(
                 changeset,
+                is_frozen=True,
                 missing=False,
                 changes=changeset.changes.filter(pl.col("action") != "remove"),
                 **{name: getattr(changeset, name).clear() for name in ending},
@@ -169,7 +207,7 @@ def _name(frame: pl.DataFrame) -> pl.DataFrame:
 def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
     """Each settled person as the link row it shall be, with what is stored beside it.
 
-    Columns: person, LINK_ROWS, adopts (Boolean), new, was_active, changed (Boolean).
+    Columns: person, LINK_ROWS, held_source_id, adopts, reissued, new, was_active, changed (Boolean).
     """
     held = stored.links.select(
         "link_id",
@@ -199,10 +237,38 @@ def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
         *[pl.col(name).ne_missing(pl.col(f"held_{name}")) for name in ("source_id", "guardian_ids", *PERSON_FIELDS)]
     )
     return people.with_columns(
-        changed=pl.col("new") | ~pl.col("was_active") | differs,
+        changed=pl.col("new") | ~pl.col("was_active") | pl.col("reissued") | differs,
         guardian_ids=pl.col("guardian_ids").list.join("\n"),
         adopts=pl.col("adopting"),
-    ).select("person", *LINK_ROWS, "adopts", "new", "was_active", "changed")
+    ).select("person", *LINK_ROWS, "held_source_id", "adopts", "reissued", "new", "was_active", "changed")
+
+
+def _without_leavers(settled: Settled, stored: Stored) -> Settled:
+    """The settled district without those who left the organization and stay gone; they still count as seen.
+
+    Rule: with rostering enforcement off, someone who left of their own accord is not put back. Where they are a member
+    of a class they are kept by their link, which is in no class: that the pair is in a row is still to be seen.
+    """
+    gone = stored.links.filter("gone")["link_id"].implode()
+    is_gone = pl.col("link_id").is_in(gone).fill_null(False)
+    leavers = settled.people.filter(is_gone)
+    if leavers.is_empty():
+        return settled
+    staying = settled.people.filter(~is_gone)
+    numbers = leavers["person"].implode()
+
+    def stays(column: str) -> pl.Expr:
+        return ~pl.col(column).is_in(numbers).fill_null(False)
+
+    return replace(
+        settled,
+        people=staying,
+        school_members=settled.school_members.filter(stays("person")),
+        class_members=settled.class_members.join(leavers.select("person", left="link_id"), on="person", how="left")
+        .with_columns(link_id=pl.coalesce("link_id", "left"), person=pl.when(stays("person")).then("person"))
+        .drop("left"),
+        guardianships=settled.guardianships.filter(stays("student") & stays("guardian")),
+    )
 
 
 def _members(desired: pl.DataFrame, on: list[str], *, rows: pl.DataFrame) -> pl.DataFrame:
@@ -224,6 +290,7 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     The whole district is planned at once because people are shared: a row that two schools write is the same row, with
     the same ID, in both ChangeSets.
     """
+    settled = _without_leavers(settled, stored)
     people = _people(scope, settled, stored)
     kinds = pl.concat(
         [
@@ -256,17 +323,37 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     ended_memberships = unwanted.join(kept("school_members", "link_id"), on="link_id", how="anti")
 
     # Classes ------------------------------------------------------------------------------------------------------
-    stored_here = stored.classes.filter(pl.col("source") == scope.source_id)
-    wanted_classes = settled.classes.join(in_scope, left_on="school_id", right_on="source_school_id").select(
-        "source_id", "name", school_id="school_id_right", source=pl.lit(scope.source_id)
-    )
-    classes = _members(wanted_classes, ["source_id", "school_id", "source"], rows=stored_here)
-    active_classes = stored.classes.filter("active").join(in_scope.select("school_id"), on="school_id", how="semi")
     class_key = ["source_id", "school_id", "source"]
+    given_classes = settled.classes.join(in_scope, left_on="school_id", right_on="source_school_id").select(
+        "source_id", "other_id", "name", school_id="school_id_right", source=pl.lit(scope.source_id)
+    )
+    wanted_classes = given_classes.drop("other_id")
     seen_classes = settled.seen_classes.join(in_scope, left_on="school_id", right_on="source_school_id").select(
         "source_id", school_id="school_id_right", source=pl.lit(scope.source_id)
     )
     kept_classes = kept("classes", "class_id").select(source_id="class_id", source=pl.lit(scope.source_id))
+    reissued_classes = _reissued_classes(
+        given_classes, stored, settled.class_members.join(link_of, on="person", how="left"), in_scope, seen_classes
+    )
+    stored_classes = (
+        stored.classes.join(reissued_classes.select("id", "new_id"), on="id", how="left", maintain_order="left")
+        .with_columns(
+            source_id=pl.coalesce("new_id", "source_id"),
+            source=pl.when(pl.col("new_id").is_not_null()).then(pl.lit(scope.source_id)).otherwise("source"),
+        )
+        .drop("new_id")
+    )
+    stored_here = stored_classes.filter(pl.col("source") == scope.source_id)
+    changed_classes = _members(wanted_classes, class_key, rows=stored_here)
+    carried_over = (
+        wanted_classes.join(
+            stored_here.join(reissued_classes, on="id", how="semi").select("id", *class_key), on=class_key
+        )
+        .join(changed_classes, on="id", how="anti")
+        .select("id", *wanted_classes.columns, was=pl.lit(True), active=pl.lit(True))
+    )
+    classes = pl.concat([changed_classes, carried_over])
+    active_classes = stored_classes.filter("active").join(in_scope.select("school_id"), on="school_id", how="semi")
     ended_classes = (
         active_classes.join(wanted_classes, on=class_key, how="anti")
         .join(seen_classes, on=class_key, how="anti")
@@ -291,25 +378,31 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         .select("class_id", "link_id", "is_owner")
         .unique(subset=["class_id", "link_id"])
     )
+    in_rows = in_class.select("class_id", "link_id")
+    # Leaving a class is always theirs, and lasts as long as the data go on saying the same.
+    by_choice = stored.class_memberships.filter("by_choice")
+    in_class = in_class.join(by_choice, on=["class_id", "link_id"], how="anti").join(
+        stored.links.filter("gone"), on="link_id", how="anti"
+    )
     class_memberships = _members(in_class, ["class_id", "link_id"], rows=stored.class_memberships)
     class_places = pl.concat(
         [
-            stored.classes.select("id", "school_id", "source_id"),
+            stored_classes.select("id", "school_id", "source_id"),
             classes.filter(~pl.col("was")).select("id", "school_id", "source_id"),
         ]
     ).rename({"id": "class_id", "source_id": "class_source_id"})
-    held_in_class = (
-        stored.class_memberships.filter("active")
-        .join(class_places, on="class_id")
-        .join(in_scope.select("school_id"), on="school_id", how="semi")
+    in_classes_here = stored.class_memberships.join(class_places, on="class_id").join(
+        in_scope.select("school_id"), on="school_id", how="semi"
     )
-    ended_in_class = held_in_class.join(in_class, on=["class_id", "link_id"], how="anti")
+    held_in_class = in_classes_here.filter("active")
+    in_no_row = in_classes_here.join(in_rows, on=["class_id", "link_id"], how="anti")
     for table, owner in (("class_owners", True), ("class_students", False)):
         stays = (pl.col("is_owner") == owner) & (
             pl.col("link_id").is_in(kept(table, "link_id")["link_id"].implode())
             | pl.col("class_source_id").is_in(kept(table, "class_id")["class_id"].implode())
         )
-        ended_in_class = ended_in_class.filter(~stays)
+        in_no_row = in_no_row.filter(~stays)
+    ended_in_class, ended_choices = in_no_row.filter("active"), in_no_row.filter("by_choice")
     # Those of a class that goes are archived with it, those of a source the school has left with their link.
     ended_in_class = ended_in_class.join(ended_classes.select(class_id="id"), on="class_id", how="anti")
 
@@ -435,7 +528,9 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     no_pair = {"other_id": pl.lit(None, pl.String)}
     written = link_rows.select(
         "school_id",
-        action=pl.when("adopts")
+        action=pl.when("reissued")
+        .then(pl.lit(CHANGE_ID))
+        .when("adopts")
         .then(pl.lit("adopt"))
         .when("new")
         .then(pl.lit("create"))
@@ -444,8 +539,9 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         .otherwise(pl.lit("update")),
         type=type_of,
         key=pl.col("id"),
-        record_id=pl.col("source_id"),
+        record_id=pl.when("reissued").then("held_source_id").otherwise("source_id"),
         name=pl.concat_str("first_name", "last_name", separator=" ", ignore_nulls=True),
+        new_id=pl.when("reissued").then("source_id"),
         **no_pair,
     )
     joined = (
@@ -471,16 +567,19 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     removed_people = gone_people.select(
         "school_id", action=pl.lit("remove"), type=type_of, key="link_id", record_id="source_id", name="name", **no_pair
     )
-    class_changes = classes.select(
+    class_changes = classes.join(reissued_classes, on="id", how="left").select(
         "school_id",
-        action=pl.when(~pl.col("was"))
+        action=pl.when(pl.col("new_id").is_not_null())
+        .then(pl.lit(CHANGE_ID))
+        .when(~pl.col("was"))
         .then(pl.lit("create"))
         .when(pl.col("active"))
         .then(pl.lit("update"))
         .otherwise(pl.lit("reactivate")),
         type=pl.lit("classes"),
         key="id",
-        record_id="source_id",
+        record_id=pl.coalesce("old_id", "source_id"),
+        new_id="new_id",
         name="name",
         **no_pair,
     )
@@ -537,22 +636,27 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         how="anti",
     )
     columns = ["school_id", *CHANGES]
-    changes = pl.concat(
-        [
-            frame.select(columns)
-            for frame in (
-                written,
-                joined,
-                removed_people,
-                class_changes,
-                removed_classes,
-                class_pairs(class_memberships.join(class_places, on="class_id"), member_action),
-                class_pairs(pairs_staying, pl.lit("remove")),
-                guardian_pairs(guardianships, member_action),
-                guardian_pairs_staying,
-            )
-        ]
-    ).sort("school_id", "type", "action", "record_id", "other_id", "key")
+    changes = (
+        pl.concat(
+            [
+                frame.select(name for name in columns if name in frame.columns)
+                for frame in (
+                    written,
+                    joined,
+                    removed_people,
+                    class_changes,
+                    removed_classes,
+                    class_pairs(class_memberships.join(class_places, on="class_id"), member_action),
+                    class_pairs(pairs_staying, pl.lit("remove")),
+                    guardian_pairs(guardianships, member_action),
+                    guardian_pairs_staying,
+                )
+            ],
+            how="diagonal",
+        )
+        .select(columns)
+        .sort("school_id", "type", "action", "record_id", "other_id", "key")
+    )
 
     # Active before, by school and type; for pairs only those whose both sides stay ----------------------------------
     people_before = active_here.join(links, on="link_id").select("school_id", type=type_of)
@@ -571,6 +675,22 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         .group_by("school_id", "type")
         .len()
     )
+
+    # What the guard compares ----------------------------------------------------------------------------------------
+    who = _who(people, stored)
+    staying_people = pl.concat(
+        [
+            staying.select("link_id", "school_id"),
+            guardians_before.join(guardians_after, on=guardian_key, how="semi")
+            .select(link_id="guardian_link_id", school_id="school_id")
+            .unique(),
+        ]
+    )
+    added_pairs = by_student(guardianships.filter(~pl.col("active").fill_null(False))).join(
+        staying.rename({"link_id": "student_link_id"}), on=["student_link_id", "school_id"], how="semi"
+    )
+    updates = _updates(people, stored, staying_people, added_pairs, who)
+    families = _families(guardians_after.select("school_id", *pair_key), pairs, who)
 
     issues = settled.issues.rename({"school_id": "source_school_id"}).join(in_scope, on="source_school_id", how="left")
 
@@ -591,8 +711,11 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         "unseen": _part(unseen.select("school_id", id="link_id")),
         "freed_emails": _part(freed_emails),
         "freed_ids": _part(freed_ids.select("school_id", id="link_id")),
+        "ended_choices": _part(ended_choices.select("school_id", "id")),
         "changes": _part(changes),
         "before": _part(before),
+        "updates": _part(updates),
+        "families": _part(families),
         "issues": _part(issues.filter(pl.col("school_id").is_not_null()).drop("source_school_id")),
     }
 
@@ -616,14 +739,152 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
             unseen=part("unseen", school_id)["id"],
             freed_emails=part("freed_emails", school_id),
             freed_ids=part("freed_ids", school_id)["id"],
+            ended_choices=part("ended_choices", school_id)["id"],
             changes=part("changes", school_id),
             before=dict(part("before", school_id).iter_rows()),
             issues=part("issues", school_id),
+            updates=part("updates", school_id),
+            families=part("families", school_id),
         )
         for school_id, source_school_id in in_scope.iter_rows()
     )
     return Plan(
         changesets, issues.filter(pl.col("school_id").is_null()).drop("school_id", "source_school_id"), settled.notes
+    )
+
+
+def _reissued_classes(
+    wanted: pl.DataFrame, stored: Stored, members: pl.DataFrame, in_scope: pl.DataFrame, seen: pl.DataFrame
+) -> pl.DataFrame:
+    """id, old_id, new_id: classes that would go, and are there under a new ID.
+
+    Rule: one to one, by the ID that the school's own system gives the class where the source has IDs of its own, else
+    by name and teachers. wanted: source_id, other_id, name, school_id (ours), source. members: the settled class
+    members, with their own link as `link`. seen: source_id, school_id, source of the classes in any row.
+    """
+    key = ["source_id", "school_id", "source"]
+    new = wanted.join(stored.classes, on=key, how="anti")
+    going = (
+        stored.classes.filter("active")
+        .join(in_scope.select("school_id"), on="school_id", how="semi")
+        .join(seen, on=key, how="anti")
+        .join(wanted, on=key, how="anti")
+    )
+    led_now = (
+        members.filter("is_owner")
+        .group_by(source_id="class_id")
+        .agg(teachers=pl.coalesce("link_id", "link").drop_nulls().unique().sort().str.join(" "))
+    )
+    led_before = (
+        stored.class_memberships.filter(pl.col("active") & pl.col("is_owner"))
+        .group_by(id="class_id")
+        .agg(teachers=pl.col("link_id").unique().sort().str.join(" "))
+    )
+    named = [
+        frame.with_columns(folded=values.folded(pl.col("name")))
+        for frame in (new.join(led_now, on="source_id", how="left"), going.join(led_before, on="id", how="left"))
+    ]
+    is_foreign = pl.col("source") != pl.col("source_held")
+    by_other_id = new.join(
+        going, left_on=["other_id", "school_id"], right_on=["source_id", "school_id"], suffix="_held"
+    ).filter(is_foreign)
+    by_name = named[0].join(named[1], on=["school_id", "folded", "teachers"], suffix="_held")
+    found = pl.DataFrame(schema={"id": pl.String, "old_id": pl.String, "new_id": pl.String})
+    for candidates in (
+        by_other_id.select("id", old_id="other_id", new_id="source_id"),
+        by_name.select("id", old_id="source_id_held", new_id="source_id"),
+    ):
+        left = candidates.join(found, on="id", how="anti").join(found, on="new_id", how="anti")
+        found = pl.concat([found, left.filter((pl.len().over("id") == 1) & (pl.len().over("new_id") == 1))])
+    return found
+
+
+def _who(people: pl.DataFrame, stored: Stored) -> pl.DataFrame:
+    """Everybody as they shall be, or else are: link_id, source_id, name, guardian_key, guardian_id.
+
+    guardian_key: what a guardian is known by, the same before and after they are provisioned.
+    """
+    settled = people.select("source_id", "guardian_ids", "first_name", "last_name", link_id="id")
+    others = stored.links.join(settled, on="link_id", how="anti").select(
+        "source_id", pl.col("guardian_ids").list.join("\n"), "first_name", "last_name", "link_id"
+    )
+    return _name(pl.concat([settled, others])).select(
+        "link_id",
+        "source_id",
+        "name",
+        guardian_key=pl.coalesce("guardian_ids", values.folded(pl.col("name"))),
+        guardian_id=pl.col("guardian_ids").str.replace_all("\n", " "),
+    )
+
+
+def _updates(
+    people: pl.DataFrame, stored: Stored, staying: pl.DataFrame, added: pl.DataFrame, who: pl.DataFrame
+) -> pl.DataFrame:
+    """UPDATES and school_id. staying: link_id, school_id. added: new guardianships of students who stay, by school."""
+    compared = (
+        people.filter(pl.col("changed") & pl.col("was_active"))
+        .join(stored.links.select("link_id", *COMPARED), left_on="id", right_on="link_id", suffix="_before")
+        .join(staying, left_on="id", right_on="link_id")
+        .join(who.select("link_id", "name"), left_on="id", right_on="link_id")
+    )
+    changed = [
+        compared.filter(pl.col(name).ne_missing(pl.col(f"{name}_before"))).select(
+            "school_id",
+            type=pl.col("kind").replace_strict(_TYPE_OF_KIND, return_dtype=pl.String),
+            key=pl.concat_str("id", pl.lit(name), separator=" "),
+            record_id="source_id",
+            other_id=pl.lit(None, pl.String),
+            name="name",
+            field=pl.lit(name),
+            before=f"{name}_before",
+            after=name,
+        )
+        for name in COMPARED
+    ]
+    pairs = (
+        added.join(who.rename({"link_id": "student_link_id"}), on="student_link_id")
+        .join(who.rename({"link_id": "guardian_link_id"}), on="guardian_link_id", suffix="_guardian")
+        .select(
+            "school_id",
+            type=pl.lit("guardianships"),
+            key=pl.concat_str("student_link_id", "guardian_key_guardian", separator=" "),
+            record_id="source_id",
+            other_id="guardian_id_guardian",
+            name="name",
+            field=pl.lit("added"),
+            before=pl.lit(None, pl.String),
+            after="name_guardian",
+        )
+    )
+    return pl.concat([*changed, pairs]).sort("school_id", "type", "record_id", "field", "key")
+
+
+def _families(after: pl.DataFrame, delivered: pl.DataFrame, who: pl.DataFrame) -> pl.DataFrame:
+    """FAMILIES and school_id. after: school_id, student_link_id, guardian_link_id. delivered: the pairs and type."""
+    pair = ["student_link_id", "guardian_link_id"]
+    told = (
+        after.join(delivered.select(*pair, "type"), on=pair, how="left")
+        .with_columns(is_contact=is_contact(pl.col("type")))
+        .filter(
+            (pl.len().over("school_id", "student_link_id") >= MANY_GUARDIANS)
+            | pl.col("is_contact").any().over("school_id", "student_link_id")
+        )
+    )
+    return (
+        told.join(who.rename({"link_id": "student_link_id"}), on="student_link_id")
+        .join(who.rename({"link_id": "guardian_link_id"}), on="guardian_link_id", suffix="_guardian")
+        .select(
+            "school_id",
+            "student_link_id",
+            student_id="source_id",
+            student="name",
+            guardian_key="guardian_key_guardian",
+            guardian_id="guardian_id_guardian",
+            guardian="name_guardian",
+            type="type",
+            is_contact="is_contact",
+        )
+        .sort("school_id", "student_id", "guardian_key", "type")
     )
 
 

@@ -8,7 +8,7 @@ after locking the accounts, never in the plan.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -98,14 +98,17 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
         WriteConflict: another district took an e-mail meanwhile; the caller plans again, once.
     """
     runs.assert_open(session, run.run_id)
-    reasons = guard.judge(changeset)
-    removals = changeset.removals
-    if reasons and not holds.is_confirmed(session, changeset.school_id, reasons, removals):
+    accepted = holds.acceptances(session, changeset.families["student_link_id"])
+    judged = guard.judge(changeset, guard.limits_of(run.scope.limits), accepted)
+    reasons = holds.unresolved(session, changeset.school_id, judged)
+    standing = holds.about_removals(session, changeset.school_id) if changeset.is_frozen else None
+    if standing is not None:
+        outcome = SchoolOutcome(changeset.school_id, HELD, {}, tuple(standing.codes), standing.id)
+    elif reasons:
         hold = holds.hold_school(
             session,
             changeset.school_id,
             reasons,
-            removals,
             run_id=run.run_id,
             delivery_id=run.delivery_id,
             now=now,
@@ -115,7 +118,8 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
         )
     else:
         _apply(session, changeset, now)
-        holds.release(session, changeset.school_id, now=now)
+        holds.remember_accepted(session, changeset.school_id, judged, changeset.families)
+        holds.release(session, changeset.school_id, run_id=run.run_id, now=now)
         outcome = SchoolOutcome(
             changeset.school_id, UNCHANGED if changeset.is_empty else APPLIED, changeset.counts, (), None
         )
@@ -207,6 +211,7 @@ def _apply(session: Session, changes: ChangeSet, now: datetime) -> None:
         [changes.links["account_id"], changes.freed_emails["account_id"], _accounts_of(session, changes.unseen)]
     ).unique()
     _lock(session, accounts)
+    changes = _without_leavers(session, changes)
     _free(session, changes)
     _write_people(session, changes.links, now)
     bulk.upsert(session, "class", changes.classes.with_columns(archived_at=_never()))
@@ -222,6 +227,39 @@ def _apply(session: Session, changes: ChangeSet, now: datetime) -> None:
     _archive(session, "class", changes.ended_classes, now)
     _end(session, "class_membership", "class_id", changes.ended_classes, now)
     _archive_people(session, changes.unseen, now)
+    condition, parameters = bulk.in_list(session, "id", changes.ended_choices)
+    bulk.execute(session, f"UPDATE class_membership SET by_choice = false WHERE {condition}", parameters)
+
+
+def _without_leavers(session: Session, changes: ChangeSet) -> ChangeSet:
+    """Who has left the organization since the plan was made is not brought back by it, unless enforcement does."""
+    condition, parameters = bulk.in_list(
+        session,
+        "l.id",
+        pl.concat(
+            [
+                changes.links["id"],
+                *(frame["link_id"] for frame in (changes.memberships, changes.class_memberships)),
+                *(changes.guardianships[name] for name in ("student_link_id", "guardian_link_id")),
+            ]
+        ).unique(),
+    )
+    left = bulk.read(
+        session,
+        "SELECT l.id FROM link l JOIN source s ON s.id = l.source JOIN district d ON d.id = s.district_id"
+        f" WHERE l.left_at IS NOT NULL AND NOT d.rostering_enforcement AND {condition}",
+        parameters,
+        {"id": pl.String},
+    )["id"].implode()
+    return replace(
+        changes,
+        links=changes.links.filter(~pl.col("id").is_in(left)),
+        memberships=changes.memberships.filter(~pl.col("link_id").is_in(left)),
+        class_memberships=changes.class_memberships.filter(~pl.col("link_id").is_in(left)),
+        guardianships=changes.guardianships.filter(
+            ~pl.col("student_link_id").is_in(left) & ~pl.col("guardian_link_id").is_in(left)
+        ),
+    )
 
 
 def _never() -> pl.Expr:
@@ -269,7 +307,7 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
     if links.is_empty():
         return
     fields = list(PERSON_FIELDS)
-    rows = links.select(list(LINK_ROWS)).with_columns(archived_at=_never())
+    rows = links.select(list(LINK_ROWS)).with_columns(archived_at=_never(), left_at=_never())
     condition, parameters = bulk.in_list(session, "id", links["id"])
     before = bulk.read(
         session,

@@ -255,6 +255,8 @@ def setup_digest(session: Session, source: Source) -> dict[str, str]:
                     "phone_region": district.phone_region,
                     "source": [source.id, source.kind, source.format],
                     **({"clever_district_id": source.clever_district_id} if source.clever_district_id else {}),
+                    **({"leaves_out_contacts": True} if source.leaves_out_contacts else {}),
+                    **({"rostering_enforcement": True} if district.rostering_enforcement else {}),
                     "source_school_id": school.source_school_id,
                 },
                 sort_keys=True,

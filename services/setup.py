@@ -143,6 +143,31 @@ class CleverSourceEntry(_Entry):
 SourceEntry = Annotated[CsvSourceEntry | CleverSourceEntry, Field(discriminator="kind")]
 
 
+class LimitEntry(_Entry):
+    """A limit of a [district.limits]: more than this share, and more than this number of records, hold a school."""
+
+    share: Annotated[float, Field(ge=0, le=1)]
+    count: Annotated[int, Field(ge=0)]
+
+
+class LimitEntries(_Entry):
+    """A [district.limits]: those that are the district's own, by type."""
+
+    students: LimitEntry | None = None
+    guardians: LimitEntry | None = None
+    employees: LimitEntry | None = None
+    classes: LimitEntry | None = None
+    class_memberships: LimitEntry | None = None
+    guardianships: LimitEntry | None = None
+    guardianships_added: LimitEntry | None = None
+    changes: LimitEntry | None = None
+
+    def stored(self) -> dict[str, list[float]] | None:
+        """The limits as they are stored: type -> [share, count]."""
+        own = {kind: [limit.share, float(limit.count)] for kind, limit in self if limit is not None}
+        return own or None
+
+
 class DistrictEntry(_Entry):
     """A [[district]]."""
 
@@ -151,6 +176,8 @@ class DistrictEntry(_Entry):
     timezone: Annotated[str, AfterValidator(_known_zone)]
     phone_region: Annotated[str, AfterValidator(_known_region)] = "US"
     administrators: list[Annotated[str, AfterValidator(_email)]] = []
+    limits: LimitEntries = LimitEntries()
+    rostering_enforcement: bool | None = None  # None: as it is stored, so that the command line's switch lasts
     source: list[SourceEntry] = []
     school: list[SchoolEntry] = []
 
@@ -214,7 +241,9 @@ def apply_setup(session: Session, setup: Setup, *, now: datetime | None = None) 
                     timezone=entry.timezone,
                     phone_region=entry.phone_region,
                     administrators=list(dict.fromkeys(entry.administrators)),
+                    limits=entry.limits.stored(),
                     position=position,
+                    rostering_enforcement=_enforcement(entry, district),
                 ),
             ),
             *_bring_sources(session, entry, returns),
@@ -230,6 +259,12 @@ def apply_setup(session: Session, setup: Setup, *, now: datetime | None = None) 
     session.flush()
     record_status_changes(session, None, "the setup was changed", now or datetime.now(UTC))
     return changes
+
+
+def _enforcement(entry: DistrictEntry, held: District | None) -> bool:
+    if entry.rostering_enforcement is not None:
+        return entry.rostering_enforcement
+    return held is not None and held.rostering_enforcement
 
 
 def _bring_sources(session: Session, entry: DistrictEntry, returns: bool) -> Iterator[str]:
@@ -301,6 +336,8 @@ _NOT_SET_UP = {
     "last_sync",
     "remote_state",
     "remote_reason",
+    "leaves_out_contacts",
+    "stale_noticed_at",
 }
 
 
@@ -325,8 +362,15 @@ def _bring(session: Session, held: Row | None, wanted: Row, *, silent: bool = Fa
 
 
 def _told(key: str, before: object, after: object) -> str:
+    if key == "limits":
+        return f"limits {_shown_limits(before)} → {_shown_limits(after)}"
     # Administrators are people: their addresses are for the database only.
     return f"{key} changed" if key == "administrators" else f"{key} {_shown(before)} → {_shown(after)}"
+
+
+def _shown_limits(limits: Any) -> str:
+    told = [f"{kind} {share:.4g}, {count:.0f}" for kind, (share, count) in sorted((limits or {}).items())]
+    return "; ".join(told) or "none of its own"
 
 
 def _shown(value: object) -> str:
@@ -357,6 +401,8 @@ def _problem(raw: Mapping[str, Any], details: ErrorDetails) -> str:
         location = location[2:]
         if kind == "source" and location and location[0] in ("csv", "clever"):
             location = location[1:]  # which kind's keys were looked at
+    if location and location[0] == "limits" and len(location) > 1:
+        location = [".".join(str(part) for part in location)]
     key = " entry ".join(str(part + 1) if isinstance(part, int) else part for part in location)
     said = _said(details, key)
     return f"{', '.join(entries)}: {said}" if entries else said
@@ -376,8 +422,12 @@ def _said(details: ErrorDetails, key: str) -> str:
             return f"{key} must be a whole number"
         case "bool_type":
             return f"{key} must be true or false"
+        case "greater_than_equal" | "less_than_equal" | "finite_number" if key.endswith("share"):
+            return f"{key} must be from 0 to 1"
         case "greater_than_equal":
             return f"{key} must not be negative"
+        case "float_type":
+            return f"{key} must be a number"
         case "union_tag_not_found":
             return "kind is missing"
         case "union_tag_invalid":
@@ -388,6 +438,8 @@ def _said(details: ErrorDetails, key: str) -> str:
             return f"{key} {details['ctx']['error']}"
         case "list_type" if key in ("district", "source", "school"):
             return f"{key} must be written in double brackets, [[…]]"
+        case "model_type" if key.startswith("limits"):
+            return f"{key} must be written in braces, {{share = …, count = …}}"
         case "model_type":
             return "must be written in double brackets, [[…]], with keys of its own"
         case "list_type":

@@ -18,17 +18,21 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
+from zoneinfo import ZoneInfo
 
 import polars as pl
-from sqlalchemy import delete
+from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
 from contracts.roster import Schema, empty
 from errors import NotFound, NotPossible, SourceUnreachable, TransientError
 from models import bulk
-from models.tables import Delivery, FileError, Source
+from models.tables import Delivery, District, FileError, School, SchoolRun, Source
+from services import outbox
+from services.status import DONE_OUTCOMES
 
 STALE_AFTER = timedelta(days=90)
+STALE_NOTICE = timedelta(days=14)  # so long before, the administrators are told
 OVERDUE_AFTER = timedelta(hours=2)
 TAKEN, CLEAN, REJECTED = "taken", "clean", "rejected"
 
@@ -442,6 +446,39 @@ def accept(session: Session, source: Source, delivery: Delivery) -> None:
     session.flush()
 
 
+def note_rows(session: Session, delivery: Delivery, rows: Mapping[str, int]) -> None:
+    """Note how many rows each file of a delivery holds, where files are what the rows are counted by."""
+    noted = [
+        {**entry, "rows": rows[entry["name"]]} if entry["name"] in rows else entry for entry in delivery.files or []
+    ]
+    if noted != delivery.files:
+        delivery.files = noted
+        session.add(delivery)
+        session.flush()
+
+
+def rows_last_applied(session: Session, source_id: str, school_ids: Collection[str]) -> dict[str, dict[str, int]]:
+    """By school, how many rows the files held of the source's delivery that was last applied or found unchanged."""
+    newest = (
+        select(func.max(SchoolRun.id))
+        .where(
+            SchoolRun.source_id == source_id,
+            col(SchoolRun.school_id).in_(school_ids),
+            col(SchoolRun.outcome).in_(DONE_OUTCOMES),
+        )
+        .group_by(col(SchoolRun.school_id))
+    )
+    found = session.exec(
+        select(SchoolRun.school_id, Delivery)
+        .join(Delivery, col(Delivery.id) == SchoolRun.delivery_id)
+        .where(col(SchoolRun.id).in_(newest))
+    ).all()
+    return {
+        school_id: {entry["name"]: entry["rows"] for entry in delivery.files or [] if "rows" in entry}
+        for school_id, delivery in found
+    }
+
+
 def store_incomplete(session: Session, source: Source, file_errors: pl.DataFrame) -> None:
     """Keep what is wrong with files that are no delivery yet (FILE_ERRORS), beside the errors of a rejected one.
 
@@ -468,6 +505,17 @@ def has_file_errors(session: Session, source: Source) -> bool:
     return session.exec(select(FileError.id).where(FileError.source_id == source.id).limit(1)).first() is not None
 
 
+def file_error_places(session: Session, source: Source) -> list[tuple[str, str, int]]:
+    """The source's file errors as (code, file, how many rows; 0 where they are about the whole file), in order."""
+    statement = (
+        select(FileError.code, FileError.file, func.count(col(FileError.line)))
+        .where(FileError.source_id == source.id)
+        .group_by(FileError.code, FileError.file)
+        .order_by(FileError.code, FileError.file)
+    )
+    return list(session.exec(statement).all())
+
+
 def files_with_error(session: Session, source: Source) -> frozenset[str] | None:
     """The files with errors of the delivery last taken, where that was rejected; else None."""
     held = _of(session, source)
@@ -477,20 +525,34 @@ def files_with_error(session: Session, source: Source) -> frozenset[str] | None:
     return frozenset(session.exec(select(FileError.file).where(FileError.delivery_id == last.id).distinct()))
 
 
+def assert_kept(delivery: Delivery) -> None:
+    """Make sure that a delivery's files are still there to be applied.
+
+    Raises:
+        NotPossible: housekeeping has removed them.
+    """
+    if not delivery.path:
+        raise NotPossible(
+            f"the files of delivery {delivery.id} are removed, as they were not needed for 30 days: have the district"
+            " send them again"
+        )
+
+
 def choose_delivery(session: Session, source: Source, delivery_id: int) -> Delivery:
     """Make a kept, clean delivery of the source its current one.
 
     Raises:
         NotFound: the source has no such delivery.
-        NotPossible: it was rejected, or is not checked yet.
+        NotPossible: it was rejected, or is not checked yet, or its files are removed.
     """
-    delivery = session.get(Delivery, delivery_id)
+    delivery = session.get(Delivery, delivery_id, populate_existing=True)
     if delivery is None or delivery.source_id != source.id:
         raise NotFound(f"there is no delivery {delivery_id} of {source.id}; `rollcall deliveries` lists them")
     if delivery.outcome == REJECTED:
         raise NotPossible(f"delivery {delivery_id} was rejected for its file errors and cannot be applied")
     if delivery.outcome != CLEAN:
         raise NotPossible(f"delivery {delivery_id} is not checked yet: the next run does it")
+    assert_kept(delivery)
     held = _of(session, source)
     held.current_delivery_id = delivery_id
     session.add(held)
@@ -512,6 +574,60 @@ def deliveries_of(session: Session, district_id: str, *, limit: int | None = Non
 def is_stale(source: Source, now: datetime) -> bool:
     """Whether the source's last delivery is too old. Rule: at least one every 90 days."""
     return source.received_at is not None and now - source.received_at > STALE_AFTER
+
+
+def note_coming_staleness(
+    session: Session, now: datetime, *, source_id: str | None = None, run_id: int | None = None
+) -> None:
+    """Note for the administrators of whom no delivery came for 76 days that the schools will be held as stale.
+
+    Rule: 14 days before the 90 days are over, once for each delivery or receipt. source_id: only this source.
+    """
+    statement = (
+        select(Source, District)
+        .join(District, col(District.id) == Source.district_id)
+        .where(
+            col(Source.frozen).is_(False),
+            col(District.frozen).is_(False),
+            col(Source.received_at) <= now - (STALE_AFTER - STALE_NOTICE),
+            col(Source.received_at) >= now - STALE_AFTER,
+        )
+        .order_by(Source.id)
+    )
+    if source_id is not None:
+        statement = statement.where(Source.id == source_id)
+    for source, district in session.exec(statement):
+        received = source.received_at
+        assert received is not None
+        if source.stale_noticed_at is not None and source.stale_noticed_at > received:
+            continue
+        zone = ZoneInfo(district.timezone)
+        detail = (
+            f"The last came on {_day(received, zone)}. If nothing comes until {_day(received + STALE_AFTER, zone)}, the"
+            " sync of these schools will be put on hold, as their accounts would no longer match their records."
+        )
+        schools = select(School.id).where(
+            School.source_id == source.id, col(School.on_plan).is_(True), col(School.frozen).is_(False)
+        )
+        for school_id in session.exec(schools.order_by(col(School.position), School.id)):
+            outbox.note(
+                session,
+                district_id=district.id,
+                kind=outbox.STALE_SOON,
+                at=now,
+                school_id=school_id,
+                run_id=run_id,
+                codes=["stale"],
+                detail=detail,
+            )
+        source.stale_noticed_at = now
+        session.add(source)
+    session.flush()
+
+
+def _day(moment: datetime, zone: tzinfo) -> str:
+    local = moment.astimezone(zone)
+    return f"{local:%B} {local.day}, {local.year}"
 
 
 def _of(session: Session, source: Source) -> Source:

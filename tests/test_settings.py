@@ -17,6 +17,15 @@ CLEVER = {
     "ROLLCALL_CLEVER_PAGE_SIZE": "10000",
 }
 
+MAIL = {
+    "ROLLCALL_SMTP_HOST": "",
+    "ROLLCALL_SMTP_SECURITY": "starttls",
+    "ROLLCALL_SMTP_PORT": "587",
+    "ROLLCALL_SMTP_USER": "",
+    "ROLLCALL_SMTP_PASSWORD": "",
+    "ROLLCALL_MAIL_FROM": "",
+}
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -32,6 +41,8 @@ def test_everything_lies_inside_home(tmp_path: Path) -> None:
         "ROLLCALL_LANDING": f"{tmp_path}/.rollcall/landing",
         "ROLLCALL_LOG_LEVEL": "INFO",
         **CLEVER,
+        **MAIL,
+        "ROLLCALL_MAIL_FOLDER": f"{tmp_path}/.rollcall/mail",
     }
     assert get_settings().backups == tmp_path / ".rollcall" / "backups"
 
@@ -48,6 +59,8 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "ROLLCALL_LANDING": f"{tmp_path}/landed",
         "ROLLCALL_LOG_LEVEL": "DEBUG",
         **CLEVER,
+        **MAIL,
+        "ROLLCALL_MAIL_FOLDER": f"{tmp_path}/rc/mail",
     }
 
 
@@ -148,3 +161,40 @@ def test_clever_settings_that_make_no_sense(
     with pytest.raises(SetupError) as raised:
         get_settings()
     assert str(raised.value) == f"ROLLCALL_CLEVER_{name}: {problem}"
+
+
+def test_a_mail_server_is_set_and_its_password_shown_by_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"HOST": "smtp.example", "SECURITY": "TLS", "USER": "sync", "PASSWORD": "s3cret"}.items():
+        monkeypatch.setenv(f"ROLLCALL_SMTP_{name}", value)
+    monkeypatch.setenv("ROLLCALL_MAIL_FROM", "Rollcall <sync@example.org>")
+    shown = get_settings().shown()
+    assert (shown["ROLLCALL_SMTP_PORT"], shown["ROLLCALL_SMTP_PASSWORD"]) == ("465", "**********")
+    assert "s3cret" not in repr(get_settings()) + repr(get_settings().mail_transport())
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"SMTP_HOST": "smtp.example"}, "ROLLCALL_MAIL_FROM"),
+        ({"SMTP_HOST": "smtp.example", "MAIL_FROM": "nobody"}, "ROLLCALL_MAIL_FROM"),
+        ({"SMTP_HOST": "smtp.example", "MAIL_FROM": "a@b.example\nBcc: c@d.example"}, "ROLLCALL_MAIL_FROM"),
+        ({"SMTP_HOST": "smtp.example", "MAIL_FROM": "a@b.example", "SMTP_USER": "me"}, "ROLLCALL_SMTP_PASSWORD"),
+        (
+            {
+                "SMTP_HOST": "smtp.example",
+                "MAIL_FROM": "a@b.example",
+                "SMTP_USER": "me",
+                "SMTP_PASSWORD": "s3cret",
+                "SMTP_SECURITY": "none",
+            },
+            "ROLLCALL_SMTP_USER",
+        ),
+    ],
+)
+def test_half_a_mail_server_is_refused(monkeypatch: pytest.MonkeyPatch, values: dict[str, str], told: str) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(f"ROLLCALL_{name}", value)
+    with pytest.raises(SetupError) as raised:
+        get_settings()
+    assert str(raised.value).startswith(f"{told}: ")
+    assert "s3cret" not in str(raised.value)

@@ -61,7 +61,8 @@ def test_schools(roster: Roster) -> None:
 
 
 def test_each_row_gives_a_person_and_a_guardian_where_one_is_named(roster: Roster) -> None:
-    assert roster.people.rows() == [
+    assert roster.people["other_id"].to_list() == [None] * 7
+    assert roster.people.drop("other_id").rows() == [
         (
             *(0, "employee", "teacher", "T1", "Ada", "Stone", "Ada.Stone@Unified.example", "213 555 0101"),
             *(None, None, None, "teachers.csv", 2),
@@ -92,7 +93,10 @@ def test_school_members(roster: Roster) -> None:
 
 
 def test_classes_repeat_as_their_rows_do(roster: Roster) -> None:
-    assert roster.classes.rows() == [("C1", "0101", "Art", "classes.csv", 2), ("C1", "0101", "Art", "classes.csv", 3)]
+    assert roster.classes.rows() == [
+        ("C1", None, "0101", "Art", "classes.csv", 2),
+        ("C1", None, "0101", "Art", "classes.csv", 3),
+    ]
 
 
 def test_class_members_are_owners_and_enrolled_students(roster: Roster) -> None:

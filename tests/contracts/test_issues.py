@@ -26,7 +26,10 @@ ALERTS = (
     "enrollment_school_mismatch enrollment_student_other_school class_name_too_long class_name_duplicate "
     "guardian_names_differ school_name_too_long school_name_missing"
 )
-HOLDS = "data_removals school_missing disconnected file_errors failed_run stale"
+HOLDS = (
+    "data_removals school_missing unusual_changes too_many_guardians emergency_contacts disconnected file_errors "
+    "failed_run stale"
+)
 
 ENTRIES = list(CATALOGUE.values())
 EVERY_ENTRY = [

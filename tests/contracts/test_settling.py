@@ -165,8 +165,10 @@ def _held_from(value: Settled, keep: Callable[[int], bool]) -> Held:
         account_id=pl.format("A{}", pl.col("person")),
         own=pl.col("person") % 11 != 0,
         former=pl.lit(False),
+        moving=pl.lit(False),
         beyond=pl.lit(False),
         active=pl.Series([keep(number) for number in value.people["person"]], dtype=pl.Boolean),
+        gone=pl.lit(False),
         source_id=pl.coalesce("source_id", pl.format("drawn-{}", pl.col("person"))),
     )
     return Held(

@@ -523,8 +523,10 @@ def test_a_nightly_run_does_not_skip_a_district_with_a_school_that_failed(connec
         school_run = session.exec(select(SchoolRun).where(SchoolRun.school_id == SCHOOLS[2])).one()
         school_run.outcome = "failed"
         session.add(school_run)
+    pages = connected.pages_asked()
     outcomes = connected.night(nightly=True)
     assert [(outcome.school_id, outcome.outcome) for outcome in outcomes] == [(SCHOOLS[2], "unchanged")]
+    assert connected.pages_asked() > pages
     connected.night(nightly=True)
     assert ended(connected) == ("nothing", [SKIPPED])
 
@@ -713,3 +715,25 @@ def test_a_newcomer_leaves_the_issues_of_other_schools_as_they_are(
     embedded.give(changed)
     assert [(outcome.school_id, outcome.outcome) for outcome in embedded.night()] == [(SCHOOLS[0], "applied")]
     assert stored() == before
+
+
+def test_frozen_data_do_not_end_a_hold_for_removals(connected: Lakeside, district: District) -> None:
+    lincoln = district.schools["source_id"][0]
+    there = district.school_members.filter((pl.col("kind") == "student") & (pl.col("school_id") == lincoln))
+    students = district.people.join(there, on="person", how="semi")["source_id"]
+    cut = without(clever_district(district), [clever_ids(district).students[key] for key in students.head(15)])
+    connected.give(cut)
+    connected.night()
+    held = open_hold_ids(connected)
+    assert len(held) == 1
+    connected.give(with_state(cut, state="paused"))
+    connected.night()
+    assert open_hold_ids(connected) == held
+    connected.give(clever_district(district))
+    connected.night()
+    assert open_hold_ids(connected) == []
+
+
+def open_hold_ids(lakeside: Lakeside) -> list[int]:
+    with lakeside.database.reading() as session:
+        return [hold.id for hold in holds.open_holds(session)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import cli
-from errors import SetupError
+from errors import NotFound, NotPossible, SetupError
+from flows.housekeeping import housekeeping
+from models import bulk
 from sandbox.csv_files import CsvStyle
 from sandbox.generator import District, generate
-from tests.flows.conftest import Installation
+from tests.flows.conftest import Installation, ran
 from tests.setups import SETUP
 
 
@@ -199,3 +202,34 @@ def test_what_runs_log_is_told_as_json_only(installation: Installation, small_di
     assert rollcall("sync", "unified", "--now").stderr == ""
     logged = rollcall("sync", "unified", "--log-json").stderr.splitlines()
     assert {"prefect.flow_runs", "prefect.task_runs"} <= {json.loads(line)["logger"] for line in logged}
+
+
+def test_enforcement_is_shown_and_switched(installation: Installation) -> None:
+    off = "rostering enforcement of unified is off: people may leave the organization, and those who left stay gone\n"
+    assert rollcall("enforcement", "unified").stdout == off
+    on = "rostering enforcement of unified is on: nobody in its data can leave, and the next sync brings back those"
+    assert rollcall("enforcement", "unified", "on").stdout.startswith(on)
+    assert rollcall("enforcement", "unified").stdout.startswith(on)
+    assert rollcall("enforcement", "unified", "off").stdout == off
+    assert rollcall("enforcement", "unified", "maybe").exit_code == 2
+    with pytest.raises(NotFound, match="there is no district nowhere"):
+        rollcall("enforcement", "nowhere")
+
+
+def test_housekeeping_is_told_and_so_are_the_files_it_removed(
+    installation: Installation, small_district: District
+) -> None:
+    for number in range(2):
+        installation.drop(small_district)
+        with (installation.home / "drop" / "schools.csv").open("a") as file:
+            file.write("\n" * number)
+        assert rollcall("sync", "unified", "--now").exit_code == 0
+    assert rollcall("housekeeping").stdout == "nothing to remove\n"
+    with installation.database.transaction() as session:
+        long_ago = {"at": datetime(2020, 1, 1, tzinfo=UTC)}
+        bulk.execute(session, "UPDATE delivery SET taken_at = :at, received_at = :at", long_ago)
+    assert rollcall("housekeeping").stdout == "removed 1 deliveries' files\n"
+    assert rollcall("deliveries", "unified").stdout.count("removed") == 1
+    with pytest.raises(NotPossible, match="the files of delivery 1 are removed"):
+        rollcall("sync", "unified", "--delivery", "1")
+    assert ran(housekeeping(return_state=True)).message == "nothing to remove"

@@ -29,8 +29,10 @@ def test_the_deployments_are_those_that_the_documentation_names() -> None:
         "clever-nightly",
         "district-sync",
         "school-sync",
+        "resolve-hold",
         "maintenance-pause",
         "maintenance-resume",
+        "housekeeping",
     ]
 
 
@@ -45,6 +47,7 @@ def test_a_deployment_fits_its_flow(deployment: dict[str, Any]) -> None:
     ("name", "fields"),
     [
         ("school-sync", ("district", "schools", "delivery", "now", "nightly", "kind", "start_by")),
+        ("resolve-hold", ("resolution", "holds", "district", "why")),
         ("maintenance-pause", ("reason", "district", "until")),
         ("maintenance-resume", ("district",)),
     ],
@@ -53,6 +56,18 @@ def test_the_form_for_ops_explains_every_field(name: str, fields: tuple[str, ...
     (deployment,) = (each for each in DEPLOYMENTS if each["name"] == name)
     found = flow_of(deployment).parameters.properties
     assert {name: bool(field.get("description")) for name, field in found.items()} == dict.fromkeys(fields, True)
+
+
+def test_the_form_of_resolve_hold_offers_the_resolutions_by_name() -> None:
+    (deployment,) = (each for each in DEPLOYMENTS if each["name"] == "resolve-hold")
+    assert flow_of(deployment).parameters.definitions["Resolution"]["enum"] == [
+        "Confirm removals",
+        "Confirm changes",
+        "Accept as it is",
+        "Leave them out",
+        "I fixed it",
+        "Check again",
+    ]
 
 
 def test_a_cron_deployment_gets_its_scheduled_runs(server: str) -> None:

@@ -138,7 +138,7 @@ def test_what_cannot_be_confirmed_is_refused(started: Database) -> None:
         holds.add_reason(session, ["unified/lincoln"], "file_errors", run_id=None, now=NOW)
     (only,) = open_ids(started)
     with started.transaction() as session:
-        with pytest.raises(NotPossible, match="has no removals to confirm"):
+        with pytest.raises(NotPossible, match="has no removals or changes to confirm"):
             holds.decide(session, only, holds.CONFIRM, by="ops", now=NOW)
         with pytest.raises(NotFound, match="there is no hold 999"):
             holds.decide(session, 999, holds.CONFIRM, by="ops", now=NOW)

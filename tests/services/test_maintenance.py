@@ -200,6 +200,16 @@ def test_of_two_pauses_the_districts_own_goes_on_after_the_one_of_all(session: S
     ]
 
 
+@pytest.mark.parametrize("longer", ["lakeside", None])
+@pytest.mark.parametrize("end", [NOW + 9 * HOUR, None])
+def test_of_two_pauses_the_one_that_ends_last_counts(
+    session: Session, longer: str | None, end: datetime | None
+) -> None:
+    last = pause(session, longer, "moving", NOW, until=end)
+    pause(session, None if longer else "lakeside", "new release", NOW, until=NOW + HOUR)
+    assert pauses.in_force(session, "lakeside", now=NOW) == last
+
+
 def test_a_hold_stays_a_hold_after_the_pause(session: Session) -> None:
     holds.add_reason(session, ["lakeside/clever"], "disconnected", run_id=None, now=NOW)
     status.record_status_changes(session, None, "disconnected", NOW)

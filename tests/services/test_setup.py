@@ -9,7 +9,8 @@ from sqlmodel import col, select
 from errors import SetupError
 from models.database import Database
 from models.tables import District, School, Source, StatusChange
-from services.setup import CsvSourceEntry, apply_setup, read_setup
+from services.guard import ALL_LIMITS
+from services.setup import CsvSourceEntry, LimitEntries, apply_setup, read_setup
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -85,6 +86,8 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "administrators": ["it@unified.example"],
                 "position": 0,
                 "frozen": False,
+                "rostering_enforcement": False,
+                "limits": None,
             }
         ]
         assert [source.model_dump() for source in session.exec(select(Source))] == [
@@ -106,6 +109,8 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "last_sync": None,
                 "remote_state": None,
                 "remote_reason": None,
+                "leaves_out_contacts": False,
+                "stale_noticed_at": None,
             }
         ]
         assert [school.model_dump() for school in session.exec(select(School).order_by(col(School.position)))] == [
@@ -153,6 +158,19 @@ def test_changes_are_told_in_words_and_no_address_with_them(database: Database, 
         "Unified School District: school Grant Middle School source_id none → 0103",
     ]
     assert apply(database, file, changed) == []
+
+
+def test_enforcement_is_left_as_it_was_switched_unless_the_file_names_it(database: Database, file: Path) -> None:
+    apply(database, file, UNIFIED)
+    with database.transaction() as session:
+        session.exec(select(District)).one().rostering_enforcement = True
+    assert apply(database, file, UNIFIED) == []
+    with database.reading() as session:
+        assert session.exec(select(District.rostering_enforcement)).one() is True
+    for named, words in (("false", "true → false"), ("true", "false → true")):
+        text = UNIFIED.replace('id = "unified"', f'id = "unified"\nrostering_enforcement = {named}', 1)
+        assert apply(database, file, text) == [f"Unified School District: rostering_enforcement {words}"]
+        assert apply(database, file, text) == []
 
 
 def test_what_was_noted_of_a_folder_is_forgotten_with_it_and_not_before(database: Database, file: Path) -> None:
@@ -381,3 +399,53 @@ def test_entries_of_wrong_shape_are_said(file: Path) -> None:
         "district 1: must be written in double brackets, [[…]], with keys of its own"
     ]
     assert refusal(file, "[district]\nid = 'x'") == ["district must be written in double brackets, [[…]]"]
+
+
+LIMITED = UNIFIED.replace(
+    "[[district.source]]", "[district.limits]\nstudents = {share = 0.05, count = 5}\n\n[[district.source]]"
+)
+
+
+def test_limits_are_brought_into_the_database_told_and_taken_back(database: Database, file: Path) -> None:
+    def limits() -> object:
+        with database.reading() as session:
+            return session.get_one(District, "unified").limits
+
+    apply(database, file, UNIFIED)
+    assert limits() is None
+    own = "students 0.05, 5"
+    assert apply(database, file, LIMITED) == [f"Unified School District: limits none of its own → {own}"]
+    assert limits() == {"students": [0.05, 5]}
+    assert apply(database, file, LIMITED) == []
+    assert apply(database, file, UNIFIED) == [f"Unified School District: limits {own} → none of its own"]
+    assert limits() is None
+
+
+def test_every_type_the_guard_looks_at_can_have_a_limit() -> None:
+    assert list(LimitEntries.model_fields) == list(ALL_LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ("teachers = {share = 0.1, count = 1}", "unknown key limits.teachers"),
+        ("students = {share = 1.01, count = 1}", "limits.students.share must be from 0 to 1"),
+        ("students = {share = -0.1, count = 1}", "limits.students.share must be from 0 to 1"),
+        ("students = {share = nan, count = 1}", "limits.students.share must be from 0 to 1"),
+        ("students = {share = '10 %', count = 1}", "limits.students.share must be a number"),
+        ("students = {share = 0.1, count = -1}", "limits.students.count must not be negative"),
+        ("students = {share = 0.1, count = 1.5}", "limits.students.count must be a whole number"),
+        ("students = {share = 0.1}", "limits.students.count is missing"),
+        ("students = {share = 0.1, count = 1, most = 2}", "unknown key limits.students.most"),
+        ("students = 10", "limits.students must be written in braces, {share = …, count = …}"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(file: Path, bad: str, said: str) -> None:
+    text = LIMITED.replace("students = {share = 0.05, count = 5}", bad)
+    assert refusal(file, text) == [f"{HERE}: {said}"]
+
+
+def test_limits_at_their_edges_are_taken(file: Path) -> None:
+    file.write_text(LIMITED.replace("share = 0.05, count = 5", "share = 1, count = 0"))
+    (district,) = read_setup(file).district
+    assert district.limits.stored() == {"students": [1.0, 0.0]}

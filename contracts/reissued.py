@@ -1,0 +1,173 @@
+"""Who is there under a new ID: records that nobody knows, and links that would go, one to one.
+
+Rule: where a link that would go and a record that is new match one to one and nobody else matches either, they are one:
+employees and guardians by e-mail and name (guardians also by phone and name, or by name and student); students by name
+and birth date or, where one is empty, by name and e-mail or guardian. Links that a school holds from the source it had
+before would go, too; there the ID that the school's own system gives the record counts by itself, unless both names
+differ and no e-mail, birth date or guardian is in common.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from contracts import values
+from contracts.roster import GUARDIAN, STUDENT, Held
+
+_FOUND = {"record": pl.UInt32, "link_id": pl.String}
+_PERSON = ("kind", "full", "first", "last", "email", "phone", "birth_date")
+
+
+def find(everyone: pl.DataFrame, pairs: pl.DataFrame, held: Held, seen: pl.Series) -> pl.DataFrame:
+    """The records with the link of their former ID: `link_id`, with `reissued` (Boolean), or `ties` (an account).
+
+    everyone: record, kind, guardian, source_id, other_id, first_name, last_name, email, phone, birth_date, link_id,
+    is_valid, is_shared (two people on the ID, who are nobody).
+    pairs: guardian, student_id. seen: the link_ids in any row, which go nowhere. Who still is at another school of the
+    former source keeps that link: the record gets one of its own, tied to the same account.
+    """
+    nobody = pl.col("link_id").is_not_null() | pl.col("is_shared").fill_null(False)
+    new = _compared(everyone.filter(~nobody)).drop("link_id")
+    going = _going(held, seen)
+    families = pairs.select("guardian", "student_id").unique()
+    found = pl.DataFrame(schema=_FOUND)
+    if new.height and going.height:
+        common = _in_common(everyone, families, held, found)
+        named = pl.concat([_adults(new, going), _students(new, going, common)]).unique()
+        by_id = _by_other_id(new, going)
+        # Whom the ID takes for one and the name for another is nobody.
+        other = by_id.join(named, on="record", how="semi").join(named, on=list(_FOUND), how="anti")
+        new = new.join(other, on="record", how="anti")
+        found = _with(found, by_id.join(other, on="record", how="anti"))
+        # Guardians tell students apart and the other way round, so that guardians have a second turn.
+        found = _with(found, _adults(*_left(new, going, found)))
+        common = _in_common(everyone, families, held, found)
+        found = _with(found, _students(*_left(new, going, found), common))
+        common = _in_common(everyone, families, held, found)
+        found = _with(found, _relatives(*_left(new, going, found), common))
+    # Who is rejected goes on as the link that is there, wherever that stays.
+    told = (
+        found.join(going.select("link_id", "account_id", "takes"), on="link_id")
+        .join(everyone.select("record", "is_valid"), on="record")
+        .with_columns(takes=pl.col("takes") | ~pl.col("is_valid"))
+        .select(
+            "record",
+            taken=pl.when("takes").then("link_id"),
+            ties=pl.when(~pl.col("takes")).then("account_id"),
+        )
+    )
+    return (
+        everyone.join(told, on="record", how="left", maintain_order="left")
+        .with_columns(link_id=pl.coalesce("link_id", "taken"), reissued=pl.col("taken").is_not_null())
+        .drop("taken")
+    )
+
+
+def _going(held: Held, seen: pl.Series) -> pl.DataFrame:
+    """The active links in no row, and those of a former source of this one's schools. takes: they go as a whole."""
+    moving = pl.col("moving").fill_null(False)
+    in_no_row = pl.col("own") & ~pl.col("former") & ~pl.col("link_id").is_in(seen.implode())
+    links = held.links.filter(pl.col("active") & (in_no_row | moving)).with_columns(
+        takes=pl.col("own") | pl.col("former"), is_foreign=~pl.col("own")
+    )
+    # Whoever is in a row is found; of somebody with a link of each source, this one's is theirs.
+    in_a_row = held.links.filter(pl.col("own") & pl.col("link_id").is_in(seen.implode()))["account_id"]
+    links = (
+        links.filter(~pl.col("account_id").is_in(in_a_row.implode()))
+        .sort("is_foreign", "link_id")
+        .unique("account_id", keep="first", maintain_order=True)
+    )
+    return _compared(links).select(
+        "link_id", "account_id", "takes", "is_foreign", "source_id", "guardian_ids", *_PERSON
+    )
+
+
+def _compared(some: pl.DataFrame) -> pl.DataFrame:
+    first, last = (values.folded(pl.col(name)) for name in ("first_name", "last_name"))
+    full = pl.concat_str(first, last, separator=" ", ignore_nulls=True)
+    return some.with_columns(first=first, last=last, full=pl.when(full != "").then(full))
+
+
+def _with(found: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
+    """With those of the candidates (record, link_id) of which neither side has another one."""
+    distinct = candidates.select(list(_FOUND)).unique()
+    alone = (pl.len().over("record") == 1) & (pl.len().over("link_id") == 1)
+    return pl.concat([found, distinct.filter(alone)])
+
+
+def _left(new: pl.DataFrame, going: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return new.join(found, on="record", how="anti"), going.join(found, on="link_id", how="anti")
+
+
+def _joined(new: pl.DataFrame, going: pl.DataFrame, *on: str) -> pl.DataFrame:
+    """record and link_id that have these in common, with both sides' columns; nulls have nothing in common."""
+    return new.join(going, on=["kind", *on], suffix="_held")
+
+
+def _by_other_id(new: pl.DataFrame, going: pl.DataFrame) -> pl.DataFrame:
+    by_id = (
+        going.filter("is_foreign")
+        .with_columns(other_id=pl.coalesce("guardian_ids", pl.concat_list("source_id")))
+        .explode("other_id")
+    )
+    same = pl.any_horizontal(
+        *((pl.col(name) == pl.col(f"{name}_held")).fill_null(False) for name in ("email", "phone", "birth_date"))
+    )
+    both = pl.all_horizontal(pl.col(name).is_not_null() for name in ("first", "last", "first_held", "last_held"))
+    other_names = (
+        pl.when(both)
+        .then((pl.col("first") != pl.col("first_held")) & (pl.col("last") != pl.col("last_held")))
+        .otherwise(pl.col("full") != pl.col("full_held"))
+    )
+    return _joined(new, by_id, "other_id").filter(~other_names.fill_null(False) | same).select(list(_FOUND))
+
+
+def _adults(new: pl.DataFrame, going: pl.DataFrame) -> pl.DataFrame:
+    adults = new.filter(pl.col("kind") != STUDENT)
+    return pl.concat(
+        [
+            _joined(adults, going, "full", "email").select(list(_FOUND)),
+            _joined(adults.filter(kind=GUARDIAN), going, "full", "phone").select(list(_FOUND)),
+        ]
+    )
+
+
+def _students(new: pl.DataFrame, going: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
+    named = _joined(new.filter(kind=STUDENT), going, "full")
+    is_empty = pl.col("birth_date").is_null() | pl.col("birth_date_held").is_null()
+    same_email = (pl.col("email") == pl.col("email_held")).fill_null(False)
+    same_birth = (pl.col("birth_date") == pl.col("birth_date_held")).fill_null(False)
+    related = named.select(list(_FOUND)).join(common, left_on=list(_FOUND), right_on=["student", "student_link_id"])
+    return pl.concat(
+        [
+            named.filter(same_birth | (is_empty & same_email)).select(list(_FOUND)),
+            named.filter(is_empty).select(list(_FOUND)).join(related.select(list(_FOUND)), on=list(_FOUND), how="semi"),
+        ]
+    )
+
+
+def _relatives(new: pl.DataFrame, going: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
+    named = _joined(new.filter(kind=GUARDIAN), going, "full").select(list(_FOUND))
+    return named.join(common, left_on=list(_FOUND), right_on=["guardian", "guardian_link_id"], how="semi")
+
+
+def _in_common(everyone: pl.DataFrame, families: pl.DataFrame, held: Held, found: pl.DataFrame) -> pl.DataFrame:
+    """student, guardian (records) and student_link_id, guardian_link_id (held as theirs), one side being known already.
+
+    What a student and a link have in common is a guardian who is that link's; what a guardian has, a student.
+    """
+    known = (
+        everyone.select("record", "kind", "source_id", "guardian", own="link_id")
+        .join(found.rename({"link_id": "taken"}), on="record", how="left")
+        .with_columns(link_id=pl.coalesce("own", "taken"))
+    )
+    students = known.filter(kind=STUDENT).select(student="record", student_id="source_id", of_student="link_id")
+    guardians = known.filter(kind=GUARDIAN).select("guardian", record="record", of_guardian="link_id")
+    told = families.join(students, on="student_id").join(guardians, on="guardian").drop("guardian", "student_id")
+    by_guardian = told.join(held.guardianships, left_on="of_guardian", right_on="guardian_link_id").select(
+        "student", "student_link_id", guardian="record", guardian_link_id="of_guardian"
+    )
+    by_student = told.join(held.guardianships, left_on="of_student", right_on="student_link_id").select(
+        "student", student_link_id="of_student", guardian="record", guardian_link_id="guardian_link_id"
+    )
+    return pl.concat([by_guardian, by_student]).unique()

@@ -1,0 +1,59 @@
+"""Resolving holds from the Prefect UI: what was decided is stored first, then the schools are processed."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from errors import SchoolsFailed
+from flows.sync_district import sync_district
+from services.holds import ACCEPT, CONFIRM_CHANGES, CONFIRM_REMOVALS, FIXED, LEAVE_OUT, RECHECK
+from tasks.holds import decide
+
+
+class Resolution(Enum):
+    """What can be decided about holds, in the words of the form."""
+
+    CONFIRM_REMOVALS = "Confirm removals"
+    CONFIRM_CHANGES = "Confirm changes"
+    ACCEPT = "Accept as it is"
+    LEAVE_OUT = "Leave them out"
+    FIXED = "I fixed it"
+    RECHECK = "Check again"
+
+
+VERBS = {
+    Resolution.CONFIRM_REMOVALS: CONFIRM_REMOVALS,
+    Resolution.CONFIRM_CHANGES: CONFIRM_CHANGES,
+    Resolution.ACCEPT: ACCEPT,
+    Resolution.LEAVE_OUT: LEAVE_OUT,
+    Resolution.FIXED: FIXED,
+    Resolution.RECHECK: RECHECK,
+}
+
+
+@flow(name="resolve-hold", persist_result=False)
+async def resolve_hold(
+    resolution: Resolution, holds: list[int] | None = None, district: str | None = None, why: str | None = None
+) -> State[Any]:
+    """Decide about holds, and process their schools at once.
+
+    Args:
+        resolution: what is decided; only holds with a reason that it is about can be named.
+        holds: the numbers of the holds; leave empty to name a district.
+        district: a district's ID, for all of its open holds that the resolution is about.
+        why: why it is decided; kept, and shown with the hold.
+    """
+    ended, failed = [], []
+    for each, schools in decide(holds or [], district, VERBS[resolution], why).items():
+        state = await sync_district(each, schools, return_state=True)
+        ended.append(f"{each}: {state.name}")
+        if state.is_failed() or state.is_crashed():
+            failed.append(each)
+    if failed:
+        raise SchoolsFailed(failed)
+    return Completed(name="Resolved", message=", ".join(ended))

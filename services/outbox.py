@@ -1,0 +1,508 @@
+"""The outbox: what a district's administrators are to be told, noted with what it tells of, and composed into mails.
+
+A notice is written in the transaction of what it tells of, so that neither is there without the other. Notices become
+mails, one for each district and run, once the run has ended; `services.mailing` sends them. Nothing here is personal:
+schools' names, codes, counts and dates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import uuid_utils
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, select
+
+from contracts.formats import CLEVER, CSV
+from contracts.issues import catalogue
+from models import bulk
+from models.tables import District, Hold, HoldReason, Mail, Notice, Run, School, Source
+from services.status import is_live
+
+HELD, REMINDER, RELEASED = "held", "reminder", "released"
+FILE_ERRORS, STALE_SOON, PAUSE, RESUME = "file_errors", "stale_soon", "pause", "resume"
+# Rule: ops are told of our own failed runs, administrators are not mailed.
+UNTOLD = frozenset({"failed_run"})
+# Rule: a daily reminder. Less than a day, as no night begins to the minute; and never two on one day of the district's.
+REMIND_AFTER = timedelta(hours=20)
+# A mail that the server refused so often waits no longer; what is wrong with it stays to be seen.
+ATTEMPTS = 5
+NOBODY = "the district has no administrators to mail"
+
+_OF_HOLDS = (HELD, REMINDER, RELEASED)
+_OF_PAUSES = (PAUSE, RESUME)
+
+
+# --- noting -------------------------------------------------------------------------------------------------------
+
+
+def note(
+    session: Session,
+    *,
+    district_id: str,
+    kind: str,
+    at: datetime,
+    school_id: str | None = None,
+    run_id: int | None = None,
+    codes: Collection[str] = (),
+    detail: str | None = None,
+) -> None:
+    """Note something to tell the district's administrators; they get it once the caller's transaction is committed.
+
+    kind: held, reminder, released, file_errors, stale_soon, pause, resume. codes: of the catalogue. detail: in words,
+    without personal data.
+    """
+    session.add(
+        Notice(
+            district_id=district_id,
+            run_id=run_id,
+            school_id=school_id,
+            kind=kind,
+            codes=sorted(codes),
+            detail=detail,
+            at=at,
+        )
+    )
+    session.flush()
+
+
+def note_held(
+    session: Session, school_id: str, evidence: Mapping[str, str], *, run_id: int | None, now: datetime
+) -> None:
+    """Note that a school is held, unless that was noted before and nothing but its set has changed.
+
+    evidence: by code of its reasons, what was seen, in words without personal data; empty where the code says it all.
+    """
+    codes = sorted(evidence.keys() - UNTOLD)
+    last = _last_of_school(session, school_id)
+    if not codes or (last is not None and last.kind != RELEASED and last.codes == codes):
+        return
+    seen = "; ".join(evidence[code] for code in codes if evidence[code])
+    district_id = _school(session, school_id).district_id
+    note(
+        session,
+        district_id=district_id,
+        kind=HELD,
+        at=now,
+        school_id=school_id,
+        run_id=run_id,
+        codes=codes,
+        detail=seen or None,
+    )
+
+
+def note_released(session: Session, school_id: str, *, run_id: int | None, now: datetime) -> None:
+    """Note that a school is held no longer, where it was noted that it is."""
+    last = _last_of_school(session, school_id)
+    if last is not None and last.kind != RELEASED:
+        note(session, district_id=last.district_id, kind=RELEASED, at=now, school_id=school_id, run_id=run_id)
+
+
+def note_file_errors(
+    session: Session, district_id: str, places: Iterable[tuple[str, str, int]], *, run_id: int | None, now: datetime
+) -> None:
+    """Note what is wrong with files that came, by code. places: (code, file, how many rows; 0: the whole file)."""
+    by_code: dict[str, list[str]] = {}
+    for code, file, rows in places:
+        told = f"{file} ({rows} {'row' if rows == 1 else 'rows'})" if rows else file
+        by_code.setdefault(code, []).append(told)
+    for code, files in sorted(by_code.items()):
+        note(
+            session,
+            district_id=district_id,
+            kind=FILE_ERRORS,
+            at=now,
+            run_id=run_id,
+            codes=[code],
+            detail=", ".join(files),
+        )
+
+
+def note_pause(session: Session, district_id: str, told: str | None, *, now: datetime) -> None:
+    """Note the maintenance pause that is in force now as a sentence, or its end (None), where that is news."""
+    last = _newest(session, Notice.district_id == district_id, col(Notice.kind).in_(_OF_PAUSES))
+    before = last.detail if last is not None and last.kind == PAUSE else None
+    if told != before:
+        kind = RESUME if told is None else PAUSE
+        note(session, district_id=district_id, kind=kind, at=now, detail=told)
+
+
+def paused_districts(session: Session) -> list[str]:
+    """The districts of which a pause was noted, and no end of it."""
+    newest: dict[str, str] = {}
+    for notice in session.exec(select(Notice).where(col(Notice.kind).in_(_OF_PAUSES)).order_by(col(Notice.id))):
+        newest[notice.district_id] = notice.kind
+    return sorted(district for district, kind in newest.items() if kind == PAUSE)
+
+
+def note_reminders(session: Session, now: datetime) -> None:
+    """Note every held school of the districts where one was last told of a day ago, or never.
+
+    Rule: a daily reminder while holds last, and no second one while the first waits for the mail server. Schools held
+    for our own failed run only, off the plan or no longer named by the setup file are not reminded of.
+    """
+    unsent = select(Mail.district_id).where(col(Mail.sent_at).is_(None), Mail.attempts < ATTEMPTS)
+    waiting = set(session.exec(unsent)) | set(session.exec(select(Notice.district_id).where(_in_no_mail())))
+    found = session.exec(
+        select(School, Hold.id, HoldReason.code)
+        .join(Hold, col(Hold.school_id) == School.id)
+        .join(HoldReason, col(HoldReason.hold_id) == Hold.id)
+        .join(District, col(District.id) == School.district_id)
+        .where(
+            col(Hold.ended_at).is_(None),
+            col(HoldReason.code).not_in(UNTOLD),
+            col(School.on_plan).is_(True),
+            col(School.frozen).is_(False),
+            col(District.frozen).is_(False),
+        )
+        .order_by(col(School.position), col(School.id), col(HoldReason.code))
+    )
+    held: dict[str, dict[str, list[str]]] = {}
+    for school, _, code in found:
+        held.setdefault(school.district_id, {}).setdefault(school.id, []).append(code)
+    for district_id, schools in held.items():
+        district = session.get(District, district_id)
+        assert district is not None
+        last = [_last_of_school(session, school_id) for school_id in schools]
+        due = [notice for notice in last if notice is None or _is_day_ago(notice.at, now, ZoneInfo(district.timezone))]
+        if district_id in waiting or not due:
+            continue
+        for (school_id, codes), before in zip(schools.items(), last, strict=True):
+            note(
+                session,
+                district_id=district_id,
+                kind=REMINDER,
+                at=now,
+                school_id=school_id,
+                codes=codes,
+                detail=before.detail if before is not None and before.codes == sorted(codes) else None,
+            )
+
+
+def _is_day_ago(moment: datetime, now: datetime, zone: ZoneInfo) -> bool:
+    return now - moment >= REMIND_AFTER and now.astimezone(zone).date() > moment.astimezone(zone).date()
+
+
+def _in_no_mail() -> ColumnElement[bool]:
+    return col(Notice.mail_id).is_(None)
+
+
+def _newest(session: Session, *where: ColumnElement[bool] | bool) -> Notice | None:
+    return session.exec(select(Notice).where(*where).order_by(col(Notice.id).desc()).limit(1)).first()
+
+
+def _last_of_school(session: Session, school_id: str) -> Notice | None:
+    """What was last noted of the school's hold, in a mail yet or not."""
+    return _newest(session, Notice.school_id == school_id, col(Notice.kind).in_(_OF_HOLDS))
+
+
+def _school(session: Session, school_id: str) -> School:
+    school = session.get(School, school_id)
+    assert school is not None
+    return school
+
+
+# --- composing ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """A school in a mail, and what is to be said of it beside what the block says of all."""
+
+    name: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One thing to know: what, where, what it means, and the next step."""
+
+    title: str
+    meaning: str = ""
+    remedy: str = ""
+    places: str | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Schools of which the same is told.
+
+    tone: held, good, note. subject: how the mail's subject says it. detail: what was seen at all of them alike.
+    """
+
+    heading: str
+    tone: str
+    subject: str
+    schools: tuple[Line, ...]
+    points: tuple[Point, ...]
+    detail: str | None = None
+
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=lambda name: name is not None and ".html" in name,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
+
+
+def has_waiting(session: Session) -> bool:
+    """Whether there is a notice to compose into a mail."""
+    return any(_ended(session, _noted(session)))
+
+
+def compose(session: Session, now: datetime) -> list[int]:
+    """Make mails of the notices that are in none yet, one for each district and run; gives the new mails' IDs.
+
+    Rule: one mail per district and run, so that a run is waited for until it has ended, or has died (no sign of life
+    for five minutes). Of a school the last state is told, and only where it is not what was told before: a school held
+    and released again in one run is not mentioned, and a mail that would say nothing is not made. A district without
+    administrators gets a mail that counts as sent, so that it is not told old news when it gets some.
+    """
+    made = []
+    for district_id in sorted({notice.district_id for notice in _noted(session)}):
+        # Two that compose at once are put in a row here, without standing in the way of rows that refer to it.
+        lock = select(District).where(District.id == district_id).with_for_update(key_share=True)
+        district = session.exec(lock).one()
+        groups: dict[int | None, list[Notice]] = {}
+        for notice in _ended(session, _noted(session, district_id)):
+            groups.setdefault(notice.run_id, []).append(notice)
+        for notices in groups.values():
+            mail = _mail(session, district, notices, now)
+            if mail is not None and mail.id is not None:
+                made.append(mail.id)
+    return made
+
+
+def _noted(session: Session, district_id: str | None = None) -> list[Notice]:
+    statement = select(Notice).where(_in_no_mail()).order_by(col(Notice.id))
+    if district_id is not None:
+        statement = statement.where(Notice.district_id == district_id)
+    return list(session.exec(statement.execution_options(populate_existing=True)))
+
+
+def _ended(session: Session, notices: list[Notice]) -> list[Notice]:
+    clock = bulk.clock(session)
+    numbers = {notice.run_id for notice in notices if notice.run_id is not None}
+    runs = session.exec(select(Run).where(col(Run.id).in_(numbers)).execution_options(populate_existing=True))
+    live = {run.id for run in runs if is_live(run, clock)}
+    return [notice for notice in notices if notice.run_id is None or notice.run_id not in live]
+
+
+def _mail(session: Session, district: District, notices: list[Notice], now: datetime) -> Mail | None:
+    said = _news(session, notices)
+    if not said:
+        # What is taken back before it was told is no news either.
+        for notice in notices:
+            session.delete(notice)
+        session.flush()
+        return None
+    blocks = _blocks(session, district, said)
+    recipients = [] if district.frozen else list(dict.fromkeys(district.administrators))
+    at = max(notice.at for notice in said).astimezone(ZoneInfo(district.timezone))
+    told = {"district": district, "blocks": blocks, "at": f"{at:%B} {at.day}, {at:%Y, %H:%M %Z}"}
+    mail = Mail(
+        district_id=district.id,
+        message_id=f"{district.id}.{uuid_utils.uuid7().hex}",
+        recipients=recipients,
+        subject=_subject(district, blocks),
+        text=_templates.get_template("mail.txt.jinja").render(told),
+        html=_templates.get_template("mail.html.jinja").render(told),
+        created_at=now,
+        sent_at=None if recipients else now,
+        problem=None if recipients else NOBODY,
+    )
+    session.add(mail)
+    session.flush()
+    for notice in notices:
+        notice.mail_id = mail.id
+        session.add(notice)
+    session.flush()
+    return mail
+
+
+def _news(session: Session, notices: list[Notice]) -> list[Notice]:
+    """Those that tell something new: of a school's hold and of pauses the last one, of the rest the newest ones."""
+    of_schools = {notice.school_id or "": notice for notice in notices if notice.kind in _OF_HOLDS}
+    of_pauses = [notice for notice in notices if notice.kind in _OF_PAUSES][-1:]
+    said = []
+    for school_id, last in of_schools.items():
+        before = _told(session, Notice.school_id == school_id, col(Notice.kind).in_(_OF_HOLDS))
+        if last.kind == REMINDER or _state(last) != _state(before):
+            said.append(last)
+    for last in of_pauses:
+        before = _told(session, Notice.district_id == last.district_id, col(Notice.kind).in_(_OF_PAUSES))
+        if _state(last) != _state(before):
+            said.append(last)
+    for kind in (FILE_ERRORS, STALE_SOON):
+        found = [notice for notice in notices if notice.kind == kind]
+        newest = max((notice.at for notice in found), default=None)
+        said += [notice for notice in found if notice.at == newest or kind == STALE_SOON]
+    return said
+
+
+def _told(session: Session, *where: ColumnElement[bool] | bool) -> Notice | None:
+    return _newest(session, col(Notice.mail_id).is_not(None), *where)
+
+
+def _state(notice: Notice | None) -> tuple[str, ...]:
+    """What a notice says is the case: nothing, where it is none, or tells of an end."""
+    if notice is None or notice.kind in (RELEASED, RESUME):
+        return ()
+    return (notice.detail or "",) if notice.kind == PAUSE else tuple(notice.codes or ())
+
+
+def _blocks(session: Session, district: District, said: list[Notice]) -> list[Block]:
+    """What a mail says, what needs action first."""
+    schools = {
+        school.id: school
+        for school in session.exec(
+            select(School).where(School.district_id == district.id).order_by(col(School.position), col(School.id))
+        )
+    }
+    kinds = dict(session.exec(select(Source.id, Source.kind).where(Source.district_id == district.id)).all())
+
+    def kind_of(notice: Notice) -> str:
+        school = schools.get(notice.school_id or "")
+        return kinds.get(school.source_id or "", CSV) if school is not None else CSV
+
+    def lines(notices: Iterable[Notice]) -> tuple[Line, ...]:
+        details = {notice.school_id: notice.detail for notice in notices}
+        return tuple(Line(school.name, details[key]) for key, school in schools.items() if key in details)
+
+    def clever_schools() -> tuple[Line, ...]:
+        return tuple(
+            Line(school.name)
+            for school in schools.values()
+            if kinds.get(school.source_id or "") == CLEVER and school.on_plan and not school.frozen
+        )
+
+    blocks = []
+    wrong = [notice for notice in said if notice.kind == FILE_ERRORS]
+    held: dict[tuple[str, str, tuple[str, ...]], list[Notice]] = {}
+    for notice in said:
+        if notice.kind in (HELD, REMINDER):
+            held.setdefault((notice.kind, kind_of(notice), tuple(notice.codes or ())), []).append(notice)
+    for (told, source_kind, codes), notices in sorted(held.items()):
+        entries = catalogue(source_kind)
+        listed = lines(notices)
+        shared = _shared(listed)
+        blocks.append(
+            Block(
+                heading="On hold" if told == HELD else "Still on hold",
+                tone="held",
+                subject="on hold" if told == HELD else "still on hold",
+                schools=tuple(replace(line, detail=None) for line in listed) if shared else listed,
+                points=tuple(Point(entries[code].title, entries[code].meaning, entries[code].remedy) for code in codes),
+                detail=shared,
+            )
+        )
+    if wrong:
+        files = catalogue(CSV)
+        points = [(files[code], notice.detail) for notice in wrong for code in notice.codes or ()]
+        of_all = tuple(Line(school.name) for school in schools.values() if _gets_files(school, kinds))
+        blocks.append(
+            Block(
+                heading="What is wrong with the files",
+                tone="held",
+                subject="files could not be used",
+                schools=() if any(FILE_ERRORS in codes for _, _, codes in held) else of_all,
+                points=tuple(Point(entry.title, entry.meaning, entry.remedy, places) for entry, places in points),
+            )
+        )
+    by_source: dict[tuple[str, str], list[Notice]] = {}
+    for notice in said:
+        if notice.kind == STALE_SOON:
+            by_source.setdefault((kind_of(notice), notice.detail or ""), []).append(notice)
+    for (source_kind, detail), notices in sorted(by_source.items()):
+        what = "files" if source_kind == CSV else "data"
+        blocks.append(
+            Block(
+                heading=f"New {what} needed soon",
+                tone="note",
+                subject=f"new {what} needed soon",
+                schools=tuple(replace(line, detail=None) for line in lines(notices)),
+                points=(Point(f"No {what} for a long time", detail, catalogue(source_kind)["stale"].remedy),),
+            )
+        )
+    blocks += [_pause_block(notice, clever_schools()) for notice in said if notice.kind in _OF_PAUSES]
+    released = [notice for notice in said if notice.kind == RELEASED]
+    if released:
+        blocks.append(
+            Block(
+                heading="No longer on hold",
+                tone="good",
+                subject="no longer on hold",
+                schools=lines(released),
+                points=(
+                    Point(
+                        "The sync goes on",
+                        "What held the sync is resolved, and the accounts follow the school's records again.",
+                        "Nothing needs to be done.",
+                    ),
+                ),
+            )
+        )
+    return blocks
+
+
+def _gets_files(school: School, kinds: Mapping[str, str]) -> bool:
+    return kinds.get(school.source_id or "") == CSV and school.on_plan and not school.frozen
+
+
+def _shared(lines: Sequence[Line]) -> str | None:
+    """What was seen at several schools alike: it is said once."""
+    details = {line.detail for line in lines}
+    return details.pop() if len(lines) > 1 and len(details) == 1 else None
+
+
+def _pause_block(notice: Notice, schools: tuple[Line, ...]) -> Block:
+    if notice.kind == RESUME:
+        return Block(
+            heading="Maintenance is over",
+            tone="good",
+            subject="Clever sync resumed after maintenance",
+            schools=schools,
+            points=(
+                Point(
+                    "The Clever sync runs again",
+                    "What changed in Clever meanwhile is picked up by the next sync.",
+                    "Nothing needs to be done.",
+                ),
+            ),
+        )
+    told = notice.detail or "paused for maintenance"
+    return Block(
+        heading="Paused for maintenance",
+        tone="note",
+        subject="Clever sync paused for maintenance",
+        schools=schools,
+        points=(
+            Point(
+                "The Clever sync is paused on purpose",
+                f"It is {told.rstrip('.')}. All accounts and classes stay as they are meanwhile.",
+                "Nothing needs to be done. You get a mail when the sync runs again, and it picks up what changed.",
+            ),
+        ),
+    )
+
+
+def _subject(district: District, blocks: list[Block]) -> str:
+    """The mail in a line: what is told, of how many schools, and of which district."""
+    counts: dict[str, int] = {}
+    for block in blocks:
+        counts[block.subject] = counts.get(block.subject, 0) + len(block.schools)
+    parts = []
+    for subject, count in counts.items():
+        is_counted = subject in ("on hold", "still on hold", "no longer on hold")
+        parts.append(f"{count} {'school' if count == 1 else 'schools'} {subject}" if is_counted else subject)
+    said = ", ".join(parts)
+    # A name that is no single printable line would end the header it stands in.
+    name = "".join(letter if letter.isprintable() else " " for letter in district.name)
+    return f"{said[0].upper()}{said[1:]}: {' '.join(name.split())}"

@@ -1,0 +1,17 @@
+"""Housekeeping as a task."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+
+from services import housekeeping, night
+from tasks.deliveries import RETRIES
+from tasks.opening import database, landing
+
+
+@task(name="clean", **RETRIES)
+def clean() -> str:
+    """Remove what has served its time; a sentence that says how much of what."""
+    told = str(housekeeping.clean(database(), landing=landing(), now=night.clock()))
+    get_run_logger().info("%s", told)
+    return told

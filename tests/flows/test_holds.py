@@ -1,0 +1,162 @@
+"""Holds on the command line and in the Prefect UI: shown, downloaded, decided about one by one or all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import cli
+from errors import NotPossible
+from flows.resolve_hold import Resolution, resolve_hold
+from models.tables import Source
+from sandbox.generator import District
+from services import holds
+from tests.flows.conftest import Installation, ran
+from tests.flows.test_command_line import rollcall, shown
+
+
+def cut(installation: Installation, name: str) -> None:
+    """Leave only the header of a file."""
+    file = installation.home / "drop" / name
+    file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
+
+
+@pytest.fixture
+def emptied(installation: Installation, small_district: District) -> Installation:
+    """All three schools on hold, as every student and enrollment is gone."""
+    installation.drop(small_district)
+    assert rollcall("sync", "unified", "--now").exit_code == 0
+    for name in ("students.csv", "enrollments.csv"):
+        cut(installation, name)
+    assert rollcall("sync", "unified", "--now").exit_code == 1
+    return installation
+
+
+def open_ids() -> list[int]:
+    return [hold["id"] for hold in shown("holds", "--json")]
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_a_hold_is_shown_with_its_counts_limits_and_cause(emptied: Installation, tmp_path: Path) -> None:
+    first, *_ = open_ids()
+    told = rollcall("hold", "show", str(first)).stdout
+    assert "would be removed; the limit is 10% and 10" in told
+    assert "students.csv has its header and no rows; in the delivery applied last it had" in words(told)
+    assert [line for line in told.splitlines() if line.startswith("rollcall hold ")] == [
+        f"rollcall hold confirm {first}",
+        f"rollcall hold recheck {first}",
+    ]
+    listed = rollcall("holds", "unified").stdout
+    assert "data_removals since" in listed
+    assert "would be removed" in listed
+    whole, one = tmp_path / "all.csv", tmp_path / "one.csv"
+    rollcall("hold", "show", str(first), "--csv", str(whole))
+    rollcall("hold", "show", str(first), "--csv", str(one), "--reason", "data_removals")
+    assert whole.read_text() == one.read_text()
+    assert pl.read_csv(whole).columns == ["type", "record_id", "other_id", "name"]
+
+
+def test_all_holds_of_a_district_are_confirmed_in_one_run(emptied: Installation) -> None:
+    ids = open_ids()
+    before = len(runs_shown())
+    result = rollcall("hold", "confirm", "--district", "unified", "--why", "the year is over", "--yes")
+    assert result.exit_code == 0
+    assert words(result.stdout).count("is applied as shown") == 3
+    assert open_ids() == []
+    assert len(runs_shown()) == before + 1
+    for told in (rollcall("hold", "show", str(ids[0])).stdout, rollcall("runs", "unified").stdout):
+        assert "the year is over" in told
+    assert "confirm by" in rollcall("runs", "unified").stdout
+
+
+def runs_shown() -> list[str]:
+    return [line for line in rollcall("runs", "unified").stdout.splitlines() if " unified/files " in line]
+
+
+def test_several_holds_by_their_numbers_and_the_others_stay(emptied: Installation) -> None:
+    first, second, third = open_ids()
+    assert rollcall("hold", "confirm", str(first), str(second)).exit_code == 0
+    assert open_ids() == [third]
+
+
+def test_a_confirmation_that_no_longer_covers_tells_what_is_new(emptied: Installation) -> None:
+    first, *_ = open_ids()
+    cut(emptied, "classes.csv")
+    for file in (emptied.home / "drop").iterdir():
+        file.write_bytes(file.read_bytes())
+    assert rollcall("sync", "unified", "--now").exit_code == 1
+    result = rollcall("hold", "confirm", str(first))
+    assert result.exit_code == 1
+    assert "stays on hold, now as hold" in result.stdout
+    assert "not in what was decided about: class" in words(result.stdout)
+    assert len(open_ids()) == 3
+
+
+def test_a_recheck_looks_at_the_newest_data(emptied: Installation, small_district: District) -> None:
+    first, *_ = open_ids()
+    assert rollcall("hold", "recheck", str(first)).exit_code == 1
+    assert first in open_ids()
+    emptied.drop(small_district)
+    with emptied.database.transaction() as session:
+        source = session.get_one(Source, "unified/files")
+        source.quiet_seconds = 0
+    assert rollcall("hold", "recheck", str(first)).exit_code == 0
+    assert first not in open_ids()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("confirm",), "name the holds by their numbers, or a district"),
+        (("confirm", "1", "--district", "unified"), "name the holds by their numbers, or a district"),
+        (("accept", "--district", "nowhere"), "there is no district nowhere"),
+        (("leave-out", "--district", "unified"), "no open hold of district unified"),
+        (("accept", "1"), "has no guardians or contacts to accept"),
+        (("show", "1", "--reason", "stale"), "hold 1 has no reason stale; it has data_removals"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    emptied: Installation,
+    arguments: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["rollcall", "hold", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert said in words(capfd.readouterr().err)
+
+
+def decided(installation: Installation, hold_id: int) -> list[tuple[str, str, str | None]]:
+    with installation.database.reading() as session:
+        return [(each.verb, each.by, each.why) for each in holds.get_hold(session, hold_id).decisions]
+
+
+def test_the_deployment_stores_the_decision_and_processes_the_schools(emptied: Installation) -> None:
+    first, second, third = open_ids()
+    resolve: Any = resolve_hold
+    state = ran(resolve(Resolution.CONFIRM_REMOVALS, holds=[first, third], why="closed", return_state=True))
+    assert (state.name, state.message) == ("Resolved", "unified: Connected")
+    assert open_ids() == [second]
+    assert decided(emptied, first) == [("confirm_removals", "Prefect", "closed")]
+    state = ran(resolve("Confirm removals", district="unified", return_state=True))
+    assert (state.name, open_ids()) == ("Resolved", [])
+
+
+def test_a_resolution_that_fits_no_hold_fails_in_plain_words_and_decides_nothing(emptied: Installation) -> None:
+    first, *_ = open_ids()
+    resolve: Any = resolve_hold
+    state = ran(resolve(Resolution.CONFIRM_CHANGES, holds=[first], return_state=True))
+    assert state.is_failed()
+    assert "has no changes to confirm" in (state.message or "")
+    assert decided(emptied, first) == []
+    with emptied.database.reading() as session, pytest.raises(NotPossible):
+        holds.choose(session, holds.ACCEPT, hold_ids=[first])

@@ -1,0 +1,302 @@
+"""Sending: to a real SMTP server on loopback, one that is down, refuses or breaks off, and into a folder."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from sqlmodel import col, select
+
+from errors import Busy, MailUnreachable
+from models.database import Database
+from models.tables import District, Mail
+from services import mailing
+from services.mailing import Folder, Sending, Server
+from tests.services.settled import NOW, set_up
+
+IT, HEAD = "it@unified.example", "head@unified.example"
+SENDER = "Rollcall <sync@rollcall.example>"
+
+
+class Inbox:
+    """What a server accepted: (recipients, message). It answers as told, and 250 when not told."""
+
+    def __init__(self) -> None:
+        self.accepted: list[tuple[list[str], bytes]] = []
+        self.refused: dict[str, str] = {}
+        self.after_data = "250 OK"
+        self.breaks_off_at = ""
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        if address in self.refused:
+            return self.refused[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if self.breaks_off_at == "DATA":
+            server.transport.abort()
+        elif self.after_data.startswith("250"):
+            self.accepted.append((envelope.rcpt_tos, envelope.content))
+        return self.after_data
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if self.breaks_off_at == "QUIT":
+            server.transport.abort()
+        return "221 Bye"
+
+    @property
+    def recipients(self) -> list[list[str]]:
+        return [recipients for recipients, _ in self.accepted]
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(inbox: Inbox) -> Iterator[Server]:
+    controller = Controller(inbox, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        yield Server("127.0.0.1", controller.port, SENDER, security="none", timeout=5)
+    finally:
+        controller.stop()
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def server(inbox: Inbox) -> Iterator[Server]:
+    with serving(inbox) as transport:
+        yield transport
+
+
+@pytest.fixture
+def waiting(database: Database) -> Database:
+    """A mail to two administrators that waits."""
+    with database.transaction() as session:
+        set_up(session)
+        session.get_one(District, "unified").administrators = [IT, HEAD]
+    add(database, "m1")
+    return database
+
+
+def add(database: Database, message_id: str, recipients: Sequence[str] = (IT, HEAD)) -> None:
+    with database.transaction() as session:
+        session.add(
+            Mail(
+                district_id="unified",
+                message_id=message_id,
+                recipients=list(recipients),
+                subject="1 school on hold: Unified",
+                text="Lincoln\n",
+                html="<p>Lincoln</p>\n",
+                created_at=NOW,
+            )
+        )
+
+
+def send(database: Database, transport: mailing.Transport, wait: float = 5) -> Sending:
+    return mailing.send_waiting(database, transport, sender=SENDER, now=NOW, pause=0, wait=wait)
+
+
+def state(database: Database) -> list[tuple[bool, int, str | None]]:
+    with database.reading() as session:
+        return [
+            (mail.sent_at is not None, mail.attempts, mail.problem)
+            for mail in session.exec(select(Mail).order_by(col(Mail.id)))
+        ]
+
+
+def test_a_mail_arrives_whole_and_once(waiting: Database, inbox: Inbox, server: Server) -> None:
+    assert send(waiting, server) == Sending(1, 0)
+    assert send(waiting, server) == Sending(0, 0)
+    ((recipients, content),) = inbox.accepted
+    message = message_from_bytes(content, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    assert recipients == [IT, HEAD]
+    assert {name: str(message[name]) for name in ("Subject", "From", "To", "Message-ID", "Auto-Submitted")} == {
+        "Subject": "1 school on hold: Unified",
+        "From": SENDER,
+        "To": f"{IT}, {HEAD}",
+        "Message-ID": "<m1@rollcall.example>",
+        "Auto-Submitted": "auto-generated",
+    }
+    parts = [(part.get_content_type(), part.get_content().split()) for part in message.iter_parts()]
+    assert parts == [("text/plain", ["Lincoln"]), ("text/html", ["<p>Lincoln</p>"])]
+    assert state(waiting) == [(True, 1, None)]
+
+
+def test_a_server_that_is_down_gets_it_when_it_is_up_again(waiting: Database, inbox: Inbox) -> None:
+    with pytest.raises(MailUnreachable) as raised:
+        send(waiting, Server("127.0.0.1", free_port(), SENDER, security="none"))
+    assert "unified.example" not in str(raised.value)
+    ((is_sent, attempts, problem),) = state(waiting)
+    assert (is_sent, attempts) == (False, 0)
+    assert problem == str(raised.value)
+    with serving(inbox) as server:
+        assert send(waiting, server) == Sending(1, 0)
+    assert inbox.recipients == [[IT, HEAD]]
+
+
+def test_a_server_that_breaks_off_before_it_accepts_gets_it_again(
+    waiting: Database, inbox: Inbox, server: Server
+) -> None:
+    inbox.breaks_off_at = "DATA"
+    with pytest.raises(MailUnreachable):
+        send(waiting, server)
+    assert (inbox.accepted, state(waiting)[0][0]) == ([], False)
+    inbox.breaks_off_at = ""
+    send(waiting, server)
+    assert inbox.recipients == [[IT, HEAD]]
+
+
+def test_a_server_that_breaks_off_at_quit_has_accepted(waiting: Database, inbox: Inbox, server: Server) -> None:
+    inbox.breaks_off_at = "QUIT"
+    assert send(waiting, server) == Sending(1, 0)
+    send(waiting, server)
+    assert inbox.recipients == [[IT, HEAD]]
+
+
+def test_who_accepted_never_gets_it_again(waiting: Database, inbox: Inbox, server: Server) -> None:
+    inbox.refused = {HEAD: "450 try later"}
+    assert send(waiting, server) == Sending(0, 1)
+    assert state(waiting) == [(False, 1, "refused for 1 of 2 recipients (450)")]
+    inbox.refused = {}
+    assert send(waiting, server) == Sending(1, 0)
+    assert inbox.recipients == [[IT], [HEAD]]
+
+
+def test_a_refusal_is_not_tried_for_ever_and_stops_no_other_mail(
+    waiting: Database, inbox: Inbox, server: Server
+) -> None:
+    add(waiting, "m2", ["ops@unified.example"])
+    inbox.refused = {IT: "550 no such user", HEAD: "550 no such user"}
+    for _ in range(7):
+        send(waiting, server)
+    assert inbox.recipients == [["ops@unified.example"]]
+    assert state(waiting) == [(False, 5, "refused for 2 of 2 recipients (550)"), (True, 1, None)]
+
+
+def test_an_address_that_no_header_can_hold_stops_no_other_mail(
+    waiting: Database, inbox: Inbox, server: Server
+) -> None:
+    with waiting.transaction() as session:
+        session.exec(select(Mail)).one().recipients = ["a@b.example\r\nBcc: c@d.example"]
+    add(waiting, "m2", [IT])
+    send(waiting, server)
+    assert inbox.recipients == [[IT]]
+
+
+class Crash(BaseException):
+    """The process is killed."""
+
+
+class Crashing:
+    """A transport whose process dies at a moment, before the server has the mail."""
+
+    def send(self, message: EmailMessage, recipients: Sequence[str]) -> Mapping[str, int]:
+        raise Crash
+
+    def close(self) -> None: ...
+
+
+def test_a_crash_between_commit_and_mail_still_sends_it_once(waiting: Database, inbox: Inbox, server: Server) -> None:
+    with pytest.raises(Crash):
+        send(waiting, Crashing())
+    assert send(waiting, server) == Sending(1, 0)
+    assert send(waiting, server) == Sending(0, 0)
+    assert inbox.recipients == [[IT, HEAD]]
+
+
+class DyingAfterwards:
+    """A transport whose process dies at the worst moment: the mail is accepted, and that is not stored yet."""
+
+    def __init__(self, transport: mailing.Transport) -> None:
+        self.transport = transport
+
+    def send(self, message: EmailMessage, recipients: Sequence[str]) -> Mapping[str, int]:
+        self.transport.send(message, recipients)
+        raise Crash
+
+    def close(self) -> None:
+        self.transport.close()
+
+
+def test_a_crash_before_the_acceptance_is_stored_repeats_the_same_message(
+    waiting: Database, inbox: Inbox, server: Server
+) -> None:
+    with pytest.raises(Crash):
+        send(waiting, DyingAfterwards(server))
+    send(waiting, server)
+    send(waiting, server)
+    sent = [str(message_from_bytes(content, policy=policy.default)["Message-ID"]) for _, content in inbox.accepted]
+    assert sent == ["<m1@rollcall.example>", "<m1@rollcall.example>"]
+
+
+def test_a_crash_before_a_written_file_is_noted_leaves_one_file(waiting: Database, tmp_path: Path) -> None:
+    with pytest.raises(Crash):
+        send(waiting, DyingAfterwards(Folder(tmp_path / "mail")))
+    send(waiting, Folder(tmp_path / "mail"))
+    assert [file.name for file in (tmp_path / "mail").iterdir()] == ["m1.eml"]
+
+
+def test_a_server_that_leaves_among_the_recipients_has_accepted_for_none(
+    waiting: Database, inbox: Inbox, server: Server
+) -> None:
+    inbox.refused = {HEAD: "421 closing"}
+    with pytest.raises(MailUnreachable):
+        send(waiting, server)
+    assert (inbox.accepted, state(waiting)[0][:2]) == ([], (False, 0))
+    inbox.refused = {}
+    send(waiting, server)
+    assert inbox.recipients == [[IT, HEAD]]
+
+
+def test_two_senders_at_once_send_it_once(waiting: Database, inbox: Inbox, server: Server) -> None:
+    for number in range(2, 8):
+        add(waiting, f"m{number}")
+    other = Server(server.host, server.port, SENDER, security="none")
+    sending: list[Callable[[], object]] = [lambda: send(waiting, server, 30), lambda: send(waiting, other, 30)]
+    threads = [threading.Thread(target=run) for run in sending]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert inbox.recipients == [[IT, HEAD]] * 7
+
+
+def test_a_second_sender_does_not_wait_for_ever(waiting: Database, server: Server) -> None:
+    with waiting.alone(mailing.ALONE, wait=0), pytest.raises(Busy):
+        send(waiting, server, wait=0.1)
+
+
+def test_without_a_server_mails_are_private_files(waiting: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "mail"
+    assert send(waiting, Folder(folder)) == Sending(1, 0)
+    send(waiting, Folder(folder))
+    (file,) = folder.iterdir()
+    assert (file.name, file.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == ("m1.eml", 0o600, 0o700)
+    assert message_from_bytes(file.read_bytes(), policy=policy.default)["Subject"] == "1 school on hold: Unified"
+
+
+def test_a_folder_that_cannot_be_written_is_tried_again(waiting: Database, tmp_path: Path) -> None:
+    (tmp_path / "mail").write_text("in the way")
+    with pytest.raises(MailUnreachable):
+        send(waiting, Folder(tmp_path / "mail"))
+    assert state(waiting)[0][0] is False

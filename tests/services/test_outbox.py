@@ -1,0 +1,248 @@
+"""What is noted, when it becomes a mail, and what the mail says."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlmodel import col, select
+
+from models import bulk
+from models.database import Database
+from models.tables import District, Mail, Notice, Run, Source
+from services import holds, maintenance, outbox, taking
+from services.guard import Reason
+from tests.services.settled import NOW, set_up
+
+LINCOLN, ADAMS = "unified/lincoln", "unified/adams"
+REMOVALS = Reason("data_removals", {"students": {"removed": 50, "before": 100}}, None)
+
+
+@pytest.fixture
+def district(database: Database) -> Database:
+    with database.transaction() as session:
+        set_up(session)
+        session.get_one(District, "unified").administrators = ["it@unified.example", "head@unified.example"]
+    return database
+
+
+def at(hours: float) -> datetime:
+    return NOW + timedelta(hours=hours)
+
+
+def begin(database: Database) -> int:
+    with database.transaction() as session:
+        now = bulk.clock(session)
+        run = Run(district_id="unified", source_id="unified/files", started_at=now, alive_at=now)
+        session.add(run)
+        session.flush()
+        assert run.id is not None
+        return run.id
+
+
+def end(database: Database, run_id: int) -> None:
+    with database.transaction() as session:
+        session.get_one(Run, run_id).ended_at = NOW
+
+
+def hold(database: Database, school: str, *reasons: Reason, run: int | None = None, hours: float = 0) -> None:
+    with database.transaction() as session:
+        holds.hold_school(session, school, reasons, run_id=run, delivery_id=None, now=at(hours))
+
+
+def release(database: Database, school: str, run: int | None = None, hours: float = 0) -> None:
+    with database.transaction() as session:
+        holds.release(session, school, run_id=run, now=at(hours))
+
+
+def remind(database: Database, hours: float) -> None:
+    with database.transaction() as session:
+        outbox.note_reminders(session, at(hours))
+
+
+def composed(database: Database, hours: float = 0) -> list[Mail]:
+    with database.transaction() as session:
+        made = outbox.compose(session, at(hours))
+    with database.reading() as session:
+        return list(session.exec(select(Mail).where(col(Mail.id).in_(made)).order_by(col(Mail.id))))
+
+
+def subjects(database: Database, hours: float = 0) -> list[str]:
+    return [mail.subject for mail in composed(database, hours)]
+
+
+def sent(database: Database) -> None:
+    with database.transaction() as session:
+        for mail in session.exec(select(Mail)):
+            mail.sent_at = NOW
+
+
+def test_a_run_gives_one_mail_once_it_has_ended(district: Database) -> None:
+    run = begin(district)
+    hold(district, LINCOLN, REMOVALS, run=run)
+    hold(district, ADAMS, Reason("school_missing", {}, None), run=run)
+    assert subjects(district) == []
+    end(district, run)
+    (mail,) = composed(district)
+    assert mail.subject == "2 schools on hold: Unified"
+    assert mail.recipients == ["it@unified.example", "head@unified.example"]
+    for said in ("Lincoln: 50 of 100 students would be removed", "Adams", "Next step:"):
+        assert said in mail.text
+    assert subjects(district) == []
+
+
+def test_a_run_that_died_is_told_of_as_well(district: Database) -> None:
+    run = begin(district)
+    hold(district, LINCOLN, REMOVALS, run=run)
+    with district.transaction() as session:
+        session.get_one(Run, run).alive_at -= timedelta(minutes=6)
+    assert subjects(district) == ["1 school on hold: Unified"]
+
+
+def test_what_is_rolled_back_is_not_told(district: Database) -> None:
+    with pytest.raises(RuntimeError), district.transaction() as session:
+        holds.hold_school(session, LINCOLN, [REMOVALS], run_id=None, delivery_id=None, now=NOW)
+        raise RuntimeError
+    assert subjects(district) == []
+
+
+def test_of_a_school_the_last_state_is_told(district: Database) -> None:
+    run = begin(district)
+    hold(district, LINCOLN, REMOVALS, run=run)
+    hold(district, ADAMS, REMOVALS, run=run)
+    release(district, LINCOLN, run=run)
+    end(district, run)
+    assert subjects(district) == ["1 school on hold: Unified"]
+    run = begin(district)
+    release(district, ADAMS, run=run)
+    hold(district, ADAMS, REMOVALS, run=run)
+    end(district, run)
+    assert subjects(district) == []
+
+
+def test_a_hold_replaced_for_the_same_reasons_is_no_news_and_other_reasons_are(district: Database) -> None:
+    hold(district, LINCOLN, REMOVALS)
+    composed(district)
+    hold(district, LINCOLN, Reason("data_removals", {"students": {"removed": 60, "before": 100}}, None))
+    assert subjects(district) == []
+    hold(district, LINCOLN, REMOVALS, Reason("school_missing", {}, None))
+    assert subjects(district) == ["1 school on hold: Unified"]
+    release(district, LINCOLN)
+    assert subjects(district) == ["1 school no longer on hold: Unified"]
+
+
+def test_our_own_failed_run_is_not_mailed(district: Database) -> None:
+    hold(district, LINCOLN, Reason("failed_run", {}, None))
+    remind(district, hours=48)
+    release(district, LINCOLN)
+    assert subjects(district) == []
+
+
+def test_a_reminder_comes_daily_while_holds_last_and_the_one_before_was_sent(district: Database) -> None:
+    hold(district, LINCOLN, REMOVALS)
+    hold(district, ADAMS, Reason("failed_run", {}, None))
+    assert subjects(district) == ["1 school on hold: Unified"]
+    remind(district, hours=24)
+    assert subjects(district) == []  # the server has not had the first one yet
+    sent(district)
+    remind(district, hours=19)
+    assert subjects(district) == []
+    remind(district, hours=24)
+    (mail,) = composed(district)
+    assert mail.subject == "1 school still on hold: Unified"
+    assert "50 of 100 students would be removed" in mail.text
+    sent(district)
+    remind(district, hours=25)
+    assert subjects(district) == []
+    remind(district, hours=48)
+    assert subjects(district) == ["1 school still on hold: Unified"]
+    sent(district)
+    release(district, LINCOLN, hours=50)
+    composed(district)
+    sent(district)
+    remind(district, hours=96)
+    assert subjects(district) == []
+
+
+def test_file_errors_are_told_with_the_schools_and_what_is_wrong(district: Database) -> None:
+    run = begin(district)
+    with district.transaction() as session:
+        places = [("columns_invalid", "students.csv", 3), ("file_missing", "classes.csv", 0)]
+        outbox.note_file_errors(session, "unified", places, run_id=run, now=NOW)
+        holds.add_reason(session, [LINCOLN, ADAMS], "file_errors", run_id=run, now=NOW)
+    end(district, run)
+    (mail,) = composed(district)
+    assert mail.subject == "2 schools on hold, files could not be used: Unified"
+    for said in ("* Lincoln", "* Adams", "students.csv (3 rows)", "A file is missing - classes.csv"):
+        assert said in mail.text
+
+
+def test_coming_staleness_is_told_once_for_each_delivery(district: Database) -> None:
+    def noted(days: float) -> list[str]:
+        with district.transaction() as session:
+            taking.note_coming_staleness(session, NOW + timedelta(days=days))
+        return subjects(district)
+
+    with district.transaction() as session:
+        session.get_one(Source, "unified/files").received_at = NOW
+    assert noted(75) == []
+    assert noted(76.5) == ["New files needed soon: Unified"]
+    assert noted(77) == []
+    with district.transaction() as session:
+        session.get_one(Source, "unified/files").received_at = NOW + timedelta(days=80)
+    assert noted(81) == []
+    assert noted(157) == ["New files needed soon: Unified"]
+
+
+def test_a_pause_is_told_when_it_begins_and_when_it_is_over(district: Database) -> None:
+    with district.transaction() as session:
+        source = session.get_one(Source, "unified/files")
+        source.kind, source.format = "clever", "clever-3"
+    with district.transaction() as session:
+        maintenance.pause(session, None, reason="new servers", until=at(5), by="ops", now=NOW)
+    (mail,) = composed(district)
+    assert mail.subject == "Clever sync paused for maintenance: Unified"
+    assert "until 2026-03-02 06:00 PST: new servers" in " ".join(mail.text.split())
+    with district.transaction() as session:
+        maintenance.note_over(session, at(4))
+    assert subjects(district) == []
+    with district.transaction() as session:
+        maintenance.note_over(session, at(5))
+    assert subjects(district) == ["Clever sync resumed after maintenance: Unified"]
+    with district.transaction() as session:
+        maintenance.resume(session, None, by="ops", now=at(6))
+    assert subjects(district) == []
+
+
+def test_a_csv_district_hears_of_no_pause(district: Database) -> None:
+    with district.transaction() as session:
+        maintenance.pause(session, None, reason="new servers", until=None, by="ops", now=NOW)
+    assert subjects(district) == []
+
+
+def test_without_administrators_a_mail_counts_as_sent(district: Database) -> None:
+    with district.transaction() as session:
+        session.get_one(District, "unified").administrators = []
+    hold(district, LINCOLN, REMOVALS)
+    (mail,) = composed(district)
+    assert (mail.recipients, mail.sent_at, mail.problem) == ([], NOW, outbox.NOBODY)
+
+
+def test_names_can_neither_add_a_header_nor_markup(district: Database) -> None:
+    with district.transaction() as session:
+        session.get_one(District, "unified").name = "Uni\r\nBcc: x@y.example <b>fied"
+    hold(district, LINCOLN, REMOVALS)
+    (mail,) = composed(district)
+    assert mail.subject == "1 school on hold: Uni Bcc: x@y.example <b>fied"
+    assert "<b>" not in mail.html
+
+
+def test_composing_again_makes_nothing_and_each_mail_has_an_id_of_its_own(district: Database) -> None:
+    hold(district, LINCOLN, REMOVALS)
+    composed(district)
+    release(district, LINCOLN)
+    composed(district)
+    assert composed(district) == []
+    with district.reading() as session:
+        assert len(set(session.exec(select(Mail.message_id)))) == 2
+        assert session.exec(select(Notice).where(col(Notice.mail_id).is_(None))).all() == []
