@@ -252,11 +252,6 @@ def unsent(session: Session) -> list[Mail]:
     return list(session.exec(select(Mail).where(col(Mail.sent_at).is_(None)).order_by(col(Mail.id))))
 
 
-def is_given_up(mail: Mail) -> bool:
-    """Whether a mail was refused so often that it is not sent any more."""
-    return mail.sent_at is None and mail.attempts >= outbox.ATTEMPTS
-
-
 def _waiting() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return col(Mail.sent_at).is_(None), col(Mail.attempts) < outbox.ATTEMPTS
 

@@ -35,7 +35,7 @@ from services.provision import RunOf, SchoolOutcome
 
 # How a run can end. Those of the first two lines process nothing, a paused one only what it was at.
 NOTHING, ARRIVING, RECEIPT, REJECTED, STALE = "nothing", "arriving", "receipt", "rejected", "stale"
-DISCONNECTED, NOT_READY, PAUSED = "disconnected", "not_ready", runs.PAUSED
+DISCONNECTED, NOT_READY, PAUSED = holds.DISCONNECTED, "not_ready", runs.PAUSED
 DONE, UNCHANGED, HELD, FAILED = "done", "unchanged", "held", "failed"
 FILE_ERRORS = "file_errors"
 
