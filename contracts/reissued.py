@@ -4,7 +4,7 @@ Rule: where a link that would go and a record that is new match one to one and n
 employees and guardians by e-mail and name (guardians also by phone and name, or by name and student); students by name
 and birth date or, where one is empty, by name and e-mail or guardian. Links that a school holds from the source it had
 before would go, too; there the ID that the school's own system gives the record counts by itself, unless both names
-differ and no e-mail, birth date or guardian is in common.
+differ and no e-mail, birth date or guardian is in common. Classes match by name and teacher.
 """
 
 from __future__ import annotations
@@ -63,11 +63,43 @@ def find(everyone: pl.DataFrame, pairs: pl.DataFrame, held: Held, seen: pl.Serie
     )
 
 
+def find_classes(
+    new: pl.DataFrame, going: pl.DataFrame, owners: pl.DataFrame, held_owners: pl.DataFrame
+) -> pl.DataFrame:
+    """id, source_id: classes that would go, and the new ones that they are.
+
+    new: source_id, other_id, school_id, name. going: id, source_id, school_id, name, is_foreign (another source's).
+    owners: source_id, account_id; held_owners: id, account_id. Rule: of one school, the ID that the school's own system
+    gives the class; else the same name and the same teachers; else the same name and a teacher in common.
+    """
+
+    def led(classes: pl.DataFrame, teachers: pl.DataFrame, by: str) -> pl.DataFrame:
+        all_of_them = teachers.unique().group_by(by).agg(pl.col("account_id").sort())
+        return classes.join(all_of_them, on=by).with_columns(folded=values.folded(pl.col("name")))
+
+    by_id = new.join(going.filter("is_foreign"), left_on=["other_id", "school_id"], right_on=["source_id", "school_id"])
+    named = led(new, owners, "source_id").join(
+        led(going, held_owners, "id"), on=["school_id", "folded"], suffix="_held"
+    )
+    same = pl.col("account_id") == pl.col("account_id_held")
+    in_common = pl.col("account_id").list.set_intersection("account_id_held").list.len() > 0
+    found = pl.DataFrame(schema={"id": pl.String, "source_id": pl.String})
+    for candidates in (by_id, named.filter(same), named.filter(in_common)):
+        left = candidates.join(found, on="id", how="anti").join(found, on="source_id", how="anti")
+        alone = (pl.len().over("id") == 1) & (pl.len().over("source_id") == 1)
+        found = pl.concat([found, left.select("id", "source_id").unique().filter(alone)])
+    return found
+
+
 def _going(held: Held, seen: pl.Series) -> pl.DataFrame:
-    """The active links in no row, and those of a former source of this one's schools. takes: they go as a whole."""
+    """The active links in no row, and those of a former source of this one's schools. takes: they go as a whole.
+
+    Whoever left of their own accord is among them: under a new ID they are no newcomer.
+    """
     moving = pl.col("moving").fill_null(False)
     in_no_row = pl.col("own") & ~pl.col("former") & ~pl.col("link_id").is_in(seen.implode())
-    links = held.links.filter(pl.col("active") & (in_no_row | moving)).with_columns(
+    left = pl.col("left") & (in_no_row | ~pl.col("own"))
+    links = held.links.filter((pl.col("active") & (in_no_row | moving)) | left).with_columns(
         takes=pl.col("own") | pl.col("former"), is_foreign=~pl.col("own")
     )
     # Whoever is in a row is found; of somebody with a link of each source, this one's is theirs.

@@ -187,7 +187,8 @@ HELD_LINKS: Schema = MappingProxyType(
         "grade": pl.String,
         "language": pl.String,
         "active": pl.Boolean,
-        "gone": pl.Boolean,  # left the organization of their own accord, and stays gone: claims nothing
+        "left": pl.Boolean,  # archived, as the person left the organization of their own accord
+        "gone": pl.Boolean,  # left, and stays gone: claims nothing
     }
 )
 # Guardianships of links that are own or moving: active ones, and those that ended as one of the two left the

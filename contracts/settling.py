@@ -75,15 +75,16 @@ def settle(records: Records, held: Held) -> Settled:
         DataError: a check could not be computed.
     """
     found = guardians.identify(records.entries, records.left_out, held)
-    everyone = _everyone(_with_links(records, found, held), found, held)
+    everyone = _everyone(_with_links(records, found, held), found)
     seen = pl.concat([everyone["link_id"], _left_out_links(records, held), found.seen["link_id"]])
     # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere.
     staying = pl.concat([seen, everyone.filter(~pl.col("is_valid"))["given_up"]]).drop_nulls().unique()
     everyone = reissued.find(everyone, found.pairs, held, staying)
     seen = pl.concat([seen, everyone["link_id"]])
+    everyone = _with_gone(everyone, found.pairs, held)
     # Who left the organization, and stays gone, claims no e-mail and adopts nothing.
     owned = emails.own(everyone.filter(~pl.col("is_gone")), held, seen.drop_nulls().unique())
-    gone = everyone.filter("is_gone").select("record", "is_valid", "email", adopts=None, lost=pl.lit(False))
+    gone = everyone.filter("is_gone").select("record", "is_valid", "email", adopts="ties", lost=pl.lit(False))
     decided = pl.concat([owned.records, gone.select(owned.records.columns)], how="vertical_relaxed")
     people = _numbered(everyone.drop("email", "is_valid").join(decided, on="record"), held)
     # A newcomer who is rejected after all leaves the link of the one before as it is.
@@ -159,23 +160,39 @@ def _with_links(records: Records, found: Guardians, held: Held) -> pl.DataFrame:
         & ~pl.any_horizontal(same)
         & ~pl.col("same_guardian").fill_null(False)
     )
-    return (
-        linked.join(same_guardian, on="link_id", how="left")
-        .with_columns(
-            link_id=pl.when(~is_other).then("link_id"),
-            given_up=pl.when(is_other).then("link_id"),
-            is_held=pl.col("link_id").is_in(held.links.filter("active")["link_id"].implode()).fill_null(False),
-        )
-        .with_columns(is_gone=_has_left(held))
+    return linked.join(same_guardian, on="link_id", how="left").with_columns(
+        link_id=pl.when(~is_other).then("link_id"),
+        given_up=pl.when(is_other).then("link_id"),
+        is_held=pl.col("link_id").is_in(held.links.filter("active")["link_id"].implode()).fill_null(False),
     )
 
 
-def _has_left(held: Held) -> pl.Expr:
-    """Whether the record's link is of somebody who left the organization, and stays gone."""
-    return pl.col("link_id").is_in(held.links.filter("gone")["link_id"].implode()).fill_null(False)
+def _with_gone(everyone: pl.DataFrame, pairs: pl.DataFrame, held: Held) -> pl.DataFrame:
+    """With is_gone: who left the organization, and stays gone; a guardian all of whose students did, with them."""
+    gone = held.links.filter("gone")
+    left = everyone.with_columns(
+        is_gone=pl.col("link_id").is_in(gone["link_id"].implode()).fill_null(False)
+        | pl.col("ties").is_in(gone["account_id"].implode()).fill_null(False)
+    )
+    active = held.links.filter("active")["link_id"].implode()
+    students = left.filter(
+        (pl.col("kind") == STUDENT)
+        & (pl.col("is_valid") | pl.col("link_id").is_in(active).fill_null(False))
+        & ~pl.col("is_shared")
+    )
+    families = (
+        pairs.join(students.select("is_gone", student_id="source_id"), on="student_id")
+        .group_by("guardian")
+        .agg(left_alone=pl.col("is_gone").all())
+    )
+    return (
+        left.join(families, on="guardian", how="left", maintain_order="left")
+        .with_columns(is_gone=pl.col("is_gone") | pl.col("left_alone").fill_null(False))
+        .drop("left_alone")
+    )
 
 
-def _everyone(people: pl.DataFrame, found: Guardians, held: Held) -> pl.DataFrame:
+def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
     """All records in one frame, numbered (record) in order of what they are: what `contracts.emails` takes, and more.
 
     A guardian is provisioned for a student who is valid, or goes on as last applied: never for students who fall, nor
@@ -189,27 +206,17 @@ def _everyone(people: pl.DataFrame, found: Guardians, held: Held) -> pl.DataFram
         .select("guardian", is_wanted=pl.lit(True))
         .unique()
     )
-    # One all of whose students left is as good as gone with them.
-    of_present = (
-        found.pairs.join(
-            students.filter(~pl.col("is_gone")).select(student_id="source_id"), on="student_id", how="semi"
-        )
-        .select("guardian", is_present=pl.lit(True))
-        .unique()
-    )
     named = pl.col("first_name").is_not_null() | pl.col("last_name").is_not_null()
     reachable = pl.col("email").is_not_null() | pl.col("phone").is_not_null()
     content = pl.concat_str(
         *(pl.col(name).fill_null("") for name in ("last_name", "first_name", "phone", "email")), separator="\n"
     )
-    of_guardians = found.people.join(wanted, on="guardian", how="left").join(of_present, on="guardian", how="left")
-    of_guardians = of_guardians.with_columns(
+    of_guardians = found.people.join(wanted, on="guardian", how="left").with_columns(
         kind=pl.lit(GUARDIAN),
         role=pl.lit(GUARDIAN),
         content=content,
         is_valid=named & reachable & pl.col("is_wanted").fill_null(False),
         is_rejected=~(named & reachable),
-        is_gone=_has_left(held) | (pl.col("is_wanted").fill_null(False) & ~pl.col("is_present").fill_null(False)),
     )
     of_people = people.with_columns(content=pl.lit(""), is_rejected=~pl.col("is_valid"))
     added = (
@@ -221,7 +228,6 @@ def _everyone(people: pl.DataFrame, found: Guardians, held: Held) -> pl.DataFram
         "is_valid",
         "is_shared",
         "is_rejected",
-        "is_gone",
     )
     return (
         pl.concat([of_people, of_guardians], how="diagonal")

@@ -106,6 +106,7 @@ _LINKS = """
 SELECT l.id AS link_id, l.account_id, l.source = :source AS own, l.source, l.kind, l.role, l.source_id,
        l.guardian_ids, l.first_name, l.last_name, l.email, l.phone, l.phone_extension, l.birth_date, l.grade,
        l.language, l.archived_at IS NULL AS active,
+       l.archived_at IS NOT NULL AND l.left_at IS NOT NULL AS "left",
        l.archived_at IS NOT NULL AND l.left_at IS NOT NULL AND NOT d.rostering_enforcement AS gone
 FROM link l JOIN source s ON s.id = l.source JOIN district d ON d.id = s.district_id WHERE s.district_id = :district
 """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 import uuid_utils
 
-from contracts import values
+from contracts import reissued, values
 from contracts.contacts import is_contact
 from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Schema, Settled, empty
 from services.held import Scope, Stored
@@ -41,16 +41,16 @@ LINK_ROWS: Schema = {
 CHANGES: Schema = {
     "action": pl.String,  # create, adopt, update, reactivate, join, change_id, remove
     "type": pl.String,
-    "key": pl.String,  # our ID or IDs of it
+    "key": pl.String,  # our ID or IDs of it; of people their accounts', which stay whatever link they come by
     "record_id": pl.String,  # the source's
     "other_id": pl.String,  # of a pair: the class's, or the guardian's
     "name": pl.String,
-    "new_id": pl.String,  # of change_id: the source ID from now on
+    "new_id": pl.String,  # of change_id: the source ID from now on, empty where the source has none
 }
 # The old and new values that the guard and whoever looks at a hold need; personal data.
 UPDATES: Schema = {
     "type": pl.String,  # students, employees, guardians; guardianships: one added to a student who stays
-    "key": pl.String,  # our ID of the person and the field; of a guardianship our ID of the student, and the guardian
+    "key": pl.String,  # the person's account and the field; of a guardianship the student's account, and the guardian
     "record_id": pl.String,  # the person's source ID, or the student's
     "other_id": pl.String,  # of a guardianship: the guardian's IDs
     "name": pl.String,
@@ -207,7 +207,8 @@ def _name(frame: pl.DataFrame) -> pl.DataFrame:
 def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
     """Each settled person as the link row it shall be, with what is stored beside it.
 
-    Columns: person, LINK_ROWS, held_source_id, adopts, reissued, new, was_active, changed (Boolean).
+    Columns: person, LINK_ROWS, held_source_id, given_id (as the source gives it, empty where it gives none: a drawn one
+    is another each time), adopts, reissued, new, was_active, changed (Boolean).
     """
     held = stored.links.select(
         "link_id",
@@ -226,6 +227,7 @@ def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
     claimed = settled.people.filter(kind=GUARDIAN)["source_id"].drop_nulls().implode()
     people = _with_ids(joined).with_columns(
         source=pl.lit(scope.source_id),
+        given_id=pl.col("source_id").fill_null(""),
         account_id=pl.coalesce("held_account_id", "adopts"),
         # A guardian without a guardian_id keeps the ID they have, unless it is somebody else's now.
         source_id=pl.coalesce(
@@ -240,7 +242,7 @@ def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
         changed=pl.col("new") | ~pl.col("was_active") | pl.col("reissued") | differs,
         guardian_ids=pl.col("guardian_ids").list.join("\n"),
         adopts=pl.col("adopting"),
-    ).select("person", *LINK_ROWS, "held_source_id", "adopts", "reissued", "new", "was_active", "changed")
+    ).select("person", *LINK_ROWS, "held_source_id", "given_id", "adopts", "reissued", "new", "was_active", "changed")
 
 
 def _without_leavers(settled: Settled, stored: Stored) -> Settled:
@@ -249,8 +251,10 @@ def _without_leavers(settled: Settled, stored: Stored) -> Settled:
     Rule: with rostering enforcement off, someone who left of their own accord is not put back. Where they are a member
     of a class they are kept by their link, which is in no class: that the pair is in a row is still to be seen.
     """
-    gone = stored.links.filter("gone")["link_id"].implode()
-    is_gone = pl.col("link_id").is_in(gone).fill_null(False)
+    gone = stored.links.filter("gone")
+    is_gone = pl.col("link_id").is_in(gone["link_id"].implode()).fill_null(False) | pl.col("adopts").is_in(
+        gone["account_id"].implode()
+    ).fill_null(False)
     leavers = settled.people.filter(is_gone)
     if leavers.is_empty():
         return settled
@@ -292,15 +296,16 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     """
     settled = _without_leavers(settled, stored)
     people = _people(scope, settled, stored)
-    kinds = pl.concat(
-        [
-            stored.links.select("link_id", "kind", "source_id", "first_name", "last_name", "own"),
-            people.filter("new").select(
-                pl.col("id").alias("link_id"), "kind", "source_id", "first_name", "last_name", own=pl.lit(True)
-            ),
-        ]
+    known = ("account_id", "kind", "source_id", "first_name", "last_name")
+    links = _name(
+        pl.concat(
+            [
+                stored.links.select("link_id", *known, "own"),
+                people.filter("new").select(pl.col("id").alias("link_id"), *known, own=pl.lit(True)),
+            ]
+        )
     )
-    links = _name(kinds)
+    accounts = links.select("link_id", "account_id", "kind")
     link_of = people.select("person", link="id")
     in_scope = scope.schools.select("school_id", "source_school_id")
     seen = settled.seen_links.select("link_id")
@@ -332,9 +337,10 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         "source_id", school_id="school_id_right", source=pl.lit(scope.source_id)
     )
     kept_classes = kept("classes", "class_id").select(source_id="class_id", source=pl.lit(scope.source_id))
-    reissued_classes = _reissued_classes(
-        given_classes, stored, settled.class_members.join(link_of, on="person", how="left"), in_scope, seen_classes
+    members = settled.class_members.join(link_of, on="person", how="left").with_columns(
+        link_id=pl.coalesce("link_id", "link")
     )
+    reissued_classes = _reissued_classes(given_classes, stored, members, accounts, in_scope, seen_classes)
     stored_classes = (
         stored.classes.join(reissued_classes.select("id", "new_id"), on="id", how="left", maintain_order="left")
         .with_columns(
@@ -365,22 +371,26 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         [stored_here.select("id", *class_key), classes.filter(~pl.col("was")).select("id", *class_key)]
     )
     in_class = (
-        settled.class_members.join(in_scope, left_on="school_id", right_on="source_school_id")
-        .join(link_of, on="person", how="left")
+        members.join(in_scope, left_on="school_id", right_on="source_school_id")
         .select(
             source_id="class_id",
             school_id="school_id_right",
             source=pl.lit(scope.source_id),
-            link_id=pl.coalesce("link_id", "link"),
+            link_id="link_id",
             is_owner="is_owner",
         )
         .join(every_class.select(*class_key, class_id="id"), on=class_key)
         .select("class_id", "link_id", "is_owner")
         .unique(subset=["class_id", "link_id"])
     )
-    in_rows = in_class.select("class_id", "link_id")
-    # Leaving a class is always theirs, and lasts as long as the data go on saying the same.
-    by_choice = stored.class_memberships.filter("by_choice")
+    in_rows = in_class
+    # Leaving a class is always theirs, and lasts as long as the data go on saying the same of any link of theirs.
+    by_choice = (
+        stored.class_memberships.filter("by_choice")
+        .join(accounts, on="link_id")
+        .join(accounts, on="account_id", suffix="_any")
+        .select("id", "class_id", link_id="link_id_any")
+    )
     in_class = in_class.join(by_choice, on=["class_id", "link_id"], how="anti").join(
         stored.links.filter("gone"), on="link_id", how="anti"
     )
@@ -402,7 +412,9 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
             | pl.col("class_source_id").is_in(kept(table, "class_id")["class_id"].implode())
         )
         in_no_row = in_no_row.filter(~stays)
-    ended_in_class, ended_choices = in_no_row.filter("active"), in_no_row.filter("by_choice")
+    ended_in_class = in_no_row.filter("active")
+    standing_choices = by_choice.join(in_rows, on=["class_id", "link_id"], how="semi")
+    ended_choices = in_no_row.filter("by_choice").join(standing_choices, on="id", how="anti")
     # Those of a class that goes are archived with it, those of a source the school has left with their link.
     ended_in_class = ended_in_class.join(ended_classes.select(class_id="id"), on="class_id", how="anti")
 
@@ -459,6 +471,16 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     ).join(remaining.rename({"link_id": "student_link_id"}), on=["student_link_id", "school_id"], how="semi")
     guardian_key = ["guardian_link_id", "school_id"]
     guardians_gone = guardians_before.select(guardian_key).unique().join(guardians_after, on=guardian_key, how="anti")
+    as_links = {"guardian_link_id": "link_id"}
+    gone = pl.concat([ended_memberships.select("link_id", "school_id"), guardians_gone.rename(as_links)])
+    here_before = pl.concat(
+        [
+            active_here.select("link_id", "school_id"),
+            guardians_before.select(guardian_key).unique().rename(as_links),
+        ]
+    )
+    here_after = pl.concat([at_school, guardians_after.select(guardian_key).unique().rename(as_links)])
+    replaced = _replaced(gone, here_after.join(here_before, on=["link_id", "school_id"], how="anti"), accounts)
 
     # Links to write: each changed person at each of their schools
     person_schools = pl.concat(
@@ -483,12 +505,6 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
             .select(link_id="guardian", school_id="school_id", active=pl.col("active") & pl.col("pair_active")),
         ]
     )
-    leaving = pl.concat(
-        [
-            ended_memberships.select("link_id", "school_id"),
-            guardians_gone.select(link_id="guardian_link_id", school_id="school_id"),
-        ]
-    )
     # A school off the plan, or another source's, holds its people too.
     adrift = (
         ever_at.filter(~pl.col("active"))
@@ -496,7 +512,7 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         .join(ever_at.filter("active"), on="link_id", how="anti")
         .select("link_id", "school_id")
     )
-    unseen = pl.concat([leaving, adrift]).unique().join(unseen_links.select("link_id"), on="link_id", how="semi")
+    unseen = pl.concat([gone, adrift]).unique().join(unseen_links.select("link_id"), on="link_id", how="semi")
 
     # What changes hands
     taking = link_rows.filter(pl.col("email").is_not_null()).select("id", "account_id", "school_id", "email")
@@ -523,49 +539,70 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         .unique()
     )
 
-    # What people are told -----------------------------------------------------------------------------------------
+    # What people are told, by account: whoever goes on under another link goes on -------------------------------------
     type_of = pl.col("kind").replace_strict(_TYPE_OF_KIND, return_dtype=pl.String)
     no_pair = {"other_id": pl.lit(None, pl.String)}
-    written = link_rows.select(
-        "school_id",
-        action=pl.when("reissued")
-        .then(pl.lit(CHANGE_ID))
-        .when("adopts")
-        .then(pl.lit("adopt"))
-        .when("new")
-        .then(pl.lit("create"))
-        .when(~pl.col("was_active"))
-        .then(pl.lit("reactivate"))
-        .otherwise(pl.lit("update")),
-        type=type_of,
-        key=pl.col("id"),
-        record_id=pl.when("reissued").then("held_source_id").otherwise("source_id"),
-        name=pl.concat_str("first_name", "last_name", separator=" ", ignore_nulls=True),
-        new_id=pl.when("reissued").then("source_id"),
-        **no_pair,
+    place = ["school_id", "link_id"]
+    removing = pl.lit("remove")
+    coming = replaced.select("school_id", link_id="new_link_id")
+    changes_id = pl.col("reissued") & pl.col("was_here").fill_null(False)
+    written = (
+        link_rows.rename({"id": "link_id"})
+        .join(coming, on=place, how="anti")
+        .join(here_before.with_columns(was_here=pl.lit(True)), on=place, how="left")
+        .select(
+            "school_id",
+            action=pl.when("adopts")
+            .then(pl.lit("adopt"))
+            .when("new")
+            .then(pl.lit("create"))
+            .when(~pl.col("was_active"))
+            .then(pl.lit("reactivate"))
+            .when(changes_id)
+            .then(pl.lit(CHANGE_ID))
+            .otherwise(pl.lit("update")),
+            type=type_of,
+            key="account_id",
+            record_id=pl.when(changes_id).then("held_source_id").otherwise("source_id"),
+            name=pl.concat_str("first_name", "last_name", separator=" ", ignore_nulls=True),
+            new_id=pl.when(changes_id).then("given_id"),
+            **no_pair,
+        )
     )
     joined = (
         memberships.join(people.filter("new").select(link_id="id"), on="link_id", how="anti")
+        .join(coming, on=place, how="anti")
         .join(links, on="link_id")
         .select(
             "school_id",
             action=pl.when("was").then(pl.lit("reactivate")).otherwise(pl.lit("join")),
             type=type_of,
-            key="link_id",
+            key="account_id",
             record_id="source_id",
             name="name",
             **no_pair,
         )
         .join(written.select("school_id", "key"), on=["school_id", "key"], how="anti")
     )
-    gone_people = pl.concat(
-        [
-            ended_memberships.select("link_id", "school_id"),
-            guardians_gone.select(link_id="guardian_link_id", school_id="school_id"),
-        ]
-    ).join(links, on="link_id")
-    removed_people = gone_people.select(
-        "school_id", action=pl.lit("remove"), type=type_of, key="link_id", record_id="source_id", name="name", **no_pair
+    new_ids = (
+        links.select("source_id", new_link_id="link_id")
+        .join(people.select("given_id", new_link_id="id"), on="new_link_id", how="left")
+        .select("new_link_id", new_id=pl.coalesce("given_id", "source_id"))
+    )
+    removed_people = (
+        gone.join(replaced, on=place, how="left")
+        .join(links, on="link_id")
+        .join(new_ids, on="new_link_id", how="left")
+        .select(
+            "school_id",
+            "new_id",
+            action=pl.when(pl.col("new_link_id").is_null()).then(removing).otherwise(pl.lit(CHANGE_ID)),
+            type=type_of,
+            key="account_id",
+            record_id="source_id",
+            name="name",
+            **no_pair,
+        )
     )
     class_changes = classes.join(reissued_classes, on="id", how="left").select(
         "school_id",
@@ -585,7 +622,7 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     )
     removed_classes = ended_classes.select(
         "school_id",
-        action=pl.lit("remove"),
+        action=removing,
         type=pl.lit("classes"),
         key="id",
         record_id="source_id",
@@ -598,22 +635,23 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
             "school_id",
             action=action,
             type=pl.lit("class_memberships"),
-            key=pl.concat_str("class_id", "link_id", separator=" "),
+            key=pl.concat_str("class_id", "account_id", separator=" "),
             record_id="source_id",
             name="name",
             other_id="class_source_id",
         )
 
     def guardian_pairs(frame: pl.DataFrame, action: pl.Expr) -> pl.DataFrame:
+        students = links.select("account_id", "name", student_link_id="link_id", record_id="source_id")
+        guardians = links.select(guardian_account_id="account_id", guardian_link_id="link_id", other_id="source_id")
         return (
-            by_student(frame)
-            .join(links.select(student_link_id="link_id", record_id="source_id", name="name"), on="student_link_id")
-            .join(links.select(guardian_link_id="link_id", other_id="source_id"), on="guardian_link_id")
+            frame.join(students, on="student_link_id")
+            .join(guardians, on="guardian_link_id")
             .select(
                 "school_id",
                 action=action,
                 type=pl.lit("guardianships"),
-                key=pl.concat_str("student_link_id", "guardian_link_id", separator=" "),
+                key=pl.concat_str("account_id", "guardian_account_id", separator=" "),
                 record_id="record_id",
                 name="name",
                 other_id="other_id",
@@ -627,13 +665,18 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         .then(pl.lit("update"))
         .otherwise(pl.lit("reactivate"))
     )
-    # Pairs that go because their person leaves the school are told as the person.
-    leaving_here = gone_people.select("link_id", "school_id")
-    pairs_staying = ended_in_class.join(leaving_here, on=["link_id", "school_id"], how="anti")
-    guardian_pairs_staying = guardian_pairs(ended_pairs, pl.lit("remove")).join(
-        removed_people.select("school_id", record_id="record_id", type="type").filter(pl.col("type") == "students"),
-        on=["school_id", "record_id"],
-        how="anti",
+    # Pairs that go because their person leaves the school are told as the person, those that go on by another link of
+    # the same account not at all.
+    leaving_here = gone.join(replaced, on=place, how="anti")
+    leaving_students = leaving_here.rename({"link_id": "student_link_id"})
+    given_up = ended_in_class.join(leaving_here, on=place, how="anti")
+    taken_up = class_memberships.join(class_places, on="class_id")
+    held_by_replaced = active_pairs.join(replaced, left_on="student_link_id", right_on="link_id", how="semi")
+    new_pairs = _but_for_links(
+        guardianships, pl.concat([ended_pairs.select(pair_key), held_by_replaced.select(pair_key)]), pair_key, accounts
+    )
+    lost_pairs = by_student(_but_for_links(ended_pairs, guardianships, pair_key, accounts)).join(
+        leaving_students, on=["student_link_id", "school_id"], how="anti"
     )
     columns = ["school_id", *CHANGES]
     changes = (
@@ -646,10 +689,10 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
                     removed_people,
                     class_changes,
                     removed_classes,
-                    class_pairs(class_memberships.join(class_places, on="class_id"), member_action),
-                    class_pairs(pairs_staying, pl.lit("remove")),
-                    guardian_pairs(guardianships, member_action),
-                    guardian_pairs_staying,
+                    class_pairs(_but_for_links(taken_up, given_up, ["class_id", "link_id"], accounts), member_action),
+                    class_pairs(_but_for_links(given_up, taken_up, ["class_id", "link_id"], accounts), removing),
+                    guardian_pairs(by_student(new_pairs), member_action),
+                    guardian_pairs(lost_pairs, removing),
                 )
             ],
             how="diagonal",
@@ -666,9 +709,9 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         .join(leaving_here, on=["link_id", "school_id"], how="anti")
         .select("school_id", type=pl.lit("class_memberships"))
     )
-    pairs_before = guardians_before.join(
-        leaving_here.rename({"link_id": "student_link_id"}), on=["student_link_id", "school_id"], how="anti"
-    ).select("school_id", type=pl.lit("guardianships"))
+    pairs_before = guardians_before.join(leaving_students, on=["student_link_id", "school_id"], how="anti").select(
+        "school_id", type=pl.lit("guardianships")
+    )
     guardians_count = guardians_before.select(guardian_key).unique().select("school_id", type=pl.lit("guardians"))
     before = (
         pl.concat([people_before, guardians_count, classes_before, in_class_before, pairs_before])
@@ -686,7 +729,7 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
             .unique(),
         ]
     )
-    added_pairs = by_student(guardianships.filter(~pl.col("active").fill_null(False))).join(
+    added_pairs = by_student(new_pairs.filter(~pl.col("active").fill_null(False))).join(
         staying.rename({"link_id": "student_link_id"}), on=["student_link_id", "school_id"], how="semi"
     )
     updates = _updates(people, stored, staying_people, added_pairs, who)
@@ -754,13 +797,17 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
 
 
 def _reissued_classes(
-    wanted: pl.DataFrame, stored: Stored, members: pl.DataFrame, in_scope: pl.DataFrame, seen: pl.DataFrame
+    wanted: pl.DataFrame,
+    stored: Stored,
+    members: pl.DataFrame,
+    accounts: pl.DataFrame,
+    in_scope: pl.DataFrame,
+    seen: pl.DataFrame,
 ) -> pl.DataFrame:
     """id, old_id, new_id: classes that would go, and are there under a new ID.
 
-    Rule: one to one, by the ID that the school's own system gives the class where the source has IDs of its own, else
-    by name and teachers. wanted: source_id, other_id, name, school_id (ours), source. members: the settled class
-    members, with their own link as `link`. seen: source_id, school_id, source of the classes in any row.
+    wanted: source_id, other_id, name, school_id (ours), source. members: the settled class members with their link.
+    accounts: link_id, account_id. seen: source_id, school_id, source of the classes in any row.
     """
     key = ["source_id", "school_id", "source"]
     new = wanted.join(stored.classes, on=key, how="anti")
@@ -770,46 +817,69 @@ def _reissued_classes(
         .join(seen, on=key, how="anti")
         .join(wanted, on=key, how="anti")
     )
-    led_now = (
-        members.filter("is_owner")
-        .group_by(source_id="class_id")
-        .agg(teachers=pl.coalesce("link_id", "link").drop_nulls().unique().sort().str.join(" "))
+    if new.is_empty() or going.is_empty():
+        return pl.DataFrame(schema={"id": pl.String, "old_id": pl.String, "new_id": pl.String})
+    source = wanted["source"].item(0)
+    owners = members.filter("is_owner").join(accounts, on="link_id")
+    held_owners = stored.class_memberships.filter("active", "is_owner").join(accounts, on="link_id")
+    return (
+        reissued.find_classes(
+            new,
+            going.with_columns(is_foreign=pl.col("source") != source),
+            owners.select("account_id", source_id="class_id"),
+            held_owners.select("account_id", id="class_id"),
+        )
+        .rename({"source_id": "new_id"})
+        .join(going.select("id", old_id="source_id"), on="id")
     )
-    led_before = (
-        stored.class_memberships.filter(pl.col("active") & pl.col("is_owner"))
-        .group_by(id="class_id")
-        .agg(teachers=pl.col("link_id").unique().sort().str.join(" "))
+
+
+def _replaced(gone: pl.DataFrame, coming: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """link_id, new_link_id, school_id: links that leave a school where another link of their account comes; each once.
+
+    gone, coming: link_id, school_id. accounts: link_id, account_id, kind. Rule: who is at schools of two sources has a
+    link of each, and it is an ID that changes where one of the schools goes over to the other source.
+    """
+    return (
+        gone.join(accounts, on="link_id")
+        .join(
+            coming.join(accounts, on="link_id").rename({"link_id": "new_link_id"}),
+            on=["school_id", "account_id", "kind"],
+        )
+        .select("link_id", "new_link_id", "school_id")
+        .sort(pl.all())
+        .unique(["link_id", "school_id"], keep="first", maintain_order=True)
+        .unique(["new_link_id", "school_id"], keep="first", maintain_order=True)
     )
-    named = [
-        frame.with_columns(folded=values.folded(pl.col("name")))
-        for frame in (new.join(led_now, on="source_id", how="left"), going.join(led_before, on="id", how="left"))
-    ]
-    is_foreign = pl.col("source") != pl.col("source_held")
-    by_other_id = new.join(
-        going, left_on=["other_id", "school_id"], right_on=["source_id", "school_id"], suffix="_held"
-    ).filter(is_foreign)
-    by_name = named[0].join(named[1], on=["school_id", "folded", "teachers"], suffix="_held")
-    found = pl.DataFrame(schema={"id": pl.String, "old_id": pl.String, "new_id": pl.String})
-    for candidates in (
-        by_other_id.select("id", old_id="other_id", new_id="source_id"),
-        by_name.select("id", old_id="source_id_held", new_id="source_id"),
-    ):
-        left = candidates.join(found, on="id", how="anti").join(found, on="new_id", how="anti")
-        found = pl.concat([found, left.filter((pl.len().over("id") == 1) & (pl.len().over("new_id") == 1))])
-    return found
+
+
+def _but_for_links(pairs: pl.DataFrame, others: pl.DataFrame, on: list[str], accounts: pl.DataFrame) -> pl.DataFrame:
+    """The pairs but for those that are among the others by other links of the same accounts. on: the pair's columns."""
+    names = [f"{name}_account" if name.endswith("link_id") else name for name in on]
+
+    def by_account(frame: pl.DataFrame) -> pl.DataFrame:
+        for name in on:
+            if name.endswith("link_id"):
+                frame = frame.join(accounts.select(**{name: "link_id", f"{name}_account": "account_id"}), on=name)
+        return frame
+
+    if others.is_empty():
+        return pairs
+    return by_account(pairs).join(by_account(others.select(on).unique()), on=names, how="anti").select(pairs.columns)
 
 
 def _who(people: pl.DataFrame, stored: Stored) -> pl.DataFrame:
-    """Everybody as they shall be, or else are: link_id, source_id, name, guardian_key, guardian_id.
+    """Everybody as they shall be, or else are: link_id, account_id, source_id, name, guardian_key, guardian_id.
 
     guardian_key: what a guardian is known by, the same before and after they are provisioned.
     """
-    settled = people.select("source_id", "guardian_ids", "first_name", "last_name", link_id="id")
+    settled = people.select("account_id", "source_id", "guardian_ids", "first_name", "last_name", link_id="id")
     others = stored.links.join(settled, on="link_id", how="anti").select(
-        "source_id", pl.col("guardian_ids").list.join("\n"), "first_name", "last_name", "link_id"
+        "account_id", "source_id", pl.col("guardian_ids").list.join("\n"), "first_name", "last_name", "link_id"
     )
     return _name(pl.concat([settled, others])).select(
         "link_id",
+        "account_id",
         "source_id",
         "name",
         guardian_key=pl.coalesce("guardian_ids", values.folded(pl.col("name"))),
@@ -831,7 +901,7 @@ def _updates(
         compared.filter(pl.col(name).ne_missing(pl.col(f"{name}_before"))).select(
             "school_id",
             type=pl.col("kind").replace_strict(_TYPE_OF_KIND, return_dtype=pl.String),
-            key=pl.concat_str("id", pl.lit(name), separator=" "),
+            key=pl.concat_str("account_id", pl.lit(name), separator=" "),
             record_id="source_id",
             other_id=pl.lit(None, pl.String),
             name="name",
@@ -847,7 +917,7 @@ def _updates(
         .select(
             "school_id",
             type=pl.lit("guardianships"),
-            key=pl.concat_str("student_link_id", "guardian_key_guardian", separator=" "),
+            key=pl.concat_str("account_id", "guardian_key_guardian", separator=" "),
             record_id="source_id",
             other_id="guardian_id_guardian",
             name="name",

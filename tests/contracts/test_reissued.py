@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from contracts import reissued
 from contracts.roster import Held, Settled
 from contracts.settling import settle
 from tests.contracts.district import (
@@ -57,6 +58,8 @@ def pupils(*rows: dict[str, str]) -> Files:
         ({"email": "other@unified.example"}, False),
         ({"email": None}, False),
         ({"active": False}, False),
+        ({"active": False, "left": True}, True),
+        ({"active": False, "left": True, "gone": True}, True),
         ({"kind": "student"}, False),
         ({"former": True}, False),
         ({"beyond": True}, True),
@@ -283,3 +286,94 @@ def test_the_order_of_rows_and_links_makes_no_difference() -> None:
         draw.shuffle(links)
         people = settled(pupils(*rows), held(*links)).people.filter(kind="student")
         assert people.select("source_id", "link_id").rows() == expected
+
+
+CLASS = {"source_id": pl.String, "other_id": pl.String, "school_id": pl.String, "name": pl.String}
+HELD_CLASS = {
+    "id": pl.String,
+    "source_id": pl.String,
+    "school_id": pl.String,
+    "name": pl.String,
+    "is_foreign": pl.Boolean,
+}
+
+
+def owners(by: str, rows: list[tuple[str, str]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema={by: pl.String, "account_id": pl.String}, orient="row")
+
+
+@pytest.mark.parametrize(
+    ("new", "going", "led", "led_before", "expected"),
+    [
+        pytest.param(
+            [("n1", None, "1", "Algebra  i")],
+            [("c1", "o1", "1", "ALGEBRA I", False)],
+            [("n1", "ada")],
+            [("c1", "ada")],
+            {("c1", "n1")},
+            id="one name and teacher",
+        ),
+        pytest.param(
+            [("n1", None, "1", "Art")], [("c1", "o1", "1", "Art", False)], [("n1", "ada")], [("c1", "max")], set(),
+            id="another teacher",
+        ),
+        pytest.param(
+            [("n1", None, "2", "Art")], [("c1", "o1", "1", "Art", False)], [("n1", "ada")], [("c1", "ada")], set(),
+            id="another school",
+        ),
+        pytest.param(
+            [("n1", None, "1", "Art"), ("n2", None, "1", "Art")],
+            [("c1", "o1", "1", "Art", False)],
+            [("n1", "ada"), ("n2", "ada")],
+            [("c1", "ada")],
+            set(),
+            id="two of one name and teacher",
+        ),
+        pytest.param(
+            [("n1", None, "1", "Art"), ("n2", None, "1", "Art")],
+            [("c1", "o1", "1", "Art", False), ("c2", "o2", "1", "Art", False)],
+            [("n1", "ada"), ("n2", "ada"), ("n2", "max")],
+            [("c1", "ada"), ("c2", "ada"), ("c2", "max")],
+            {("c1", "n1"), ("c2", "n2")},
+            id="told apart by all their teachers",
+        ),
+        pytest.param(
+            [("n1", None, "1", "Art")],
+            [("c1", "o1", "1", "Art", False)],
+            [("n1", "ada"), ("n1", "eve")],
+            [("c1", "ada"), ("c1", "max")],
+            {("c1", "n1")},
+            id="one teacher in common",
+        ),
+        pytest.param(
+            [("n1", "o1", "1", "Painting")],
+            [("c1", "o1", "1", "Art", True)],
+            [("n1", "eve")],
+            [("c1", "ada")],
+            {("c1", "n1")},
+            id="the ID of the school's own system",
+        ),
+        pytest.param(
+            [("n1", "o1", "1", "Painting")],
+            [("c1", "o1", "1", "Art", False)],
+            [("n1", "eve")],
+            [("c1", "ada")],
+            set(),
+            id="that ID in the source's own records says nothing",
+        ),
+    ],
+)  # fmt: skip
+def test_classes_under_a_new_id(
+    new: list[tuple[object, ...]],
+    going: list[tuple[object, ...]],
+    led: list[tuple[str, str]],
+    led_before: list[tuple[str, str]],
+    expected: set[tuple[str, str]],
+) -> None:
+    found = reissued.find_classes(
+        pl.DataFrame(new, schema=CLASS, orient="row"),
+        pl.DataFrame(going, schema=HELD_CLASS, orient="row"),
+        owners("source_id", led),
+        owners("id", led_before),
+    )
+    assert set(found.select("id", "source_id").rows()) == expected

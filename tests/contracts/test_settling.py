@@ -168,6 +168,7 @@ def _held_from(value: Settled, keep: Callable[[int], bool]) -> Held:
         moving=pl.lit(False),
         beyond=pl.lit(False),
         active=pl.Series([keep(number) for number in value.people["person"]], dtype=pl.Boolean),
+        left=pl.lit(False),
         gone=pl.lit(False),
         source_id=pl.coalesce("source_id", pl.format("drawn-{}", pl.col("person"))),
     )

@@ -158,6 +158,22 @@ def test_an_id_of_one_who_left_may_vanish_and_return(started: Installation, file
     assert here(started.database) == {"t1", "t2", "s2", "g1"}
 
 
+def test_who_left_stays_gone_under_a_new_id_and_comes_back_with_it(started: Installation, files: Files) -> None:
+    former = account_of(started.database, "s1")
+    leave(started, "s1")
+    started.send(files(students=[("n1", *LEE[1:]), KIM, *KIDS], enrollments=[("c1", "n1"), *ENROLLED[2:]]))
+    assert done(started.night()) == {}
+    assert here(started.database) == {"t1", "t2", "s2", "g1"}
+    assert started.night(delivery=2) == []
+    enforce(started, True)
+    returned = done(started.night(delivery=2))["lincoln"]
+    assert returned == {"students_reactivate": 1, "class_memberships_reactivate": 1, "guardianships_reactivate": 1}
+    assert here(started.database) == {"t1", "t2", "n1", "s2", "g1"}
+    assert account_of(started.database, "n1") == former
+    assert in_class(started.database, "n1") == ["c1"]
+    assert started.night(delivery=2) == []
+
+
 def test_another_person_under_the_id_of_one_who_left_is_a_new_account(started: Installation, files: Files) -> None:
     former = account_of(started.database, "s1")
     leave(started, "s1")

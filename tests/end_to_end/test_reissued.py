@@ -2,220 +2,301 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
 import polars as pl
 import pytest
+from hypothesis import Phase, example, given, settings, strategies
 
-from models import bulk
-from models.database import Database
-from sandbox import csv_files
+from models.database import Database, open_database
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import clever_district, clever_ids
-from sandbox.csv_files import CsvStyle
-from sandbox.generator import District, generate
-from services import holds, night, status
+from sandbox.generator import EMPLOYEE, GUARDIAN, STUDENT, District, generate
+from services import holds, night, people, status
 from services.clever import Connection
+from services.provision import SchoolOutcome
 from services.setup import apply_setup, read_setup
-from tests.end_to_end.conftest import Installation
 from tests.end_to_end.nights import counts, play
 
-SCHOOLS = {"lincoln": "0101", "roosevelt": "0102"}
-Files = dict[str, pl.DataFrame]
+KEYS = {"lincoln": "0101", "roosevelt": "0102", "jefferson": "0103"}
+PEOPLE = (STUDENT, EMPLOYEE, GUARDIAN)
+FILES = dict.fromkeys(KEYS, "files")
+CLEVER = dict.fromkeys(KEYS, "clever")
+Rows = list[tuple[object, ...]]
+
+# What must be the same before and after: told by account and class, never by an ID of a source.
+_KEPT = {
+    "accounts": "SELECT id, archived_at IS NULL AS active, role, email FROM account",
+    "members": """
+        SELECT DISTINCT l.account_id, m.school_id FROM school_membership m JOIN link l ON l.id = m.link_id
+        WHERE m.active AND l.archived_at IS NULL""",
+    "classes": "SELECT id, school_id, name FROM class WHERE archived_at IS NULL",
+    "class_members": """
+        SELECT DISTINCT m.class_id, l.account_id, m.is_owner FROM class_membership m JOIN link l ON l.id = m.link_id
+        WHERE m.active AND l.archived_at IS NULL""",
+    "guardianships": """
+        SELECT DISTINCT s.account_id, g.account_id AS guardian FROM guardianship p
+        JOIN link s ON s.id = p.student_link_id JOIN link g ON g.id = p.guardian_link_id
+        WHERE p.active AND s.archived_at IS NULL AND g.archived_at IS NULL""",
+}
+
+
+def kept(database: Database) -> dict[str, Rows]:
+    """Everything that stays whatever the IDs are."""
+    with database.reading() as session:
+        run = session.connection().exec_driver_sql
+        return {name: sorted((tuple(row) for row in run(sql)), key=repr) for name, sql in _KEPT.items()}
+
+
+def confirm_all(database: Database) -> dict[str, set[tuple[str, bool]]]:
+    """Confirm every open hold, once; gives what each school's shows: types, and whether only an ID changes."""
+    shown = {}
+    with database.transaction() as session:
+        for hold in holds.open_holds(session):
+            items = holds.items_of(session, hold.id).filter(code="data_removals")
+            shown[hold.school_key] = set(items.select("type", pl.col("new_id").is_not_null()).rows())
+            holds.decide(session, hold.id, holds.CONFIRM, by="ops", now=night.clock())
+    return shown
+
+
+def leave_at_random(database: Database, seed: int) -> None:
+    """One student leaves the organization, and another one a class, of their own accord."""
+    draw = random.Random(seed)
+    with database.transaction() as session:
+        run = session.connection().exec_driver_sql
+        students = run("SELECT account_id FROM link WHERE kind = 'student' ORDER BY id").scalars().all()
+        gone = draw.choice(students)
+        people.leave_organization(session, "lakeside", gone, now=night.clock())
+        members = run(
+            "SELECT m.class_id, l.account_id FROM class_membership m JOIN link l ON l.id = m.link_id"
+            " WHERE m.active AND NOT m.is_owner ORDER BY m.id"
+        ).all()
+        class_id, account_id = draw.choice([tuple(row) for row in members])
+        people.leave_class(session, class_id, account_id, now=night.clock())
+
+
+def prefixed(prefix: str, source_id: pl.Expr) -> pl.Expr:
+    """The IDs with something in front of them."""
+    return pl.lit(prefix) + source_id
+
+
+def reissued(
+    district: District, again: Callable[[pl.Expr], pl.Expr], kinds: Collection[str] = (), *, classes: bool = False
+) -> District:
+    """The district whose people of these kinds, and classes, have other IDs."""
+    people = district.people.with_columns(
+        source_id=pl.when(pl.col("kind").is_in(list(kinds))).then(again(pl.col("source_id"))).otherwise("source_id")
+    )
+    if not classes:
+        return replace(district, people=people)
+    return replace(
+        district,
+        people=people,
+        classes=district.classes.with_columns(source_id=again(pl.col("source_id"))),
+        class_members=district.class_members.with_columns(class_id=again(pl.col("class_id"))),
+    )
+
+
+def distinct_classes(district: District) -> District:
+    """The district whose classes have a name of their own each, as a school's are told apart by."""
+    named = pl.concat_str("name", pl.int_range(pl.len()).cast(pl.String), separator=" ")
+    return replace(district, classes=district.classes.with_columns(name=named))
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """An installation whose schools have files or Clever, as the setup says."""
+
+    folder: Path
+    database: Database
+    connection: Connection
+    api: CleverApi
+    ids: Mapping[str, str]  # Clever's of the schools, by the files'
+
+    def set_up(self, sources: Mapping[str, str]) -> None:
+        """Give each school, by key, its source: files or clever."""
+        setup = self.folder / "setup.toml"
+        clever_id = next(iter(self.api.districts))
+        setup.write_text(
+            '[[district]]\nid = "lakeside"\nname = "Lakeside"\ntimezone = "America/New_York"\n'
+            'administrators = ["it@lakeside.example"]\n'
+            '[[district.source]]\nid = "files"\nkind = "csv"\nformat = "csv-1.0"\nfolder = "drop"\n'
+            f'[[district.source]]\nid = "clever"\nkind = "clever"\ndistrict_id = "{clever_id}"\n'
+            + "".join(
+                f'[[district.school]]\nid = "{key}"\nname = "{key}"\nsource = "{source}"\n'
+                f'source_id = "{KEYS[key] if source == "files" else self.ids[KEYS[key]]}"\n'
+                for key, source in sources.items()
+            )
+        )
+        (self.folder / "drop").mkdir(exist_ok=True)
+        with self.database.transaction() as session:
+            apply_setup(session, read_setup(setup))
+
+    def send(self, district: District) -> None:
+        for name, content in district.csv_files().items():
+            (self.folder / "drop" / name).write_bytes(content)
+
+    def give(self, district: District) -> None:
+        remote = clever_district(district)
+        self.api.districts[remote.id] = remote
+
+    def night(self) -> list[SchoolOutcome]:
+        return play(self.database, self.folder / "landing", "lakeside", connection=self.connection)
+
+
+@contextmanager
+def mixed(folder: Path, database: Database, district: District) -> Iterator[Mixed]:
+    api = CleverApi([clever_district(district)])
+    with serving(api) as url:
+        connection = Connection(CLIENT_ID, CLIENT_SECRET, url, "v3.1", url, 10_000)
+        yield Mixed(folder, database, connection, api, clever_ids(district).schools)
 
 
 @pytest.fixture(scope="module")
 def district() -> District:
-    return generate(41, schools=2, students=70, teachers=10, classes=20, enrollments=210)
+    return distinct_classes(generate(41, schools=3, students=70, teachers=12, classes=20, enrollments=210))
+
+
+@contextmanager
+def applied(folder: Path, database: Database, district: District) -> Iterator[Mixed]:
+    """The district, applied from its files."""
+    with mixed(folder, database, district) as made:
+        made.set_up(FILES)
+        made.send(district)
+        made.night()
+        yield made
 
 
 @pytest.fixture
-def applied(installation: Installation, district: District) -> Installation:
-    installation.set_up(unified=SCHOOLS)
-    installation.send(district.csv_files())
-    installation.night()
-    return installation
+def lakeside(tmp_path: Path, sqlite_database: Database, district: District) -> Iterator[Mixed]:
+    with applied(tmp_path, sqlite_database, district) as made:
+        yield made
 
 
-def send(installation: Installation, files: Files) -> None:
-    installation.send(csv_files.write_rows(files, CsvStyle()))
+@pytest.fixture
+def lakeside_on_each(tmp_path: Path, database: Database, district: District) -> Iterator[Mixed]:
+    with applied(tmp_path, database, district) as made:
+        yield made
 
 
-def with_prefix(files: Files, **prefixes: str) -> Files:
-    return {
-        name: frame.with_columns(
-            (pl.lit(prefix) + pl.col(column)).alias(column)
-            for column, prefix in prefixes.items()
-            if column in frame.columns
-        )
-        for name, frame in files.items()
-    }
+def without_zeros(source_id: pl.Expr) -> pl.Expr:
+    return source_id.str.strip_chars_start("0")
 
 
-def without_zeros(files: Files) -> Files:
-    return {
-        name: frame.with_columns(
-            pl.col(column).str.strip_chars_start("0")
-            for column in ("student_id", "teacher_id", "class_id", "guardian_id")
-            if column in frame.columns
-        )
-        for name, frame in files.items()
-    }
+# Guardians are found by more than their ID: theirs changes without a word.
+CASES: Mapping[str, tuple[Callable[[pl.Expr], pl.Expr], Collection[str], bool, set[str]]] = {
+    "everything": (partial(prefixed, "N"), PEOPLE, True, {"students", "employees", "classes"}),
+    "students": (partial(prefixed, "N"), (STUDENT,), False, {"students"}),
+    "teachers": (partial(prefixed, "N"), (EMPLOYEE,), False, {"employees"}),
+    "classes": (partial(prefixed, "N"), (), True, {"classes"}),
+    "zeros lost": (without_zeros, PEOPLE, True, {"students"}),
+}
 
 
-ACCOUNTS = """
-SELECT a.id, l.kind, coalesce(a.first_name || ' ', '') || a.last_name AS name, a.email
-FROM account a JOIN link l ON l.account_id = a.id WHERE a.archived_at IS NULL AND l.archived_at IS NULL
-"""
-SCHEMA = {"id": pl.String, "kind": pl.String, "name": pl.String, "email": pl.String}
-
-
-def accounts(database: Database) -> set[tuple[str, ...]]:
-    with database.reading() as session:
-        return set(bulk.read(session, ACCOUNTS, {}, SCHEMA).iter_rows())
-
-
-def pairs(database: Database) -> dict[str, set[tuple[str, ...]]]:
-    """Active memberships, class memberships and guardianships, by our own IDs, which an account keeps."""
-    queries = {
-        "members": "SELECT m.school_id, l.account_id FROM school_membership m JOIN link l ON l.id = m.link_id"
-        " WHERE m.active",
-        "class_members": "SELECT m.class_id, l.account_id FROM class_membership m JOIN link l ON l.id = m.link_id"
-        " JOIN class c ON c.id = m.class_id WHERE m.active AND c.archived_at IS NULL",
-        "guardianships": "SELECT s.account_id, g.account_id FROM guardianship p JOIN link s ON s.id = p.student_link_id"
-        " JOIN link g ON g.id = p.guardian_link_id WHERE p.active",
-    }
-    with database.reading() as session:
-        return {
-            name: set(bulk.read(session, sql, {}, {"one": pl.String, "two": pl.String}).iter_rows())
-            for name, sql in queries.items()
-        }
-
-
-def open_holds(database: Database) -> dict[str, list[str]]:
-    with database.reading() as session:
-        return {hold.school_key: hold.codes for hold in holds.open_holds(session)}
-
-
-def confirm(database: Database) -> None:
-    with database.transaction() as session:
-        for hold in holds.open_holds(session):
-            holds.decide(session, hold.id, holds.CONFIRM, by="ops", now=night.clock())
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda files: with_prefix(files, student_id="N", teacher_id="N", class_id="N", guardian_id="N"),
-        lambda files: with_prefix(files, student_id="N"),
-        lambda files: with_prefix(files, teacher_id="N"),
-        lambda files: with_prefix(files, class_id="N"),
-        without_zeros,
-    ],
-    ids=["everything", "students", "teachers", "classes", "zeros lost"],
-)
-def test_whoever_is_there_under_a_new_id_keeps_the_account(
-    applied: Installation, district: District, change: object
-) -> None:
-    before, paired, counted = accounts(applied.database), pairs(applied.database), counts(applied.database)
-    assert callable(change)
-    send(applied, change(csv_files.rows(district)))
-    applied.night()
-    assert open_holds(applied.database) == {"lincoln": ["data_removals"], "roosevelt": ["data_removals"]}
-    assert (accounts(applied.database), pairs(applied.database)) == (before, paired)
-    with applied.database.reading() as session:
-        (first, _) = holds.open_holds(session)
+@pytest.mark.parametrize("case", CASES)
+def test_whoever_is_there_under_a_new_id_keeps_the_account(lakeside: Mixed, district: District, case: str) -> None:
+    again, kinds, classes, types = CASES[case]
+    before, counted = kept(lakeside.database), counts(lakeside.database)
+    lakeside.send(reissued(district, again, kinds, classes=classes))
+    lakeside.night()
+    assert kept(lakeside.database) == before
+    with lakeside.database.reading() as session:
+        first, *_ = holds.open_holds(session)
         head, *rows = holds.evidence_csv(holds.items_of(session, first.id)).splitlines()
     assert head == "type,change,record_id,new_id,other_id,name"
     assert {row.split(",")[1] for row in rows} == {"ID changed"}
-    confirm(applied.database)
-    applied.night()
-    assert open_holds(applied.database) == {}
-    assert accounts(applied.database) == before
-    assert pairs(applied.database) == paired
-    assert counts(applied.database) == counted
-    assert applied.night() == []
+    assert confirm_all(lakeside.database) == {key: {(name, True) for name in types} for key in KEYS}
+    lakeside.night()
+    assert (kept(lakeside.database), counts(lakeside.database)) == (before, counted)
+    assert lakeside.night() == []
 
 
-def test_two_who_swap_their_ids_keep_their_accounts(applied: Installation, district: District) -> None:
-    before = accounts(applied.database)
-    one, two = district.of_kind("student")["source_id"].head(2)
-    swap = {one: two, two: one}
-    files = csv_files.rows(district)
-    send(applied, {**files, "students.csv": files["students.csv"].with_columns(pl.col("student_id").replace(swap))})
-    applied.night()
-    assert accounts(applied.database) == before
+def test_two_who_swap_their_ids_keep_their_accounts(lakeside: Mixed, district: District) -> None:
+    before = kept(lakeside.database)
+    one, two = district.of_kind(STUDENT)["source_id"].head(2)
+    lakeside.send(reissued(district, lambda source_id: source_id.replace({one: two, two: one}), (STUDENT,)))
+    lakeside.night()
+    assert {name: kept(lakeside.database)[name] for name in ("accounts", "members")} == {
+        name: before[name] for name in ("accounts", "members")
+    }
 
 
-SETUP = """
-[[district]]
-id = "unified"
-name = "Unified"
-timezone = "America/Los_Angeles"
-
-[[district.source]]
-id = "files"
-kind = "csv"
-format = "csv-1.0"
-folder = "drop/unified"
-
-[[district.source]]
-id = "clever"
-kind = "clever"
-district_id = "{district}"
-"""
-SCHOOL = """
-[[district.school]]
-id = "{key}"
-name = "{key}"
-source = "{source}"
-source_id = "{source_id}"
-"""
-
-
-def moved(installation: Installation, district: District, remote_id: str, to_clever: set[str]) -> None:
-    """Set the schools up anew, some of them with Clever as their source."""
-    known = clever_ids(district).schools
-    text = SETUP.format(district=remote_id) + "".join(
-        SCHOOL.format(
-            key=key,
-            source="clever" if key in to_clever else "files",
-            source_id=known[source_id] if key in to_clever else source_id,
-        )
-        for key, source_id in SCHOOLS.items()
-    )
-    setup = installation.folder / "setup.toml"
-    setup.write_text(text)
-    with installation.database.transaction() as session:
-        apply_setup(session, read_setup(setup))
-
-
-def names(found: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
-    return {(account, kind, name, email or "") for account, kind, name, email in found}
-
-
-@pytest.mark.parametrize("at_once", [True, False], ids=["both schools", "one after the other"])
-def test_a_school_is_carried_over_to_clever_and_back_by_one_confirmation(
-    applied: Installation, district: District, at_once: bool
+@pytest.mark.parametrize("with_sis_ids", [True, False], ids=["known IDs", "other IDs too"])
+def test_a_district_goes_over_to_clever_and_back_with_one_confirmation_each(
+    lakeside_on_each: Mixed, district: District, with_sis_ids: bool
 ) -> None:
-    before, paired, counted = accounts(applied.database), pairs(applied.database), counts(applied.database)
-    remote = clever_district(district)
-    steps = [{"lincoln", "roosevelt"}, set()] if at_once else [{"lincoln"}, {"lincoln", "roosevelt"}]
-    with serving(CleverApi([remote])) as url:
-        connection = Connection(CLIENT_ID, CLIENT_SECRET, url, "v3.1", url, 10_000)
+    lakeside = lakeside_on_each
+    # Where the school systems' IDs are others, too, only what people are known by is left.
+    lakeside.give(district if with_sis_ids else reissued(district, partial(prefixed, "N"), PEOPLE, classes=True))
+    before, counted = kept(lakeside.database), counts(lakeside.database)
+    for sources in (CLEVER, FILES):
+        lakeside.set_up(sources)
+        assert {outcome.outcome for outcome in lakeside.night()} == {"held"}
+        assert kept(lakeside.database) == before
+        shown = confirm_all(lakeside.database)
+        assert {key: {changed for _, changed in types} for key, types in shown.items()} == {key: {True} for key in KEYS}
+        assert {outcome.outcome for outcome in lakeside.night()} == {"applied"}
+        assert (kept(lakeside.database), counts(lakeside.database)) == (before, counted)
+        assert {outcome.outcome for outcome in lakeside.night()} <= {"unchanged"}
+        with lakeside.database.reading() as session:
+            assert {row.status for row in status.statuses(session, now=night.clock())} == {"connected"}
 
-        def run() -> None:
-            play(applied.database, applied.folder / "landing", connection=connection)
 
-        for to_clever in steps:
-            moved(applied, district, remote.id, to_clever)
-            run()
-            assert open_holds(applied.database)
-            confirm(applied.database)
-            run()
-            assert open_holds(applied.database) == {}
-            assert names(accounts(applied.database)) == names(before)
-            assert pairs(applied.database) == paired
-            assert counts(applied.database)["account"] == counted["account"]
-            with applied.database.reading() as session:
-                assert {row.status for row in status.statuses(session, now=night.clock())} == {"connected"}
-    # Who was at a school of each source for a while had a link of each, to one account; now there is one again.
-    assert counts(applied.database) == counted
+@dataclass(frozen=True)
+class Step:
+    """Where the schools get their data from now on, and whose IDs are issued anew at once: in the files, in both."""
+
+    sources: tuple[str, str, str]
+    new_ids: tuple[str, ...] = ()
+    in_both: bool = False
+
+
+STEPS = strategies.builds(
+    Step,
+    sources=strategies.tuples(*[strategies.sampled_from(["files", "clever"])] * 3),
+    new_ids=strategies.sampled_from([(), (), (STUDENT, EMPLOYEE), PEOPLE]),
+    in_both=strategies.booleans(),
+)
+
+
+@settings(max_examples=2, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@given(
+    seed=strategies.integers(1, 500),
+    has_guardian_ids=strategies.booleans(),
+    steps=strategies.lists(STEPS, min_size=3, max_size=3),
+)
+@example(10, True, [Step(("files", "clever", "clever")), Step(("files", "files", "clever"), PEOPLE, True)])
+def test_nobody_is_lost_or_doubled_wherever_schools_get_their_data_from(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, has_guardian_ids: bool, steps: list[Step]
+) -> None:
+    folder = tmp_path_factory.mktemp("walk")
+    district = distinct_classes(generate(seed, schools=3, students=45, teachers=12, classes=18, enrollments=120))
+    if not has_guardian_ids:
+        district = reissued(district, lambda source_id: pl.lit(None, pl.String), (GUARDIAN,))
+    with (
+        open_database(f"sqlite:///{folder / 'rollcall.sqlite'}", backups=None) as database,
+        applied(folder, database, district) as installed,
+    ):
+        leave_at_random(database, seed)
+        before = kept(database)
+        for number, step in enumerate(steps):
+            if step.new_ids:
+                kinds = step.new_ids if has_guardian_ids else step.new_ids[:2]
+                renumbered = reissued(district, partial(prefixed, f"{number}-"), kinds, classes=True)
+                installed.send(renumbered)
+                if step.in_both:
+                    installed.give(renumbered)
+            installed.set_up(dict(zip(KEYS, step.sources, strict=True)))
+            installed.night()
+            assert kept(database) == before
+            # Whatever is shown is an ID that changed, and to confirm it once is enough.
+            assert {is_id for types in confirm_all(database).values() for _, is_id in types} <= {True}
+            installed.night()
+            assert kept(database) == before
+            assert {outcome.outcome for outcome in installed.night()} <= {"unchanged"}
+            assert kept(database) == before

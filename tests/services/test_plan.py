@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
 from contracts import roster
 from models import bulk
 from models.database import Database
+from models.tables import Source
+from services.held import load_stored, read_scope
+from services.plan import plan_district
 from tests.services.settled import apply, frame, person, plan, set_up, settled
 
 TEACHER = person(0, "employee", "t1", email="t1@unified.example")
@@ -176,3 +181,53 @@ def test_an_email_that_changes_hands_is_emptied_before_it_is_taken(started: Data
     apply(started, EVERYBODY)
     assert people(started)[0] == ("employee", "t1", False, False, "t1@unified.example")
     assert ("student", "s1", False, False, "ann@unified.example") in people(started)
+
+
+def test_who_has_a_link_of_each_source_changes_the_id_where_a_school_goes_over(started: Database) -> None:
+    stored = {row[0]: row[1:] for row in links(started)}
+    with started.transaction() as session:
+        session.add(Source(id="unified/clever", district_id="unified", key="clever", kind="clever", format="clever-3"))
+        session.flush()
+        bulk.execute(session, "UPDATE school SET source_id = 'unified/clever' WHERE key = 'lincoln'", {})
+    # The teacher and the parent stay at Adams, with its files; Ann goes over as she is.
+    over = settled(
+        [
+            {**TEACHER, "source_id": "c-t1", "adopts": stored["t1"][1]},
+            {**ANN, "source_id": "c-s1", "link_id": stored["s1"][0], "reissued": True},
+            {**PARENT, "source_id": "c-g1", "guardian_ids": ["c-g1"], "adopts": stored["g1"][1]},
+        ],
+        [(0, "1"), (1, "1")],
+        [("c-c1", "1")],
+        [("c-c1", "1", 0, True), ("c-c1", "1", 1, False)],
+        [(1, 3)],
+        seen_links=frame(roster.SEEN_LINKS, [{"link_id": stored["s1"][0]}]),
+    )
+    renamed = over.classes.with_columns(other_id=pl.lit("c1"))
+    with started.reading() as session:
+        scope = read_scope(session, "unified/clever")
+        (changes,) = plan_district(scope, replace(over, classes=renamed), load_stored(session, scope)).changesets
+    told = changes.changes.select("action", "type", "record_id", "new_id").rows()
+    assert told == [
+        ("change_id", "classes", "c1", "c-c1"),
+        ("change_id", "employees", "t1", "c-t1"),
+        ("change_id", "guardians", "g1", "c-g1"),
+        ("change_id", "students", "s1", "c-s1"),
+    ]
+    # A person is known by the account, whatever link the school has of them.
+    keys = dict(changes.changes.select("record_id", "key").iter_rows())
+    assert {name: keys[name] for name in ("t1", "g1", "s1")} == {name: stored[name][1] for name in ("t1", "g1", "s1")}
+    assert changes.before == {
+        "class_memberships": 2,
+        "classes": 1,
+        "employees": 1,
+        "guardians": 1,
+        "guardianships": 1,
+        "students": 1,
+    }
+
+
+def links(database: Database) -> list[tuple[str, ...]]:
+    """source_id, link and account of everybody."""
+    with database.reading() as session:
+        schema = dict.fromkeys(("source_id", "id", "account_id"), pl.String)
+        return bulk.read(session, "SELECT source_id, id, account_id FROM link", {}, schema).rows()
