@@ -22,6 +22,7 @@ from contracts.roster import (
     STUDENT,
     Held,
     Schema,
+    as_table,
 )
 
 # How many records fall with one: by table (employee, student, class) and ID.
@@ -90,7 +91,7 @@ def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pair
     attended = enrollments.filter("goes_on").with_columns(
         kind=pl.lit(STUDENT), is_owner=pl.lit(False), school_id="class_school"
     )
-    members = pl.concat([_shaped(led, SETTLED_CLASS_MEMBERS), _shaped(attended, SETTLED_CLASS_MEMBERS)])
+    members = pl.concat([as_table(led, SETTLED_CLASS_MEMBERS), as_table(attended, SETTLED_CLASS_MEMBERS)])
     return Related(
         classes=classes.valid.select(list(SETTLED_CLASSES)).sort("source_id"),
         class_members=members.unique(),
@@ -99,10 +100,6 @@ def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pair
         found=pl.concat([classes.found, _enrollment_issues(records, classes, enrollments)]),
         fallen=_fallen(classes, enrollments, pairs, students),
     )
-
-
-def _shaped(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    return frame.select([pl.col(name).cast(dtype) for name, dtype in schema.items()])
 
 
 @dataclass(frozen=True)
@@ -285,7 +282,7 @@ def _enrollment_issues(records: Records, classes: _Classes, enrollments: pl.Data
         )
         .explode("school_id")
     )
-    return _shaped(placed, FOUND)
+    return as_table(placed, FOUND)
 
 
 def _guardianships(pairs: pl.DataFrame, students: pl.DataFrame, guardians: pl.DataFrame) -> pl.DataFrame:
@@ -305,7 +302,7 @@ def _guardianships(pairs: pl.DataFrame, students: pl.DataFrame, guardians: pl.Da
             guardian_link_id="link_id",
         )
     )
-    return _shaped(both, SETTLED_GUARDIANSHIPS).sort(
+    return as_table(both, SETTLED_GUARDIANSHIPS).sort(
         "student", "student_link_id", "guardian", "guardian_link_id", nulls_last=True
     )
 
@@ -338,7 +335,7 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
 
     return pl.concat(
         [
-            _shaped(frame, KEPT)
+            as_table(frame, KEPT)
             for frame in (
                 classes_of("classes", not_applied, "source_id"),
                 classes_of("class_owners", not_applied, "source_id"),
@@ -381,4 +378,4 @@ def _fallen(classes: _Classes, enrollments: pl.DataFrame, pairs: pl.DataFrame, s
             of_teacher.select(root_table=pl.lit(EMPLOYEE), root="source_id"),
         ]
     )
-    return _shaped(counted.group_by("root_table", "root").agg(consequences=pl.len()), FALLEN)
+    return as_table(counted.group_by("root_table", "root").agg(consequences=pl.len()), FALLEN)

@@ -29,8 +29,8 @@ from contracts.roster import (
     STUDENT,
     TEACHER,
     Held,
-    Schema,
     Settled,
+    as_table,
 )
 
 GUARDIANS = contract(
@@ -107,26 +107,22 @@ def settle(records: Records, held: Held) -> Settled:
         related.found,
     ]
     return Settled(
-        people=_shaped(valid, SETTLED_PEOPLE),
-        school_members=_shaped(
+        people=as_table(valid, SETTLED_PEOPLE),
+        school_members=as_table(
             valid.filter(pl.col("kind") != GUARDIAN).join(records.members, on=["kind", "source_id"]),
             SETTLED_SCHOOL_MEMBERS,
         ).sort("person", "school_id"),
         classes=related.classes,
         class_members=related.class_members,
         guardianships=related.guardianships,
-        seen_links=_shaped(seen.to_frame("link_id"), SEEN_LINKS),
-        seen_classes=_shaped(records.seen_classes, SEEN_CLASSES).sort("source_id", "school_id"),
+        seen_links=as_table(seen.to_frame("link_id"), SEEN_LINKS),
+        seen_classes=as_table(records.seen_classes, SEEN_CLASSES).sort("source_id", "school_id"),
         kept=_kept(records, people, pairs, related.kept),
         issues=_issues(pl.concat(issues), related.fallen, records.rows, has_lines=records.has_lines),
         notes=records.notes,
         missing_schools=records.missing_schools,
-        freed_emails=_shaped(owned.freed, FREED_EMAILS).sort("account_id", "email"),
+        freed_emails=as_table(owned.freed, FREED_EMAILS).sort("account_id", "email"),
     )
-
-
-def _shaped(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    return frame.select([pl.col(name).cast(dtype) for name, dtype in schema.items()])
 
 
 def _with_links(records: Records, found: Guardians, held: Held) -> pl.DataFrame:
@@ -349,7 +345,7 @@ def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame
         .select("guardian", "school_id")
         .unique()
     )
-    return _shaped(
+    return as_table(
         pl.concat([of_records, of_entries])
         .join(schools, on="guardian", how="left")
         .with_columns(root_table=None, root=None),
@@ -379,7 +375,7 @@ def _kept(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, related: 
         frame.drop_nulls("link_id").select("link_id", table=pl.lit(table), class_id=None) for table, frame in links
     ]
     return (
-        pl.concat([*(_shaped(frame, KEPT) for frame in frames), related])
+        pl.concat([*(as_table(frame, KEPT) for frame in frames), related])
         .unique()
         .sort("table", "link_id", "class_id", nulls_last=True)
     )
@@ -407,4 +403,4 @@ def _issues(
     issues = counted.join(known, on=["file", "line"], how="left")
     if not has_lines:
         issues = issues.with_columns(line=None).unique()
-    return _shaped(issues, ISSUES).sort("code", "school_id", "file", "line", "record_id", "detail", nulls_last=True)
+    return as_table(issues, ISSUES).sort("code", "school_id", "file", "line", "record_id", "detail", nulls_last=True)
