@@ -207,8 +207,8 @@ def _name(frame: pl.DataFrame) -> pl.DataFrame:
 def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
     """Each settled person as the link row it shall be, with what is stored beside it.
 
-    Columns: person, LINK_ROWS, held_source_id, given_id (as the source gives it, empty where it gives none: a drawn one
-    is another each time), adopts, reissued, new, was_active, changed (Boolean).
+    Columns: person, LINK_ROWS, record_id and held_record_id (see `_record_id`); adopts, reissued, new, was_active and
+    changed (Boolean).
     """
     held = stored.links.select(
         "link_id",
@@ -227,7 +227,6 @@ def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
     claimed = settled.people.filter(kind=GUARDIAN)["source_id"].drop_nulls().implode()
     people = _with_ids(joined).with_columns(
         source=pl.lit(scope.source_id),
-        given_id=pl.col("source_id").fill_null(""),
         account_id=pl.coalesce("held_account_id", "adopts"),
         # A guardian without a guardian_id keeps the ID they have, unless it is somebody else's now.
         source_id=pl.coalesce(
@@ -242,7 +241,18 @@ def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
         changed=pl.col("new") | ~pl.col("was_active") | pl.col("reissued") | differs,
         guardian_ids=pl.col("guardian_ids").list.join("\n"),
         adopts=pl.col("adopting"),
-    ).select("person", *LINK_ROWS, "held_source_id", "given_id", "adopts", "reissued", "new", "was_active", "changed")
+        record_id=_record_id(),
+        held_record_id=_record_id("held_"),
+    ).select("person", *LINK_ROWS, "record_id", "held_record_id", "adopts", "reissued", "new", "was_active", "changed")
+
+
+def _record_id(prefix: str = "") -> pl.Expr:
+    """The ID of a person as the source knows it; of a guardian all of theirs, or nothing: a drawn one tells nobody.
+
+    Of the columns kind, source_id and guardian_ids (List), the latter two with the prefix.
+    """
+    ids = pl.col(f"{prefix}guardian_ids").list.join(" ").fill_null("")
+    return pl.when(kind=GUARDIAN).then(ids).otherwise(f"{prefix}source_id")
 
 
 def _without_leavers(settled: Settled, stored: Stored) -> Settled:
@@ -296,12 +306,12 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     """
     settled = _without_leavers(settled, stored)
     people = _people(scope, settled, stored)
-    known = ("account_id", "kind", "source_id", "first_name", "last_name")
+    known = ("account_id", "kind", "first_name", "last_name")
     links = _name(
         pl.concat(
             [
-                stored.links.select("link_id", *known, "own"),
-                people.filter("new").select(pl.col("id").alias("link_id"), *known, own=pl.lit(True)),
+                stored.links.select("link_id", *known, record_id=_record_id()),
+                people.filter("new").select(pl.col("id").alias("link_id"), *known, "record_id"),
             ]
         )
     )
@@ -563,9 +573,9 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
             .otherwise(pl.lit("update")),
             type=type_of,
             key="account_id",
-            record_id=pl.when(changes_id).then("held_source_id").otherwise("source_id"),
+            record_id=pl.when(changes_id).then("held_record_id").otherwise("record_id"),
             name=pl.concat_str("first_name", "last_name", separator=" ", ignore_nulls=True),
-            new_id=pl.when(changes_id).then("given_id"),
+            new_id=pl.when(changes_id).then("record_id"),
             **no_pair,
         )
     )
@@ -578,16 +588,16 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
             action=pl.when("was").then(pl.lit("reactivate")).otherwise(pl.lit("join")),
             type=type_of,
             key="account_id",
-            record_id="source_id",
+            record_id="record_id",
             name="name",
             **no_pair,
         )
         .join(written.select("school_id", "key"), on=["school_id", "key"], how="anti")
     )
     new_ids = (
-        links.select("source_id", new_link_id="link_id")
-        .join(people.select("given_id", new_link_id="id"), on="new_link_id", how="left")
-        .select("new_link_id", new_id=pl.coalesce("given_id", "source_id"))
+        links.select(held_id="record_id", new_link_id="link_id")
+        .join(people.select("record_id", new_link_id="id"), on="new_link_id", how="left")
+        .select("new_link_id", new_id=pl.coalesce("record_id", "held_id"))
     )
     removed_people = (
         gone.join(replaced, on=place, how="left")
@@ -599,7 +609,7 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
             action=pl.when(pl.col("new_link_id").is_null()).then(removing).otherwise(pl.lit(CHANGE_ID)),
             type=type_of,
             key="account_id",
-            record_id="source_id",
+            record_id="record_id",
             name="name",
             **no_pair,
         )
@@ -636,14 +646,14 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
             action=action,
             type=pl.lit("class_memberships"),
             key=pl.concat_str("class_id", "account_id", separator=" "),
-            record_id="source_id",
+            record_id="record_id",
             name="name",
             other_id="class_source_id",
         )
 
     def guardian_pairs(frame: pl.DataFrame, action: pl.Expr) -> pl.DataFrame:
-        students = links.select("account_id", "name", student_link_id="link_id", record_id="source_id")
-        guardians = links.select(guardian_account_id="account_id", guardian_link_id="link_id", other_id="source_id")
+        students = links.select("account_id", "name", "record_id", student_link_id="link_id")
+        guardians = links.select(guardian_account_id="account_id", guardian_link_id="link_id", other_id="record_id")
         return (
             frame.join(students, on="student_link_id")
             .join(guardians, on="guardian_link_id")
@@ -902,7 +912,7 @@ def _updates(
             "school_id",
             type=pl.col("kind").replace_strict(_TYPE_OF_KIND, return_dtype=pl.String),
             key=pl.concat_str("account_id", pl.lit(name), separator=" "),
-            record_id="source_id",
+            record_id="record_id",
             other_id=pl.lit(None, pl.String),
             name="name",
             field=pl.lit(name),

@@ -183,6 +183,21 @@ def test_an_email_that_changes_hands_is_emptied_before_it_is_taken(started: Data
     assert ("student", "s1", False, False, "ann@unified.example") in people(started)
 
 
+def test_a_guardian_is_told_by_the_ids_that_the_source_gives(started: Database) -> None:
+    both = {**PARENT, "source_id": "g1", "guardian_ids": ["g1", "g2"]}
+    unknown = person(4, "guardian", None, phone="+12025550124")
+    with_others = replace(EVERYBODY, people=frame(roster.SETTLED_PEOPLE, [TEACHER, ANN, BEN, both, unknown]))
+    pairs = frame(roster.SETTLED_GUARDIANSHIPS, [{"student": 1, "guardian": who} for who in (3, 4)])
+    with started.reading() as session:
+        first, _ = plan(session, replace(with_others, guardianships=pairs)).changesets
+    told = first.changes.filter(pl.col("type").is_in(["guardians", "guardianships"]))
+    assert told.select("action", "type", "record_id", "other_id").rows() == [
+        ("create", "guardians", "", None),
+        ("update", "guardians", "g1 g2", None),
+        ("create", "guardianships", "s1", ""),
+    ]
+
+
 def test_who_has_a_link_of_each_source_changes_the_id_where_a_school_goes_over(started: Database) -> None:
     stored = {row[0]: row[1:] for row in links(started)}
     with started.transaction() as session:
