@@ -394,7 +394,7 @@ def decide(session: Session, hold_id: int, verb: str, *, by: str, now: datetime,
 
     Raises:
         NotFound: there is no such hold.
-        NotPossible: it is released already, or has no reason that the verb is about.
+        NotPossible: it is released already, has no reason that the verb is about, or no longer the set it showed.
     """
     hold = _decidable(session, hold_id, verb)
     session.add(Decision(hold_id=hold_id, verb=verb, by=by, why=" ".join((why or "").split()) or None, at=now))
@@ -410,12 +410,21 @@ def decide(session: Session, hold_id: int, verb: str, *, by: str, now: datetime,
 
 def _decidable(session: Session, hold_id: int, verb: str) -> Hold:
     hold = get_hold(session, hold_id)
-    if hold.ending == "released" or open_hold(session, hold.school_id) is None:
+    open_now = open_hold(session, hold.school_id)
+    if hold.ending == "released" or open_now is None:
         raise NotPossible(f"hold {hold_id} of {hold.school_name} is released already: there is nothing to decide")
     if not is_about(verb, hold):
         raise NotPossible(
             f"hold {hold_id} of {hold.school_name} ({', '.join(hold.codes)}) has {_UNDECIDABLE[verb]};"
             f" `rollcall hold show {hold_id}` says how it ends"
+        )
+    # Housekeeping leaves an open hold's set alone.
+    about_a_set = verb in _OF_A_SET and not (DECIDED[verb] & set(hold.codes)) <= {SCHOOL_MISSING}
+    if hold.ending is not None and about_a_set and items_of(session, hold_id).is_empty():
+        raise NotPossible(
+            f"hold {hold_id} of {hold.school_name} was replaced, and what it showed has been removed since, so that"
+            f" nothing is left to decide about: decide about hold {open_now.id}, which is open now"
+            f" (`rollcall hold show {open_now.id}`)"
         )
     return hold
 

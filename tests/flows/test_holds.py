@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 import cli
 from errors import NotPossible
 from flows.resolve_hold import Resolution, resolve_hold
+from models import bulk
 from models.tables import Source
 from sandbox.generator import District
 from services import holds
 from tests.flows.conftest import Installation, ran
 from tests.flows.test_command_line import rollcall, shown
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def cut(installation: Installation, name: str) -> None:
@@ -133,6 +137,30 @@ def test_what_makes_no_sense_is_refused(
         cli.main()
     assert ended.value.code == 2
     assert said in words(capfd.readouterr().err)
+
+
+def test_a_hold_whose_evidence_is_removed_is_refused_and_the_open_one_named(
+    emptied: Installation, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, *_ = open_ids()
+    cut(emptied, "classes.csv")
+    for file in (emptied.home / "drop").iterdir():
+        file.write_bytes(file.read_bytes())
+    assert rollcall("sync", "unified", "--now").exit_code == 1
+    *_, last = open_ids()
+    with emptied.database.transaction() as session:
+        bulk.execute(session, "UPDATE hold SET ended_at = :at WHERE ended_at IS NOT NULL", {"at": LONG_AGO})
+    assert rollcall("housekeeping").exit_code == 0
+    monkeypatch.setattr("sys.argv", ["rollcall", "hold", "confirm", str(last), str(first), "--yes"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    (replaced_by,) = [new for new in open_ids() if rollcall("hold", "show", str(first)).stdout.count(f"by hold {new} ")]
+    said = f"error: hold {first} of Lincoln School was replaced, and what it showed has been removed since"
+    told = words(capfd.readouterr().err)
+    assert said in told
+    assert f"decide about hold {replaced_by}, which is open now (`rollcall hold show {replaced_by}`)" in told
+    assert (decided(emptied, last), decided(emptied, first)) == ([], [])
 
 
 def decided(installation: Installation, hold_id: int) -> list[tuple[str, str, str | None]]:

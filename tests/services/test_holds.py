@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from models.database import Database
 from models.tables import Run
 from services import holds, provision
 from services.held import read_scope
+from services.housekeeping import clean
 from services.provision import RunOf
 from tests.services.settled import NOW, apply, person, plan, set_up, settled
 
@@ -117,6 +119,39 @@ def test_an_older_holds_confirmation_confirms_its_own_set(started: Database) -> 
     outcomes(started, district(range(50)))
     confirm(started, first)
     assert outcomes(started, district(range(50)))[0] == ("applied", ())
+
+
+def test_a_replaced_hold_whose_evidence_is_removed_is_refused_and_the_open_one_named(
+    started: Database, tmp_path: Path
+) -> None:
+    outcomes(started, district(range(40)))
+    (first,) = open_ids(started)
+    outcomes(started, district(range(50)), hours=1)
+    (second,) = open_ids(started)
+    clean(started, landing=tmp_path, now=NOW + timedelta(days=31))
+    said = (
+        f"^hold {first} of Lincoln was replaced, and what it showed has been removed since, so that nothing is left to"
+        rf" decide about: decide about hold {second}, which is open now \(`rollcall hold show {second}`\)$"
+    )
+    with pytest.raises(NotPossible, match=said):
+        confirm(started, first)
+    with started.reading() as session:
+        with pytest.raises(NotPossible, match=said):
+            holds.choose(session, holds.CONFIRM, hold_ids=[second, first])
+        assert [hold.id for hold in holds.choose(session, holds.RECHECK, hold_ids=[first])] == [first]
+    confirm(started, second)
+    assert outcomes(started, district(range(50)), hours=32 * 24)[0] == ("applied", ())
+
+
+def test_a_missing_school_that_showed_nothing_else_is_decided_about_whatever_is_removed(
+    started: Database, tmp_path: Path
+) -> None:
+    with started.transaction() as session:
+        holds.add_reason(session, ["unified/lincoln"], "school_missing", run_id=None, now=NOW)
+        holds.add_reason(session, ["unified/lincoln"], "file_errors", run_id=None, now=NOW)
+    (second,) = open_ids(started)
+    clean(started, landing=tmp_path, now=NOW + timedelta(days=31))
+    confirm(started, second - 1)
 
 
 def test_a_delivery_within_the_limits_releases_by_itself(started: Database) -> None:
