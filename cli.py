@@ -619,6 +619,7 @@ def show_report(database: Database, district: str | None) -> None:
     with database.reading() as session:
         reports = _reports(session, district)
         kinds = issues.source_kinds(session, district)
+        unsent = {report.district_id: mailing.told_unsent(session, report.district_id) for report in reports}
     if not reports:
         out.print("no district is set up yet: `rollcall setup FILE.toml`")
     for report in reports:
@@ -660,6 +661,8 @@ def show_report(database: Database, district: str | None) -> None:
             )
         if report.errors or report.alerts:
             out.print(f"{report.errors} errors and {report.alerts} alerts belong to no known school")
+        for line in unsent[report.district_id]:
+            out.print(f"[yellow]Mail to the administrators:[/] {escape(line)}")
         if report is not reports[-1]:
             out.print()
 

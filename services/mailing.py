@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -21,6 +21,7 @@ from email.policy import SMTP as SMTP_POLICY
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal, Protocol
+from zoneinfo import ZoneInfo
 
 import tenacity
 from pydantic import SecretStr
@@ -29,7 +30,7 @@ from sqlmodel import Session, col, select
 
 from errors import DatabaseUnavailable, MailRefused, MailUnreachable
 from models.database import Database
-from models.tables import Mail
+from models.tables import District, Mail
 from services import outbox
 
 Security = Literal["starttls", "tls", "none"]
@@ -268,9 +269,34 @@ def has_waiting(session: Session) -> bool:
     return session.exec(select(Mail.id).where(*_waiting()).limit(1)).first() is not None
 
 
-def unsent(session: Session) -> list[Mail]:
-    """The mails that wait, and those given up, oldest first; `problem` tells why."""
-    return list(session.exec(select(Mail).where(col(Mail.sent_at).is_(None)).order_by(col(Mail.id))))
+def told_unsent(session: Session, district_id: str | None = None) -> list[str]:
+    """What is to be said of the mails that were not sent, of a district or of all: numbers, times and no address.
+
+    A line for those that wait, and one for those that are given up; none where there are none. Times are the
+    district's, of all districts UTC.
+    """
+    statement = select(Mail).where(col(Mail.sent_at).is_(None)).order_by(col(Mail.id))
+    zone: tzinfo = UTC
+    if district_id is not None:
+        statement = statement.where(Mail.district_id == district_id)
+        zone = ZoneInfo(session.get_one(District, district_id).timezone)
+    unsent = session.exec(statement).all()
+    waiting = [mail for mail in unsent if mail.attempts < outbox.ATTEMPTS]
+    given_up = [mail for mail in unsent if mail.attempts >= outbox.ATTEMPTS]
+    lines = []
+    if waiting:
+        wait = "1 mail waits" if len(waiting) == 1 else f"{len(waiting)} mails wait"
+        lines.append(f"{wait} since {waiting[0].created_at.astimezone(zone):%Y-%m-%d %H:%M %Z}{_last_answer(waiting)}")
+    if given_up:
+        were = "1 mail was" if len(given_up) == 1 else f"{len(given_up)} mails were"
+        lines.append(f"{were} given up after {outbox.ATTEMPTS} refusals{_last_answer(given_up[::-1])}")
+    return lines
+
+
+def _last_answer(mails: Sequence[Mail]) -> str:
+    """Of the first mail that got one. Of those that wait that is the oldest, at which each sending begins."""
+    problem = next((mail.problem for mail in mails if mail.problem is not None), None)
+    return f"; last answer: {problem}" if problem is not None else ""
 
 
 def _waiting() -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -16,6 +16,7 @@ import cli
 from errors import NotFound, NotPossible, SetupError
 from flows.housekeeping import housekeeping
 from models import bulk
+from models.tables import Mail
 from sandbox.csv_files import CsvStyle
 from sandbox.generator import District, generate
 from tests.flows.conftest import Installation, ran
@@ -202,6 +203,27 @@ def test_what_runs_log_is_told_as_json_only(installation: Installation, small_di
     assert rollcall("sync", "unified", "--now").stderr == ""
     logged = rollcall("sync", "unified", "--log-json").stderr.splitlines()
     assert {"prefect.flow_runs", "prefect.task_runs"} <= {json.loads(line)["logger"] for line in logged}
+
+
+def test_mail_that_waits_is_told_below_the_report(installation: Installation) -> None:
+    assert "Mail" not in rollcall("status").stdout
+    with installation.database.transaction() as session:
+        session.add(
+            Mail(
+                district_id="unified",
+                message_id="m1",
+                recipients=["it@unified.example"],
+                subject="1 school on hold",
+                text="",
+                html="",
+                created_at=datetime(2026, 11, 20, 12, 10, tzinfo=UTC),
+                problem="the mail server smtp.example:587 refuses the login (454)",
+            )
+        )
+    assert rollcall("status", "unified").stdout.splitlines()[-1] == (
+        "Mail to the administrators: 1 mail waits since 2026-11-20 04:10 PST;"
+        " last answer: the mail server smtp.example:587 refuses the login (454)"
+    )
 
 
 def test_enforcement_is_shown_and_switched(installation: Installation) -> None:

@@ -320,6 +320,37 @@ def test_a_folder_that_cannot_be_written_is_tried_again(waiting: Database, tmp_p
     assert state(waiting)[0][0] is False
 
 
+def unsent(database: Database, district_id: str | None = None) -> list[str]:
+    with database.reading() as session:
+        return mailing.told_unsent(session, district_id)
+
+
+def test_what_was_not_sent_is_told_in_numbers(waiting: Database, inbox: Inbox, server: Server) -> None:
+    with waiting.transaction() as session:
+        session.add(District(id="other", name="Other", timezone="America/Chicago", administrators=[]))
+    assert unsent(waiting, "unified") == ["1 mail waits since 2026-03-02 01:00 PST"]
+    assert (unsent(waiting), unsent(waiting, "other")) == (["1 mail waits since 2026-03-02 09:00 UTC"], [])
+    inbox.refused = {HEAD: "451 try later"}
+    send(waiting, server)
+    add(waiting, "m2", ["ops@unified.example"])
+    inbox.refused = {HEAD: "550 no such user", "ops@unified.example": "452 full"}
+    send(waiting, server)
+    assert unsent(waiting, "unified") == [
+        "2 mails wait since 2026-03-02 01:00 PST; last answer: refused for 1 of 2 recipients (550)"
+    ]
+    for _ in range(3):
+        send(waiting, server)
+    assert unsent(waiting, "unified") == [
+        "1 mail waits since 2026-03-02 01:00 PST; last answer: refused for 1 of 1 recipients (452)",
+        "1 mail was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550)",
+    ]
+    inbox.refused = {HEAD: "550 no such user"}
+    send(waiting, server)
+    assert unsent(waiting, "unified") == [
+        "1 mail was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550)"
+    ]
+
+
 # --- encryption and login -----------------------------------------------------------------------------------------
 
 USER, PASSWORD = "sync@rollcall.example", "s3cret-w0rd"
