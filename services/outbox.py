@@ -34,6 +34,9 @@ REMIND_AFTER = timedelta(hours=20)
 ATTEMPTS = 5
 NOBODY = "the district has no administrators to mail"
 
+# What is told of something that lasts, and of its end.
+GOING_ON, OVER = frozenset({HELD, REMINDER, PAUSE}), frozenset({RELEASED, RESUME})
+
 _OF_HOLDS = (HELD, REMINDER, RELEASED)
 _OF_PAUSES = (PAUSE, RESUME)
 
@@ -353,7 +356,7 @@ def _told(session: Session, *where: ColumnElement[bool] | bool) -> Notice | None
 
 def _state(notice: Notice | None) -> tuple[str, ...]:
     """What a notice says is the case: nothing, where it is none, or tells of an end."""
-    if notice is None or notice.kind in (RELEASED, RESUME):
+    if notice is None or notice.kind in OVER:
         return ()
     return (notice.detail or "",) if notice.kind == PAUSE else tuple(notice.codes or ())
 
