@@ -923,22 +923,32 @@ def _resolve(
 
 def _show_what_stays(session: Any, decided: holds.Hold, verb: str, shown: pl.DataFrame) -> None:
     """After a decision: what else keeps the school on hold, and what of the set was not in what was decided about."""
-    open_now = holds.open_hold(session, decided.school_id)
-    if open_now is None or open_now.id is None or verb == holds.RECHECK:
+    row = holds.open_hold(session, decided.school_id)
+    if row is None or row.id is None or verb == holds.RECHECK:
         return
-    out.print(f"[red]{escape(decided.school_name)} stays on hold, now as hold {open_now.id}[/]")
-    items = holds.items_of(session, open_now.id)
+    hold = holds.get_hold(session, row.id)
+    new_number = f"now as hold {hold.id}" if hold.id != decided.id else f"as hold {hold.id}"
+    out.print(f"[red]{escape(decided.school_name)} stays on hold, {new_number}[/]")
+    items = holds.items_of(session, hold.id)
     about = items.filter(pl.col("code").is_in(list(holds.DECIDED[verb])))
     new = holds.uncovered(about, shown)
-    if new.is_empty():
-        out.print(f"it is held for another reason: rollcall hold show {open_now.id}")
-        return
-    counted = ", ".join(
-        f"{kind.replace('_', ' ')} {count}" for kind, count in new.group_by("type").len().sort("type").iter_rows()
-    )
-    ids = [str(record) for record in new["record_id"].drop_nulls().unique().sort().head(SHOWN)]
-    more = ", …" if new.height > SHOWN else ""
-    out.print(f"not in what was decided about: {counted} (IDs {', '.join(ids)}{more})")
+    if not new.is_empty():
+        counted = ", ".join(
+            f"{kind.replace('_', ' ')} {count}" for kind, count in new.group_by("type").len().sort("type").iter_rows()
+        )
+        ids = [str(record) for record in new["record_id"].drop_nulls().unique().sort().head(SHOWN)]
+        more = ", …" if new.height > SHOWN else ""
+        out.print(f"not in what was decided about: {counted} (IDs {', '.join(ids)}{more})")
+    others = [reason for reason in hold.reasons if reason.code not in holds.DECIDED[verb]]
+    broken = [reason for reason in hold.reasons if reason.code == holds.DISCONNECTED]
+    for reason in broken:
+        still = "still cannot" if verb == holds.FIXED else "cannot"
+        out.print(f"its source {still} be reached: {escape(reason.detail or '')}")
+    if others and others != broken:
+        codes = ", ".join(reason.code for reason in others)
+        out.print(f"it is held for another reason, {codes}: rollcall hold show {hold.id}")
+    elif new.is_empty() and not broken:
+        out.print("what was decided is applied by the next run that processes the school")
 
 
 def main() -> None:

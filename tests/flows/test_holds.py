@@ -102,6 +102,42 @@ def test_a_confirmation_that_no_longer_covers_tells_what_is_new(emptied: Install
     assert len(open_ids()) == 3
 
 
+def test_fixed_too_early_tells_that_the_source_still_cannot_be_reached(
+    installation: Installation, small_district: District
+) -> None:
+    installation.drop(small_district)
+    folder = installation.home / "drop"
+    folder.rename(installation.home / "away")
+    assert rollcall("sync", "unified").exit_code == 1
+    ids = open_ids()
+    result = rollcall("hold", "fixed", str(ids[0]))
+    assert result.exit_code == 1
+    assert (
+        f"Lincoln School stays on hold, as hold {ids[0]}\n"
+        f"its source still cannot be reached: the drop folder {folder} cannot be read (No such file or directory):"
+        " check that it is there, that its disk is mounted, and that Rollcall's user may read it\n"
+    ) in result.stdout
+    assert "another reason" not in result.stdout
+    (installation.home / "away").rename(folder)
+    with installation.database.transaction() as session:
+        session.get_one(Source, "unified/files").quiet_seconds = 0
+    result = rollcall("hold", "fixed", str(ids[0]))
+    assert (result.exit_code, open_ids()) == (0, [])
+    assert "stays on hold" not in result.stdout
+
+
+def test_a_confirmation_that_cannot_be_applied_yet_tells_what_stands_in_its_way(emptied: Installation) -> None:
+    (emptied.home / "drop").rename(emptied.home / "away")
+    assert rollcall("sync", "unified").exit_code == 1
+    first, *_ = open_ids()
+    said = rollcall("hold", "confirm", str(first)).stdout
+    assert f"Lincoln School stays on hold, as hold {first}\nits source cannot be reached: the drop folder" in said
+    assert ("another reason" in said, "next run" in said) == (False, False)
+    (emptied.home / "away").rename(emptied.home / "drop")
+    assert rollcall("sync", "unified").exit_code == 1
+    assert first not in open_ids()
+
+
 def test_a_recheck_looks_at_the_newest_data(emptied: Installation, small_district: District) -> None:
     first, *_ = open_ids()
     assert rollcall("hold", "recheck", str(first)).exit_code == 1
