@@ -836,7 +836,8 @@ def hold_show(
         if reason.code == night.FILE_ERRORS:
             out.print(f"  rollcall issues {hold.district_id}")
     for decision in hold.decisions:
-        out.print(escape(_decided(decision, zone)))
+        of_former = f"hold {decision.hold_id}, which it replaces: " if decision.hold_id != hold.id else ""
+        out.print(escape(f"{of_former}{_decided(decision, zone)}"))
     if csv_file is not None:
         wanted = items if reason_code is None else items.filter(pl.col("code") == reason_code)
         _write_csv(csv_file, holds.evidence_csv(wanted))

@@ -70,7 +70,10 @@ OF_SOURCE = (LEAVE_OUT, FIXED)
 
 @dataclass(frozen=True)
 class Hold:
-    """A hold as people see it. `ending`: None while it is open, else released or replaced (by `replaced_by`)."""
+    """A hold as people see it. `ending`: None while it is open, else released or replaced (by `replaced_by`).
+
+    decisions: those about it and the holds it replaced, oldest first.
+    """
 
     id: int
     district_id: str
@@ -512,7 +515,11 @@ def decisions_of(session: Session, district_id: str, limit: int = 20) -> list[tu
 
 
 def _decisions(session: Session, hold_id: int) -> list[Decision]:
-    return list(session.exec(select(Decision).where(Decision.hold_id == hold_id).order_by(col(Decision.id))))
+    chain, former = [hold_id], session.get_one(HoldRow, hold_id).replaces_id
+    while former is not None:
+        chain.append(former)
+        former = session.get_one(HoldRow, former).replaces_id
+    return list(session.exec(select(Decision).where(col(Decision.hold_id).in_(chain)).order_by(col(Decision.id))))
 
 
 def get_hold(session: Session, hold_id: int) -> Hold:

@@ -100,6 +100,9 @@ def test_a_confirmation_that_no_longer_covers_tells_what_is_new(emptied: Install
     assert "stays on hold, now as hold" in result.stdout
     assert "not in what was decided about: class" in words(result.stdout)
     assert len(open_ids()) == 3
+    (newer,) = [each for each in open_ids() if f"now as hold {each}\n" in result.stdout]
+    told = [line for line in rollcall("hold", "show", str(newer)).stdout.splitlines() if "confirm by" in line]
+    assert [line.split(" by ")[0] for line in told] == [f"hold {first}, which it replaces: confirm"]
 
 
 def test_fixed_too_early_tells_that_the_source_still_cannot_be_reached(

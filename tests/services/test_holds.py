@@ -160,6 +160,30 @@ def test_a_delivery_within_the_limits_releases_by_itself(started: Database) -> N
     assert open_ids(started) == []
 
 
+def decisions(database: Database, hold_id: int) -> list[tuple[int, str, str, str | None]]:
+    with database.reading() as session:
+        return [(each.hold_id, each.verb, each.by, each.why) for each in holds.get_hold(session, hold_id).decisions]
+
+
+def test_what_was_decided_about_the_holds_it_replaced_is_told_of_a_hold(started: Database) -> None:
+    made = []
+    for here in (40, 45, 50):
+        outcomes(started, district(range(here)))
+        made += open_ids(started)
+    first, second, third = made
+    with started.transaction() as session:
+        holds.decide(session, second, holds.RECHECK, by="ops", why="on the phone with them", now=NOW)
+        holds.decide(session, first, holds.CONFIRM, by="lee", why="the year is over", now=NOW)
+    early = (second, "recheck", "ops", "on the phone with them")
+    final = (first, "confirm", "lee", "the year is over")
+    assert [decisions(started, hold) for hold in made] == [[final], [early, final], [early, final]]
+    assert outcomes(started, district(range(50)))[0] == ("applied", ())
+    assert decisions(started, third) == [early, final]
+    # What was decided before a release is not about what holds later.
+    outcomes(started, district(range(20)))
+    assert decisions(started, *open_ids(started)) == []
+
+
 def test_a_used_confirmation_covers_nothing_later(started: Database) -> None:
     outcomes(started, district(range(50)))
     confirm(started, *open_ids(started))
