@@ -43,6 +43,7 @@ from services import (
     night,
     pauses,
     people,
+    remembered,
     runs,
     status,
     taking,
@@ -211,6 +212,35 @@ def enforcement(
         else "people may leave the organization, and those who left stay gone"
     )
     out.print(f"rostering enforcement of {district} is {Switch.ON if enforced else Switch.OFF}: {means}")
+
+
+class Contacts(StrEnum):
+    """What becomes of emergency contacts."""
+
+    ASK = "ask"
+    LEAVE_OUT = "leave-out"
+
+
+@app.command()
+def contacts(
+    district: DistrictId,
+    choice: Annotated[Contacts | None, typer.Argument(metavar="[ask|leave-out]", help="leave out to show it")] = None,
+    source: Annotated[str | None, typer.Option("--source", metavar="ID", help="only this source; else all")] = None,
+) -> None:
+    """Show or change what is remembered of a district's emergency contacts.
+
+    ask: by a hold, those accepted earlier too; what was decided before is forgotten. leave-out: of all schools, and
+    those set up earlier go. The next night does it, `rollcall sync` at once.
+    """
+    with opened() as database:
+        if choice is not None:
+            change = remembered.leave_out if choice is Contacts.LEAVE_OUT else remembered.ask
+            with database.transaction() as session:
+                change(session, district, source)
+        with database.reading() as session:
+            found = remembered.of_contacts(session, district, source)
+    for each in found:
+        out.print(str(each))
 
 
 @app.command()

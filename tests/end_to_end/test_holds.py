@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from errors import NotPossible
+from errors import NotFound, NotPossible
 from models import bulk
-from services import holds
+from services import holds, remembered
 from services.holds import Hold
 from tests.end_to_end.conftest import Installation
 
@@ -158,6 +158,50 @@ def test_contacts_hold_and_are_left_out_from_now_on(place: Installation) -> None
     files.families["0001"] = [("g3", "emergency")]
     assert night(place, files) == {}
     assert active(place, "guardianship") == 1
+
+
+def test_contacts_left_out_are_asked_about_again(place: Installation) -> None:
+    files = Files.of(3)
+    files.families = {"0000": [("g0", "primary"), ("g1", "emergency")]}
+    night(place, files)
+    decide(place, held(place), holds.LEAVE_OUT)
+    assert again(place) == {}
+    assert kept_in_mind(place) == ["emergency contacts of unified/files are left out"]
+    with place.database.transaction() as session:
+        remembered.ask(session, "unified")
+    assert kept_in_mind(place) == ["emergency contacts of unified/files are asked about by a hold"]
+    # Without any new files: the current delivery is not done with the schools under what is decided now.
+    assert night(place) == {"lincoln": ("emergency_contacts",)}
+    assert active(place, "guardianship") == 1
+    with place.database.transaction() as session:
+        remembered.leave_out(session, "unified", "files")
+    assert night(place) == {}
+    assert active(place, "guardianship") == 1
+
+
+def test_contacts_accepted_are_asked_about_again(place: Installation) -> None:
+    files = Files.of(3)
+    six = [(f"h{number}", "primary") for number in range(6)]
+    files.families = {"0000": [("g0", "primary"), ("g1", "emergency")], "0001": six}
+    night(place, files)
+    decide(place, held(place), holds.ACCEPT)
+    assert again(place) == {}
+    said = "emergency contacts of unified/files are asked about by a hold"
+    assert kept_in_mind(place) == [f"{said}, but for those of 1 student, who were accepted as they are"]
+    with place.database.transaction() as session:
+        remembered.ask(session, "unified", "files")
+        with pytest.raises(NotFound, match=r"^district unified has no source other; it has files$"):
+            remembered.ask(session, "unified", "other")
+    assert kept_in_mind(place) == [said]
+    files.students["0002"] = ("1", "Renamed", "3")
+    assert night(place, files) == {"lincoln": ("emergency_contacts",)}
+    assert evidence(place, held(place)).rows() == [("0000", "Kim Here0", "g1", "Pat G1", "emergency")]
+    assert active(place, "guardianship") == 8
+
+
+def kept_in_mind(place: Installation) -> list[str]:
+    with place.database.reading() as session:
+        return [str(each) for each in remembered.of_contacts(session, "unified")]
 
 
 def test_contacts_are_accepted_until_the_students_guardians_change(place: Installation) -> None:

@@ -238,6 +238,18 @@ def test_enforcement_is_shown_and_switched(installation: Installation) -> None:
         rollcall("enforcement", "nowhere")
 
 
+def test_what_becomes_of_contacts_is_shown_and_changed(installation: Installation) -> None:
+    asked = "emergency contacts of unified/files are asked about by a hold\n"
+    left_out = "emergency contacts of unified/files are left out\n"
+    assert rollcall("contacts", "unified").stdout == asked
+    assert rollcall("contacts", "unified", "leave-out", "--source", "files").stdout == left_out
+    assert rollcall("contacts", "unified").stdout == left_out
+    assert rollcall("contacts", "unified", "ask").stdout == asked
+    assert rollcall("contacts", "unified", "accept").exit_code == 2
+    with pytest.raises(NotFound, match="there is no district nowhere"):
+        rollcall("contacts", "nowhere")
+
+
 def test_housekeeping_is_told_and_so_are_the_files_it_removed(
     installation: Installation, small_district: District
 ) -> None:
