@@ -12,6 +12,7 @@ import pytest
 
 from errors import NotFound, NotPossible
 from models import bulk
+from services import causes as causes_seen
 from services import holds, remembered
 from services.holds import Hold
 from tests.end_to_end.conftest import Installation
@@ -143,6 +144,17 @@ def test_many_guardians_hold_at_first_and_are_accepted_until_they_change(place: 
         "released",
         [("accept", "ops", "a large family")],
     )
+
+
+def test_no_cause_is_looked_for_of_what_has_none(place: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for: list[str] = []
+    monkeypatch.setattr(causes_seen, "seen", lambda scope, *_: looked_for.append(scope.source_id))
+    files = Files.of(3)
+    files.families = {"0000": [(f"g{number}", "emergency") for number in range(6)]}
+    assert night(place, files) == {"lincoln": ("emergency_contacts", "too_many_guardians")}
+    decide(place, held(place), holds.ACCEPT)
+    assert again(place) == {}
+    assert (night(place, files), looked_for) == ({}, [])
 
 
 def test_contacts_hold_and_are_left_out_from_now_on(place: Installation) -> None:
