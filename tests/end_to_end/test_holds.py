@@ -38,7 +38,7 @@ class Files:
         elsewhere = {f"9{number:03}": ("2", f"There{number}", "3") for number in range(there)}
         return Files(students={**students, **elsewhere})
 
-    def send(self, installation: Installation) -> None:
+    def send(self, installation: Installation, district: str = "unified") -> None:
         rows = []
         for student, (school, last_name, grade) in self.students.items():
             own = f"{student},{school},Kim,{last_name},,2015-01-02,{grade}"
@@ -59,7 +59,8 @@ class Files:
                     [f"{each},{school},Class {each},t{school}" for each, school in self.classes.items()],
                 ),
                 "enrollments.csv": text("class_id,student_id", []),
-            }
+            },
+            district,
         )
 
 
