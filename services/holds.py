@@ -216,24 +216,10 @@ def hold_school(
         for reason in reasons
     )
     session.flush()
-    evidence = {reason.code: _evidence(reason) for reason in reasons}
+    evidence = {reason.code: outbox.told_evidence(reason.counts, reason.detail) for reason in reasons}
     outbox.note_held(session, school_id, evidence, run_id=run_id, now=now)
     bulk.insert(session, "hold_item", items.select(hold_id=pl.lit(hold.id), **{name: pl.col(name) for name in ITEMS}))
     return hold
-
-
-def _evidence(reason: Reason) -> str:
-    """What was seen, in words without personal data: for the mail that tells of the hold."""
-    removed = [
-        f"{counts['removed']} of {counts['before']} {type_.replace('_', ' ')}"
-        for type_, counts in reason.counts.items()
-        if counts.keys() >= {"removed", "before"}
-    ]
-    said = [
-        *([f"{', '.join(removed)} would be removed"] if removed else []),
-        *([reason.detail] if reason.detail else []),
-    ]
-    return "; ".join(said)
 
 
 def add_reason(
