@@ -8,9 +8,12 @@ from email import message_from_bytes, policy
 
 import pytest
 
+from flows.housekeeping import housekeeping
 from flows.sync_district import sync_district
+from models.tables import Source
 from sandbox.generator import District
 from tests.flows.conftest import Installation, ran
+from tests.flows.test_command_line import rollcall
 from tests.flows.test_privacy import everything_prefect_kept
 from tests.services.test_mailing import Inbox, listening
 
@@ -34,6 +37,24 @@ def test_a_run_leaves_one_mail_for_its_district(installation: Installation, smal
     installation.drop(small_district)
     ran(sync_district("unified", now=True, return_state=True))
     assert subjects(installation) == [held, "3 schools no longer on hold: Unified School District"]
+
+
+def test_a_maintenance_pause_is_mailed_when_it_begins_and_when_it_is_over_once_each(
+    installation: Installation,
+) -> None:
+    with installation.database.transaction() as session:
+        source = session.get_one(Source, "unified/files")
+        source.kind, source.format = "clever", "clever-3"
+    assert rollcall("pause", "--reason", "new servers").exit_code == 0
+    begun = "Clever sync paused for maintenance: Unified School District"
+    assert subjects(installation) == [begun]
+    assert ran(housekeeping(return_state=True)).name == "Cleaned"
+    assert subjects(installation) == [begun]
+    assert rollcall("resume").exit_code == 0
+    over = "Clever sync resumed after maintenance: Unified School District"
+    assert subjects(installation) == [begun, over]
+    assert ran(housekeeping(return_state=True)).name == "Cleaned"
+    assert subjects(installation) == [begun, over]
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
