@@ -43,6 +43,7 @@ from services import (
     night,
     pauses,
     people,
+    remembered,
     runs,
     status,
     taking,
@@ -211,6 +212,35 @@ def enforcement(
         else "people may leave the organization, and those who left stay gone"
     )
     out.print(f"rostering enforcement of {district} is {Switch.ON if enforced else Switch.OFF}: {means}")
+
+
+class Contacts(StrEnum):
+    """What becomes of emergency contacts."""
+
+    ASK = "ask"
+    LEAVE_OUT = "leave-out"
+
+
+@app.command()
+def contacts(
+    district: DistrictId,
+    choice: Annotated[Contacts | None, typer.Argument(metavar="[ask|leave-out]", help="leave out to show it")] = None,
+    source: Annotated[str | None, typer.Option("--source", metavar="ID", help="only this source; else all")] = None,
+) -> None:
+    """Show or change what is remembered of a district's emergency contacts.
+
+    ask: by a hold, those accepted earlier too; what was decided before is forgotten. leave-out: of all schools, and
+    those set up earlier go. The next night does it, `rollcall sync` at once.
+    """
+    with opened() as database:
+        if choice is not None:
+            change = remembered.leave_out if choice is Contacts.LEAVE_OUT else remembered.ask
+            with database.transaction() as session:
+                change(session, district, source)
+        with database.reading() as session:
+            found = remembered.of_contacts(session, district, source)
+    for each in found:
+        out.print(str(each))
 
 
 @app.command()
@@ -619,6 +649,7 @@ def show_report(database: Database, district: str | None) -> None:
     with database.reading() as session:
         reports = _reports(session, district)
         kinds = issues.source_kinds(session, district)
+        unsent = {report.district_id: mailing.told_unsent(session, report.district_id) for report in reports}
     if not reports:
         out.print("no district is set up yet: `rollcall setup FILE.toml`")
     for report in reports:
@@ -660,6 +691,8 @@ def show_report(database: Database, district: str | None) -> None:
             )
         if report.errors or report.alerts:
             out.print(f"{report.errors} errors and {report.alerts} alerts belong to no known school")
+        for line in unsent[report.district_id]:
+            out.print(f"[yellow]Mail to the administrators:[/] {escape(line)}")
         if report is not reports[-1]:
             out.print()
 
@@ -833,7 +866,8 @@ def hold_show(
         if reason.code == night.FILE_ERRORS:
             out.print(f"  rollcall issues {hold.district_id}")
     for decision in hold.decisions:
-        out.print(escape(_decided(decision, zone)))
+        of_former = f"hold {decision.hold_id}, which it replaces: " if decision.hold_id != hold.id else ""
+        out.print(escape(f"{of_former}{_decided(decision, zone)}"))
     if csv_file is not None:
         wanted = items if reason_code is None else items.filter(pl.col("code") == reason_code)
         _write_csv(csv_file, holds.evidence_csv(wanted))
@@ -920,22 +954,32 @@ def _resolve(
 
 def _show_what_stays(session: Any, decided: holds.Hold, verb: str, shown: pl.DataFrame) -> None:
     """After a decision: what else keeps the school on hold, and what of the set was not in what was decided about."""
-    open_now = holds.open_hold(session, decided.school_id)
-    if open_now is None or open_now.id is None or verb == holds.RECHECK:
+    row = holds.open_hold(session, decided.school_id)
+    if row is None or row.id is None or verb == holds.RECHECK:
         return
-    out.print(f"[red]{escape(decided.school_name)} stays on hold, now as hold {open_now.id}[/]")
-    items = holds.items_of(session, open_now.id)
+    hold = holds.get_hold(session, row.id)
+    new_number = f"now as hold {hold.id}" if hold.id != decided.id else f"as hold {hold.id}"
+    out.print(f"[red]{escape(decided.school_name)} stays on hold, {new_number}[/]")
+    items = holds.items_of(session, hold.id)
     about = items.filter(pl.col("code").is_in(list(holds.DECIDED[verb])))
     new = holds.uncovered(about, shown)
-    if new.is_empty():
-        out.print(f"it is held for another reason: rollcall hold show {open_now.id}")
-        return
-    counted = ", ".join(
-        f"{kind.replace('_', ' ')} {count}" for kind, count in new.group_by("type").len().sort("type").iter_rows()
-    )
-    ids = [str(record) for record in new["record_id"].drop_nulls().unique().sort().head(SHOWN)]
-    more = ", …" if new.height > SHOWN else ""
-    out.print(f"not in what was decided about: {counted} (IDs {', '.join(ids)}{more})")
+    if not new.is_empty():
+        counted = ", ".join(
+            f"{kind.replace('_', ' ')} {count}" for kind, count in new.group_by("type").len().sort("type").iter_rows()
+        )
+        ids = [str(record) for record in new["record_id"].drop_nulls().unique().sort().head(SHOWN)]
+        more = ", …" if new.height > SHOWN else ""
+        out.print(f"not in what was decided about: {counted} (IDs {', '.join(ids)}{more})")
+    others = [reason for reason in hold.reasons if reason.code not in holds.DECIDED[verb]]
+    broken = [reason for reason in hold.reasons if reason.code == holds.DISCONNECTED]
+    for reason in broken:
+        still = "still cannot" if verb == holds.FIXED else "cannot"
+        out.print(f"its source {still} be reached: {escape(reason.detail or '')}")
+    if others and others != broken:
+        codes = ", ".join(reason.code for reason in others)
+        out.print(f"it is held for another reason, {codes}: rollcall hold show {hold.id}")
+    elif new.is_empty() and not broken:
+        out.print("what was decided is applied by the next run that processes the school")
 
 
 def main() -> None:

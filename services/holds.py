@@ -70,7 +70,10 @@ OF_SOURCE = (LEAVE_OUT, FIXED)
 
 @dataclass(frozen=True)
 class Hold:
-    """A hold as people see it. `ending`: None while it is open, else released or replaced (by `replaced_by`)."""
+    """A hold as people see it. `ending`: None while it is open, else released or replaced (by `replaced_by`).
+
+    decisions: those about it and the holds it replaced, oldest first.
+    """
 
     id: int
     district_id: str
@@ -213,24 +216,10 @@ def hold_school(
         for reason in reasons
     )
     session.flush()
-    evidence = {reason.code: _evidence(reason) for reason in reasons}
+    evidence = {reason.code: outbox.told_evidence(reason.counts, reason.detail) for reason in reasons}
     outbox.note_held(session, school_id, evidence, run_id=run_id, now=now)
     bulk.insert(session, "hold_item", items.select(hold_id=pl.lit(hold.id), **{name: pl.col(name) for name in ITEMS}))
     return hold
-
-
-def _evidence(reason: Reason) -> str:
-    """What was seen, in words without personal data: for the mail that tells of the hold."""
-    removed = [
-        f"{counts['removed']} of {counts['before']} {type_.replace('_', ' ')}"
-        for type_, counts in reason.counts.items()
-        if counts.keys() >= {"removed", "before"}
-    ]
-    said = [
-        *([f"{', '.join(removed)} would be removed"] if removed else []),
-        *([reason.detail] if reason.detail else []),
-    ]
-    return "; ".join(said)
 
 
 def add_reason(
@@ -394,7 +383,7 @@ def decide(session: Session, hold_id: int, verb: str, *, by: str, now: datetime,
 
     Raises:
         NotFound: there is no such hold.
-        NotPossible: it is released already, or has no reason that the verb is about.
+        NotPossible: it is released already, has no reason that the verb is about, or no longer the set it showed.
     """
     hold = _decidable(session, hold_id, verb)
     session.add(Decision(hold_id=hold_id, verb=verb, by=by, why=" ".join((why or "").split()) or None, at=now))
@@ -410,12 +399,21 @@ def decide(session: Session, hold_id: int, verb: str, *, by: str, now: datetime,
 
 def _decidable(session: Session, hold_id: int, verb: str) -> Hold:
     hold = get_hold(session, hold_id)
-    if hold.ending == "released" or open_hold(session, hold.school_id) is None:
+    open_now = open_hold(session, hold.school_id)
+    if hold.ending == "released" or open_now is None:
         raise NotPossible(f"hold {hold_id} of {hold.school_name} is released already: there is nothing to decide")
     if not is_about(verb, hold):
         raise NotPossible(
             f"hold {hold_id} of {hold.school_name} ({', '.join(hold.codes)}) has {_UNDECIDABLE[verb]};"
             f" `rollcall hold show {hold_id}` says how it ends"
+        )
+    # Housekeeping leaves an open hold's set alone.
+    about_a_set = verb in _OF_A_SET and not (DECIDED[verb] & set(hold.codes)) <= {SCHOOL_MISSING}
+    if hold.ending is not None and about_a_set and items_of(session, hold_id).is_empty():
+        raise NotPossible(
+            f"hold {hold_id} of {hold.school_name} was replaced, and what it showed has been removed since, so that"
+            f" nothing is left to decide about: decide about hold {open_now.id}, which is open now"
+            f" (`rollcall hold show {open_now.id}`)"
         )
     return hold
 
@@ -503,7 +501,11 @@ def decisions_of(session: Session, district_id: str, limit: int = 20) -> list[tu
 
 
 def _decisions(session: Session, hold_id: int) -> list[Decision]:
-    return list(session.exec(select(Decision).where(Decision.hold_id == hold_id).order_by(col(Decision.id))))
+    chain, former = [hold_id], session.get_one(HoldRow, hold_id).replaces_id
+    while former is not None:
+        chain.append(former)
+        former = session.get_one(HoldRow, former).replaces_id
+    return list(session.exec(select(Decision).where(col(Decision.hold_id).in_(chain)).order_by(col(Decision.id))))
 
 
 def get_hold(session: Session, hold_id: int) -> Hold:

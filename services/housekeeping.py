@@ -20,6 +20,7 @@ from errors import TransientError
 from models import bulk
 from models.database import Database
 from models.tables import Delivery, District, Run, Source
+from services import outbox
 from services.status import DONE_OUTCOMES, is_live, record_status_changes
 
 KEPT = timedelta(days=30)
@@ -54,7 +55,7 @@ _TOLD = {
     "deliveries": "deliveries' files",
     "evidence": "records of ended holds",
     "issues": "issues",
-    "mails": "sent mails",
+    "mails": "mails",
     "folders": "left-over folders",
 }
 
@@ -140,7 +141,6 @@ def _needed(session: Session, district_id: str) -> set[int | None]:
     Rule: the current one of each source, the one last taken (what is sent next may be a receipt for it), those last
     applied by a school, those an open hold names, and that of a run that died.
     """
-    done = ", ".join(f"'{outcome}'" for outcome in DONE_OUTCOMES)
     rows = bulk.read(
         session,
         f"""
@@ -148,7 +148,7 @@ def _needed(session: Session, district_id: str) -> set[int | None]:
         UNION SELECT last_taken_id FROM source WHERE district_id = :district
         UNION SELECT r.delivery_id FROM school_run r JOIN (
             SELECT max(r.id) AS id FROM school_run r JOIN school s ON s.id = r.school_id
-            WHERE s.district_id = :district AND r.outcome IN ({done}) GROUP BY r.school_id
+            WHERE s.district_id = :district AND r.outcome IN ({_listed(DONE_OUTCOMES)}) GROUP BY r.school_id
         ) last ON last.id = r.id
         UNION SELECT h.delivery_id FROM hold h JOIN school s ON s.id = h.school_id
         WHERE s.district_id = :district AND h.ended_at IS NULL
@@ -198,10 +198,35 @@ def _clean_issues(session: Session, district_id: str, now: datetime) -> int:
 
 
 def _clean_mails(session: Session, now: datetime) -> int:
-    """Remove the mails that were sent, and what they told of."""
-    sent = {"before": now - KEPT}
-    bulk.execute(session, "DELETE FROM notice WHERE mail_id IN (SELECT id FROM mail WHERE sent_at < :before)", sent)
-    return bulk.execute(session, "DELETE FROM mail WHERE sent_at < :before", sent)
+    """Remove the mails that are done with, sent or given up, and what they told of.
+
+    Rule: what was last told of a hold or pause that goes on stays, as by it its end is known to be news. A mail that
+    went to nobody, as its district has no administrators, counts as sent.
+    """
+    mails = bulk.read(
+        session,
+        f"""
+        SELECT id FROM mail
+        WHERE (sent_at < :before OR created_at < :before AND sent_at IS NULL AND attempts >= {outbox.ATTEMPTS})
+        AND NOT EXISTS (
+            SELECT 1 FROM notice n WHERE n.mail_id = mail.id AND n.kind IN ({_listed(outbox.GOING_ON)}) AND NOT EXISTS (
+                SELECT 1 FROM notice later WHERE later.id > n.id AND later.district_id = n.district_id
+                AND coalesce(later.school_id, '') = coalesce(n.school_id, '')
+                AND later.kind IN ({_listed(outbox.GOING_ON | outbox.OVER)})
+            )
+        )
+        """,
+        {"before": now - KEPT},
+        {"id": pl.Int64},
+    )
+    told, parameters = bulk.in_list(session, "mail_id", mails["id"])
+    bulk.execute(session, f"DELETE FROM notice WHERE {told}", parameters)
+    done, parameters = bulk.in_list(session, "id", mails["id"])
+    return bulk.execute(session, f"DELETE FROM mail WHERE {done}", parameters)
+
+
+def _listed(kinds: Iterable[str]) -> str:
+    return ", ".join(f"'{kind}'" for kind in sorted(kinds))
 
 
 def _is_ours(name: str) -> bool:

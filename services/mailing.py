@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import smtplib
 import ssl
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -21,6 +21,7 @@ from email.policy import SMTP as SMTP_POLICY
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal, Protocol
+from zoneinfo import ZoneInfo
 
 import tenacity
 from pydantic import SecretStr
@@ -29,7 +30,7 @@ from sqlmodel import Session, col, select
 
 from errors import DatabaseUnavailable, MailRefused, MailUnreachable
 from models.database import Database
-from models.tables import Mail
+from models.tables import District, Mail
 from services import outbox
 
 Security = Literal["starttls", "tls", "none"]
@@ -69,25 +70,35 @@ class Server:
     password: SecretStr = field(default_factory=lambda: SecretStr(""))
     security: Security = "starttls"
     timeout: float = TIMEOUT
-    context: ssl.SSLContext | None = None
     _connection: smtplib.SMTP | None = field(default=None, init=False, repr=False)
 
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> Mapping[str, int]:
         """Hand the mail over for these recipients; see `Transport`."""
-        with self._answering():
-            if self._connection is None:
-                self._connection = self._connected()
-            try:
-                sent = self._connection.send_message(message, parseaddr(self.sender)[1], list(recipients))
-            except smtplib.SMTPRecipientsRefused as error:
-                # After 421 it went, and those it had not refused were accepted by nobody either.
-                _still_there(self._connection)
-                sent = error.recipients
-            except smtplib.SMTPDataError as error:
-                _still_there(self._connection)
-                sent = dict.fromkeys(recipients, (error.smtp_code, b""))
-            except UnicodeError:
-                sent = dict.fromkeys(recipients, (BAD_ADDRESS, b""))
+        try:
+            return self._handed_over(message, recipients)
+        except (smtplib.SMTPException, OSError) as error:
+            failure = self._failure(error)
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        # Raised outside the handler: inside it what smtplib raised, which quotes addresses, would stay attached to it.
+        raise failure
+
+    def _handed_over(self, message: EmailMessage, recipients: Sequence[str]) -> Mapping[str, int]:
+        if self._connection is None:
+            self._connection = self._connected()
+        try:
+            sent = self._connection.send_message(message, parseaddr(self.sender)[1], list(recipients))
+        except smtplib.SMTPRecipientsRefused as error:
+            # After 421 it went, and those it had not refused were accepted by nobody either.
+            _still_there(self._connection)
+            sent = error.recipients
+        except smtplib.SMTPDataError as error:
+            _still_there(self._connection)
+            sent = dict.fromkeys(recipients, (error.smtp_code, b""))
+        except (UnicodeError, smtplib.SMTPNotSupportedError):
+            # An address beyond ASCII, and a server that takes none.
+            sent = dict.fromkeys(recipients, (BAD_ADDRESS, b""))
         return {recipient: code for recipient, (code, _) in sent.items()}
 
     def close(self) -> None:
@@ -99,7 +110,8 @@ class Server:
             connection.close()
 
     def _connected(self) -> smtplib.SMTP:
-        context = self.context or ssl.create_default_context()
+        # The system's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR.
+        context = ssl.create_default_context()
         connection = (
             smtplib.SMTP_SSL(self.host, self.port, timeout=self.timeout, context=context)
             if self.security == "tls"
@@ -115,34 +127,44 @@ class Server:
             raise
         return connection
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Turn what smtplib raises, which may quote addresses, into ours, which names kinds and codes only."""
+    def _failure(self, error: smtplib.SMTPException | OSError) -> MailRefused | MailUnreachable:
+        """What went wrong, as ours: it names settings, kinds and codes, and quotes nothing that the server said."""
         where = f"the mail server {self.host}:{self.port}"
-        ours: MailRefused | MailUnreachable
-        try:
-            yield
-            return
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError) as error:
-            ours = MailUnreachable(f"{where} broke off ({type(error).__name__})")
-        except ssl.SSLError as error:
-            ours = MailRefused(
-                f"{where} and we find no safe connection ({type(error).__name__}): see ROLLCALL_SMTP_SECURITY"
-            )
-        except smtplib.SMTPNotSupportedError:
-            ours = MailRefused(f"{where} does not offer what ROLLCALL_SMTP_SECURITY and ROLLCALL_SMTP_USER ask for")
-        except smtplib.SMTPAuthenticationError as error:
-            ours = _refusal(f"{where} refuses the login", error.smtp_code)
-        except smtplib.SMTPSenderRefused as error:
-            ours = _refusal(f"{where} refuses the sender (ROLLCALL_MAIL_FROM)", error.smtp_code)
-        except smtplib.SMTPResponseException as error:
-            ours = _refusal(f"{where} refuses us", error.smtp_code)
-        except (smtplib.SMTPException, OSError) as error:
-            ours = MailUnreachable(f"{where} does not answer, or broke off ({type(error).__name__})")
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        raise ours
+        match error:
+            case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | ssl.SSLSyscallError():
+                return MailUnreachable(f"{where} broke off ({type(error).__name__})")
+            case ssl.SSLCertVerificationError():
+                return MailRefused(
+                    f"{where} shows a certificate that is not trusted ({error.verify_message.rstrip('.')}), and nothing"
+                    " was sent: ROLLCALL_SMTP_HOST must be a name that the certificate is for, and SSL_CERT_FILE must"
+                    " name the authority that issued it, if that is a private one"
+                )
+            case ssl.SSLError():
+                return MailRefused(
+                    f"{where} and we find no safe connection ({error.reason or type(error).__name__}), and nothing was"
+                    " sent: ROLLCALL_SMTP_SECURITY and ROLLCALL_SMTP_PORT must fit together"
+                )
+            case smtplib.SMTPAuthenticationError():
+                return _refusal(
+                    f"{where} refuses the login: see ROLLCALL_SMTP_USER and ROLLCALL_SMTP_PASSWORD", error.smtp_code
+                )
+            case smtplib.SMTPSenderRefused(smtp_code=530):
+                return MailRefused(
+                    f"{where} wants a login or encryption first (530): see ROLLCALL_SMTP_USER and"
+                    " ROLLCALL_SMTP_SECURITY"
+                )
+            case smtplib.SMTPSenderRefused():
+                return _refusal(f"{where} refuses the sender (ROLLCALL_MAIL_FROM)", error.smtp_code)
+            case smtplib.SMTPResponseException():
+                return _refusal(f"{where} refuses us", error.smtp_code)
+            case smtplib.SMTPNotSupportedError():
+                # Of STARTTLS and logins only, in words of smtplib's own.
+                return MailRefused(
+                    f"{where} does not offer what is asked of it ({str(error).rstrip('.')}), and nothing was sent: see"
+                    " ROLLCALL_SMTP_SECURITY and ROLLCALL_SMTP_USER"
+                )
+            case _:
+                return MailUnreachable(f"{where} does not answer, or broke off ({type(error).__name__})")
 
 
 def _still_there(connection: smtplib.SMTP) -> None:
@@ -247,9 +269,34 @@ def has_waiting(session: Session) -> bool:
     return session.exec(select(Mail.id).where(*_waiting()).limit(1)).first() is not None
 
 
-def unsent(session: Session) -> list[Mail]:
-    """The mails that wait, and those given up, oldest first; `problem` tells why."""
-    return list(session.exec(select(Mail).where(col(Mail.sent_at).is_(None)).order_by(col(Mail.id))))
+def told_unsent(session: Session, district_id: str | None = None) -> list[str]:
+    """What is to be said of the mails that were not sent, of a district or of all: numbers, times and no address.
+
+    A line for those that wait, and one for those that are given up; none where there are none. Times are the
+    district's, of all districts UTC.
+    """
+    statement = select(Mail).where(col(Mail.sent_at).is_(None)).order_by(col(Mail.id))
+    zone: tzinfo = UTC
+    if district_id is not None:
+        statement = statement.where(Mail.district_id == district_id)
+        zone = ZoneInfo(session.get_one(District, district_id).timezone)
+    unsent = session.exec(statement).all()
+    waiting = [mail for mail in unsent if mail.attempts < outbox.ATTEMPTS]
+    given_up = [mail for mail in unsent if mail.attempts >= outbox.ATTEMPTS]
+    lines = []
+    if waiting:
+        wait = "1 mail waits" if len(waiting) == 1 else f"{len(waiting)} mails wait"
+        lines.append(f"{wait} since {waiting[0].created_at.astimezone(zone):%Y-%m-%d %H:%M %Z}{_last_answer(waiting)}")
+    if given_up:
+        were = "1 mail was" if len(given_up) == 1 else f"{len(given_up)} mails were"
+        lines.append(f"{were} given up after {outbox.ATTEMPTS} refusals{_last_answer(given_up[::-1])}")
+    return lines
+
+
+def _last_answer(mails: Sequence[Mail]) -> str:
+    """Of the first mail that got one. Of those that wait that is the oldest, at which each sending begins."""
+    problem = next((mail.problem for mail in mails if mail.problem is not None), None)
+    return f"; last answer: {problem}" if problem is not None else ""
 
 
 def _waiting() -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -572,9 +572,14 @@ def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
 
 
 def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, stored: Stored) -> Plan:
-    """The plan, with what seems to have brought about each school's hold."""
+    """The plan, with what seems to have brought about each school's hold for removals or changes."""
     limits = guard.limits_of(scope.limits)
-    held = {changes.school_id for changes in plan.changesets if guard.judge(changes, limits)}
+    explained = holds.DECIDED[holds.CONFIRM]
+    held = {
+        changes.school_id
+        for changes in plan.changesets
+        if any(reason.code in explained for reason in guard.judge(changes, limits))
+    }
     if not held:
         return plan
     rows_before = taking.rows_last_applied(session, scope.source_id, held)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import uuid_utils
@@ -22,6 +23,7 @@ from contracts.formats import CLEVER, CSV
 from contracts.issues import catalogue
 from models import bulk
 from models.tables import District, Hold, HoldReason, Mail, Notice, Run, School, Source
+from services.guard import DATA_REMOVALS, EMERGENCY_CONTACTS, TOO_MANY_GUARDIANS, UNUSUAL_CHANGES
 from services.status import is_live
 
 HELD, REMINDER, RELEASED = "held", "reminder", "released"
@@ -30,9 +32,14 @@ FILE_ERRORS, STALE_SOON, PAUSE, RESUME = "file_errors", "stale_soon", "pause", "
 UNTOLD = frozenset({"failed_run"})
 # Rule: a daily reminder. Less than a day, as no night begins to the minute; and never two on one day of the district's.
 REMIND_AFTER = timedelta(hours=20)
+# Reasons of which is told how many records they are about.
+COUNTED = frozenset({DATA_REMOVALS, UNUSUAL_CHANGES, TOO_MANY_GUARDIANS, EMERGENCY_CONTACTS})
 # A mail that the server refused so often waits no longer; what is wrong with it stays to be seen.
 ATTEMPTS = 5
 NOBODY = "the district has no administrators to mail"
+
+# What is told of something that lasts, and of its end.
+GOING_ON, OVER = frozenset({HELD, REMINDER, PAUSE}), frozenset({RELEASED, RESUME})
 
 _OF_HOLDS = (HELD, REMINDER, RELEASED)
 _OF_PAUSES = (PAUSE, RESUME)
@@ -82,7 +89,6 @@ def note_held(
     last = _last_of_school(session, school_id)
     if not codes or (last is not None and last.kind != RELEASED and last.codes == codes):
         return
-    seen = "; ".join(evidence[code] for code in codes if evidence[code])
     district_id = _school(session, school_id).district_id
     note(
         session,
@@ -92,8 +98,43 @@ def note_held(
         school_id=school_id,
         run_id=run_id,
         codes=codes,
-        detail=seen or None,
+        detail=_joined(evidence[code] for code in codes),
     )
+
+
+def told_evidence(counts: Mapping[str, Mapping[str, Any]], detail: str | None) -> str:
+    """What was seen of a hold's reason, in words without personal data. counts: see `services.guard.Reason`."""
+    removed = [
+        f"{each['removed']} of {each['before']} {type_.replace('_', ' ')}"
+        for type_, each in counts.items()
+        if "removed" in each
+    ]
+    return (
+        _joined(
+            [
+                f"{', '.join(removed)} would be removed" if removed else "",
+                *(_counted(type_, each) for type_, each in counts.items() if "removed" not in each),
+                (detail or "").rstrip("."),
+            ]
+        )
+        or ""
+    )
+
+
+def _counted(type_: str, counts: Mapping[str, Any]) -> str:
+    if "changed" in counts:
+        people, _, name = type_.partition("_")
+        return f"{counts['changed']} of {counts['before']} {people} would change their {name.replace('_', ' ')}"
+    if "added" in counts:
+        return f"{counts['added']} guardians would be added to students who have {counts['before']} now"
+    found = counts["found"]
+    if "limit" in counts:
+        return f"{found} {'student has' if found == 1 else 'students have'} {counts['limit']} or more guardians"
+    return f"{found} {type_} {'contact' if found == 1 else 'contacts'}"
+
+
+def _joined(said: Iterable[str]) -> str | None:
+    return "; ".join(each for each in said if each) or None
 
 
 def note_released(session: Session, school_id: str, *, run_id: int | None, now: datetime) -> None:
@@ -149,7 +190,7 @@ def note_reminders(session: Session, now: datetime) -> None:
     unsent = select(Mail.district_id).where(col(Mail.sent_at).is_(None), Mail.attempts < ATTEMPTS)
     waiting = set(session.exec(unsent)) | set(session.exec(select(Notice.district_id).where(_in_no_mail())))
     found = session.exec(
-        select(School, Hold.id, HoldReason.code)
+        select(School, HoldReason)
         .join(Hold, col(Hold.school_id) == School.id)
         .join(HoldReason, col(HoldReason.hold_id) == Hold.id)
         .join(District, col(District.id) == School.district_id)
@@ -162,9 +203,10 @@ def note_reminders(session: Session, now: datetime) -> None:
         )
         .order_by(col(School.position), col(School.id), col(HoldReason.code))
     )
-    held: dict[str, dict[str, list[str]]] = {}
-    for school, _, code in found:
-        held.setdefault(school.district_id, {}).setdefault(school.id, []).append(code)
+    held: dict[str, dict[str, dict[str, str]]] = {}
+    for school, reason in found:
+        seen = told_evidence(reason.counts or {}, reason.detail)
+        held.setdefault(school.district_id, {}).setdefault(school.id, {})[reason.code] = seen
     for district_id, schools in held.items():
         district = session.get(District, district_id)
         assert district is not None
@@ -172,15 +214,15 @@ def note_reminders(session: Session, now: datetime) -> None:
         due = [notice for notice in last if notice is None or _is_day_ago(notice.at, now, ZoneInfo(district.timezone))]
         if district_id in waiting or not due:
             continue
-        for (school_id, codes), before in zip(schools.items(), last, strict=True):
+        for school_id, reasons in schools.items():
             note(
                 session,
                 district_id=district_id,
                 kind=REMINDER,
                 at=now,
                 school_id=school_id,
-                codes=codes,
-                detail=before.detail if before is not None and before.codes == sorted(codes) else None,
+                codes=reasons,
+                detail=_joined(reasons.values()),
             )
 
 
@@ -353,7 +395,7 @@ def _told(session: Session, *where: ColumnElement[bool] | bool) -> Notice | None
 
 def _state(notice: Notice | None) -> tuple[str, ...]:
     """What a notice says is the case: nothing, where it is none, or tells of an end."""
-    if notice is None or notice.kind in (RELEASED, RESUME):
+    if notice is None or notice.kind in OVER:
         return ()
     return (notice.detail or "",) if notice.kind == PAUSE else tuple(notice.codes or ())
 
@@ -392,7 +434,7 @@ def _blocks(session: Session, district: District, said: list[Notice]) -> list[Bl
     for (told, source_kind, codes), notices in sorted(held.items()):
         entries = catalogue(source_kind)
         listed = lines(notices)
-        shared = _shared(listed)
+        shared = _shared(codes, listed)
         blocks.append(
             Block(
                 heading="On hold" if told == HELD else "Still on hold",
@@ -456,10 +498,13 @@ def _gets_files(school: School, kinds: Mapping[str, str]) -> bool:
     return kinds.get(school.source_id or "") == CSV and school.on_plan and not school.frozen
 
 
-def _shared(lines: Sequence[Line]) -> str | None:
-    """What was seen at several schools alike: it is said once."""
+def _shared(codes: Collection[str], lines: Sequence[Line]) -> str | None:
+    """What was seen at several schools alike: it is said once. Numbers are each school's own, even where equal."""
     details = {line.detail for line in lines}
-    return details.pop() if len(lines) > 1 and len(details) == 1 else None
+    if len(lines) < 2 or len(details) > 1 or not COUNTED.isdisjoint(codes):
+        return None
+    said = details.pop()
+    return said and f"{said[0].upper()}{said[1:]}"
 
 
 def _pause_block(notice: Notice, schools: tuple[Line, ...]) -> Block:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import get_run_logger, task
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from errors import RollcallError
 from services import mailing, maintenance, night, outbox, taking
-from services.mailing import Sending
 from settings import get_settings
 from tasks.deliveries import RETRIES
 from tasks.opening import database
@@ -16,18 +19,25 @@ _RETRIES = {**RETRIES, "retries": 1, "retry_delay_seconds": [5]}
 
 
 @task(name="send mail", **_RETRIES)
-def send_mail() -> Sending:
-    """Compose what was noted, and send what waits.
+def send_mail() -> State[Any]:
+    """Compose what was noted, and send what waits; ends as Sent, or as Mail left where the server refused some.
 
     Raises:
         MailUnreachable, MailRefused, Busy: what is left is sent by the next run.
     """
-    settings = get_settings()
-    composed, sending = mailing.deliver(
-        database(), settings.mail_transport(), sender=settings.mail_sender, now=night.clock()
-    )
-    get_run_logger().info("mails composed %s, sent %s, refused %s", composed, sending.sent, sending.refused)
-    return sending
+    settings, logger = get_settings(), get_run_logger()
+    try:
+        composed, sending = mailing.deliver(
+            database(), settings.mail_transport(), sender=settings.mail_sender, now=night.clock()
+        )
+    finally:
+        with database().reading() as session:
+            left = mailing.told_unsent(session)
+        for line in left:
+            logger.warning("%s", line)
+    told = f"mails composed {composed}, sent {sending.sent}, refused {sending.refused}"
+    logger.info("%s", told)
+    return Completed(name="Mail left" if left else "Sent", message="; ".join([told, *left]))
 
 
 def send_what_waits() -> None:

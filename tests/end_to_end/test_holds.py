@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from errors import NotPossible
+from errors import NotFound, NotPossible
 from models import bulk
-from services import holds
+from services import causes as causes_seen
+from services import holds, remembered
 from services.holds import Hold
 from tests.end_to_end.conftest import Installation
 
@@ -37,7 +38,7 @@ class Files:
         elsewhere = {f"9{number:03}": ("2", f"There{number}", "3") for number in range(there)}
         return Files(students={**students, **elsewhere})
 
-    def send(self, installation: Installation) -> None:
+    def send(self, installation: Installation, district: str = "unified") -> None:
         rows = []
         for student, (school, last_name, grade) in self.students.items():
             own = f"{student},{school},Kim,{last_name},,2015-01-02,{grade}"
@@ -58,7 +59,8 @@ class Files:
                     [f"{each},{school},Class {each},t{school}" for each, school in self.classes.items()],
                 ),
                 "enrollments.csv": text("class_id,student_id", []),
-            }
+            },
+            district,
         )
 
 
@@ -145,6 +147,17 @@ def test_many_guardians_hold_at_first_and_are_accepted_until_they_change(place: 
     )
 
 
+def test_no_cause_is_looked_for_of_what_has_none(place: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for: list[str] = []
+    monkeypatch.setattr(causes_seen, "seen", lambda scope, *_: looked_for.append(scope.source_id))
+    files = Files.of(3)
+    files.families = {"0000": [(f"g{number}", "emergency") for number in range(6)]}
+    assert night(place, files) == {"lincoln": ("emergency_contacts", "too_many_guardians")}
+    decide(place, held(place), holds.ACCEPT)
+    assert again(place) == {}
+    assert (night(place, files), looked_for) == ({}, [])
+
+
 def test_contacts_hold_and_are_left_out_from_now_on(place: Installation) -> None:
     files = Files.of(3)
     files.families = {"0000": [("g0", "primary"), ("g1", "Emergency")], "9000": [("g2", " SECONDARY")]}
@@ -158,6 +171,50 @@ def test_contacts_hold_and_are_left_out_from_now_on(place: Installation) -> None
     files.families["0001"] = [("g3", "emergency")]
     assert night(place, files) == {}
     assert active(place, "guardianship") == 1
+
+
+def test_contacts_left_out_are_asked_about_again(place: Installation) -> None:
+    files = Files.of(3)
+    files.families = {"0000": [("g0", "primary"), ("g1", "emergency")]}
+    night(place, files)
+    decide(place, held(place), holds.LEAVE_OUT)
+    assert again(place) == {}
+    assert kept_in_mind(place) == ["emergency contacts of unified/files are left out"]
+    with place.database.transaction() as session:
+        remembered.ask(session, "unified")
+    assert kept_in_mind(place) == ["emergency contacts of unified/files are asked about by a hold"]
+    # Without any new files: the current delivery is not done with the schools under what is decided now.
+    assert night(place) == {"lincoln": ("emergency_contacts",)}
+    assert active(place, "guardianship") == 1
+    with place.database.transaction() as session:
+        remembered.leave_out(session, "unified", "files")
+    assert night(place) == {}
+    assert active(place, "guardianship") == 1
+
+
+def test_contacts_accepted_are_asked_about_again(place: Installation) -> None:
+    files = Files.of(3)
+    six = [(f"h{number}", "primary") for number in range(6)]
+    files.families = {"0000": [("g0", "primary"), ("g1", "emergency")], "0001": six}
+    night(place, files)
+    decide(place, held(place), holds.ACCEPT)
+    assert again(place) == {}
+    said = "emergency contacts of unified/files are asked about by a hold"
+    assert kept_in_mind(place) == [f"{said}, but for those of 1 student, who were accepted as they are"]
+    with place.database.transaction() as session:
+        remembered.ask(session, "unified", "files")
+        with pytest.raises(NotFound, match=r"^district unified has no source other; it has files$"):
+            remembered.ask(session, "unified", "other")
+    assert kept_in_mind(place) == [said]
+    files.students["0002"] = ("1", "Renamed", "3")
+    assert night(place, files) == {"lincoln": ("emergency_contacts",)}
+    assert evidence(place, held(place)).rows() == [("0000", "Kim Here0", "g1", "Pat G1", "emergency")]
+    assert active(place, "guardianship") == 8
+
+
+def kept_in_mind(place: Installation) -> list[str]:
+    with place.database.reading() as session:
+        return [str(each) for each in remembered.of_contacts(session, "unified")]
 
 
 def test_contacts_are_accepted_until_the_students_guardians_change(place: Installation) -> None:

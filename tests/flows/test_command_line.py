@@ -16,6 +16,7 @@ import cli
 from errors import NotFound, NotPossible, SetupError
 from flows.housekeeping import housekeeping
 from models import bulk
+from models.tables import Mail
 from sandbox.csv_files import CsvStyle
 from sandbox.generator import District, generate
 from tests.flows.conftest import Installation, ran
@@ -204,6 +205,27 @@ def test_what_runs_log_is_told_as_json_only(installation: Installation, small_di
     assert {"prefect.flow_runs", "prefect.task_runs"} <= {json.loads(line)["logger"] for line in logged}
 
 
+def test_mail_that_waits_is_told_below_the_report(installation: Installation) -> None:
+    assert "Mail" not in rollcall("status").stdout
+    with installation.database.transaction() as session:
+        session.add(
+            Mail(
+                district_id="unified",
+                message_id="m1",
+                recipients=["it@unified.example"],
+                subject="1 school on hold",
+                text="",
+                html="",
+                created_at=datetime(2026, 11, 20, 12, 10, tzinfo=UTC),
+                problem="the mail server smtp.example:587 refuses the login (454)",
+            )
+        )
+    assert rollcall("status", "unified").stdout.splitlines()[-1] == (
+        "Mail to the administrators: 1 mail waits since 2026-11-20 04:10 PST;"
+        " last answer: the mail server smtp.example:587 refuses the login (454)"
+    )
+
+
 def test_enforcement_is_shown_and_switched(installation: Installation) -> None:
     off = "rostering enforcement of unified is off: people may leave the organization, and those who left stay gone\n"
     assert rollcall("enforcement", "unified").stdout == off
@@ -214,6 +236,18 @@ def test_enforcement_is_shown_and_switched(installation: Installation) -> None:
     assert rollcall("enforcement", "unified", "maybe").exit_code == 2
     with pytest.raises(NotFound, match="there is no district nowhere"):
         rollcall("enforcement", "nowhere")
+
+
+def test_what_becomes_of_contacts_is_shown_and_changed(installation: Installation) -> None:
+    asked = "emergency contacts of unified/files are asked about by a hold\n"
+    left_out = "emergency contacts of unified/files are left out\n"
+    assert rollcall("contacts", "unified").stdout == asked
+    assert rollcall("contacts", "unified", "leave-out", "--source", "files").stdout == left_out
+    assert rollcall("contacts", "unified").stdout == left_out
+    assert rollcall("contacts", "unified", "ask").stdout == asked
+    assert rollcall("contacts", "unified", "accept").exit_code == 2
+    with pytest.raises(NotFound, match="there is no district nowhere"):
+        rollcall("contacts", "nowhere")
 
 
 def test_housekeeping_is_told_and_so_are_the_files_it_removed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 import cli
 from errors import NotPossible
 from flows.resolve_hold import Resolution, resolve_hold
+from models import bulk
 from models.tables import Source
 from sandbox.generator import District
 from services import holds
 from tests.flows.conftest import Installation, ran
 from tests.flows.test_command_line import rollcall, shown
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def cut(installation: Installation, name: str) -> None:
@@ -96,6 +100,45 @@ def test_a_confirmation_that_no_longer_covers_tells_what_is_new(emptied: Install
     assert "stays on hold, now as hold" in result.stdout
     assert "not in what was decided about: class" in words(result.stdout)
     assert len(open_ids()) == 3
+    (newer,) = [each for each in open_ids() if f"now as hold {each}\n" in result.stdout]
+    told = [line for line in rollcall("hold", "show", str(newer)).stdout.splitlines() if "confirm by" in line]
+    assert [line.split(" by ")[0] for line in told] == [f"hold {first}, which it replaces: confirm"]
+
+
+def test_fixed_too_early_tells_that_the_source_still_cannot_be_reached(
+    installation: Installation, small_district: District
+) -> None:
+    installation.drop(small_district)
+    folder = installation.home / "drop"
+    folder.rename(installation.home / "away")
+    assert rollcall("sync", "unified").exit_code == 1
+    ids = open_ids()
+    result = rollcall("hold", "fixed", str(ids[0]))
+    assert result.exit_code == 1
+    assert (
+        f"Lincoln School stays on hold, as hold {ids[0]}\n"
+        f"its source still cannot be reached: the drop folder {folder} cannot be read (No such file or directory):"
+        " check that it is there, that its disk is mounted, and that Rollcall's user may read it\n"
+    ) in result.stdout
+    assert "another reason" not in result.stdout
+    (installation.home / "away").rename(folder)
+    with installation.database.transaction() as session:
+        session.get_one(Source, "unified/files").quiet_seconds = 0
+    result = rollcall("hold", "fixed", str(ids[0]))
+    assert (result.exit_code, open_ids()) == (0, [])
+    assert "stays on hold" not in result.stdout
+
+
+def test_a_confirmation_that_cannot_be_applied_yet_tells_what_stands_in_its_way(emptied: Installation) -> None:
+    (emptied.home / "drop").rename(emptied.home / "away")
+    assert rollcall("sync", "unified").exit_code == 1
+    first, *_ = open_ids()
+    said = rollcall("hold", "confirm", str(first)).stdout
+    assert f"Lincoln School stays on hold, as hold {first}\nits source cannot be reached: the drop folder" in said
+    assert ("another reason" in said, "next run" in said) == (False, False)
+    (emptied.home / "away").rename(emptied.home / "drop")
+    assert rollcall("sync", "unified").exit_code == 1
+    assert first not in open_ids()
 
 
 def test_a_recheck_looks_at_the_newest_data(emptied: Installation, small_district: District) -> None:
@@ -133,6 +176,30 @@ def test_what_makes_no_sense_is_refused(
         cli.main()
     assert ended.value.code == 2
     assert said in words(capfd.readouterr().err)
+
+
+def test_a_hold_whose_evidence_is_removed_is_refused_and_the_open_one_named(
+    emptied: Installation, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, *_ = open_ids()
+    cut(emptied, "classes.csv")
+    for file in (emptied.home / "drop").iterdir():
+        file.write_bytes(file.read_bytes())
+    assert rollcall("sync", "unified", "--now").exit_code == 1
+    *_, last = open_ids()
+    with emptied.database.transaction() as session:
+        bulk.execute(session, "UPDATE hold SET ended_at = :at WHERE ended_at IS NOT NULL", {"at": LONG_AGO})
+    assert rollcall("housekeeping").exit_code == 0
+    monkeypatch.setattr("sys.argv", ["rollcall", "hold", "confirm", str(last), str(first), "--yes"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    (replaced_by,) = [new for new in open_ids() if rollcall("hold", "show", str(first)).stdout.count(f"by hold {new} ")]
+    said = f"error: hold {first} of Lincoln School was replaced, and what it showed has been removed since"
+    told = words(capfd.readouterr().err)
+    assert said in told
+    assert f"decide about hold {replaced_by}, which is open now (`rollcall hold show {replaced_by}`)" in told
+    assert (decided(emptied, last), decided(emptied, first)) == ([], [])
 
 
 def decided(installation: Installation, hold_id: int) -> list[tuple[str, str, str | None]]:

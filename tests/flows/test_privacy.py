@@ -27,7 +27,7 @@ FILES = {
 }
 
 
-async def _everything_prefect_kept() -> str:
+async def everything_prefect_kept() -> str:
     async with get_client() as client:
         runs = await client.read_flow_runs()
         tasks = await client.read_task_runs()
@@ -77,7 +77,7 @@ def test_nothing_personal_leaves_the_database(
         state = ran(sync_district("unified", now=True, return_state=True))
     assert state.is_failed() == (module is not None)
     printed = capfd.readouterr()
-    seen = "\n".join([caplog.text, printed.out, printed.err, str(state), asyncio.run(_everything_prefect_kept())])
+    seen = "\n".join([caplog.text, printed.out, printed.err, str(state), asyncio.run(everything_prefect_kept())])
     assert [planted for planted in (NAME, EMAIL, PHONE) if planted.lower() in seen.lower()] == []
 
 
@@ -89,5 +89,5 @@ def test_rejected_files_do_not_tell_what_is_in_them(
     with caplog.at_level(logging.DEBUG):
         state = ran(sync_district("unified", now=True, return_state=True))
     assert state.name == "Rejected"
-    seen = "\n".join([caplog.text, asyncio.run(_everything_prefect_kept())])
+    seen = "\n".join([caplog.text, asyncio.run(everything_prefect_kept())])
     assert [planted for planted in (NAME, EMAIL, PHONE) if planted.lower() in seen.lower()] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from models.database import Database
 from models.tables import Run
 from services import holds, provision
 from services.held import read_scope
+from services.housekeeping import clean
 from services.provision import RunOf
 from tests.services.settled import NOW, apply, person, plan, set_up, settled
 
@@ -119,10 +121,67 @@ def test_an_older_holds_confirmation_confirms_its_own_set(started: Database) -> 
     assert outcomes(started, district(range(50)))[0] == ("applied", ())
 
 
+def test_a_replaced_hold_whose_evidence_is_removed_is_refused_and_the_open_one_named(
+    started: Database, tmp_path: Path
+) -> None:
+    outcomes(started, district(range(40)))
+    (first,) = open_ids(started)
+    outcomes(started, district(range(50)), hours=1)
+    (second,) = open_ids(started)
+    clean(started, landing=tmp_path, now=NOW + timedelta(days=31))
+    said = (
+        f"^hold {first} of Lincoln was replaced, and what it showed has been removed since, so that nothing is left to"
+        rf" decide about: decide about hold {second}, which is open now \(`rollcall hold show {second}`\)$"
+    )
+    with pytest.raises(NotPossible, match=said):
+        confirm(started, first)
+    with started.reading() as session:
+        with pytest.raises(NotPossible, match=said):
+            holds.choose(session, holds.CONFIRM, hold_ids=[second, first])
+        assert [hold.id for hold in holds.choose(session, holds.RECHECK, hold_ids=[first])] == [first]
+    confirm(started, second)
+    assert outcomes(started, district(range(50)), hours=32 * 24)[0] == ("applied", ())
+
+
+def test_a_missing_school_that_showed_nothing_else_is_decided_about_whatever_is_removed(
+    started: Database, tmp_path: Path
+) -> None:
+    with started.transaction() as session:
+        holds.add_reason(session, ["unified/lincoln"], "school_missing", run_id=None, now=NOW)
+        holds.add_reason(session, ["unified/lincoln"], "file_errors", run_id=None, now=NOW)
+    (second,) = open_ids(started)
+    clean(started, landing=tmp_path, now=NOW + timedelta(days=31))
+    confirm(started, second - 1)
+
+
 def test_a_delivery_within_the_limits_releases_by_itself(started: Database) -> None:
     outcomes(started, district(range(50)))
     assert outcomes(started, district(range(100)))[0] == ("unchanged", ())
     assert open_ids(started) == []
+
+
+def decisions(database: Database, hold_id: int) -> list[tuple[int, str, str, str | None]]:
+    with database.reading() as session:
+        return [(each.hold_id, each.verb, each.by, each.why) for each in holds.get_hold(session, hold_id).decisions]
+
+
+def test_what_was_decided_about_the_holds_it_replaced_is_told_of_a_hold(started: Database) -> None:
+    made = []
+    for here in (40, 45, 50):
+        outcomes(started, district(range(here)))
+        made += open_ids(started)
+    first, second, third = made
+    with started.transaction() as session:
+        holds.decide(session, second, holds.RECHECK, by="ops", why="on the phone with them", now=NOW)
+        holds.decide(session, first, holds.CONFIRM, by="lee", why="the year is over", now=NOW)
+    early = (second, "recheck", "ops", "on the phone with them")
+    final = (first, "confirm", "lee", "the year is over")
+    assert [decisions(started, hold) for hold in made] == [[final], [early, final], [early, final]]
+    assert outcomes(started, district(range(50)))[0] == ("applied", ())
+    assert decisions(started, third) == [early, final]
+    # What was decided before a release is not about what holds later.
+    outcomes(started, district(range(20)))
+    assert decisions(started, *open_ids(started)) == []
 
 
 def test_a_used_confirmation_covers_nothing_later(started: Database) -> None:

@@ -16,6 +16,7 @@ from models.database import Database
 from models.tables import (
     Decision,
     Delivery,
+    District,
     Hold,
     HoldItem,
     Issue,
@@ -28,7 +29,7 @@ from models.tables import (
     Source,
     StatusChange,
 )
-from services import night, taking
+from services import holds, maintenance, night, outbox, taking
 from services.housekeeping import Cleaned, clean
 from services.status import record_status_changes
 from tests.services.settled import set_up
@@ -343,6 +344,61 @@ def test_sent_mails_are_kept_for_thirty_days(started: Database, landing: Path, a
     assert told == ({waiting, None} if goes else {mails[0].id, waiting, None})
 
 
+@pytest.mark.parametrize(("age", "goes"), EDGES)
+def test_a_mail_given_up_is_kept_for_thirty_days(started: Database, landing: Path, age: timedelta, goes: bool) -> None:
+    with started.transaction() as session:
+        for attempts in (outbox.ATTEMPTS - 1, outbox.ATTEMPTS):
+            mail = sent_mail(None)
+            mail.message_id, mail.created_at, mail.attempts = f"{attempts}", NOW - age, attempts
+            session.add(mail)
+    assert clean(started, landing=landing, now=NOW) == Cleaned(mails=int(goes))
+    with started.reading() as session:
+        assert session.exec(select(Mail.attempts).order_by(col(Mail.id))).all() == [4] if goes else [4, 5]
+
+
+def told(database: Database) -> list[tuple[str, bool]]:
+    """The notices there are: their kind, and whether they are in a mail."""
+    with database.reading() as session:
+        return [(each.kind, each.mail_id is not None) for each in session.exec(select(Notice).order_by(col(Notice.id)))]
+
+
+def test_what_nobody_could_be_mailed_of_goes_as_well(started: Database, landing: Path) -> None:
+    """The district has no administrators."""
+    with started.transaction() as session:
+        assert session.get_one(District, "unified").administrators == []
+        holds.add_reason(session, [LINCOLN], "school_missing", run_id=None, now=NOW)
+        outbox.note_file_errors(session, "unified", [("file_missing", "classes.csv", 0)], run_id=None, now=NOW)
+        outbox.compose(session, NOW)
+        holds.release(session, LINCOLN, now=NOW)
+        outbox.compose(session, NOW)
+    assert told(started) == [("held", True), ("file_errors", True), ("released", True)]
+    clean(started, landing=landing, now=NOW + 30 * DAY)
+    assert len(told(started)) == 3
+    assert clean(started, landing=landing, now=NOW + 31 * DAY).mails == 2
+    assert told(started) == []
+
+
+def test_what_was_told_of_a_hold_or_pause_that_goes_on_stays_until_its_end_is_told(
+    started: Database, landing: Path
+) -> None:
+    with started.transaction() as session:
+        bulk.execute(session, "UPDATE source SET kind = 'clever', format = 'clever-3'")
+        holds.add_reason(session, [LINCOLN, "unified/adams"], "school_missing", run_id=None, now=NOW)
+        outbox.compose(session, NOW)
+        maintenance.pause(session, None, reason="new disks", until=None, by="ops", now=NOW)
+        outbox.compose(session, NOW)
+    later = NOW + 31 * DAY
+    assert clean(started, landing=landing, now=later).mails == 0
+    with started.transaction() as session:
+        maintenance.resume(session, None, by="ops", now=later)
+        for school in (LINCOLN, "unified/adams"):
+            holds.release(session, school, now=later)
+        outbox.compose(session, later)
+    assert told(started)[3:] == [("resume", True), ("released", True), ("released", True)]
+    assert clean(started, landing=landing, now=later).mails == 2
+    assert told(started) == [("resume", True), ("released", True), ("released", True)]
+
+
 def test_a_status_that_time_alone_changed_is_recorded(started: Database, landing: Path) -> None:
     raised = NOW - timedelta(hours=3)
     with started.transaction() as session:
@@ -368,5 +424,5 @@ def test_a_status_that_time_alone_changed_is_recorded(started: Database, landing
 def test_what_went_is_told() -> None:
     assert str(Cleaned()) == "nothing to remove"
     assert str(Cleaned(deliveries=2, mails=1, busy=1)) == (
-        "removed 2 deliveries' files, 1 sent mails; 1 districts with a run under way are left for the next time"
+        "removed 2 deliveries' files, 1 mails; 1 districts with a run under way are left for the next time"
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
+import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email import message_from_bytes, policy
@@ -13,13 +16,16 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
 from sqlmodel import col, select
 
-from errors import Busy, MailUnreachable
+from errors import Busy, MailRefused, MailUnreachable
 from models.database import Database
 from models.tables import District, Mail
 from services import mailing
 from services.mailing import Folder, Sending, Server
+from settings import get_settings
+from tests.services.certificates import Authority
 from tests.services.settled import NOW, set_up
 
 IT, HEAD = "it@unified.example", "head@unified.example"
@@ -31,9 +37,14 @@ class Inbox:
 
     def __init__(self) -> None:
         self.accepted: list[tuple[list[str], bytes]] = []
+        self.on_sender = "250 OK"
         self.refused: dict[str, str] = {}
         self.after_data = "250 OK"
         self.breaks_off_at = ""
+
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        envelope.mail_from = address
+        return self.on_sender
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if address in self.refused:
@@ -66,13 +77,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(inbox: Inbox) -> Iterator[Server]:
-    controller = Controller(inbox, hostname="127.0.0.1", port=free_port())
+def listening(inbox: Inbox, **how: Any) -> Iterator[int]:
+    """A server on this machine's port, as told."""
+    controller = Controller(inbox, hostname="127.0.0.1", port=free_port(), **how)
     controller.start()
     try:
-        yield Server("127.0.0.1", controller.port, SENDER, security="none", timeout=5)
+        yield controller.port
     finally:
         controller.stop()
+
+
+@contextmanager
+def serving(inbox: Inbox) -> Iterator[Server]:
+    with listening(inbox) as port:
+        yield Server("127.0.0.1", port, SENDER, security="none", timeout=5)
 
 
 @pytest.fixture
@@ -300,3 +318,249 @@ def test_a_folder_that_cannot_be_written_is_tried_again(waiting: Database, tmp_p
     with pytest.raises(MailUnreachable):
         send(waiting, Folder(tmp_path / "mail"))
     assert state(waiting)[0][0] is False
+
+
+def unsent(database: Database, district_id: str | None = None) -> list[str]:
+    with database.reading() as session:
+        return mailing.told_unsent(session, district_id)
+
+
+def test_what_was_not_sent_is_told_in_numbers(waiting: Database, inbox: Inbox, server: Server) -> None:
+    with waiting.transaction() as session:
+        session.add(District(id="other", name="Other", timezone="America/Chicago", administrators=[]))
+    assert unsent(waiting, "unified") == ["1 mail waits since 2026-03-02 01:00 PST"]
+    assert (unsent(waiting), unsent(waiting, "other")) == (["1 mail waits since 2026-03-02 09:00 UTC"], [])
+    inbox.refused = {HEAD: "451 try later"}
+    send(waiting, server)
+    add(waiting, "m2", ["ops@unified.example"])
+    inbox.refused = {HEAD: "550 no such user", "ops@unified.example": "452 full"}
+    send(waiting, server)
+    assert unsent(waiting, "unified") == [
+        "2 mails wait since 2026-03-02 01:00 PST; last answer: refused for 1 of 2 recipients (550)"
+    ]
+    for _ in range(3):
+        send(waiting, server)
+    assert unsent(waiting, "unified") == [
+        "1 mail waits since 2026-03-02 01:00 PST; last answer: refused for 1 of 1 recipients (452)",
+        "1 mail was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550)",
+    ]
+    inbox.refused = {HEAD: "550 no such user"}
+    send(waiting, server)
+    assert unsent(waiting, "unified") == [
+        "1 mail was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550)"
+    ]
+
+
+# --- encryption and login -----------------------------------------------------------------------------------------
+
+USER, PASSWORD = "sync@rollcall.example", "s3cret-w0rd"
+
+
+class Logins:
+    """What a server was told to log in with; it lets the right one in, and answers any other as told."""
+
+    def __init__(self, refusal: str = "535 5.7.8 Authentication credentials invalid") -> None:
+        self.tried: list[tuple[str, str]] = []
+        self.refusal = refusal
+
+    def __call__(self, server: Any, session: Any, envelope: Any, mechanism: str, data: LoginPassword) -> AuthResult:
+        self.tried.append((data.login.decode(), data.password.decode()))
+        if self.tried[-1] == (USER, PASSWORD):
+            return AuthResult(success=True)
+        return AuthResult(success=False, handled=False, message=self.refusal)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def logins() -> Logins:
+    return Logins()
+
+
+@contextmanager
+def safe_server(inbox: Inbox, logins: Logins, authority: Authority, security: str) -> Iterator[int]:
+    """A server that takes mail only encrypted and after a login; its certificate is for 127.0.0.1."""
+    context = authority.server_context("127.0.0.1")
+    how = {"tls_context": context, "require_starttls": True} if security == "starttls" else {"ssl_context": context}
+    with warnings.catch_warnings():
+        # It takes a connection that was encrypted from the start for one in the clear, and says so.
+        warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS")
+        with listening(
+            inbox, authenticator=logins, auth_required=True, auth_require_tls=security == "starttls", **how
+        ) as port:
+            yield port
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch, authority: Authority) -> Callable[..., mailing.Transport]:
+    """The transport of an installation that knows the authority, has a login, and is otherwise set up as told."""
+
+    def transport(port: int, security: str, **others: str) -> mailing.Transport:
+        values = {"HOST": "127.0.0.1", "PORT": str(port), "SECURITY": security, "USER": USER, "PASSWORD": PASSWORD}
+        for name, value in {**values, **others}.items():
+            monkeypatch.setenv(f"ROLLCALL_SMTP_{name}", value)
+        monkeypatch.setenv("ROLLCALL_MAIL_FROM", SENDER)
+        return get_settings().mail_transport()
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    return transport
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_a_mail_goes_out_encrypted_and_after_a_login(
+    waiting: Database,
+    inbox: Inbox,
+    logins: Logins,
+    authority: Authority,
+    configured: Callable[..., mailing.Transport],
+    security: str,
+) -> None:
+    with safe_server(inbox, logins, authority, security) as port:
+        assert send(waiting, configured(port, security)) == Sending(1, 0)
+    assert (inbox.recipients, logins.tried) == ([[IT, HEAD]], [(USER, PASSWORD)])
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+@pytest.mark.parametrize(
+    ("host", "is_known", "why"),
+    [
+        ("127.0.0.1", False, "unable to get local issuer certificate"),
+        ("localhost", True, "Hostname mismatch, certificate is not valid for 'localhost'"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_gets_neither_mail_nor_password(
+    waiting: Database,
+    inbox: Inbox,
+    logins: Logins,
+    authority: Authority,
+    configured: Callable[..., mailing.Transport],
+    monkeypatch: pytest.MonkeyPatch,
+    security: str,
+    host: str,
+    is_known: bool,
+    why: str,
+) -> None:
+    if not is_known:
+        monkeypatch.delenv("SSL_CERT_FILE")
+    with safe_server(inbox, logins, authority, security) as port:
+        said = refused(waiting, configured(port, security, HOST=host))
+    assert said == (
+        f"the mail server {host}:{port} shows a certificate that is not trusted ({why}), and nothing was sent:"
+        " ROLLCALL_SMTP_HOST must be a name that the certificate is for, and SSL_CERT_FILE must name the authority that"
+        " issued it, if that is a private one"
+    )
+    assert (inbox.accepted, logins.tried) == ([], [])
+
+
+def refused(database: Database, transport: mailing.Transport) -> str:
+    """What is said of a sending that is refused; no part of it, nor of what hangs on it, is private."""
+    with pytest.raises(MailRefused) as raised:
+        send(database, transport)
+    assert state(database) == [(False, 0, str(raised.value))]
+    assert_private(raised.value)
+    return str(raised.value)
+
+
+def assert_private(error: BaseException) -> None:
+    told = "".join(traceback.format_exception(error))
+    assert (error.__cause__, error.__context__) == (None, None)
+    assert [secret for secret in (PASSWORD, USER, IT, HEAD, "credentials invalid") if secret in told] == []
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_a_wrong_password_is_told_and_not_tried_again(
+    waiting: Database,
+    inbox: Inbox,
+    logins: Logins,
+    authority: Authority,
+    configured: Callable[..., mailing.Transport],
+    caplog: pytest.LogCaptureFixture,
+    security: str,
+) -> None:
+    with safe_server(inbox, logins, authority, security) as port, caplog.at_level(logging.DEBUG, "services"):
+        said = refused(waiting, configured(port, security, PASSWORD="wr0ng-w0rd"))
+    assert said == (
+        f"the mail server 127.0.0.1:{port} refuses the login: see ROLLCALL_SMTP_USER and ROLLCALL_SMTP_PASSWORD (535)"
+    )
+    # The same login by each of the two ways that the server offers, and no second time.
+    assert (inbox.accepted, logins.tried) == ([], [(USER, "wr0ng-w0rd")] * 2)
+
+
+def test_a_login_that_cannot_be_checked_just_now_is_tried_again(
+    waiting: Database,
+    inbox: Inbox,
+    authority: Authority,
+    configured: Callable[..., mailing.Transport],
+) -> None:
+    logins = Logins("454 4.7.0 Temporary authentication failure")
+    with safe_server(inbox, logins, authority, "starttls") as port:
+        with pytest.raises(MailUnreachable, match=r"refuses the login.*\(454\)"):
+            send(waiting, configured(port, "starttls", PASSWORD="wr0ng-w0rd"))
+        assert len(logins.tried) == 3 * 2
+        assert send(waiting, configured(port, "starttls")) == Sending(1, 0)
+
+
+def test_nothing_is_sent_in_the_clear_to_a_server_without_encryption(
+    waiting: Database, inbox: Inbox, logins: Logins, configured: Callable[..., mailing.Transport]
+) -> None:
+    # It offers the login in the clear; whoever stands in between could have struck the encryption from its offer.
+    with listening(inbox, authenticator=logins, auth_require_tls=False) as port:
+        said = refused(waiting, configured(port, "starttls"))
+    assert said == (
+        f"the mail server 127.0.0.1:{port} does not offer what is asked of it (STARTTLS extension not supported by"
+        " server), and nothing was sent: see ROLLCALL_SMTP_SECURITY and ROLLCALL_SMTP_USER"
+    )
+    assert (inbox.accepted, logins.tried) == ([], [])
+
+
+def test_a_server_that_is_not_encrypted_from_the_start_gets_nothing(
+    waiting: Database, inbox: Inbox, logins: Logins, configured: Callable[..., mailing.Transport]
+) -> None:
+    with listening(inbox, authenticator=logins, auth_require_tls=False) as port:
+        said = refused(waiting, configured(port, "tls"))
+    assert said == (
+        f"the mail server 127.0.0.1:{port} and we find no safe connection (WRONG_VERSION_NUMBER), and nothing was sent:"
+        " ROLLCALL_SMTP_SECURITY and ROLLCALL_SMTP_PORT must fit together"
+    )
+    assert (inbox.accepted, logins.tried) == ([], [])
+
+
+def test_a_server_without_logins_is_told_of(
+    waiting: Database, inbox: Inbox, authority: Authority, configured: Callable[..., mailing.Transport]
+) -> None:
+    context = authority.server_context("127.0.0.1")
+    with listening(inbox, ssl_context=context, auth_exclude_mechanism=["LOGIN", "PLAIN"]) as port:
+        said = refused(waiting, configured(port, "tls"))
+    assert "(SMTP AUTH extension not supported by server), and nothing was sent" in said
+    assert inbox.accepted == []
+
+
+def test_a_server_that_wants_encryption_or_a_login_is_told_of(
+    waiting: Database, inbox: Inbox, logins: Logins, authority: Authority
+) -> None:
+    with safe_server(inbox, logins, authority, "starttls") as port:
+        said = refused(waiting, Server("127.0.0.1", port, SENDER, security="none", timeout=5))
+    assert said == (
+        f"the mail server 127.0.0.1:{port} wants a login or encryption first (530): see ROLLCALL_SMTP_USER and"
+        " ROLLCALL_SMTP_SECURITY"
+    )
+
+
+def test_what_a_server_says_is_quoted_nowhere(waiting: Database, inbox: Inbox, server: Server) -> None:
+    inbox.on_sender = f"550 no mail from {USER} to {IT}"
+    assert refused(waiting, server) == (
+        f"the mail server 127.0.0.1:{server.port} refuses the sender (ROLLCALL_MAIL_FROM) (550)"
+    )
+
+
+def test_an_address_beyond_ascii_stops_no_other_mail(waiting: Database, inbox: Inbox) -> None:
+    with waiting.transaction() as session:
+        session.exec(select(Mail)).one().recipients = ["it@schüle.example"]
+    add(waiting, "m2", [IT])
+    with listening(inbox, enable_SMTPUTF8=False) as port:
+        send(waiting, Server("127.0.0.1", port, SENDER, security="none", timeout=5))
+    assert inbox.recipients == [[IT]]
+    assert state(waiting)[0] == (False, 1, "refused for 1 of 1 recipients (553)")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,8 +14,8 @@ from models import bulk
 from models.database import Database
 from models.tables import District, Mail, Notice, Run, Source
 from services import holds, maintenance, outbox, taking
-from services.guard import Reason
-from tests.services.settled import NOW, set_up
+from services.guard import ITEMS, Reason
+from tests.services.settled import NOW, frame, set_up
 
 LINCOLN, ADAMS = "unified/lincoln", "unified/adams"
 REMOVALS = Reason("data_removals", {"students": {"removed": 50, "before": 100}}, None)
@@ -162,6 +165,82 @@ def test_a_reminder_comes_daily_while_holds_last_and_the_one_before_was_sent(dis
     sent(district)
     remind(district, hours=96)
     assert subjects(district) == []
+
+
+def test_a_reminder_tells_what_holds_now(district: Database) -> None:
+    hold(district, LINCOLN, REMOVALS)
+    composed(district)
+    sent(district)
+    hold(
+        district, LINCOLN, Reason("data_removals", {"students": {"removed": 60, "before": 100}}, None, PLANTED), hours=5
+    )
+    remind(district, hours=24)
+    (mail,) = composed(district)
+    assert "* Lincoln: 60 of 100 students would be removed\n" in mail.text
+
+
+NAME, EMAIL, PHONE = "Zebulonia", "zebulonia@planted.example", "2025550147"
+PLANTED = frame(ITEMS, [{"code": "x", "type": "x", "key": "x", "name": NAME, "before": EMAIL, "after": PHONE}])
+CHANGES = {"students_last_name": {"changed": 30, "before": 40}, "guardianships": {"added": 51, "before": 60}}
+
+
+@pytest.mark.parametrize(
+    ("reasons", "seen", "title"),
+    [
+        (
+            [Reason("data_removals", REMOVALS.counts, "students.csv has shrunk.", PLANTED)],
+            "50 of 100 students would be removed; students.csv has shrunk",
+            "Many people or classes would be removed",
+        ),
+        ([Reason("school_missing", {}, None)], "", "The school is missing from the files"),
+        (
+            [Reason("unusual_changes", CHANGES, None, PLANTED)],
+            "30 of 40 students would change their last name; 51 guardians would be added to students who have 60 now",
+            "Many people would change at once",
+        ),
+        (
+            [Reason("too_many_guardians", {"students": {"found": 1, "limit": 6}}, None, PLANTED)],
+            "1 student has 6 or more guardians",
+            "A student has six or more guardians",
+        ),
+        (
+            [
+                Reason("too_many_guardians", {"students": {"found": 2, "limit": 6}}, None, PLANTED),
+                Reason("emergency_contacts", {"emergency": {"found": 1}, "secondary": {"found": 3}}, None, PLANTED),
+            ],
+            "1 emergency contact; 3 secondary contacts; 2 students have 6 or more guardians",
+            "Emergency contacts are in the files",
+        ),
+        (
+            [Reason("disconnected", {}, "the drop folder cannot be read")],
+            "The drop folder cannot be read",
+            "The connection to the drop folder is broken",
+        ),
+        ([Reason("stale", {}, None)], "", "No files for 90 days"),
+        ([Reason("file_errors", {}, None)], "", "The files could not be used"),
+    ],
+)
+def test_a_mail_says_in_both_forms_which_schools_why_and_what_to_do_and_nothing_of_people(
+    district: Database, reasons: Sequence[Reason], seen: str, title: str
+) -> None:
+    for school in (LINCOLN, ADAMS):
+        hold(district, school, *reasons)
+    told = [*composed(district)]
+    sent(district)
+    remind(district, hours=24)
+    told += composed(district, hours=24)
+    assert [mail.subject for mail in told] == ["2 schools on hold: Unified", "2 schools still on hold: Unified"]
+    for mail in told:
+        as_html = html.unescape(re.sub(r"<[^>]*>", " ", mail.html.partition("<body")[2]))
+        assert words(as_html.partition(">")[2]) == words(mail.text)
+        text = " ".join(mail.text.split())
+        for said in ("* Lincoln", "* Adams", seen, title, "Next step: "):
+            assert said in text
+        assert [each for each in (NAME, EMAIL, PHONE, "@") if each in mail.subject + mail.text + mail.html] == []
+
+
+def words(text: str) -> list[str]:
+    return sorted(re.findall(r"\w+", text.lower()))
 
 
 def test_file_errors_are_told_with_the_schools_and_what_is_wrong(district: Database) -> None:
