@@ -568,9 +568,9 @@ _HOLDS = (
         "A student has six or more guardians",
         "At least one student would have six or more guardian accounts. Often contacts who are no guardians are "
         "{exported|shared} as such, or one guardian is entered several times. Nothing of the school was changed.",
-        "Download the list of these students and their guardians, and remove those who do not belong there in your "
-        "SIS{| or in Clever}. If all of them are right, accept them as they are (Create accounts): they are set up, "
-        "and not asked about again until the student's guardians change. " + _AGAIN,
+        "Download the list of these students and their guardians. If all of them are right, accept them as they are "
+        "(Create accounts): they are set up, and not asked about again until the student's guardians change. If not, "
+        "remove those who do not belong there in your SIS{| or in Clever}. " + _AGAIN,
     ),
     Entry(
         "emergency_contacts",
@@ -579,9 +579,9 @@ _HOLDS = (
         "Emergency contacts are in the {files|data}",
         "Contacts of type emergency or secondary are among the guardians. They would get accounts and the messages "
         "about the student, though many of them are neighbors or relatives. Nothing of the school was changed.",
-        "Download the list of contacts. Filter these types out in your SIS{ (column guardian_type in students.csv)| or "
-        "in Clever}, then check again; or choose to leave them out, which counts for all schools of this source from "
-        "now on; or accept them, and they are set up like guardians. " + _AGAIN,
+        "Download the list of contacts. Choose to leave them out, which counts for all schools of this source from now "
+        "on; or accept them, and they are set up like guardians; or filter these types out in your SIS{ (column "
+        "guardian_type in students.csv)| or in Clever}. " + _AGAIN,
     ),
     Entry(
         "disconnected",
