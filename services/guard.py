@@ -93,7 +93,8 @@ def limits_of(own: Mapping[str, list[float]] | None) -> Mapping[str, Limit]:
 
 def exceeds(count: int, before: int, limit: Limit) -> bool:
     """Whether so many of so many are more than the limit. Exactly at it passes."""
-    return count > limit.share * before and count > limit.count
+    # Divided, as 0.29 * 100 is less than 29.
+    return count > limit.count and count / max(before, 1) > limit.share
 
 
 def vanishes(removed: int, before: int) -> bool:
