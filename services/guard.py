@@ -180,7 +180,8 @@ def _many_guardians(changeset: ChangeSet, accepted: pl.DataFrame) -> Reason | No
     if many.is_empty():
         return None
     counts = {"students": {"found": many["student_link_id"].n_unique(), "limit": MANY_GUARDIANS}}
-    return Reason(TOO_MANY_GUARDIANS, counts, None, _family_items(many, TOO_MANY_GUARDIANS))
+    cause = changeset.causes.get(TOO_MANY_GUARDIANS)
+    return Reason(TOO_MANY_GUARDIANS, counts, cause, _family_items(many, TOO_MANY_GUARDIANS))
 
 
 def _contacts(changeset: ChangeSet, accepted: pl.DataFrame) -> Reason | None:
