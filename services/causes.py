@@ -229,7 +229,7 @@ def _removals(changeset: ChangeSet, seen: Seen, crossed: Collection[str]) -> Ite
     if not told_of_files and not changeset.missing:
         yield from _nobody_listed(changeset, seen, crossed)
     written_short = _written_short(changeset, seen)
-    zeros_lost, reissued = _zeros_lost(changeset), _reissued(changeset)
+    zeros_lost, reissued = _zeros_lost(changeset, seen), _reissued(changeset)
     if written_short:
         yield f"IDs are cut short to the like of 1.23E+11, {_SPREADSHEET}: those of {_numbers(written_short)}."
     if zeros_lost:
@@ -297,14 +297,14 @@ def _stripped() -> pl.Expr:
     return pl.col("record_id").str.strip_chars_start("0")
 
 
-def _zeros_lost(changeset: ChangeSet) -> dict[str, int]:
+def _zeros_lost(changeset: ChangeSet, seen: Seen) -> dict[str, int]:
     """Removed or changed IDs that are there without their leading zeros, by type."""
     had_zeros = _stripped() != pl.col("record_id")
-    lost = (
-        _gone(changeset)
-        .filter(had_zeros)
-        .select("type", new_id=_stripped())
-        .join(_new(changeset).select("type", new_id="record_id"), on=["type", "new_id"], how="semi")
+    gone = _gone(changeset).filter(had_zeros).select("type", "record_id", new_id=_stripped())
+    # Nobody of a school that is missing is new, wherever they are listed.
+    new = seen.members.select("type", "record_id") if changeset.missing else _new(changeset).select("type", "record_id")
+    lost = gone.join(new, on=["type", "record_id"], how="anti").join(
+        new.select("type", new_id="record_id"), on=["type", "new_id"], how="semi"
     )
     changed = changeset.changes.filter((pl.col("action") == CHANGE_ID) & had_zeros & (pl.col("new_id") == _stripped()))
     return _counted(pl.concat([lost.select("type"), changed.select("type")]))
@@ -437,7 +437,7 @@ def _changes(changeset: ChangeSet, seen: Seen, crossed: Collection[str]) -> Iter
                 *_one_for_all(changeset, seen, kind, name),
                 *(_names_exchanged(changeset, seen, kind, here) if name == "last_name" else ()),
                 *_slipped(changeset, seen, kind, name, here),
-                *(_domain_changed(kind, here) if name == "email" else ()),
+                *(_domain_changed(changeset, kind, here) if name == "email" else ()),
             ]
             yield from found[:1]
     if "guardianships" in crossed:
@@ -498,7 +498,7 @@ def _slipped(changeset: ChangeSet, seen: Seen, kind: str, name: str, here: pl.Da
         )
 
 
-def _domain_changed(kind: str, here: pl.DataFrame) -> Iterator[str]:
+def _domain_changed(changeset: ChangeSet, kind: str, here: pl.DataFrame) -> Iterator[str]:
     domains = here.select(old=pl.col("before").str.extract("@(.+)$"), new=pl.col("after").str.extract("@(.+)$"))
     moved = (
         domains.drop_nulls()
@@ -509,7 +509,8 @@ def _domain_changed(kind: str, here: pl.DataFrame) -> Iterator[str]:
     )
     for old, new, count in moved.head(1).iter_rows():
         if count >= MANY and count >= MOST * here.height:
-            yield f"{count} of the {here.height} e-mail addresses of {kind} that change go from {old} to {new}."
+            everybody = _number(changeset.before.get(kind, 0), kind)
+            yield f"{count} of {everybody} get an e-mail address at {new} in place of the one at {old}."
 
 
 def _guardians_doubled(changeset: ChangeSet, seen: Seen) -> Iterator[str]:

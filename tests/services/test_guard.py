@@ -107,6 +107,7 @@ def test_every_type_has_its_edges_tested() -> None:
     assert {kind: (edge.share, edge.count) for kind, edge in REMOVED.items()} == {
         kind: (limit.share, limit.count) for kind, limit in LIMITS.items()
     }
+    assert (CHANGED_TYPES, CHANGED_FIELDS) == (("students", "employees", "guardians"), ("last_name", "email", "phone"))
     for edge, name in ((GUARDIANSHIPS_ADDED, ADDED), (CHANGES_OF_A_KIND, CHANGED)):
         assert ALL_LIMITS[name] == Limit(edge.share, edge.count)
 
