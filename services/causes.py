@@ -483,13 +483,13 @@ def _names_exchanged(changeset: ChangeSet, seen: Seen, kind: str, here: pl.DataF
 
 def _slipped(changeset: ChangeSet, seen: Seen, kind: str, name: str, here: pl.DataFrame) -> Iterator[str]:
     """Values that others held until now: a column that slipped against the IDs, or is another one now."""
-    held = seen.links.select("link_id", value=_folded_name() if name == "last_name" else pl.col(name))
-    now = here.select("link_id", value="after")
+    held, now = seen.links[name], here["after"]
     if name == "last_name":
-        now = here.select("link_id").join(changeset.links.select(link_id="id", value=_folded_name()), on="link_id")
-    held = held.filter(pl.col("value").is_in(now["value"].implode()))
-    others = now.drop_nulls().join(held, on="value", suffix="_held").filter(pl.col("link_id") != pl.col("link_id_held"))
-    slipped = others["link_id"].n_unique()
+        held = seen.links.select(_folded_name()).to_series()
+        now = (
+            changeset.links.join(here, left_on="id", right_on="link_id", how="semi").select(_folded_name()).to_series()
+        )
+    slipped = now.is_in(held.drop_nulls().implode()).sum()
     if slipped and slipped >= MOST * here.height:
         shown = "names" if name == "last_name" else _SHOWN[name]
         yield (

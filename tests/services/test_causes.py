@@ -575,6 +575,7 @@ def test_guardians_who_are_there_twice(like: Mapping[str, str]) -> None:
         "6 of the 12 guardians added to students have the name, e-mail address or phone number of a guardian whom the"
         " student has already: guardians seem to be in the data twice, under another ID."
     )
+    assert changes(added([OTHER]), GUARDED, "students_email") is None
     assert twice(5, 6) == (
         "11 students who were here before would have more guardians, in all the school 31 in place of 20: guardians may"
         " be in the data twice, or contacts who are none among them."
