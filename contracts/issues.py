@@ -556,8 +556,9 @@ _HOLDS = (
         "school",
         "Many people would change at once",
         "A large part of the school's people would get another last name, e-mail address or phone number, or many "
-        "guardians would be added to students who are here already. {A column that slipped|Values that slipped}, or "
-        "IDs of other people, look like that. Nothing of the school was changed.",
+        "guardians would be added to students who are here already. {Columns that slipped or changed places|Values "
+        "that slipped}, a new e-mail domain, guardians entered twice, or IDs of other people, look like that. Nothing "
+        "of the school was changed.",
         "Download the list of changes, which shows the old and the new values. If it is right, confirm the changes. If "
         "not, correct the data in your SIS{, or the settings of its export| or in Clever}. " + _AGAIN,
     ),

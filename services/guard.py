@@ -93,7 +93,8 @@ def limits_of(own: Mapping[str, list[float]] | None) -> Mapping[str, Limit]:
 
 def exceeds(count: int, before: int, limit: Limit) -> bool:
     """Whether so many of so many are more than the limit. Exactly at it passes."""
-    return count > limit.share * before and count > limit.count
+    # Divided, as 0.29 * 100 is less than 29.
+    return count > limit.count and count / max(before, 1) > limit.share
 
 
 def vanishes(removed: int, before: int) -> bool:
@@ -179,7 +180,8 @@ def _many_guardians(changeset: ChangeSet, accepted: pl.DataFrame) -> Reason | No
     if many.is_empty():
         return None
     counts = {"students": {"found": many["student_link_id"].n_unique(), "limit": MANY_GUARDIANS}}
-    return Reason(TOO_MANY_GUARDIANS, counts, None, _family_items(many, TOO_MANY_GUARDIANS))
+    cause = changeset.causes.get(TOO_MANY_GUARDIANS)
+    return Reason(TOO_MANY_GUARDIANS, counts, cause, _family_items(many, TOO_MANY_GUARDIANS))
 
 
 def _contacts(changeset: ChangeSet, accepted: pl.DataFrame) -> Reason | None:

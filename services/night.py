@@ -572,22 +572,20 @@ def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
 
 
 def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, stored: Stored) -> Plan:
-    """The plan, with what seems to have brought about each school's hold for removals or changes."""
+    """The plan, with what seems to have brought about each school's hold."""
     limits = guard.limits_of(scope.limits)
-    explained = holds.DECIDED[holds.CONFIRM]
-    held = {
-        changes.school_id
-        for changes in plan.changesets
-        if any(reason.code in explained for reason in guard.judge(changes, limits))
-    }
-    if not held:
+    judged = {changes.school_id: guard.judge(changes, limits) for changes in plan.changesets}
+    crossed = {key: {reason.code: reason.counts for reason in reasons} for key, reasons in judged.items() if reasons}
+    if not crossed:
         return plan
-    rows_before = taking.rows_last_applied(session, scope.source_id, held)
+    rows_before = taking.rows_last_applied(session, scope.source_id, list(crossed))
     seen = causes.seen(scope, roster, stored, rows_before)
     return replace(
         plan,
         changesets=tuple(
-            replace(changes, causes=causes.causes(changes, seen)) if changes.school_id in held else changes
+            replace(changes, causes=causes.causes(changes, seen, crossed[changes.school_id]))
+            if changes.school_id in crossed
+            else changes
             for changes in plan.changesets
         ),
     )

@@ -900,10 +900,18 @@ def _who(people: pl.DataFrame, stored: Stored) -> pl.DataFrame:
 def _updates(
     people: pl.DataFrame, stored: Stored, staying: pl.DataFrame, added: pl.DataFrame, who: pl.DataFrame
 ) -> pl.DataFrame:
-    """UPDATES and school_id. staying: link_id, school_id. added: new guardianships of students who stay, by school."""
+    """UPDATES and school_id. staying: link_id, school_id. added: new guardianships of students who stay, by school.
+
+    Whose first and last name together read the same has no other name: sources part names differently, Clever holds
+    those of contacts whole in the last name.
+    """
+    same_name = _folded_name() == _folded_name("_before")
     compared = (
         people.filter(pl.col("changed") & pl.col("was_active"))
-        .join(stored.links.select("link_id", *COMPARED), left_on="id", right_on="link_id", suffix="_before")
+        .join(
+            stored.links.select("link_id", "first_name", *COMPARED), left_on="id", right_on="link_id", suffix="_before"
+        )
+        .with_columns(last_name_before=pl.when(same_name).then("last_name").otherwise("last_name_before"))
         .join(staying, left_on="id", right_on="link_id")
         .join(who.select("link_id", "name"), left_on="id", right_on="link_id")
     )
@@ -937,6 +945,12 @@ def _updates(
         )
     )
     return pl.concat([*changed, pairs]).sort("school_id", "type", "record_id", "field", "key")
+
+
+def _folded_name(suffix: str = "") -> pl.Expr:
+    """First and last name together, as names are compared."""
+    parts = (f"first_name{suffix}", f"last_name{suffix}")
+    return values.folded(pl.concat_str(*parts, separator=" ", ignore_nulls=True))
 
 
 def _families(after: pl.DataFrame, delivered: pl.DataFrame, who: pl.DataFrame) -> pl.DataFrame:

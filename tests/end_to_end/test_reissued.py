@@ -238,6 +238,8 @@ def test_a_district_goes_over_to_clever_and_back_with_one_confirmation_each(
         lakeside.set_up(sources)
         assert {outcome.outcome for outcome in lakeside.night()} == {"held"}
         assert kept(lakeside.database) == before
+        with lakeside.database.reading() as session:
+            assert [hold.codes for hold in holds.open_holds(session)] == [["data_removals"]] * len(KEYS)
         shown = confirm_all(lakeside.database)
         assert {key: {changed for _, changed in types} for key, types in shown.items()} == {key: {True} for key in KEYS}
         assert {outcome.outcome for outcome in lakeside.night()} == {"applied"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 import pytest
 
+from contracts.roster import Settled
+from models.database import Database
 from services.guard import (
     ADDED,
     ALL_LIMITS,
@@ -21,6 +23,7 @@ from services.guard import (
     limits_of,
 )
 from services.plan import CHANGES, FAMILIES, UPDATES, ChangeSet
+from tests.services.settled import apply, person, plan, set_up, settled
 
 NOTHING = ChangeSet(
     school_id="unified/lincoln",
@@ -52,51 +55,100 @@ def removing(kind: str, removed: int, before: int) -> ChangeSet:
     return replace(NOTHING, changes=pl.concat([NOTHING.changes, changes], how="diagonal"), before={kind: before})
 
 
-@pytest.mark.parametrize("kind", LIMITS)
-def test_more_than_share_and_count_holds_and_exactly_at_a_limit_passes(kind: str) -> None:
-    limit = LIMITS[kind]
-    at_share = round(limit.share * 1000)  # of 1,000 the share decides, as it is more than the count
-    of_count = round(limit.count / limit.share) - 1  # of so few the count decides, as it is just more than the share
-    judged = [
-        [reason.code for reason in judge(removing(kind, removed, before))]
-        for removed, before in (
-            (at_share - 1, 1000),
-            (at_share, 1000),
-            (at_share + 1, 1000),
-            (limit.count - 1, of_count),
-            (limit.count, of_count),
-            (limit.count + 1, of_count),
-        )
-    ]
-    assert judged == [[], [], ["data_removals"], [], [], ["data_removals"]]
+@dataclass(frozen=True)
+class Edge:
+    """A limit, and the sizes at which the one part of it decides: the share of 1,000, or the count of so few."""
+
+    share: float
+    count: int
+    at_share: int  # of 1,000
+    few: int  # of so few one less than the count is more than the share already
+
+    def cases(self) -> list[tuple[int, int, bool]]:
+        """How many, of how many before, and whether that is more than the limit, with some always left."""
+        return [
+            (self.at_share - 1, 1000, False),
+            (self.at_share, 1000, False),
+            (self.at_share + 1, 1000, True),
+            (self.count - 1, self.few, False),
+            (self.count, self.few, False),
+            (self.count + 1, self.few, True),
+            (999, 1000, True),
+            (1, 2, False),
+            (1, 1000, False),
+            (0, 1, False),
+            (0, 1000, False),
+            (0, 0, False),
+        ]
+
+    def told(self, what: str, count: int, before: int) -> dict[str, float]:
+        return {what: count, "before": before, "limit_share": self.share, "limit_count": self.count}
 
 
-@pytest.mark.parametrize("kind", LIMITS)
-@pytest.mark.parametrize("before", [1, 2, 1000])
+# Written out, so that a limit that changes is seen here.
+REMOVED = {
+    "students": Edge(0.1, 10, at_share=100, few=80),
+    "guardians": Edge(0.1, 10, at_share=100, few=80),
+    "employees": Edge(0.1, 3, at_share=100, few=15),
+    "classes": Edge(0.1, 5, at_share=100, few=35),
+    "class_memberships": Edge(0.2, 50, at_share=200, few=240),
+    "guardianships": Edge(0.2, 20, at_share=200, few=90),
+}
+GUARDIANSHIPS_ADDED = Edge(0.5, 50, at_share=500, few=96)
+CHANGES_OF_A_KIND = Edge(0.5, 25, at_share=500, few=46)
+
+
+def judged(changeset: ChangeSet) -> list[tuple[str, dict[str, object], int]]:
+    """Each reason: its code, what crossed its limit, and how many items of evidence it has."""
+    return [(reason.code, dict(reason.counts), reason.items.height) for reason in judge(changeset)]
+
+
+def test_every_type_has_its_edges_tested() -> None:
+    assert {kind: (edge.share, edge.count) for kind, edge in REMOVED.items()} == {
+        kind: (limit.share, limit.count) for kind, limit in LIMITS.items()
+    }
+    assert (CHANGED_TYPES, CHANGED_FIELDS) == (("students", "employees", "guardians"), ("last_name", "email", "phone"))
+    for edge, name in ((GUARDIANSHIPS_ADDED, ADDED), (CHANGES_OF_A_KIND, CHANGED)):
+        assert ALL_LIMITS[name] == Limit(edge.share, edge.count)
+
+
+@pytest.mark.parametrize(
+    ("kind", "removed", "before", "holds"), [(kind, *case) for kind, edge in REMOVED.items() for case in edge.cases()]
+)
+def test_removals_hold_past_share_and_count_and_exactly_at_one_pass(
+    kind: str, removed: int, before: int, holds: bool
+) -> None:
+    counts = {kind: REMOVED[kind].told("removed", removed, before)}
+    assert judged(removing(kind, removed, before)) == ([("data_removals", counts, removed)] if holds else [])
+
+
+@pytest.mark.parametrize("kind", REMOVED)
+@pytest.mark.parametrize("before", [1, 2, 3, 1000])
 def test_everything_of_a_type_gone_holds_however_few(kind: str, before: int) -> None:
-    (reason,) = judge(removing(kind, before, before))
-    assert (reason.code, dict(reason.counts)) == (
-        "data_removals",
-        {
-            kind: {
-                "removed": before,
-                "before": before,
-                "limit_share": LIMITS[kind].share,
-                "limit_count": LIMITS[kind].count,
-            }
-        },
+    counts = {kind: REMOVED[kind].told("removed", before, before)}
+    assert judged(removing(kind, before, before)) == [("data_removals", counts, before)]
+
+
+def test_a_share_that_is_no_binary_number_is_met_exactly() -> None:
+    held = [removed for removed in range(100) if exceeds(removed, 100, Limit(0.29, 0))]
+    assert held == list(range(30, 100))
+
+
+def test_each_type_is_judged_by_itself() -> None:
+    """Just too many of two types hold for these; as many as may be of all the others say nothing."""
+    sets = {
+        kind: removing(kind, edge.at_share + (kind in ("classes", "guardianships")), 1000)
+        for kind, edge in REMOVED.items()
+    }
+    every = replace(
+        NOTHING,
+        changes=pl.concat([each.changes for each in sets.values()]),
+        before=dict.fromkeys(sets, 1000),
     )
-
-
-@pytest.mark.parametrize("kind", LIMITS)
-def test_nothing_removed_passes_also_where_there_was_nothing(kind: str) -> None:
-    assert judge(removing(kind, 0, 0)) == []
-    assert not exceeds(0, 0, LIMITS[kind])
-
-
-@pytest.mark.parametrize("kind", LIMITS)
-def test_one_of_two_passes(kind: str) -> None:
-    assert judge(removing(kind, 1, 2)) == []
+    crossed = {
+        kind: REMOVED[kind].told("removed", REMOVED[kind].at_share + 1, 1000) for kind in ("classes", "guardianships")
+    }
+    assert judged(every) == [("data_removals", crossed, 100 * 4 + 200 * 2 + 2)]
 
 
 def test_the_evidence_of_removals_is_all_of_them() -> None:
@@ -116,10 +168,12 @@ def test_changed_ids_count_as_removals_and_are_told_with_the_new_ones() -> None:
     assert reason.items.select("key", "record_id", "new_id").row(0) == ("0 new", "old", "new")
 
 
-def changing(kind: str, field: str, count: int, before: int, *, old: str | None = "old") -> ChangeSet:
+def changing(
+    kind: str, field: str, count: int, before: int, *, old: str | None = "old", new: str | None = "new"
+) -> ChangeSet:
     updates = pl.DataFrame(
         [
-            {"type": kind, "key": str(number), "record_id": str(number), "field": field, "before": old, "after": "new"}
+            {"type": kind, "key": str(number), "record_id": str(number), "field": field, "before": old, "after": new}
             for number in range(count)
         ],
         schema=dict(UPDATES),
@@ -129,10 +183,23 @@ def changing(kind: str, field: str, count: int, before: int, *, old: str | None 
 
 @pytest.mark.parametrize("kind", CHANGED_TYPES)
 @pytest.mark.parametrize("field", CHANGED_FIELDS)
-def test_changes_hold_past_both_limits_and_exactly_at_one_pass(kind: str, field: str) -> None:
-    at_limit = [(49, 98), (50, 100), (51, 100), (24, 24), (25, 25), (26, 26), (0, 0), (1, 1)]
-    judged = [[reason.code for reason in judge(changing(kind, field, count, before))] for count, before in at_limit]
-    assert judged == [[], [], ["unusual_changes"], [], [], ["unusual_changes"], [], []]
+@pytest.mark.parametrize(("changed", "before", "holds"), [*CHANGES_OF_A_KIND.cases(), (1, 1, False), (26, 26, True)])
+def test_changes_hold_past_share_and_count_and_exactly_at_one_pass(
+    kind: str, field: str, changed: int, before: int, holds: bool
+) -> None:
+    counts = {f"{kind}_{field}": CHANGES_OF_A_KIND.told("changed", changed, before)}
+    expected = [("unusual_changes", counts, changed)] if holds else []
+    assert judged(changing(kind, field, changed, before)) == expected
+    # What is emptied has changed, too.
+    assert judged(changing(kind, field, changed, before, new=None)) == expected
+
+
+def test_changes_of_several_kinds_or_fields_do_not_add_up() -> None:
+    sets = [changing(kind, field, 500, 1000) for kind in CHANGED_TYPES for field in CHANGED_FIELDS]
+    every = replace(
+        NOTHING, updates=pl.concat([each.updates for each in sets]), before=dict.fromkeys(CHANGED_TYPES, 1000)
+    )
+    assert judged(every) == []
 
 
 def test_filling_in_what_was_empty_and_a_grade_are_no_unusual_change() -> None:
@@ -140,13 +207,18 @@ def test_filling_in_what_was_empty_and_a_grade_are_no_unusual_change() -> None:
     assert judge(changing("students", "grade", 100, 100)) == []
 
 
-def test_added_guardianships_hold_past_both_limits_and_not_where_there_were_none() -> None:
-    at_limit = [(99, 198), (100, 200), (101, 200), (49, 49), (50, 50), (51, 51), (1, 1), (0, 0), (100, 0)]
-    judged = [
-        [reason.code for reason in judge(changing("guardianships", "added", count, before, old=None))]
-        for count, before in at_limit
-    ]
-    assert judged == [[], [], ["unusual_changes"], [], [], ["unusual_changes"], [], [], []]
+@pytest.mark.parametrize(
+    ("added", "before", "holds"),
+    # A school that had none has nothing to compare; all of them again are no more than any other number.
+    [*GUARDIANSHIPS_ADDED.cases(), (1, 1, False), (51, 51, True), (1000, 1000, True), (1, 0, False), (1000, 0, False)],
+)
+def test_added_guardianships_hold_past_share_and_count_and_not_where_there_were_none(
+    added: int, before: int, holds: bool
+) -> None:
+    counts = {"guardianships": GUARDIANSHIPS_ADDED.told("added", added, before)}
+    assert judged(changing("guardianships", "added", added, before, old=None)) == (
+        [("unusual_changes", counts, added)] if holds else []
+    )
 
 
 def family(student: str, guardians: int, *, contacts: int = 0) -> pl.DataFrame:
@@ -218,3 +290,68 @@ def test_a_districts_own_limits_take_the_place_of_ours() -> None:
 
 def test_a_missing_school_holds_at_first_too() -> None:
     assert [reason.code for reason in judge(replace(NOTHING, missing=True))] == ["school_missing"]
+
+
+def school(students: int, at: str, *, first: int = 0) -> tuple[list[dict[str, object]], list[tuple[int, str]]]:
+    """Students with a guardian each, a teacher and nothing else, of one school."""
+    numbers = range(first, first + students)
+    people = [
+        *(person(number, "student", f"s{number}") for number in numbers),
+        *(
+            person(1000 + number, "guardian", f"g{number}", guardian_ids=[f"g{number}"], phone="+1202")
+            for number in numbers
+        ),
+        person(2000 + first, "employee", f"t{first}", email=f"t{first}@unified.example"),
+    ]
+    return people, [*((number, at) for number in numbers), (2000 + first, at)]
+
+
+def of_schools(
+    *schools: tuple[list[dict[str, object]], list[tuple[int, str]]], missing: tuple[str, ...] = ()
+) -> Settled:
+    people = [each for found, _ in schools for each in found]
+    places = [place for _, found in schools for place in found]
+    students = [number for number, _ in places if number < 1000]
+    return settled(people, places, [], [], [(number, 1000 + number) for number in students], missing_schools=missing)
+
+
+def reasons(database: Database, value: Settled) -> dict[str, list[tuple[str, dict[str, object], int]]]:
+    with database.reading() as session:
+        return {changeset.school_id: judged(changeset) for changeset in plan(session, value).changesets}
+
+
+def test_a_first_load_has_nothing_to_compare_and_passes_unless_the_school_is_missing(sqlite_database: Database) -> None:
+    with sqlite_database.transaction() as session:
+        set_up(session)
+    both = of_schools(school(60, "1"), school(40, "2", first=60))
+    assert reasons(sqlite_database, both) == {"unified/lincoln": [], "unified/adams": []}
+    # So has a school whose first load it is, beside another that was there before.
+    apply(sqlite_database, of_schools(school(60, "1")))
+    assert reasons(sqlite_database, both) == {"unified/lincoln": [], "unified/adams": []}
+    assert reasons(sqlite_database, of_schools(school(60, "1"), missing=("2",))) == {
+        "unified/lincoln": [],
+        "unified/adams": [("school_missing", {}, 0)],
+    }
+
+
+def test_movers_to_another_school_count_as_removed_from_the_old_one(sqlite_database: Database) -> None:
+    with sqlite_database.transaction() as session:
+        set_up(session)
+    people, places = school(60, "1")
+    apply(sqlite_database, of_schools((people, places), school(40, "2", first=60)))
+
+    def moving(count: int) -> Settled:
+        moved = [(number, "2" if number < count else at) for number, at in places]
+        return of_schools((people, moved), school(40, "2", first=60))
+
+    assert reasons(sqlite_database, moving(10)) == {"unified/lincoln": [], "unified/adams": []}
+    assert reasons(sqlite_database, moving(11)) == {
+        "unified/lincoln": [
+            (
+                "data_removals",
+                {kind: REMOVED[kind].told("removed", 11, 60) for kind in ("students", "guardians")},
+                22,
+            )
+        ],
+        "unified/adams": [],
+    }

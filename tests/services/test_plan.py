@@ -246,3 +246,71 @@ def links(database: Database) -> list[tuple[str, ...]]:
     with database.reading() as session:
         schema = dict.fromkeys(("source_id", "id", "account_id"), pl.String)
         return bulk.read(session, "SELECT source_id, id, account_id FROM link", {}, schema).rows()
+
+
+def told(database: Database, value: roster.Settled) -> list[tuple[object, ...]]:
+    """What the guard compares at Lincoln: of whom, which field, before and after."""
+    with database.reading() as session:
+        (lincoln, _) = plan(session, value).changesets
+    return lincoln.updates.select("type", "record_id", "field", "before", "after").rows()
+
+
+def with_people(*people: dict[str, object]) -> roster.Settled:
+    """EVERYBODY, but for what is different of these."""
+    given = {str(each["kind"]): each for each in people}
+    return settled(
+        [given.get(str(each["kind"]), each) for each in (TEACHER, ANN, PARENT)] + [BEN],
+        [(0, "1"), (0, "2"), (1, "1"), (2, "2")],
+        [("c1", "1"), ("c2", "2")],
+        [("c1", "1", 0, True), ("c1", "1", 1, False), ("c2", "2", 0, True), ("c2", "2", 2, False)],
+        [(1, 3), (2, 3)],
+    )
+
+
+def test_a_name_that_is_only_parted_or_spelled_otherwise_is_no_change(started: Database) -> None:
+    same = with_people(
+        {**PARENT, "first_name": None, "last_name": "Firstg1 Lastg1"},
+        {**ANN, "first_name": "FIRSTS1  LASTS1", "last_name": None},
+        {**TEACHER, "last_name": "LASTT1"},
+    )
+    assert told(started, same) == []
+    # It is written nevertheless, and compared by what is written.
+    apply(started, same)
+    assert told(started, EVERYBODY) == []
+
+
+def test_another_name_email_and_phone_are_told_by_old_and_new_value(started: Database) -> None:
+    other = with_people(
+        {**PARENT, "first_name": None, "last_name": "Firstg1 Other", "phone": None},
+        {**ANN, "last_name": "Other", "email": "s1@unified.example"},
+        {**TEACHER, "first_name": "Other"},
+    )
+    assert told(started, other) == [
+        ("guardians", "g1", "last_name", "Lastg1", "Firstg1 Other"),
+        ("guardians", "g1", "phone", "+12025550123", None),
+        ("students", "s1", "email", "ann@unified.example", "s1@unified.example"),
+        ("students", "s1", "last_name", "Lasts1", "Other"),
+    ]
+
+
+def test_an_id_that_changed_is_no_change_of_anything_else(started: Database) -> None:
+    with started.reading() as session:
+        links = bulk.read(
+            session,
+            "SELECT kind, id FROM link WHERE source_id <> 's2'",
+            {},
+            {"kind": pl.String, "id": pl.String},
+        )
+    of = dict(links.iter_rows())
+    renewed = with_people(
+        *(
+            {**each, "source_id": f"N{each['source_id']}", "link_id": of[str(each["kind"])], "reissued": True}
+            for each in (TEACHER, ANN, PARENT)
+        )
+    )
+    assert told(started, renewed) == []
+    assert counts(started, renewed)["unified/lincoln"] == {
+        "employees_change_id": 1,
+        "guardians_change_id": 1,
+        "students_change_id": 1,
+    }
