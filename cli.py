@@ -49,8 +49,8 @@ from services import (
     taking,
 )
 from services.backup import backup
+from services.changesets import ACTIONS, TYPES
 from services.clever import Connection
-from services.plan import ACTIONS, TYPES
 from services.setup import apply_setup, read_setup
 from services.version import VERSION
 from settings import Settings, get_settings

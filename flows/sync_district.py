@@ -14,8 +14,8 @@ from contracts.roster import Roster
 from errors import Busy, LeaseLost, SchoolsFailed, WriteConflict
 from flows.sync_school import sync_school
 from services import night
+from services.changesets import Plan
 from services.night import Order, Rejected
-from services.plan import Plan
 from services.provision import HELD, UNCHANGED, RunOf, SchoolOutcome
 from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
 from tasks.leases import district_names, leased, paused, read_orders, record_paused, tag_run

@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from services.plan import ChangeSet
+from services.changesets import ChangeSet
 from services.provision import HELD, UNCHANGED, RunOf, SchoolOutcome
 from tasks.schools import provision_school, publish_school
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from contracts import values
 from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Roster
+from services.changesets import CHANGE_ID, MANY_GUARDIANS, ChangeSet
 from services.guard import (
     CHANGED_FIELDS,
     CHANGED_TYPES,
@@ -23,7 +24,6 @@ from services.guard import (
     UNUSUAL_CHANGES,
 )
 from services.held import Scope, Stored
-from services.plan import CHANGE_ID, MANY_GUARDIANS, ChangeSet
 
 # A file counts as shrunken when more than this share of its rows is gone.
 SHRUNKEN = 0.2

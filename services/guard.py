@@ -17,7 +17,7 @@ import polars as pl
 
 from contracts.contacts import CONTACT_TYPES
 from contracts.roster import Schema, empty
-from services.plan import MANY_GUARDIANS, ChangeSet
+from services.changesets import MANY_GUARDIANS, ChangeSet
 
 DATA_REMOVALS, SCHOOL_MISSING, UNUSUAL_CHANGES = "data_removals", "school_missing", "unusual_changes"
 TOO_MANY_GUARDIANS, EMERGENCY_CONTACTS = "too_many_guardians", "emergency_contacts"

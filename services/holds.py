@@ -355,10 +355,10 @@ def acceptances(session: Session, students: pl.Series) -> pl.DataFrame:
 
 
 def remember_accepted(session: Session, school_id: str, reasons: Sequence[Reason], families: pl.DataFrame) -> None:
-    """Remember for these students that their guardians were accepted as they are. families: services.plan.FAMILIES.
+    """Remember for these students that their guardians were accepted as they are.
 
-    reasons: those that the school would be held for, all of them resolved. The students are stored already. Rule: an
-    acceptance holds until the student's guardians change.
+    families: services.changesets.FAMILIES. reasons: those that the school would be held for, all of them resolved. The
+    students are stored already. Rule: an acceptance holds until the student's guardians change.
     """
     accepted = [decision for decision in waiting_decisions(session, school_id) if decision.verb == ACCEPT]
     for reason in reasons:

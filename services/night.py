@@ -29,8 +29,9 @@ from errors import DataError, NotFound, NotPossible, RollcallError, SourceRefuse
 from models.database import Database
 from models.tables import Delivery, District, Run, School, SchoolRun, Source
 from services import causes, clever, fetching, guard, holds, outbox, pauses, provision, runs, status, taking
+from services.changesets import ChangeSet, Plan, without_removals
 from services.held import Scope, Stored, load_held, load_stored, read_scope
-from services.plan import ChangeSet, Plan, plan_district, without_removals
+from services.plan import plan_district
 from services.provision import RunOf, SchoolOutcome
 
 # How a run can end. Those of the first two lines process nothing, a paused one only what it was at.
@@ -573,8 +574,12 @@ def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
 
 def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, stored: Stored) -> Plan:
     """The plan, with what seems to have brought about each school's hold."""
+    if not plan.changesets:
+        return plan
     limits = guard.limits_of(scope.limits)
-    judged = {changes.school_id: guard.judge(changes, limits) for changes in plan.changesets}
+    students = pl.concat([changes.families["student_link_id"] for changes in plan.changesets]).unique()
+    accepted = holds.acceptances(session, students)
+    judged = {changes.school_id: guard.judge(changes, limits, accepted) for changes in plan.changesets}
     crossed = {key: {reason.code: reason.counts for reason in reasons} for key, reasons in judged.items() if reasons}
     if not crossed:
         return plan

@@ -18,8 +18,8 @@ from contracts.roster import ISSUES, Schema
 from models import bulk
 from models.tables import SchoolRun
 from services import guard, holds, runs, status
+from services.changesets import LINK_ROWS, PERSON_FIELDS, ChangeSet, Plan
 from services.held import Scope
-from services.plan import LINK_ROWS, PERSON_FIELDS, ChangeSet, Plan
 
 APPLIED, UNCHANGED, HELD, FAILED = "applied", "unchanged", "held", "failed"
 FAILED_RUN = "failed_run"

@@ -13,8 +13,8 @@ from contracts.formats import CLEVER
 from contracts.roster import Roster
 from errors import TransientError
 from services import night, status
+from services.changesets import ChangeSet, Plan
 from services.night import Fetched, Order, Rejected
-from services.plan import ChangeSet, Plan
 from services.provision import RunOf
 from tasks.opening import clever, database, landing
 

@@ -8,7 +8,7 @@ from prefect.events import emit_event
 
 from contracts.issues import catalogue
 from services import issues, night
-from services.plan import ChangeSet
+from services.changesets import ChangeSet
 from services.provision import RunOf, SchoolOutcome
 from tasks.deliveries import RETRIES
 from tasks.opening import database

@@ -24,7 +24,7 @@ from models.database import open_database
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, Faults
 from sandbox.generator import District
 from services import maintenance, night, provision, status
-from services.plan import ChangeSet
+from services.changesets import ChangeSet
 from services.provision import RunOf, SchoolOutcome
 from tasks.opening import clever
 from tests.end_to_end.lakeside import Lakeside, lakeside

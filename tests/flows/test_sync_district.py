@@ -15,7 +15,7 @@ from flows.csv_nightly import csv_nightly
 from flows.sync_district import sync_district
 from sandbox.generator import District
 from services import night, provision, status
-from services.plan import ChangeSet
+from services.changesets import ChangeSet
 from services.provision import RunOf, SchoolOutcome
 from tests.flows.conftest import Installation, ran
 

@@ -15,8 +15,9 @@ from contracts.roster import Settled, empty
 from models.database import Database
 from models.tables import Delivery, District, Run, School, Source
 from services import provision
+from services.changesets import Plan
 from services.held import load_stored, read_scope
-from services.plan import Plan, plan_district
+from services.plan import plan_district
 from services.provision import RunOf, SchoolOutcome
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

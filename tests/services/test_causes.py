@@ -13,9 +13,9 @@ from contracts.csv_1_0 import FORMAT
 from models.database import Database
 from services import causes as module
 from services.causes import Seen, causes
+from services.changesets import CHANGES, FAMILIES, LINK_ROWS, UPDATES, ChangeSet
 from services.guard import CHANGED_FIELDS, CHANGED_TYPES
 from services.held import load_stored, read_scope
-from services.plan import CHANGES, FAMILIES, LINK_ROWS, UPDATES, ChangeSet
 from tests.services import test_guard
 from tests.services.settled import apply, person, set_up, settled
 from tests.services.test_guard import REMOVED, family

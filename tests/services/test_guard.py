@@ -9,6 +9,7 @@ import pytest
 
 from contracts.roster import Settled
 from models.database import Database
+from services.changesets import CHANGES, FAMILIES, UPDATES, ChangeSet
 from services.guard import (
     ADDED,
     ALL_LIMITS,
@@ -22,7 +23,6 @@ from services.guard import (
     judge,
     limits_of,
 )
-from services.plan import CHANGES, FAMILIES, UPDATES, ChangeSet
 from tests.services.settled import apply, person, plan, set_up, settled
 
 NOTHING = ChangeSet(

@@ -1,0 +1,175 @@
+"""What one school's transaction has to do, and what people, the guard and whoever looks at a hold are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Schema, empty
+
+PERSON_FIELDS = (
+    "role",
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "phone_extension",
+    "birth_date",
+    "grade",
+    "language",
+)
+LINK_ROWS: Schema = {
+    "id": pl.String,
+    "account_id": pl.String,
+    "source": pl.String,
+    "kind": pl.String,
+    "source_id": pl.String,
+    "guardian_ids": pl.String,
+    **{name: pl.Date if name == "birth_date" else pl.String for name in PERSON_FIELDS},
+}
+# What a change does, for people to read: type is one of TYPES.
+CHANGES: Schema = {
+    "action": pl.String,  # create, adopt, update, reactivate, join, change_id, remove
+    "type": pl.String,
+    "key": pl.String,  # our ID or IDs of it; of people their accounts', which stay whatever link they come by
+    "record_id": pl.String,  # the source's
+    "other_id": pl.String,  # of a pair: the class's, or the guardian's
+    "name": pl.String,
+    "new_id": pl.String,  # of change_id: the source ID from now on, empty where the source has none
+}
+# The old and new values that the guard and whoever looks at a hold need; personal data.
+UPDATES: Schema = {
+    "type": pl.String,  # students, employees, guardians; guardianships: one added to a student who stays
+    "key": pl.String,  # the person's account and the field; of a guardianship the student's account, and the guardian
+    "record_id": pl.String,  # the person's source ID, or the student's
+    "other_id": pl.String,  # of a guardianship: the guardian's IDs
+    "name": pl.String,
+    "field": pl.String,  # one of COMPARED; added
+    "before": pl.String,  # null: it was empty
+    "after": pl.String,
+}
+COMPARED = ("last_name", "email", "phone", "grade")
+# The guardians of the students with many of them, or with contacts among them, as they shall be.
+FAMILIES: Schema = {
+    "student_link_id": pl.String,
+    "student_id": pl.String,
+    "student": pl.String,  # name; personal data
+    "guardian_key": pl.String,  # the same in every plan, known or new: their IDs, else their name
+    "guardian_id": pl.String,
+    "guardian": pl.String,  # name; personal data
+    "type": pl.String,  # as the delivery says it
+    "is_contact": pl.Boolean,  # an emergency contact, in the delivery
+}
+MANY_GUARDIANS = 6
+CHANGE_ID = "change_id"
+ACTIONS = ("create", "adopt", "update", "reactivate", "join", CHANGE_ID, "remove")
+TYPES = ("employees", "students", "guardians", "classes", "class_memberships", "guardianships")
+TYPE_OF_KIND = {EMPLOYEE: "employees", STUDENT: "students", GUARDIAN: "guardians"}
+
+
+@dataclass(frozen=True)
+class ChangeSet:
+    """Everything one school's transaction has to do.
+
+    links: LINK_ROWS and `adopts` (Boolean), new or changed, each person of the school; those without a stored account
+    and not adopting bring a new one of the same ID as `account_id`.
+    memberships: id, link_id, school_id. classes: id, source, school_id, source_id, name. class_memberships: id,
+    class_id, link_id, is_owner. guardianships: id, student_link_id, guardian_link_id, relationship, type. All of them
+    rows to be active. The ``ended_`` series hold the IDs of rows to archive; `unseen`: link IDs in no row, whose link
+    goes if nothing holds it; `freed_emails` (link_id, account_id, email): held by another until now; `freed_ids`:
+    links that give up their source ID; `ended_choices`: class memberships left by choice that are in no row any more.
+    `changes`: CHANGES; `before`: active before, by type; `issues`: ISSUES; `updates`: UPDATES; `families`: FAMILIES;
+    `causes`: what seems to have brought a hold about, by the reason's code.
+    """
+
+    school_id: str
+    missing: bool
+    links: pl.DataFrame
+    memberships: pl.DataFrame
+    classes: pl.DataFrame
+    class_memberships: pl.DataFrame
+    guardianships: pl.DataFrame
+    ended_memberships: pl.Series
+    ended_classes: pl.Series
+    ended_class_memberships: pl.Series
+    ended_guardianships: pl.Series
+    unseen: pl.Series
+    freed_emails: pl.DataFrame
+    freed_ids: pl.Series
+    ended_choices: pl.Series
+    changes: pl.DataFrame
+    before: Mapping[str, int]
+    issues: pl.DataFrame
+    updates: pl.DataFrame = field(default_factory=lambda: empty(UPDATES))
+    families: pl.DataFrame = field(default_factory=lambda: empty(FAMILIES))
+    causes: Mapping[str, str] = field(default_factory=dict)
+    is_frozen: bool = False  # of data that the source has frozen: nobody is archived by it, and no removal judged
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether applying it would write no roster row."""
+        return not any(
+            len(part)
+            for part in (
+                self.links,
+                self.memberships,
+                self.classes,
+                self.class_memberships,
+                self.guardianships,
+                self.ended_memberships,
+                self.ended_classes,
+                self.ended_class_memberships,
+                self.ended_guardianships,
+                self.unseen,
+                self.freed_emails,
+                self.freed_ids,
+                self.ended_choices,
+            )
+        )
+
+    @property
+    def removals(self) -> pl.DataFrame:
+        """What would be removed, also under its ID only: CHANGES without the action."""
+        return self.changes.filter(pl.col("action").is_in(["remove", CHANGE_ID])).drop("action")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Changes by ``type_action``, only those that are not zero."""
+        counted = self.changes.group_by("type", "action").len().sort("type", "action")
+        return {f"{kind}_{action}": n for kind, action, n in counted.iter_rows()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The district's ChangeSets, by school in the setup file's order, and the issues of no school."""
+
+    changesets: tuple[ChangeSet, ...]
+    district_issues: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+def without_removals(plan: Plan) -> Plan:
+    """The plan, by which nobody and nothing is archived: what it would remove stays as it is."""
+    ending = (
+        "ended_memberships",
+        "ended_classes",
+        "ended_class_memberships",
+        "ended_guardianships",
+        "unseen",
+        "ended_choices",
+    )
+    return replace(
+        plan,
+        changesets=tuple(
+            replace(
+                changeset,
+                is_frozen=True,
+                missing=False,
+                changes=changeset.changes.filter(pl.col("action") != "remove"),
+                **{name: getattr(changeset, name).clear() for name in ending},
+            )
+            for changeset in plan.changesets
+        ),
+    )

@@ -1,0 +1,340 @@
+"""What rows that begin and end mean to people: changes by account, what was there before, and what the guard compares.
+
+Rule: whoever goes on under another link of the same account goes on; pairs that go with their person or class are told
+as those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from contracts import values
+from contracts.contacts import is_contact
+from services.changesets import CHANGE_ID, CHANGES, COMPARED, MANY_GUARDIANS, TYPE_OF_KIND
+from services.rows import IN_CLASS, PAIR, PLACE, Rows, full_name
+
+_REMOVED = pl.lit("remove")
+_AT = ["student_link_id", "school_id"]
+# Of a row that is written: whether it is new, was active, or comes back.
+_WRITTEN = (
+    pl.when(~pl.col("was"))
+    .then(pl.lit("create"))
+    .when(pl.col("active"))
+    .then(pl.lit("update"))
+    .otherwise(pl.lit("reactivate"))
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """By school_id: changes (CHANGES), before (type, len: active before), updates (UPDATES), families (FAMILIES)."""
+
+    changes: pl.DataFrame
+    before: pl.DataFrame
+    updates: pl.DataFrame
+    families: pl.DataFrame
+
+
+def tell(rows: Rows) -> Told:
+    """Say what the rows change, for people to read and the guard to judge."""
+    guardianships = rows.guardianships
+    replaced = rows.moves.replaced.rename({"link_id": "student_link_id"})
+    going_on = guardianships.active.join(replaced, on="student_link_id", how="semi")
+    new_pairs = _but_for_links(rows, guardianships.written, pl.concat([guardianships.ended, going_on]), PAIR)
+    who = _who(rows)
+    return Told(_changes(rows, new_pairs), _before(rows), _updates(rows, new_pairs, who), _families(rows, who))
+
+
+def _type_of() -> pl.Expr:
+    return pl.col("kind").replace_strict(TYPE_OF_KIND, return_dtype=pl.String)
+
+
+def _but_for_links(rows: Rows, pairs: pl.DataFrame, others: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+    """The pairs but for those that are among the others by other links of the same accounts. on: the pair's columns."""
+    if others.is_empty():
+        return pairs
+    names = [f"{name}_account" if name.endswith("link_id") else name for name in on]
+
+    def by_account(frame: pl.DataFrame) -> pl.DataFrame:
+        for name in on:
+            if name.endswith("link_id"):
+                accounts = rows.ground.links.select(**{name: "link_id", f"{name}_account": "account_id"})
+                frame = frame.join(accounts, on=name)
+        return frame
+
+    return by_account(pairs).join(by_account(others.select(on).unique()), on=names, how="anti").select(pairs.columns)
+
+
+# --- changes ----------------------------------------------------------------------------------------------------------
+
+
+def _changes(rows: Rows, new_pairs: pl.DataFrame) -> pl.DataFrame:
+    """CHANGES and school_id. new_pairs: guardianships written, but for those that go on by another link."""
+    guardianships = rows.guardianships
+    leaving = rows.moves.left.rename({"link_id": "student_link_id"})
+    lost_pairs = guardianships.by_school(_but_for_links(rows, guardianships.ended, guardianships.written, PAIR)).join(
+        leaving, on=_AT, how="anti"
+    )
+    taken_up = rows.class_memberships.written
+    given_up = rows.class_memberships.ended.join(rows.moves.left, on=PLACE, how="anti")
+    columns = ["school_id", *CHANGES]
+    told = (
+        *_people_changes(rows),
+        *_class_changes(rows),
+        _class_pairs(rows, _but_for_links(rows, taken_up, given_up, IN_CLASS), _WRITTEN),
+        _class_pairs(rows, _but_for_links(rows, given_up, taken_up, IN_CLASS), _REMOVED),
+        _guardian_pairs(rows, guardianships.by_school(new_pairs), _WRITTEN),
+        _guardian_pairs(rows, lost_pairs, _REMOVED),
+    )
+    return (
+        pl.concat([frame.select(name for name in columns if name in frame.columns) for frame in told], how="diagonal")
+        .select(columns)
+        .sort("school_id", "type", "action", "record_id", "other_id", "key")
+    )
+
+
+def _people_changes(rows: Rows) -> tuple[pl.DataFrame, ...]:
+    """Of people: written, joining a school as they are, and removed; the schools' other links of them are not told."""
+    ground, moves = rows.ground, rows.moves
+    coming = moves.replaced.select("school_id", link_id="new_link_id")
+    changes_id = pl.col("reissued") & pl.col("was_here").fill_null(False)
+    written = (
+        rows.links.written.rename({"id": "link_id"})
+        .join(coming, on=PLACE, how="anti")
+        .join(moves.before.with_columns(was_here=pl.lit(True)), on=PLACE, how="left")
+        .select(
+            "school_id",
+            action=pl.when("adopts")
+            .then(pl.lit("adopt"))
+            .when("new")
+            .then(pl.lit("create"))
+            .when(~pl.col("was_active"))
+            .then(pl.lit("reactivate"))
+            .when(changes_id)
+            .then(pl.lit(CHANGE_ID))
+            .otherwise(pl.lit("update")),
+            type=_type_of(),
+            key="account_id",
+            record_id=pl.when(changes_id).then("held_record_id").otherwise("record_id"),
+            name=full_name(),
+            new_id=pl.when(changes_id).then("record_id"),
+        )
+    )
+    joining = (
+        rows.memberships.written.join(ground.people.filter("new").select(link_id="id"), on="link_id", how="anti")
+        .join(coming, on=PLACE, how="anti")
+        .join(ground.links, on="link_id")
+        .select(
+            "school_id",
+            action=pl.when("was").then(pl.lit("reactivate")).otherwise(pl.lit("join")),
+            type=_type_of(),
+            key="account_id",
+            record_id="record_id",
+            name="name",
+        )
+        .join(written, on=["school_id", "key"], how="anti")
+    )
+    new_ids = (
+        ground.links.select(held_id="record_id", new_link_id="link_id")
+        .join(ground.people.select("record_id", new_link_id="id"), on="new_link_id", how="left")
+        .select("new_link_id", new_id=pl.coalesce("record_id", "held_id"))
+    )
+    removed = (
+        moves.gone.join(moves.replaced, on=PLACE, how="left")
+        .join(ground.links, on="link_id")
+        .join(new_ids, on="new_link_id", how="left")
+        .select(
+            "school_id",
+            "new_id",
+            action=pl.when(pl.col("new_link_id").is_null()).then(_REMOVED).otherwise(pl.lit(CHANGE_ID)),
+            type=_type_of(),
+            key="account_id",
+            record_id="record_id",
+            name="name",
+        )
+    )
+    return written, joining, removed
+
+
+def _class_changes(rows: Rows) -> tuple[pl.DataFrame, ...]:
+    classes = rows.classes
+    written = classes.written.join(classes.reissued, on="id", how="left").select(
+        "school_id",
+        action=pl.when(pl.col("new_id").is_not_null()).then(pl.lit(CHANGE_ID)).otherwise(_WRITTEN),
+        type=pl.lit("classes"),
+        key="id",
+        record_id=pl.coalesce("old_id", "source_id"),
+        new_id="new_id",
+        name="name",
+    )
+    removed = classes.ended.select(
+        "school_id", action=_REMOVED, type=pl.lit("classes"), key="id", record_id="source_id", name="name"
+    )
+    return written, removed
+
+
+def _class_pairs(rows: Rows, pairs: pl.DataFrame, action: pl.Expr) -> pl.DataFrame:
+    return pairs.join(rows.ground.links, on="link_id").select(
+        "school_id",
+        action=action,
+        type=pl.lit("class_memberships"),
+        key=pl.concat_str("class_id", "account_id", separator=" "),
+        record_id="record_id",
+        name="name",
+        other_id="class_source_id",
+    )
+
+
+def _guardian_pairs(rows: Rows, pairs: pl.DataFrame, action: pl.Expr) -> pl.DataFrame:
+    links = rows.ground.links
+    students = links.select("account_id", "name", "record_id", student_link_id="link_id")
+    guardians = links.select(guardian_account_id="account_id", guardian_link_id="link_id", other_id="record_id")
+    return (
+        pairs.join(students, on="student_link_id")
+        .join(guardians, on="guardian_link_id")
+        .select(
+            "school_id",
+            action=action,
+            type=pl.lit("guardianships"),
+            key=pl.concat_str("account_id", "guardian_account_id", separator=" "),
+            record_id="record_id",
+            name="name",
+            other_id="other_id",
+        )
+    )
+
+
+# --- what the guard compares ------------------------------------------------------------------------------------------
+
+
+def _before(rows: Rows) -> pl.DataFrame:
+    """school_id, type, len: active before; of pairs those whose both sides stay."""
+    links, left = rows.ground.links, rows.moves.left
+    people = rows.moves.before.join(links, on="link_id").select("school_id", type=_type_of())
+    classes = rows.classes.before.select("school_id", type=pl.lit("classes"))
+    in_class = (
+        rows.class_memberships.before.join(rows.classes.ended.select(class_id="id"), on="class_id", how="anti")
+        .join(left, on=PLACE, how="anti")
+        .select("school_id", type=pl.lit("class_memberships"))
+    )
+    pairs = rows.guardianships.before.join(left.rename({"link_id": "student_link_id"}), on=_AT, how="anti").select(
+        "school_id", type=pl.lit("guardianships")
+    )
+    return pl.concat([people, classes, in_class, pairs]).group_by("school_id", "type").len()
+
+
+def _who(rows: Rows) -> pl.DataFrame:
+    """Everybody as they shall be, or else are: link_id, account_id, source_id, name, guardian_key, guardian_id.
+
+    guardian_key: what a guardian is known by, the same before and after they are provisioned.
+    """
+    settled = rows.ground.people.select(
+        "account_id", "source_id", "guardian_ids", "first_name", "last_name", link_id="id"
+    )
+    others = rows.ground.stored.links.join(settled, on="link_id", how="anti").select(
+        "account_id", "source_id", pl.col("guardian_ids").list.join("\n"), "first_name", "last_name", "link_id"
+    )
+    return (
+        pl.concat([settled, others])
+        .with_columns(name=full_name())
+        .select(
+            "link_id",
+            "account_id",
+            "source_id",
+            "name",
+            guardian_key=pl.coalesce("guardian_ids", values.folded(pl.col("name"))),
+            guardian_id=pl.col("guardian_ids").str.replace_all("\n", " "),
+        )
+    )
+
+
+def _updates(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataFrame:
+    """UPDATES and school_id, of people who were at the school and stay. new_pairs: as in `_changes`.
+
+    Whose first and last name together read the same has no other name: sources part names differently, Clever holds
+    those of contacts whole in the last name.
+    """
+    ground = rows.ground
+    staying = rows.moves.before.join(rows.moves.gone, on=PLACE, how="anti")
+    added = rows.guardianships.by_school(new_pairs.filter(~pl.col("active").fill_null(False))).join(
+        staying.rename({"link_id": "student_link_id"}), on=_AT, how="semi"
+    )
+    same_name = _folded_name() == _folded_name("_before")
+    compared = (
+        ground.people.filter(pl.col("changed") & pl.col("was_active"))
+        .join(
+            ground.stored.links.select("link_id", "first_name", *COMPARED),
+            left_on="id",
+            right_on="link_id",
+            suffix="_before",
+        )
+        .with_columns(last_name_before=pl.when(same_name).then("last_name").otherwise("last_name_before"))
+        .join(staying, left_on="id", right_on="link_id")
+        .join(who.select("link_id", "name"), left_on="id", right_on="link_id")
+    )
+    changed = [
+        compared.filter(pl.col(name).ne_missing(pl.col(f"{name}_before"))).select(
+            "school_id",
+            type=_type_of(),
+            key=pl.concat_str("account_id", pl.lit(name), separator=" "),
+            record_id="record_id",
+            other_id=pl.lit(None, pl.String),
+            name="name",
+            field=pl.lit(name),
+            before=f"{name}_before",
+            after=name,
+        )
+        for name in COMPARED
+    ]
+    pairs = (
+        added.join(who.rename({"link_id": "student_link_id"}), on="student_link_id")
+        .join(who.rename({"link_id": "guardian_link_id"}), on="guardian_link_id", suffix="_guardian")
+        .select(
+            "school_id",
+            type=pl.lit("guardianships"),
+            key=pl.concat_str("account_id", "guardian_key_guardian", separator=" "),
+            record_id="source_id",
+            other_id="guardian_id_guardian",
+            name="name",
+            field=pl.lit("added"),
+            before=pl.lit(None, pl.String),
+            after="name_guardian",
+        )
+    )
+    return pl.concat([*changed, pairs]).sort("school_id", "type", "record_id", "field", "key")
+
+
+def _folded_name(suffix: str = "") -> pl.Expr:
+    """First and last name together, as names are compared."""
+    parts = (f"first_name{suffix}", f"last_name{suffix}")
+    return values.folded(pl.concat_str(*parts, separator=" ", ignore_nulls=True))
+
+
+def _families(rows: Rows, who: pl.DataFrame) -> pl.DataFrame:
+    """FAMILIES and school_id."""
+    told = (
+        rows.guardianships.after.join(rows.guardianships.wanted.select(*PAIR, "type"), on=PAIR, how="left")
+        .with_columns(is_contact=is_contact(pl.col("type")))
+        .filter(
+            (pl.len().over("school_id", "student_link_id") >= MANY_GUARDIANS)
+            | pl.col("is_contact").any().over("school_id", "student_link_id")
+        )
+    )
+    return (
+        told.join(who.rename({"link_id": "student_link_id"}), on="student_link_id")
+        .join(who.rename({"link_id": "guardian_link_id"}), on="guardian_link_id", suffix="_guardian")
+        .select(
+            "school_id",
+            "student_link_id",
+            student_id="source_id",
+            student="name",
+            guardian_key="guardian_key_guardian",
+            guardian_id="guardian_id_guardian",
+            guardian="name_guardian",
+            type="type",
+            is_contact="is_contact",
+        )
+        .sort("school_id", "student_id", "guardian_key", "type")
+    )
