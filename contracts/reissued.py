@@ -116,7 +116,7 @@ def _going(held: Held, seen: pl.Series) -> pl.DataFrame:
 
 def _compared(some: pl.DataFrame) -> pl.DataFrame:
     first, last = (values.folded(pl.col(name)) for name in ("first_name", "last_name"))
-    full = pl.concat_str(first, last, separator=" ", ignore_nulls=True)
+    full = values.folded(values.full_name())
     return some.with_columns(first=first, last=last, full=pl.when(full != "").then(full))
 
 

@@ -60,6 +60,11 @@ def folded(value: pl.Expr) -> pl.Expr:
     return value.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
 
 
+def full_name(suffix: str = "") -> pl.Expr:
+    """First and last name together, of the columns first_name and last_name with the suffix; empty without any."""
+    return pl.concat_str(f"first_name{suffix}", f"last_name{suffix}", separator=" ", ignore_nulls=True)
+
+
 def email(value: pl.Expr) -> pl.Expr:
     """The address in lower case, or null where mail cannot be sent to it.
 

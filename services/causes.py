@@ -99,13 +99,21 @@ def seen(scope: Scope, roster: Roster, stored: Stored, rows_before: Mapping[str,
     return Seen(
         schools=roster.schools.select("name", school_id="source_id").unique("school_id", keep="first"),
         members=members.select(
-            "school_id", type=type_of, record_id="source_id", name=_folded_name(), grade=values.grade(pl.col("grade"))
+            "school_id",
+            type=type_of,
+            record_id="source_id",
+            name=values.folded(values.full_name()),
+            grade=values.grade(pl.col("grade")),
         ),
         listed=pl.concat([frame.select("type", "school_id", "count") for frame in counted]),
         given=given,
         rows={name: rows.height for name, rows in roster.rows.items()},
         held=active.join(people, on="link_id").select(
-            "grade", type=type_of, record_id="source_id", school_id="source_school_id", name=_folded_name()
+            "grade",
+            type=type_of,
+            record_id="source_id",
+            school_id="source_school_id",
+            name=values.folded(values.full_name()),
         ),
         links=stored.links.filter("active").select(
             "link_id", "account_id", "first_name", "last_name", "email", "phone"
@@ -139,11 +147,6 @@ def _told(roster: Roster) -> pl.DataFrame:
     return pl.concat(
         [members.join(people, on=["kind", "source_id"]).select("kind", "source_id", "school_id", *fields), guardians]
     )
-
-
-def _folded_name(suffix: str = "") -> pl.Expr:
-    parts = (f"first_name{suffix}", f"last_name{suffix}")
-    return values.folded(pl.concat_str(*parts, separator=" ", ignore_nulls=True))
 
 
 def causes(changeset: ChangeSet, seen: Seen, crossed: Mapping[str, Collection[str]]) -> Mapping[str, str]:
@@ -488,8 +491,12 @@ def _slipped(changeset: ChangeSet, seen: Seen, kind: str, name: str, here: pl.Da
     """Values that others held until now: a column that slipped against the IDs, or is another one now."""
     held, now = seen.links[name], here["after"]
     if name == "last_name":
-        held = seen.links.select(_folded_name()).to_series()
-        now = changeset.links.join(here, on="account_id", how="semi").select(_folded_name()).to_series()
+        held = seen.links.select(values.folded(values.full_name())).to_series()
+        now = (
+            changeset.links.join(here, on="account_id", how="semi")
+            .select(values.folded(values.full_name()))
+            .to_series()
+        )
     slipped = now.is_in(held.drop_nulls().implode()).sum()
     if slipped and slipped >= MOST * here.height:
         shown = "names" if name == "last_name" else _SHOWN[name]
@@ -524,7 +531,7 @@ def _guardians_doubled(changeset: ChangeSet, seen: Seen) -> Iterator[str]:
         .join(students, on="student_link_id", how="semi")
         .join(seen.guardianships, on=_PAIR, how="anti")
     )
-    likeness = [_folded_name().alias("name"), pl.col("email"), pl.col("phone")]
+    likeness = [values.folded(values.full_name()).alias("name"), pl.col("email"), pl.col("phone")]
     written = changeset.links.select(pl.col("id").alias("guardian_link_id"), *likeness)
     held = seen.links.select(pl.col("link_id").alias("guardian_link_id"), *likeness)
     now = pl.concat([written, held.join(written, on="guardian_link_id", how="anti")])

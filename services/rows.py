@@ -12,7 +12,7 @@ from functools import cached_property
 import polars as pl
 import uuid_utils
 
-from contracts import reissued
+from contracts import reissued, values
 from contracts.roster import GUARDIAN, Settled
 from services.changesets import LINK_ROWS, PERSON_FIELDS
 from services.held import Scope, Stored
@@ -190,7 +190,7 @@ def compare(scope: Scope, settled: Settled, stored: Stored) -> Rows:
             people.filter("new").rename({"id": "link_id"}).select("link_id", *known),
         ]
     )
-    links = everybody.select("link_id", "account_id", "kind", "record_id", name=full_name())
+    links = everybody.select("link_id", "account_id", "kind", "record_id", name=values.full_name())
     schools = scope.schools.select("school_id", "source_school_id")
     ground = Ground(scope.source_id, settled, stored, people, links, schools)
     memberships = _memberships(ground)
@@ -207,11 +207,6 @@ def compare(scope: Scope, settled: Settled, stored: Stored) -> Rows:
         moves,
         _links(ground, memberships, class_memberships, guardianships, moves),
     )
-
-
-def full_name() -> pl.Expr:
-    """First and last name as they are shown."""
-    return pl.concat_str("first_name", "last_name", separator=" ", ignore_nulls=True)
 
 
 def _new_ids(count: int) -> pl.Series:

@@ -13,7 +13,7 @@ import polars as pl
 from contracts import values
 from contracts.contacts import is_contact
 from services.changesets import CHANGE_ID, CHANGES, COMPARED, MANY_GUARDIANS, TYPE_OF_KIND
-from services.rows import IN_CLASS, PAIR, PLACE, Rows, full_name
+from services.rows import IN_CLASS, PAIR, PLACE, Rows
 
 _REMOVED = pl.lit("remove")
 _AT = ["student_link_id", "school_id"]
@@ -118,7 +118,7 @@ def _people_changes(rows: Rows) -> tuple[pl.DataFrame, ...]:
             type=_type_of(),
             key="account_id",
             record_id=pl.when(changes_id).then("held_record_id").otherwise("record_id"),
-            name=full_name(),
+            name=values.full_name(),
             new_id=pl.when(changes_id).then("record_id"),
         )
     )
@@ -238,7 +238,7 @@ def _who(rows: Rows) -> pl.DataFrame:
     )
     return (
         pl.concat([settled, others])
-        .with_columns(name=full_name())
+        .with_columns(name=values.full_name())
         .select(
             "link_id",
             "account_id",
@@ -261,7 +261,7 @@ def _updates(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataF
     added = rows.guardianships.by_school(new_pairs.filter(~pl.col("active").fill_null(False))).join(
         staying.rename({"link_id": "student_link_id"}), on=_AT, how="semi"
     )
-    same_name = _folded_name() == _folded_name("_before")
+    same_name = values.folded(values.full_name()) == values.folded(values.full_name("_before"))
     compared = (
         ground.people.filter(pl.col("changed") & pl.col("was_active"))
         .join(
@@ -304,12 +304,6 @@ def _updates(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataF
         )
     )
     return pl.concat([*changed, pairs]).sort("school_id", "type", "record_id", "field", "key")
-
-
-def _folded_name(suffix: str = "") -> pl.Expr:
-    """First and last name together, as names are compared."""
-    parts = (f"first_name{suffix}", f"last_name{suffix}")
-    return values.folded(pl.concat_str(*parts, separator=" ", ignore_nulls=True))
 
 
 def _families(rows: Rows, who: pl.DataFrame) -> pl.DataFrame:
