@@ -462,10 +462,12 @@ def _told_count(kind: str, counts: Mapping[str, Any]) -> str:
         limit = f", which is {counts['limit']} guardians or more" if "limit" in counts else ""
         return f"{kind}: {counts['found']}{limit}"
     what = next(name for name in ("removed", "changed", "added") if name in counts)
+    if what == "removed" and counts["removed"] >= counts["before"]:
+        return f"{kind}: all {counts['removed']} would be removed, which is held however few they are"
     own = ", the district's own" if counts.get("own_limit") else ""
     return (
         f"{kind}: {counts[what]} of {counts['before']} would be {what}; the limit is"
-        f" {counts['limit_share']:.0%} and {counts['limit_count']}{own}"
+        f" {counts['limit_share'] * 100:g}% and {counts['limit_count']}{own}"
     )
 
 

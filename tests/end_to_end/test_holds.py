@@ -12,6 +12,7 @@ import pytest
 
 from errors import NotFound, NotPossible
 from models import bulk
+from models.tables import HoldReason
 from services import causes as causes_seen
 from services import holds, remembered
 from services.holds import Hold
@@ -399,6 +400,23 @@ def test_a_district_has_limits_of_its_own(place: Installation) -> None:
     assert night(place, files) == {"lincoln": ("data_removals",)}
     assert holds.told_counts(held(place).reasons[0]) == [
         "students: 1 of 10 would be removed; the limit is 0% and 0, the district's own"
+    ]
+
+
+def test_what_is_held_however_few_it_is_names_no_limit(place: Installation) -> None:
+    files = Files.of(3)
+    night(place, files)
+    files.students = {}
+    night(place, files)
+    told = {line.split(":")[0]: line for line in holds.told_counts(held(place).reasons[0])}
+    assert told["students"] == "students: all 3 would be removed, which is held however few they are"
+
+
+@pytest.mark.parametrize(("share", "shown"), [(0.125, "12.5%"), (0.29, "29%"), (0.0, "0%"), (1.0, "100%")])
+def test_a_limit_is_told_as_it_was_set(share: float, shown: str) -> None:
+    counts = {"students": {"removed": 3, "before": 9, "limit_share": share, "limit_count": 2}}
+    assert holds.told_counts(HoldReason(hold_id=1, code="data_removals", counts=counts)) == [
+        f"students: 3 of 9 would be removed; the limit is {shown} and 2"
     ]
 
 
