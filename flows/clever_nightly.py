@@ -9,12 +9,13 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from contracts.formats import CLEVER
+from flows.names import by_time
 from flows.starting import start_districts
 from services import night, window
 from tasks.leases import districts_to_do, paused_orders, record_paused
 
 
-@flow(name="clever-nightly", persist_result=False)
+@flow(name="clever-nightly", flow_run_name=by_time, persist_result=False)
 async def clever_nightly() -> State[Any]:
     """Check every district for new Clever data, between 11 pm and 5 am Pacific: on workers, else here, one by one.
 

@@ -8,12 +8,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from contracts.formats import CSV
+from flows.names import by_time
 from flows.starting import start_districts
 from tasks.leases import districts_to_do
 from tasks.mail import note_due, send_what_waits
 
 
-@flow(name="csv-nightly", persist_result=False)
+@flow(name="csv-nightly", flow_run_name=by_time, persist_result=False)
 async def csv_nightly(arrivals_only: bool = False) -> State[Any]:
     """Start a run for every district with something to do: on workers where they are, else here, one by one.
 

@@ -8,11 +8,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.names import by_time
 from tasks.housekeeping import clean
 from tasks.mail import note_due, send_what_waits
 
 
-@flow(name="housekeeping", persist_result=False)
+@flow(name="housekeeping", flow_run_name=by_time, persist_result=False)
 async def housekeeping() -> State[Any]:
     """Remove files, evidence, issues and mails that nobody needs after 30 days, and what killed runs left behind.
 

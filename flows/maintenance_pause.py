@@ -9,11 +9,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.names import by_time
 from tasks.mail import send_what_waits
 from tasks.maintenance import raise_pause
 
 
-@flow(name="maintenance-pause", persist_result=False)
+@flow(name="maintenance-pause", flow_run_name=by_time, persist_result=False)
 async def maintenance_pause(reason: str, district: str | None = None, until: datetime | None = None) -> State[Any]:
     """Pause Clever syncs: runs end at once until the pause is over; the school under way finishes first.
 

@@ -9,12 +9,13 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from contracts.formats import CLEVER
+from flows.names import by_time
 from flows.starting import start_districts
 from tasks.mail import send_what_waits
 from tasks.maintenance import lower_pause
 
 
-@flow(name="maintenance-resume", persist_result=False)
+@flow(name="maintenance-resume", flow_run_name=by_time, persist_result=False)
 async def maintenance_resume(district: str | None = None) -> State[Any]:
     """Resume Clever syncs, and sync the districts whose runs met the pause.
 

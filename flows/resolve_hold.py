@@ -7,6 +7,7 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from errors import SchoolsFailed
@@ -36,20 +37,28 @@ VERBS = {
 }
 
 
-@flow(name="resolve-hold", persist_result=False)
+def _run_name() -> str:
+    given = flow_run.parameters
+    numbers = ", ".join(map(str, given.get("holds") or ()))
+    about = f"hold {numbers}" if numbers else given.get("district") or "no hold"
+    return f"{Resolution(given['resolution']).value} · {about}"
+
+
+@flow(name="resolve-hold", flow_run_name=_run_name, persist_result=False)
 async def resolve_hold(
-    resolution: Resolution, holds: list[int] | None = None, district: str | None = None, why: str | None = None
+    resolution: Resolution, by: str, holds: tuple[int, ...] = (), district: str = "", why: str = ""
 ) -> State[Any]:
     """Decide about holds, and process their schools at once.
 
     Args:
         resolution: what is decided; only holds with a reason that it is about can be named.
+        by: who decides, as your colleagues know you; kept, and shown with the hold.
         holds: the numbers of the holds; leave empty to name a district.
-        district: a district's ID, for all of its open holds that the resolution is about.
+        district: a district's ID, for all of its open holds that the resolution is about; leave empty to name holds.
         why: why it is decided; kept, and shown with the hold.
     """
     ended, failed = [], []
-    for each, schools in decide(holds or [], district, VERBS[resolution], why).items():
+    for each, schools in decide(list(holds), district or None, VERBS[resolution], by=by, why=why or None).items():
         state = await sync_district(each, schools, return_state=True)
         ended.append(f"{each}: {state.name}")
         if state.is_failed() or state.is_crashed():

@@ -383,10 +383,14 @@ def decide(session: Session, hold_id: int, verb: str, *, by: str, now: datetime,
 
     Raises:
         NotFound: there is no such hold.
-        NotPossible: it is released already, has no reason that the verb is about, or no longer the set it showed.
+        NotPossible: it is released already, has no reason that the verb is about, or no longer the set it showed; or
+            nobody is named who decides.
     """
     hold = _decidable(session, hold_id, verb)
-    session.add(Decision(hold_id=hold_id, verb=verb, by=by, why=" ".join((why or "").split()) or None, at=now))
+    who, reason = (" ".join((said or "").split()) for said in (by, why))
+    if not who:
+        raise NotPossible("say who decides: it is kept, and shown with the hold")
+    session.add(Decision(hold_id=hold_id, verb=verb, by=who, why=reason or None, at=now))
     if verb == LEAVE_OUT:
         school = session.get(School, hold.school_id)
         source = session.get(Source, school.source_id) if school is not None and school.source_id else None

@@ -8,11 +8,11 @@ from services import holds, night
 from tasks.deliveries import RETRIES
 from tasks.opening import database
 
-BY = "Prefect"
-
 
 @task(name="store the decision", **RETRIES)
-def decide(hold_ids: list[int], district: str | None, verb: str, why: str | None) -> dict[str, list[str] | None]:
+def decide(
+    hold_ids: list[int], district: str | None, verb: str, *, by: str, why: str | None
+) -> dict[str, list[str] | None]:
     """Store a decision about holds, all or none; by district, the keys of the schools to process, None for all.
 
     Raises:
@@ -21,7 +21,7 @@ def decide(hold_ids: list[int], district: str | None, verb: str, why: str | None
     with database().transaction() as session:
         chosen = holds.choose(session, verb, hold_ids=hold_ids, district_id=district)
         for hold in chosen:
-            holds.decide(session, hold.id, verb, by=BY, why=why, now=night.clock())
+            holds.decide(session, hold.id, verb, by=by, why=why, now=night.clock())
     for hold in chosen:
         for line in holds.consequences(hold, verb):
             get_run_logger().info("hold %s of %s: %s", hold.id, hold.school_id, line)

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect import get_client
 from prefect.client.schemas.objects import State
 
 from models.database import Database, open_database
@@ -56,6 +57,19 @@ def ran(run: Any) -> State[Any]:
         return state
 
     return asyncio.run(wait())
+
+
+def named(state: State[Any]) -> str:
+    """The name of the flow run that ended so."""
+
+    run_id = state.state_details.flow_run_id
+    assert run_id is not None
+
+    async def asked() -> str:
+        async with get_client() as client:
+            return (await client.read_flow_run(run_id)).name
+
+    return asyncio.run(asked())
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def test_a_deployment_fits_its_flow(deployment: dict[str, Any]) -> None:
     ("name", "fields"),
     [
         ("school-sync", ("district", "schools", "delivery", "now", "nightly", "kind", "start_by")),
-        ("resolve-hold", ("resolution", "holds", "district", "why")),
+        ("resolve-hold", ("resolution", "by", "holds", "district", "why")),
         ("maintenance-pause", ("reason", "district", "until")),
         ("maintenance-resume", ("district",)),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from models import bulk
 from models.tables import Source
 from sandbox.generator import District
 from services import holds
-from tests.flows.conftest import Installation, ran
+from tests.flows.conftest import Installation, named, ran
 from tests.flows.test_command_line import rollcall, shown
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -50,7 +51,7 @@ def words(text: str) -> str:
 def test_a_hold_is_shown_with_its_counts_limits_and_cause(emptied: Installation, tmp_path: Path) -> None:
     first, *_ = open_ids()
     told = rollcall("hold", "show", str(first)).stdout
-    assert "would be removed; the limit is 10% and 10" in told
+    assert re.search(r"  students: all \d+ would be removed, which is held however few they are\n", told)
     assert "students.csv has its header and no rows; in the delivery applied last it had" in words(told)
     assert [line for line in told.splitlines() if line.startswith("rollcall hold ")] == [
         f"rollcall hold confirm {first}",
@@ -210,20 +211,26 @@ def decided(installation: Installation, hold_id: int) -> list[tuple[str, str, st
 def test_the_deployment_stores_the_decision_and_processes_the_schools(emptied: Installation) -> None:
     first, second, third = open_ids()
     resolve: Any = resolve_hold
-    state = ran(resolve(Resolution.CONFIRM_REMOVALS, holds=[first, third], why="closed", return_state=True))
+    state = ran(resolve(Resolution.CONFIRM_REMOVALS, "Kim, ops", holds=[first, third], why="closed", return_state=True))
     assert (state.name, state.message) == ("Resolved", "unified: Connected")
+    assert named(state) == f"Confirm removals · hold {first}, {third}"
     assert open_ids() == [second]
-    assert decided(emptied, first) == [("confirm_removals", "Prefect", "closed")]
-    state = ran(resolve("Confirm removals", district="unified", return_state=True))
+    assert decided(emptied, first) == [("confirm_removals", "Kim, ops", "closed")]
+    state = ran(resolve("Confirm removals", "Kim, ops", district="unified", return_state=True))
     assert (state.name, open_ids()) == ("Resolved", [])
+    assert named(state) == "Confirm removals · unified"
 
 
 def test_a_resolution_that_fits_no_hold_fails_in_plain_words_and_decides_nothing(emptied: Installation) -> None:
     first, *_ = open_ids()
     resolve: Any = resolve_hold
-    state = ran(resolve(Resolution.CONFIRM_CHANGES, holds=[first], return_state=True))
-    assert state.is_failed()
-    assert "has no changes to confirm" in (state.message or "")
+    for resolution, by, why in (
+        (Resolution.CONFIRM_CHANGES, "Kim, ops", "has no changes to confirm"),
+        (Resolution.CONFIRM_REMOVALS, " ", "say who decides"),
+    ):
+        state = ran(resolve(resolution, by, holds=[first], return_state=True))
+        assert state.is_failed()
+        assert why in (state.message or "")
     assert decided(emptied, first) == []
     with emptied.database.reading() as session, pytest.raises(NotPossible):
         holds.choose(session, holds.ACCEPT, hold_ids=[first])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from sandbox.generator import District
 from services import night, provision, status
 from services.changesets import ChangeSet
 from services.provision import RunOf, SchoolOutcome
-from tests.flows.conftest import Installation, ran
+from tests.flows.conftest import Installation, named, ran
 
 
 def sync(**parameters: Any) -> State[Any]:
@@ -94,7 +95,9 @@ def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
 def test_the_night_runs_what_waits_and_nothing_else(
     installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ran(csv_nightly(return_state=True)).name == "Nothing waiting"
+    state = ran(csv_nightly(return_state=True))
+    assert state.name == "Nothing waiting"
+    assert re.fullmatch(r"csv-nightly · \d{4}-\d\d-\d\d \d\d:\d\d UTC", named(state))
     installation.drop(small_district)
     assert ran(csv_nightly(return_state=True)).name == "Nothing waiting"
     later = datetime.now(UTC).replace(year=datetime.now(UTC).year)
