@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+import cli
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import clever_district
 from sandbox.generator import generate
@@ -133,3 +136,23 @@ def test_the_demo_plays_two_nights(tmp_path: Path) -> None:
     last = ended.stdout.split("The second night")[1]
     for shown in ("Connected", "On hold", "Setup sync", "not on the plan", "! Lincoln", "Where to look next"):
         assert shown in last
+
+
+def named_commands() -> set[str]:
+    """Every rollcall command that the documentation names, in a block or within a sentence."""
+    texts = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
+    found = (re.findall(r"(?:`|^ *(?:\.venv/bin/)?)(rollcall [a-z][^`\n]*)", text, re.M) for text in texts)
+    return {command.split("#")[0].strip() for each in found for command in each}
+
+
+def test_every_command_that_the_documentation_names_is_there() -> None:
+    named = named_commands()
+    assert len(named) > 40
+    for text in sorted(named):
+        command: Any = typer.main.get_command(cli.app)
+        words = shlex.split(text)[1:]
+        while hasattr(command, "commands") and words and words[0] in command.commands:
+            command = command.commands[words.pop(0)]
+        assert not (hasattr(command, "commands") and words), text
+        known = {name for parameter in command.params for name in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= {*known, "--help"}, text
