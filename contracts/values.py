@@ -82,9 +82,11 @@ def phones(values: pl.Series, region: str) -> pl.Series:
     per distinct value.
     """
     distinct = pl.DataFrame({"value": values.drop_nulls().unique()})
-    whole, unused = _areas() if _country_code(region) == _NORTH_AMERICA else ((), ())
     parts = pl.col("value").str.extract_groups(_PLAIN_NUMBER)
     area = parts.struct.field("1")
+    met = distinct.select(area)["1"].unique() if _country_code(region) == _NORTH_AMERICA else ()
+    areas = {code: _area(code) for code in met if code is not None}
+    whole, unused = ([code for code, all_or_none in areas.items() if all_or_none is wanted] for wanted in (True, False))
     plain = area.is_in(whole)
     simple = distinct.select(
         "value",
@@ -124,30 +126,29 @@ def _country_code(region: str) -> int:
 
 
 @cache
-def _areas() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The North American area codes all of whose exchanges can be called, and those of which none can.
+def _area(code: str) -> bool | None:
+    """Whether all exchanges of a North American area code can be called (True) or none (False); None where some can.
 
-    By the library's own data, so that the expression and the library agree; the few others, and those of islands that
-    use a handful of exchanges, are left to the library.
+    By the library's own data, so that the expression and the library agree; None too for codes of islands that use a
+    handful of exchanges.
     """
     exchanges = (200, 234, 311, 345, 400, 456, 555, 567, 611, 640, 678, 700, 789, 800, 890, 911, 950, 999)
+    numbers = (
+        phonenumbers.PhoneNumber(country_code=_NORTH_AMERICA, national_number=int(f"{code}{exchange}5678"))
+        for exchange in exchanges
+    )
+    valid = sum(phonenumbers.is_valid_number(number) for number in numbers)
+    if valid == len(exchanges):
+        return True
+    return False if valid == 0 and not _islands().fullmatch(code) else None
 
-    def valid(area: int) -> int:
-        numbers = (
-            phonenumbers.PhoneNumber(country_code=_NORTH_AMERICA, national_number=int(f"{area}{exchange}5678"))
-            for exchange in exchanges
-        )
-        return sum(phonenumbers.is_valid_number(number) for number in numbers)
 
+@cache
+def _islands() -> re.Pattern[str]:
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[_NORTH_AMERICA]
     metadata = (phonenumbers.PhoneMetadata.metadata_for_region(region) for region in regions)
     leading = (each.leading_digits for each in metadata if each is not None)
-    islands = re.compile("|".join(f"(?:{digits})" for digits in leading if digits))
-    counted = {str(area): valid(area) for area in range(200, 1000)}
-    return (
-        tuple(area for area, count in counted.items() if count == len(exchanges)),
-        tuple(area for area, count in counted.items() if count == 0 and not islands.fullmatch(area)),
-    )
+    return re.compile("|".join(f"(?:{digits})" for digits in leading if digits))
 
 
 def birth_date(value: pl.Expr, today: date) -> pl.Expr:

@@ -1,27 +1,62 @@
-"""The setup file that most tests work with: one district, one CSV source, three schools."""
+"""The setup file that most tests work with (one district, one CSV source, its schools), and installations copied."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
+from sqlmodel import col, select
+
+from models.database import Database
+from models.tables import Source
+
 SCHOOLS = (("lincoln", "0101"), ("roosevelt", "0102"), ("jefferson", "0103"))
-SETUP = """
+
+
+def setup_text(
+    schools: Iterable[tuple[str, str, str]],
+    *,
+    district: str = "unified",
+    name: str = "Unified School District",
+    folder: str = "drop",
+) -> str:
+    """A district whose schools, each a key, a name and a source ID, have their files in the folder."""
+    return f"""
 [[district]]
-id = "unified"
-name = "Unified School District"
+id = "{district}"
+name = "{name}"
 timezone = "America/Los_Angeles"
-administrators = ["it@unified.example"]
+administrators = ["it@{district}.example"]
 
 [[district.source]]
 id = "files"
 kind = "csv"
 format = "csv-1.0"
-folder = "drop"
+folder = "{folder}"
 """ + "".join(
-    f"""
+        f"""
 [[district.school]]
 id = "{key}"
-name = "{key.title()} School"
+name = "{name}"
 source = "files"
 source_id = "{source_id}"
 """
-    for key, source_id in SCHOOLS
-)
+        for key, name, source_id in schools
+    )
+
+
+SETUP = setup_text((key, f"{key.title()} School", source_id) for key, source_id in SCHOOLS)
+
+
+def look_into_copies(database: Database, old: Path, new: Path) -> None:
+    """Have the sources of an installation that was copied look into its own drop folders, where nothing waits either.
+
+    old, new: the folders that both installations lie in.
+    """
+    with database.transaction() as session:
+        for source in session.exec(select(Source).where(col(Source.folder).is_not(None))):
+            folder = new / Path(source.folder or "").relative_to(old)
+            source.folder = str(folder)
+            found = {file.name: file.stat() for file in folder.iterdir()}
+            source.stamps = {name: [at.st_size, at.st_mtime_ns, at.st_ctime_ns] for name, at in found.items()}
+            session.add(source)

@@ -31,6 +31,7 @@ from sandbox.generator import District, generate
 from services import night
 from services.setup import apply_setup, read_setup
 from tests.end_to_end.nights import play
+from tests.setups import setup_text
 
 # Which step of a night a call of `step` ends; those left out end none of their own.
 STEPS = {"fetched": "take", "read": "read", "planned": "check to plan", "finished": "write"}
@@ -143,22 +144,7 @@ def _play(run: Callable[[Callable[[str], None]], object], laps: dict[str, float]
 
 
 def _setup(district: District) -> str:
-    return """
-[[district]]
-id = "unified"
-name = "Unified"
-timezone = "America/Los_Angeles"
-administrators = ["it@unified.example"]
-
-[[district.source]]
-id = "files"
-kind = "csv"
-format = "csv-1.0"
-folder = "drop"
-""" + "".join(
-        f'\n[[district.school]]\nid = "s{key}"\nname = "School {key}"\nsource = "files"\nsource_id = "{key}"\n'
-        for key in district.schools["source_id"]
-    )
+    return setup_text((f"s{key}", f"School {key}", key) for key in district.schools["source_id"])
 
 
 @contextmanager

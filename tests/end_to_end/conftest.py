@@ -12,27 +12,7 @@ from models.database import Database
 from services.provision import SchoolOutcome
 from services.setup import apply_setup, read_setup
 from tests.end_to_end.nights import play
-
-SOURCE = """
-[[district]]
-id = "{district}"
-name = "{district} schools"
-timezone = "America/Los_Angeles"
-administrators = ["it@{district}.example"]
-
-[[district.source]]
-id = "files"
-kind = "csv"
-format = "csv-1.0"
-folder = "drop/{district}"
-"""
-SCHOOL = """
-[[district.school]]
-id = "{key}"
-name = "{key}"
-source = "files"
-source_id = "{source_id}"
-"""
+from tests.setups import setup_text
 
 
 @dataclass(frozen=True)
@@ -47,8 +27,12 @@ class Installation:
         setup = self.folder / "setup.toml"
         setup.write_text(
             "".join(
-                SOURCE.format(district=district)
-                + "".join(SCHOOL.format(key=key, source_id=source_id) for key, source_id in schools.items())
+                setup_text(
+                    ((key, key, source_id) for key, source_id in schools.items()),
+                    district=district,
+                    name=f"{district} schools",
+                    folder=f"drop/{district}",
+                )
                 for district, schools in districts.items()
             )
         )
@@ -83,7 +67,7 @@ def embedded(tmp_path: Path, sqlite_database: Database) -> Installation:
 Row = tuple[str, ...]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def csv_files() -> Callable[..., dict[str, bytes]]:
     """Files of CSV format 1.0 from rows: teachers, students, classes and enrollments of the schools 1 and 2."""
 

@@ -261,51 +261,49 @@ def test_a_drop_folder_that_is_not_there_puts_its_schools_on_hold_and_no_others(
     assert both_sources.statuses() == {**CONNECTED, "harbor": "connected"}
 
 
-def test_saying_that_it_is_fixed_is_used_up_by_the_run_that_finds_it_so(clever: Lakeside) -> None:
-    clever.night()
-    clever.api.faults = Faults(district_status=403)
-    clever.night()
-    first = open_holds(clever)[0]
-    with clever.database.transaction() as session:
+def test_saying_that_it_is_fixed_is_used_up_by_the_run_that_finds_it_so(connected: Lakeside) -> None:
+    connected.api.faults = Faults(district_status=403)
+    connected.night()
+    first = open_holds(connected)[0]
+    with connected.database.transaction() as session:
         holds.decide(session, first.id, FIXED, by="ops", now=NOW)
-    clever.night(schools=["lincoln"])
-    assert open_holds(clever)[0].id == first.id
-    clever.api.faults = Faults()
-    clever.night(schools=["lincoln"])
-    assert clever.statuses() == CONNECTED
-    with clever.database.reading() as session:
+    connected.night(schools=["lincoln"])
+    assert open_holds(connected)[0].id == first.id
+    connected.api.faults = Faults()
+    connected.night(schools=["lincoln"])
+    assert connected.statuses() == CONNECTED
+    with connected.database.reading() as session:
         hold = holds.get_hold(session, first.id)
         assert (hold.ending, [decision.applied_at is not None for decision in hold.decisions]) == ("released", [True])
 
 
 def test_only_the_connection_is_fixed_where_removals_hold_a_school_too(
-    clever: Lakeside, district: District, remote: CleverDistrict
+    connected: Lakeside, district: District, remote: CleverDistrict
 ) -> None:
-    clever.night()
     ids = clever_ids(district)
     gone = district.school_members.filter(kind="student", school_id=district.schools["source_id"][0])
     keys = gone.join(district.people.select("person", "source_id"), on="person")["source_id"]
-    clever.give(without(remote, [ids.students[key] for key in keys]))
-    clever.night()
-    assert held_for(clever) == {"lincoln": ["data_removals"]}
-    with clever.database.reading() as session:
-        items = holds.items_of(session, open_holds(clever)[0].id)
-    clever.api.faults = Faults(token_missing=True)
-    clever.night()
-    assert held_for(clever) == {
+    connected.give(without(remote, [ids.students[key] for key in keys]))
+    connected.night()
+    assert held_for(connected) == {"lincoln": ["data_removals"]}
+    with connected.database.reading() as session:
+        items = holds.items_of(session, open_holds(connected)[0].id)
+    connected.api.faults = Faults(token_missing=True)
+    connected.night()
+    assert held_for(connected) == {
         "lincoln": ["data_removals", "disconnected"],
         "roosevelt": ["disconnected"],
         "jefferson": ["disconnected"],
     }
-    with clever.database.transaction() as session:
+    with connected.database.transaction() as session:
         (both,) = (hold for hold in holds.open_holds(session) if hold.school_key == "lincoln")
         assert holds.items_of(session, both.id).equals(items)
         holds.decide(session, both.id, FIXED, by="ops", now=NOW)
-    clever.api.faults = Faults()
-    clever.night()
-    assert held_for(clever) == {"lincoln": ["data_removals"]}
-    with clever.database.reading() as session:
-        assert holds.items_of(session, open_holds(clever)[0].id).equals(items)
+    connected.api.faults = Faults()
+    connected.night()
+    assert held_for(connected) == {"lincoln": ["data_removals"]}
+    with connected.database.reading() as session:
+        assert holds.items_of(session, open_holds(connected)[0].id).equals(items)
 
 
 def test_a_type_of_records_that_stays_refused_is_one_hold_all_along(connected: Lakeside) -> None:
@@ -351,7 +349,7 @@ def a_day_later(district: District, remote: CleverDistrict) -> CleverDistrict:
 
 @pytest.mark.parametrize("by_dates", [False, True], ids=["state", "dates"])
 def test_while_clever_is_paused_nobody_is_archived(
-    clever: Lakeside,
+    connected: Lakeside,
     district: District,
     remote: CleverDistrict,
     at: Callable[[datetime], None],
@@ -359,36 +357,35 @@ def test_while_clever_is_paused_nobody_is_archived(
 ) -> None:
     before, during, after = (NOW.replace(hour=hour) for hour in (1, 3, 6))  # 8 pm, 10 pm, 1 am in New York
     at(before)
-    clever.night()
-    everybody = active_people(clever)
+    everybody = active_people(connected)
     pause: dict[str, Any] = (
         {"pause_start": "2026-11-23", "pause_end": "2026-11-23T00:00:00.000Z"} if by_dates else {"state": "paused"}
     )
     changed = with_state(a_day_later(district, remote), last_sync="2026-11-24T02:00:00.000Z")
-    clever.give(with_state(changed, **pause))
+    connected.give(with_state(changed, **pause))
     at(during)
-    assert {outcome.school_id: outcome.outcome for outcome in clever.night(nightly=True)} == {SCHOOLS[0]: "applied"}
+    assert {outcome.school_id: outcome.outcome for outcome in connected.night(nightly=True)} == {SCHOOLS[0]: "applied"}
     until = " until 2026-11-23" if by_dates else ""
     notice = f"Clever has the district's data paused{until}: nobody is archived meanwhile"
-    assert (active_people(clever), held_for(clever), notices(clever)) == (everybody, {}, (notice,))
-    assert clever.statuses() == CONNECTED
+    assert (active_people(connected), held_for(connected), notices(connected)) == (everybody, {}, (notice,))
+    assert connected.statuses() == CONNECTED
     names = {
         row[3]
-        for row in snapshot(clever.database)[SCHOOLS[0]]["people"]
+        for row in snapshot(connected.database)[SCHOOLS[0]]["people"]
         if row[1] == member_of(district, 0, "employee")
     }
     assert names == {"Renamed"}
-    clever.night()
-    assert deliveries(clever) == [("clean", True, 0), ("clean", False, 1)]
+    connected.night()
+    assert deliveries(connected) == [("clean", True, 0), ("clean", False, 1)]
     # The pause is over, and the very same records come again.
     if not by_dates:
-        clever.give(changed)
+        connected.give(changed)
     at(after)
-    outcomes = {outcome.school_id: outcome.reasons for outcome in clever.night(nightly=True)}
+    outcomes = {outcome.school_id: outcome.reasons for outcome in connected.night(nightly=True)}
     assert outcomes == {SCHOOLS[0]: (), SCHOOLS[2]: ("school_missing",)}
-    assert deliveries(clever) == [("clean", True, 0), ("clean", False, 1), ("clean", True, 0)]
-    assert everybody - active_people(clever) >= {member_of(district, 0)}
-    assert notices(clever) == ()
+    assert deliveries(connected) == [("clean", True, 0), ("clean", False, 1), ("clean", True, 0)]
+    assert everybody - active_people(connected) >= {member_of(district, 0)}
+    assert notices(connected) == ()
 
 
 def test_who_takes_the_address_of_somebody_missing_gets_it_while_clever_is_paused(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from models import bulk
-from models.database import Database
+from models.database import Database, open_database
 from services import night, people, runs, status
 from services.provision import SchoolOutcome
 from tests.end_to_end.conftest import Installation
+from tests.setups import look_into_copies
 
 Files = Callable[..., dict[str, bytes]]
 TWO = {"lincoln": "1", "adams": "2"}
@@ -26,23 +30,45 @@ CLASSES = [("c1", "1", "Art", "t1"), ("c2", "1", "Music", "t2")]
 ENROLLED = [("c1", "s1"), ("c2", "s1"), ("c1", "k1"), ("c2", "k1")]
 
 
+def with_changes(csv_files: Files, **others: object) -> dict[str, bytes]:
+    """The district's files, with what is to be otherwise."""
+    rows = {"teachers": [ADA, MAX], "students": [LEE, KIM, *KIDS], "classes": CLASSES, "enrollments": ENROLLED}
+    return csv_files(**{**rows, **others})
+
+
 @pytest.fixture
 def files(csv_files: Files) -> Files:
-    """The district's files, with what is to be otherwise."""
-
-    def made(**others: object) -> dict[str, bytes]:
-        rows = {"teachers": [ADA, MAX], "students": [LEE, KIM, *KIDS], "classes": CLASSES, "enrollments": ENROLLED}
-        return csv_files(**{**rows, **others})
-
-    return made
+    return partial(with_changes, csv_files)
 
 
 @pytest.fixture
-def started(installation: Installation, files: Files) -> Installation:
+def anywhere(installation: Installation, files: Files) -> Installation:
+    """After a first night, on each kind of database: for what is written, not only planned."""
     installation.set_up(unified=TWO)
     installation.send(files())
     installation.night()
     return installation
+
+
+@pytest.fixture(scope="module")
+def first_night(tmp_path_factory: pytest.TempPathFactory, embedded_template: Path, csv_files: Files) -> Path:
+    folder = tmp_path_factory.mktemp("first")
+    shutil.copy(embedded_template, folder / "rollcall.sqlite")
+    with open_database(f"sqlite:///{folder / 'rollcall.sqlite'}", backups=None) as database:
+        made = Installation(folder, database)
+        made.set_up(unified=TWO)
+        made.send(with_changes(csv_files))
+        made.night()
+    return folder
+
+
+@pytest.fixture
+def started(first_night: Path, tmp_path: Path) -> Iterator[Installation]:
+    """The same, copied, on SQLite: for what the plan decides."""
+    shutil.copytree(first_night, tmp_path, dirs_exist_ok=True)
+    with open_database(f"sqlite:///{tmp_path / 'rollcall.sqlite'}", backups=None) as database:
+        look_into_copies(database, first_night, tmp_path)
+        yield Installation(tmp_path, database)
 
 
 def account_of(database: Database, source_id: str) -> str:
@@ -112,15 +138,15 @@ def issues(database: Database) -> list[tuple[object, ...]]:
         return bulk.read(session, sql, {}, schema).rows()
 
 
-def test_an_edit_is_kept_until_the_sis_value_itself_changes(started: Installation, files: Files) -> None:
-    with started.database.transaction() as session:
-        ada = account_of(started.database, "t1")
+def test_an_edit_is_kept_until_the_sis_value_itself_changes(anywhere: Installation, files: Files) -> None:
+    with anywhere.database.transaction() as session:
+        ada = account_of(anywhere.database, "t1")
         people.edit_account(session, ada, email="ada@home.example", first_name="Adele", phone="202 555 0144")
-    assert started.night(delivery=1) == []
+    assert anywhere.night(delivery=1) == []
     # Another field changes, and the edited ones do not.
-    started.send(files(teachers=[(*ADA[:3], "Stone-Moss", ADA[4]), MAX]))
-    started.night()
-    with started.database.reading() as session:
+    anywhere.send(files(teachers=[(*ADA[:3], "Stone-Moss", ADA[4]), MAX]))
+    anywhere.night()
+    with anywhere.database.reading() as session:
         kept = bulk.read(
             session,
             "SELECT first_name, last_name, email, phone FROM account WHERE id = :id",
@@ -128,10 +154,10 @@ def test_an_edit_is_kept_until_the_sis_value_itself_changes(started: Installatio
             dict.fromkeys(("first", "last", "email", "phone"), pl.String),
         ).row(0)
     assert kept == ("Adele", "Stone-Moss", "ada@home.example", "+12025550144")
-    started.send(files(teachers=[(*ADA[:4], "stone@schools.example"), MAX]))
-    started.night()
-    assert email_of(started.database, "t1") == "stone@schools.example"
-    assert started.night(delivery=3) == []
+    anywhere.send(files(teachers=[(*ADA[:4], "stone@schools.example"), MAX]))
+    anywhere.night()
+    assert email_of(anywhere.database, "t1") == "stone@schools.example"
+    assert anywhere.night(delivery=3) == []
 
 
 def test_who_left_stays_gone_and_makes_no_school_busy(started: Installation, files: Files) -> None:
@@ -211,20 +237,20 @@ def test_an_account_made_by_hand_whose_person_left_is_adopted_by_nobody(started:
     assert ("teacher_email_taken", "unified/lincoln", "t9") in issues(started.database)
 
 
-def test_a_guardian_goes_with_their_last_student_who_leaves(started: Installation, files: Files) -> None:
-    before = issues(started.database)
-    leave(started, "s1")
-    leave(started, "s2")
-    assert here(started.database) == {"t1", "t2"}
-    assert started.night(delivery=1) == []
-    assert issues(started.database) == before
+def test_a_guardian_goes_with_their_last_student_who_leaves(anywhere: Installation, files: Files) -> None:
+    before = issues(anywhere.database)
+    leave(anywhere, "s1")
+    leave(anywhere, "s2")
+    assert here(anywhere.database) == {"t1", "t2"}
+    assert anywhere.night(delivery=1) == []
+    assert issues(anywhere.database) == before
     # The guardian did not leave: a new student brings them back, as the same account.
-    kate = account_of(started.database, "g1")
-    started.send(files(students=[LEE, KIM, ("s3", "1", "Liv", "Moss", "", *KATE), *KIDS]))
+    kate = account_of(anywhere.database, "g1")
+    anywhere.send(files(students=[LEE, KIM, ("s3", "1", "Liv", "Moss", "", *KATE), *KIDS]))
     created = {"students_create": 1, "guardians_reactivate": 1, "guardianships_create": 1}
-    assert done(started.night()) == {"lincoln": created}
-    assert account_of(started.database, "g1") == kate
-    assert started.night(delivery=2) == []
+    assert done(anywhere.night()) == {"lincoln": created}
+    assert account_of(anywhere.database, "g1") == kate
+    assert anywhere.night(delivery=2) == []
 
 
 def test_a_guardian_whose_students_all_left_claims_no_email(started: Installation, files: Files) -> None:
@@ -237,48 +263,51 @@ def test_a_guardian_whose_students_all_left_claims_no_email(started: Installatio
     assert started.night(delivery=2) == []
 
 
-def test_a_guardian_who_left_is_known_again_by_student_and_name(installation: Installation, csv_files: Files) -> None:
-    installation.set_up(unified=TWO)
+def test_a_guardian_who_left_is_known_again_by_student_and_name(embedded: Installation, csv_files: Files) -> None:
+    embedded.set_up(unified=TWO)
 
     def sent(phone: str) -> dict[str, bytes]:
         return csv_files(teachers=[ADA], students=[(*LEE[:5], "", "Kate", "Moss", "", phone), *KIDS])
 
-    installation.send(sent("202 555 0101"))
-    installation.night()
-    with installation.database.reading() as session:
+    embedded.send(sent("202 555 0101"))
+    embedded.night()
+    with embedded.database.reading() as session:
         sql = "SELECT account_id FROM link WHERE kind = 'guardian'"
         kate = bulk.read(session, sql, {}, {"id": pl.String}).item()
-    with installation.database.transaction() as session:
+    with embedded.database.transaction() as session:
         people.leave_organization(session, "unified", kate, now=night.clock())
-    installation.send(sent("202 555 0102"))
-    assert done(installation.night()) == {}
+    embedded.send(sent("202 555 0102"))
+    assert done(embedded.night()) == {}
 
 
-def test_enforcement_makes_every_school_due_and_brings_back_who_had_left(started: Installation, files: Files) -> None:
-    former = account_of(started.database, "s1")
+def test_enforcement_makes_every_school_due_and_brings_back_who_had_left(anywhere: Installation, files: Files) -> None:
+    former = account_of(anywhere.database, "s1")
     for who in ("s1", "s2", "t1"):
-        leave(started, who)
-    assert started.night() == []
-    enforce(started, True)
-    with started.database.reading() as session:
+        leave(anywhere, who)
+    assert anywhere.night() == []
+    enforce(anywhere, True)
+    with anywhere.database.reading() as session:
         (source,) = night.sources_of(session, "unified")
         due = runs.unfinished_schools(session, source, runs.setup_digest(session, source))
     assert due == ["unified/lincoln", "unified/adams"]
-    returned = done(started.night())
+    returned = done(anywhere.night())
     assert returned["lincoln"]["students_reactivate"] == returned["lincoln"]["employees_reactivate"] == 1
     assert returned["adams"]["students_reactivate"] == 1
-    assert here(started.database) == {"t1", "t2", "s1", "s2", "g1"}
-    assert account_of(started.database, "s1") == former
-    assert email_of(started.database, "s1") == "lee@schools.example"
-    assert (in_class(started.database, "s1"), in_class(started.database, "t1")) == (["c1", "c2"], ["c1"])
+    assert here(anywhere.database) == {"t1", "t2", "s1", "s2", "g1"}
+    assert account_of(anywhere.database, "s1") == former
+    assert email_of(anywhere.database, "s1") == "lee@schools.example"
+    assert (in_class(anywhere.database, "s1"), in_class(anywhere.database, "t1")) == (
+        ["c1", "c2"],
+        ["c1"],
+    )
     # They are no longer people who left: with enforcement off again they stay, and return as anybody does.
-    enforce(started, False)
-    assert started.night(delivery=1) == []
-    assert here(started.database) == {"t1", "t2", "s1", "s2", "g1"}
+    enforce(anywhere, False)
+    assert anywhere.night(delivery=1) == []
+    assert here(anywhere.database) == {"t1", "t2", "s1", "s2", "g1"}
     for teachers in ([MAX], [ADA, MAX]):
-        started.send(files(teachers=teachers, classes=[("c1", "1", "Art", "t2"), CLASSES[1]]))
-        started.night()
-        assert ("t1" in here(started.database)) == (ADA in teachers)
+        anywhere.send(files(teachers=teachers, classes=[("c1", "1", "Art", "t2"), CLASSES[1]]))
+        anywhere.night()
+        assert ("t1" in here(anywhere.database)) == (ADA in teachers)
 
 
 @pytest.mark.parametrize("enforced", [False, True])
@@ -298,16 +327,16 @@ def test_a_class_left_stays_left_until_the_data_change(started: Installation, fi
     assert started.night(delivery=3) == []
 
 
-def test_a_class_left_stays_left_while_its_rows_are_rejected(started: Installation, files: Files) -> None:
-    leave_class(started, "c1", "t1")
-    leave_class(started, "c1", "s1")
-    started.send(files(classes=[("c1", "1", "", "t1"), CLASSES[1]]))
-    started.night()
-    started.send(files(students=[(*LEE[:3], "", *LEE[4:]), KIM, *KIDS], teachers=[(*ADA[:4], ""), MAX]))
-    started.night()
-    started.send(files())
-    started.night()
-    assert (in_class(started.database, "t1"), in_class(started.database, "s1")) == ([], ["c2"])
+def test_a_class_left_stays_left_while_its_rows_are_rejected(anywhere: Installation, files: Files) -> None:
+    leave_class(anywhere, "c1", "t1")
+    leave_class(anywhere, "c1", "s1")
+    anywhere.send(files(classes=[("c1", "1", "", "t1"), CLASSES[1]]))
+    anywhere.night()
+    anywhere.send(files(students=[(*LEE[:3], "", *LEE[4:]), KIM, *KIDS], teachers=[(*ADA[:4], ""), MAX]))
+    anywhere.night()
+    anywhere.send(files())
+    anywhere.night()
+    assert (in_class(anywhere.database, "t1"), in_class(anywhere.database, "s1")) == ([], ["c2"])
 
 
 def test_a_class_left_stays_left_though_its_person_left_and_came_back(started: Installation) -> None:
@@ -319,19 +348,19 @@ def test_a_class_left_stays_left_though_its_person_left_and_came_back(started: I
     assert in_class(started.database, "s1") == ["c2"]
 
 
-def test_who_leaves_while_a_run_is_under_way_is_not_put_back_by_it(started: Installation, files: Files) -> None:
-    started.send(files(students=[(*LEE[:2], "Leopold", *LEE[3:]), KIM, *KIDS]))
+def test_who_leaves_while_a_run_is_under_way_is_not_put_back_by_it(anywhere: Installation, files: Files) -> None:
+    anywhere.send(files(students=[(*LEE[:2], "Leopold", *LEE[3:]), KIM, *KIDS]))
     order = night.Order("unified", "unified/files", now=True)
-    landing = started.folder / "landing"
-    run_id = night.begin(started.database, order)
-    fetched = night.fetch(started.database, order, run_id, landing=landing)
+    landing = anywhere.folder / "landing"
+    run_id = night.begin(anywhere.database, order)
+    fetched = night.fetch(anywhere.database, order, run_id, landing=landing)
     assert fetched.delivery_id is not None
-    read = night.read_roster(started.database, order, run_id, fetched.delivery_id, landing=landing)
+    read = night.read_roster(anywhere.database, order, run_id, fetched.delivery_id, landing=landing)
     assert not isinstance(read, night.Rejected)
-    run, plan = night.make_plan(started.database, order, run_id, fetched.delivery_id, read[0])
-    leave(started, "s1")
-    for changeset in night.start_schools(started.database, order, run, plan):
-        night.provision_one(started.database, run, changeset)
-    night.finish(started.database, run_id, night.DONE, [])
-    assert here(started.database) == {"t1", "t2", "s2", "g1"}
-    assert started.night(delivery=2) == []
+    run, plan = night.make_plan(anywhere.database, order, run_id, fetched.delivery_id, read[0])
+    leave(anywhere, "s1")
+    for changeset in night.start_schools(anywhere.database, order, run, plan):
+        night.provision_one(anywhere.database, run, changeset)
+    night.finish(anywhere.database, run_id, night.DONE, [])
+    assert here(anywhere.database) == {"t1", "t2", "s2", "g1"}
+    assert anywhere.night(delivery=2) == []

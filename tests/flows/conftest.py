@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import certifi
 import httpx
 import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import State
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_SSL_CERT_FILE, PREFECT_API_URL, temporary_settings
+from typer.testing import CliRunner, Result
 
-from models.database import Database, open_database
+import cli
+from models.database import Database, copy_embedded, open_database
 from sandbox.generator import District, generate
 from services.setup import apply_setup, read_setup
 from tests.setups import SETUP
@@ -34,19 +41,96 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("prefect"))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def prefect_server() -> Iterator[None]:
-    # Without these two the server answers 503 on SQLite while it records task runs.
-    os.environ["PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE"] = "200"
-    os.environ["PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE"] = "200"
-    os.environ["DO_NOT_TRACK"] = "1"
-    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from prefect.testing.utilities import prefect_test_harness
+@dataclass(frozen=True)
+class Server:
+    """A Prefect server with all its services, the scheduler among them, which temporary ones lack."""
 
-        with prefect_test_harness(server_startup_timeout=120):
-            yield
+    address: str  # of its API
+    home: Path
+
+
+@contextlib.contextmanager
+def _serving(home: Path) -> Iterator[Server]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    # Without the batches the server answers 503 on SQLite while it records task runs.
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-ui",
+    ]
+    with (home / "log").open("wb") as log:
+        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        api = f"http://127.0.0.1:{port}/api"
+        until = time.monotonic() + 120
+        while time.monotonic() < until and running.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{api}/health", timeout=2).is_success:
+                    break
+            time.sleep(0.2)
+        drain()
+        with temporary_settings({PREFECT_API_URL: api}):
+            yield Server(api, home)
+            drain()
+    finally:
+        # Its services are processes of their own.
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(30)
+
+
+def drain() -> None:
+    """Send what waits for the server in use so far: its workers know no other, and would go on trying it."""
+    for worker in (EventsWorker, APILogWorker):
+        worker.drain_all()
+
+
+@pytest.fixture(scope="session")
+def prefect_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prefect's own database as a new server makes it, to copy: making it takes as long as all the rest of a start."""
+    return tmp_path_factory.mktemp("prefect-template") / "prefect.db"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, prefect_template: Path) -> Iterator[Server]:
+    """The one server of all tests that need none of their own; every flow here runs against it."""
+    home = tmp_path_factory.mktemp("prefect")
+    # Prefect loads all authorities anew for each of a run's many clients, though nothing here is encrypted.
+    first, end, _ = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----\n")
+    (home / "one.pem").write_text(first + end)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DO_NOT_TRACK", "1")
+        environment.setenv("PREFECT_API_SSL_CERT_FILE", str(home / "one.pem"))
+        with temporary_settings({PREFECT_API_SSL_CERT_FILE: str(home / "one.pem")}), _serving(home) as server:
+            copy_embedded(server.home / "prefect.db", prefect_template)
+            environment.setenv("PREFECT_API_URL", server.address)
+            yield server
+
+
+@pytest.fixture
+def own_server(tmp_path: Path, prefect_template: Path) -> Iterator[str]:
+    """A server for a test that deploys, or counts what happens; gives the address of its API."""
+    home = tmp_path / "prefect-server"
+    home.mkdir()
+    shutil.copy(prefect_template, home / "prefect.db")
+    with _serving(home) as server:
+        yield server.address
 
 
 def ran(run: Any) -> State[Any]:
@@ -83,11 +167,11 @@ class Installation:
         district.write(self.home / "drop")
 
 
-@pytest.fixture
-def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    home = tmp_path / "home"
+@contextlib.contextmanager
+def installed(home: Path, template: Path) -> Iterator[Installation]:
+    """A new installation; template: an empty, migrated database."""
     (home / "drop").mkdir(parents=True)
-    monkeypatch.setenv("ROLLCALL_HOME", str(home))
+    shutil.copy(template, home / "rollcall.sqlite")
     setup = home / "setup.toml"
     setup.write_text(SETUP)
     with open_database(f"sqlite:///{home / 'rollcall.sqlite'}", backups=None) as database:
@@ -96,46 +180,41 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[In
         yield Installation(home, database)
 
 
+@pytest.fixture
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedded_template: Path) -> Iterator[Installation]:
+    monkeypatch.setenv("ROLLCALL_HOME", str(tmp_path / "home"))
+    with installed(tmp_path / "home", embedded_template) as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
 def small_district() -> District:
     return generate(3, schools=3, students=60, teachers=9, classes=18, enrollments=150)
 
 
+def rollcall(*arguments: str) -> Result:
+    """Run a command in this process."""
+    result = CliRunner().invoke(cli.app, list(arguments), terminal_width=200)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def shown(*arguments: str) -> Any:
+    """What a command prints as JSON."""
+    return json.loads(rollcall(*arguments).stdout)
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """A Prefect server with its scheduler, which temporary ones lack; gives the address of its API."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(tmp_path),
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    }
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-ui",
-    ]
-    with (tmp_path / "log").open("wb") as log:
-        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        address = f"http://127.0.0.1:{port}/api"
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{address}/health", timeout=2).is_success:
-                    break
-            time.sleep(0.5)
-        yield address
-    finally:
-        os.killpg(running.pid, signal.SIGTERM)
-        running.wait(30)
+def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[Sequence[str]], str]:
+    """Give what is said to somebody who mistypes a command: a sentence, on one line here, and exit code 2."""
+
+    def refuse(arguments: Sequence[str]) -> str:
+        monkeypatch.setattr("sys.argv", ["rollcall", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = " ".join(capfd.readouterr().err.split())
+        assert (ended.value.code, "Traceback" in said) == (2, False)
+        return said
+
+    return refuse

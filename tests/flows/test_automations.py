@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,10 +15,9 @@ from pathlib import Path
 
 import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from sandbox.generator import District
-from tests.flows.conftest import Installation
+from tests.flows.conftest import Installation, rollcall
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,15 +60,12 @@ def mailbox() -> Iterator[Mailbox]:
         serving.join()
 
 
-def run(server: str, *arguments: str) -> int:
-    ended = subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=ROOT, env={**os.environ, "PREFECT_API_URL": server}, check=False
-    )
-    return ended.returncode
-
-
 def test_the_shipped_automations_tell_of_schools_going_on_hold_and_of_failed_runs(
-    server: str, installation: Installation, small_district: District, mailbox: Mailbox
+    own_server: str,
+    installation: Installation,
+    small_district: District,
+    mailbox: Mailbox,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def save_block() -> str:
         block = CustomWebhookNotificationBlock(
@@ -78,16 +73,16 @@ def test_the_shipped_automations_tell_of_schools_going_on_hold_and_of_failed_run
         )
         return str(await block.save("ops"))
 
-    with temporary_settings({PREFECT_API_URL: server}):
-        block_id = asyncio.run(save_block())
+    monkeypatch.setenv("PREFECT_API_URL", own_server)
     named = installation.home / "automations.yaml"
-    named.write_text((ROOT / "automations.yaml").read_text().replace("BLOCK", block_id))
-    assert run(server, "prefect", "automation", "create", "--from-file", str(named)) == 0
+    named.write_text((ROOT / "automations.yaml").read_text().replace("BLOCK", asyncio.run(save_block())))
+    command = [sys.executable, "-m", "prefect", "automation", "create", "--from-file", str(named)]
+    subprocess.run(command, cwd=ROOT, check=True)
 
     installation.drop(small_district)
-    assert run(server, "cli", "sync", "unified", "--now") == 0
+    assert rollcall("sync", "unified", "--now").exit_code == 0
     shutil.rmtree(installation.home / "landing")
-    assert run(server, "cli", "sync", "unified", "--delivery", "1") == 3
+    assert rollcall("sync", "unified", "--delivery", "1").exit_code == 3
     first = mailbox.wait_for(4)
     assert first == [
         "Rollcall: the run Unified School District",
@@ -96,5 +91,5 @@ def test_the_shipped_automations_tell_of_schools_going_on_hold_and_of_failed_run
         "Rollcall: unified/roosevelt is on hold",
     ]
     # Once more: the run failed again, and the schools are on hold as they were.
-    assert run(server, "cli", "sync", "unified", "--delivery", "1") == 3
+    assert rollcall("sync", "unified", "--delivery", "1").exit_code == 3
     assert mailbox.wait_for(5) == [first[0], *first]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,15 +11,13 @@ from typing import Any
 import pytest
 from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import State
-from typer.testing import CliRunner, Result
 
-import cli
 from errors import SetupError
 from flows.clever_nightly import clever_nightly
 from flows.maintenance_pause import maintenance_pause
 from flows.maintenance_resume import maintenance_resume
 from flows.sync_district import sync_district
-from models.database import open_database
+from models.database import Database
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, Faults
 from sandbox.generator import District
 from services import maintenance, night, provision, status
@@ -28,19 +25,17 @@ from services.changesets import ChangeSet
 from services.provision import RunOf, SchoolOutcome
 from tasks.opening import clever
 from tests.end_to_end.lakeside import Lakeside, lakeside
-from tests.flows.conftest import ran
+from tests.flows.conftest import ran, rollcall, shown
 
 IN_WINDOW = datetime(2026, 11, 24, 8, tzinfo=UTC)  # midnight Pacific
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_district: District) -> Iterator[Lakeside]:
+def installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_database: Database, small_district: District
+) -> Iterator[Lakeside]:
     home = tmp_path / "home"
-    home.mkdir()
-    with (
-        open_database(f"sqlite:///{home / 'rollcall.sqlite'}", backups=None) as database,
-        lakeside(home, database, small_district) as made,
-    ):
+    with lakeside(home, sqlite_database, small_district) as made:
         for name, value in {
             "HOME": str(home),
             "CLEVER_CLIENT_ID": CLIENT_ID,
@@ -50,17 +45,6 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_district: D
         }.items():
             monkeypatch.setenv(f"ROLLCALL_{name}", value)
         yield made
-
-
-def rollcall(*arguments: str) -> Result:
-    result = CliRunner().invoke(cli.app, list(arguments), terminal_width=200)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def shown(*arguments: str) -> Any:
-    return json.loads(rollcall(*arguments).stdout)
 
 
 def sync(**parameters: Any) -> State[Any]:
@@ -94,31 +78,6 @@ def test_a_clever_district_is_synced_paused_and_resumed(installed: Lakeside) -> 
     assert everyone(installed) == {"connected"}
     assert len(installed.api.requests) > asked
     assert rollcall("resume", "lakeside").stdout == "there was no pause of district lakeside to end\n"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("pause", "nowhere", "--reason", "x"), "there is no district nowhere"),
-        (("pause", "--reason", " "), "a pause needs a reason"),
-        (("pause", "--reason", "x", "--until", "2020-01-01"), "the end of the pause lies in the past"),
-        (("pause", "--reason", "x", "--until", "soon"), "soon is no time"),
-        (("resume", "nowhere"), "there is no district nowhere"),
-        (("hold", "fixed", "99"), "there is no hold 99"),
-    ],
-)
-def test_nonsense_gets_a_sentence(
-    installed: Lakeside,
-    arguments: tuple[str, ...],
-    said: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("sys.argv", ["rollcall", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
-    assert said in " ".join(capfd.readouterr().err.split())
 
 
 def test_a_refusing_clever_holds_the_schools_and_fixed_reconnects_and_processes_at_once(installed: Lakeside) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 DEPLOYMENTS = yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())["deployments"]
 
@@ -70,7 +70,7 @@ def test_the_form_of_resolve_hold_offers_the_resolutions_by_name() -> None:
     ]
 
 
-def test_a_cron_deployment_gets_its_scheduled_runs(server: str) -> None:
+def test_a_cron_deployment_gets_its_scheduled_runs() -> None:
     nightly = next(deployment for deployment in DEPLOYMENTS if deployment["name"] == "csv-nightly")
     schedule = nightly["schedules"][0]
 
@@ -81,14 +81,16 @@ def test_a_cron_deployment_gets_its_scheduled_runs(server: str) -> None:
             parameters=nightly["parameters"],
         )
         deployment_id = await deployment.apply()
+        mine = DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
         until = time.monotonic() + 60
         async with get_client() as client:
-            while time.monotonic() < until:
-                runs = [run for run in await client.read_flow_runs() if run.deployment_id == deployment_id]
-                if runs:
-                    return len(runs)
-                await asyncio.sleep(0.5)
+            try:
+                while time.monotonic() < until:
+                    if runs := await client.read_flow_runs(deployment_filter=mine):
+                        return len(runs)
+                    await asyncio.sleep(0.2)
+            finally:
+                await client.delete_deployment(deployment_id)
         return 0
 
-    with temporary_settings({PREFECT_API_URL: server}):
-        assert asyncio.run(scheduled()) > 0
+    assert asyncio.run(scheduled()) > 0

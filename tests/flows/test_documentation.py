@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from prefect.deployments.flow_runs import arun_deployment
 
 import cli
+from models.database import open_database
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import clever_district
 from sandbox.generator import generate
 from sandbox.samples import lakeside
+from services import status
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -49,9 +55,12 @@ def test_the_readme_has_no_command_that_is_not_run_here() -> None:
     ]
 
 
-def test_a_stranger_sets_up_a_district(tmp_path: Path) -> None:
+def test_a_stranger_sets_up_a_district(tmp_path: Path, prefect_template: Path) -> None:
     (setup,) = blocks("toml")
     (tmp_path / "districts.toml").write_text(setup)
+    # The demo makes Prefect's database too.
+    (tmp_path / "home" / "prefect").mkdir(parents=True)
+    shutil.copy(prefect_template, tmp_path / "home" / "prefect")
     generate(2, schools=1, students=40, teachers=5, classes=8, enrollments=80).write(tmp_path / "drop" / "unified")
     said = {}
     for command in commands():
@@ -91,32 +100,34 @@ def test_a_district_in_clever_is_set_up_and_paused(tmp_path: Path) -> None:
     assert "Paused for maintenance until somebody resumes it: moving to new servers" in said["status"]
 
 
-def test_the_nights_run_by_themselves(tmp_path: Path, server: str) -> None:
+def test_the_nights_run_by_themselves(tmp_path: Path, own_server: str) -> None:
     (setup,) = blocks("toml")
     (tmp_path / "districts.toml").write_text(setup.replace("quiet_seconds = 300", "quiet_seconds = 0"))
     generate(2, schools=1, students=40, teachers=5, classes=8, enrollments=80).write(tmp_path / "drop" / "unified")
     environment = {
         "ROLLCALL_HOME": str(tmp_path / "home"),
-        "PREFECT_API_URL": server,
+        "PREFECT_API_URL": own_server,
         "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
     }
     assert run(["rollcall", "setup", "districts.toml"], tmp_path, environment).returncode == 0
     made, deploy, worker = [command for command in commands() if command[0].endswith("prefect")][1:]
     for command in (made, deploy):
         ended = run(command, ROOT, environment)
         assert ended.returncode == 0, ended.stdout + ended.stderr
-    started = run(["prefect", "deployment", "run", "csv-nightly/csv-nightly"], ROOT, environment)
-    assert started.returncode == 0, started.stderr
+    asyncio.run(arun_deployment("csv-nightly/csv-nightly", timeout=0, as_subflow=False))
     tool = str(BIN / "prefect")
     with (tmp_path / "worker.log").open("wb") as log:
         working = subprocess.Popen([tool, *worker[1:]], cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log)
     try:
-        until = time.monotonic() + 120
-        said = ""
-        while "Connected" not in said and time.monotonic() < until:
-            time.sleep(2)
-            said = run(["rollcall", "status", "unified"], tmp_path, environment).stdout
-        assert "Connected" in said, (tmp_path / "worker.log").read_text()
+        with open_database(f"sqlite:///{tmp_path / 'home' / 'rollcall.sqlite'}", backups=None) as database:
+            until = time.monotonic() + 120
+            shown: list[str | None] = []
+            while "connected" not in shown and time.monotonic() < until:
+                time.sleep(0.5)
+                with database.reading() as session:
+                    shown = [row.status for row in status.statuses(session, now=datetime.now(UTC))]
+        assert shown == ["connected"], (tmp_path / "worker.log").read_text()
     finally:
         working.terminate()
         working.wait(30)

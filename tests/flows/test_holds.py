@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-import cli
 from errors import NotPossible
 from flows.resolve_hold import Resolution, resolve_hold
 from models import bulk
+from models.database import open_database
 from models.tables import Source
 from sandbox.generator import District
 from services import holds
-from tests.flows.conftest import Installation, named, ran
-from tests.flows.test_command_line import rollcall, shown
+from tests.end_to_end.nights import play
+from tests.flows.conftest import Installation, installed, named, ran, rollcall, shown
+from tests.setups import look_into_copies
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -29,15 +32,28 @@ def cut(installation: Installation, name: str) -> None:
     file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
 
 
+@pytest.fixture(scope="module")
+def emptied_home(tmp_path_factory: pytest.TempPathFactory, embedded_template: Path, small_district: District) -> Path:
+    """A home whose three schools are on hold, as every student and enrollment is gone."""
+    home = tmp_path_factory.mktemp("emptied") / "home"
+    with installed(home, embedded_template) as made:
+        made.drop(small_district)
+        play(made.database, home / "landing")
+        for name in ("students.csv", "enrollments.csv"):
+            cut(made, name)
+        play(made.database, home / "landing")
+    return home
+
+
 @pytest.fixture
-def emptied(installation: Installation, small_district: District) -> Installation:
-    """All three schools on hold, as every student and enrollment is gone."""
-    installation.drop(small_district)
-    assert rollcall("sync", "unified", "--now").exit_code == 0
-    for name in ("students.csv", "enrollments.csv"):
-        cut(installation, name)
-    assert rollcall("sync", "unified", "--now").exit_code == 1
-    return installation
+def emptied(emptied_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """A copy of that home, in which nothing waits either."""
+    home = tmp_path / "home"
+    shutil.copytree(emptied_home, home)
+    monkeypatch.setenv("ROLLCALL_HOME", str(home))
+    with open_database(f"sqlite:///{home / 'rollcall.sqlite'}", backups=None) as database:
+        look_into_copies(database, emptied_home, home)
+        yield Installation(home, database)
 
 
 def open_ids() -> list[int]:
@@ -166,21 +182,13 @@ def test_a_recheck_looks_at_the_newest_data(emptied: Installation, small_distric
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    emptied: Installation,
-    arguments: tuple[str, ...],
-    said: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    emptied: Installation, refused: Callable[..., str], arguments: tuple[str, ...], said: str
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["rollcall", "hold", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
-    assert said in words(capfd.readouterr().err)
+    assert said in refused(("hold", *arguments))
 
 
 def test_a_hold_whose_evidence_is_removed_is_refused_and_the_open_one_named(
-    emptied: Installation, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    emptied: Installation, refused: Callable[..., str]
 ) -> None:
     first, *_ = open_ids()
     cut(emptied, "classes.csv")
@@ -191,13 +199,9 @@ def test_a_hold_whose_evidence_is_removed_is_refused_and_the_open_one_named(
     with emptied.database.transaction() as session:
         bulk.execute(session, "UPDATE hold SET ended_at = :at WHERE ended_at IS NOT NULL", {"at": LONG_AGO})
     assert rollcall("housekeeping").exit_code == 0
-    monkeypatch.setattr("sys.argv", ["rollcall", "hold", "confirm", str(last), str(first), "--yes"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
+    told = refused(("hold", "confirm", str(last), str(first), "--yes"))
     (replaced_by,) = [new for new in open_ids() if rollcall("hold", "show", str(first)).stdout.count(f"by hold {new} ")]
     said = f"error: hold {first} of Lincoln School was replaced, and what it showed has been removed since"
-    told = words(capfd.readouterr().err)
     assert said in told
     assert f"decide about hold {replaced_by}, which is open now (`rollcall hold show {replaced_by}`)" in told
     assert (decided(emptied, last), decided(emptied, first)) == ([], [])

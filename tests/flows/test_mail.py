@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from email import message_from_bytes, policy
 
@@ -12,8 +11,7 @@ from flows.housekeeping import housekeeping
 from flows.sync_district import sync_district
 from models.tables import Source
 from sandbox.generator import District
-from tests.flows.conftest import Installation, ran
-from tests.flows.test_command_line import rollcall
+from tests.flows.conftest import Installation, Server, ran, rollcall
 from tests.flows.test_privacy import everything_prefect_kept
 from tests.services.test_mailing import Inbox, listening
 
@@ -68,6 +66,7 @@ def test_a_mail_that_cannot_be_sent_is_told_by_the_task_and_quotes_nobody(
     small_district: District,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    prefect_server: Server,
 ) -> None:
     inbox = Inbox()
     inbox.refused = {"it@unified.example": "451 it@unified.example is not known yet"}
@@ -91,5 +90,5 @@ def test_a_mail_that_cannot_be_sent_is_told_by_the_task_and_quotes_nobody(
         inbox.on_sender = "250 OK"
         ran(sync_district("unified", return_state=True))
         assert "mails composed 0, sent 1, refused 0" in logged(caplog)
-    seen = "\n".join([*logged(caplog), asyncio.run(everything_prefect_kept())])
+    seen = "\n".join([*logged(caplog), everything_prefect_kept(prefect_server)])
     assert [said for said in ("it@unified.example", "sync@rollcall.example", "not known") if said in seen] == []

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
 import polars as pl
 import pytest
-from prefect.client.orchestration import get_client
 from sqlalchemy.exc import IntegrityError
 
 from contracts.formats import Format
 from flows.sync_district import sync_district
 from services import night, provision
-from tests.flows.conftest import Installation, ran
+from tests.flows.conftest import Installation, Server, drain, ran
 
 NAME, EMAIL, PHONE = "Zebulonia", "zebulonia@planted.example", "2025550147"
 FILES = {
@@ -27,13 +25,11 @@ FILES = {
 }
 
 
-async def everything_prefect_kept() -> str:
-    async with get_client() as client:
-        runs = await client.read_flow_runs()
-        tasks = await client.read_task_runs()
-        artifacts = await client.read_artifacts()
-        logs = await client.read_logs()
-    return "\n".join(str(kept.model_dump()) for kept in (*runs, *tasks, *artifacts, *logs))
+def everything_prefect_kept(server: Server) -> str:
+    """Its database as it lies on the disk: runs, tasks, states, artifacts, events and logs, without a limit."""
+    drain()
+    files = sorted(server.home.glob("prefect.db*"))
+    return "\n".join(file.read_bytes().decode("utf-8", "replace") for file in files)
 
 
 def _fail_in_polars(*_: Any, **__: Any) -> Any:
@@ -62,6 +58,7 @@ def _fail_anywhere(*_: Any, **__: Any) -> Any:
 )
 def test_nothing_personal_leaves_the_database(
     installation: Installation,
+    prefect_server: Server,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
@@ -77,17 +74,17 @@ def test_nothing_personal_leaves_the_database(
         state = ran(sync_district("unified", now=True, return_state=True))
     assert state.is_failed() == (module is not None)
     printed = capfd.readouterr()
-    seen = "\n".join([caplog.text, printed.out, printed.err, str(state), asyncio.run(everything_prefect_kept())])
+    seen = "\n".join([caplog.text, printed.out, printed.err, str(state), everything_prefect_kept(prefect_server)])
     assert [planted for planted in (NAME, EMAIL, PHONE) if planted.lower() in seen.lower()] == []
 
 
 def test_rejected_files_do_not_tell_what_is_in_them(
-    installation: Installation, caplog: pytest.LogCaptureFixture
+    installation: Installation, prefect_server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     for file, content in FILES.items():
         (installation.home / "drop" / file).write_text(content.replace("t1,0101", f",0101,{NAME}"))
     with caplog.at_level(logging.DEBUG):
         state = ran(sync_district("unified", now=True, return_state=True))
     assert state.name == "Rejected"
-    seen = "\n".join([caplog.text, asyncio.run(everything_prefect_kept())])
+    seen = "\n".join([caplog.text, everything_prefect_kept(prefect_server)])
     assert [planted for planted in (NAME, EMAIL, PHONE) if planted.lower() in seen.lower()] == []
