@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from errors import NotFound, NotPossible
 from models import bulk
+from models.database import open_database
 from models.tables import HoldReason
 from services import causes as causes_seen
 from services import holds, remembered
@@ -74,9 +76,16 @@ def text(head: str, rows: Sequence[str]) -> bytes:
 
 
 @pytest.fixture
-def place(installation: Installation) -> Installation:
-    installation.set_up(unified={"lincoln": "1", "adams": "2"})
-    return installation
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    """Two schools, on SQLite; on PostgreSQL, too, where a test is of what is written about holds."""
+    url = request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url")
+    with open_database(url, backups=None) as database:
+        installation = Installation(tmp_path, database)
+        installation.set_up(unified={"lincoln": "1", "adams": "2"})
+        yield installation
+
+
+ON_EACH = pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
 
 
 def night(place: Installation, files: Files | None = None) -> dict[str, tuple[str, ...]]:
@@ -119,6 +128,7 @@ def causes(hold: Hold) -> dict[str, str | None]:
     return {reason.code: reason.detail for reason in hold.reasons}
 
 
+@ON_EACH
 def test_many_guardians_hold_at_first_and_are_accepted_until_they_change(place: Installation) -> None:
     files = Files.of(3)
     six = [(f"g{number}", "primary") for number in range(6)]
@@ -159,6 +169,7 @@ def test_no_cause_is_looked_for_of_what_was_accepted(place: Installation, monkey
     assert (night(place, files), looked_for) == ({}, [])
 
 
+@ON_EACH
 def test_contacts_hold_and_are_left_out_from_now_on(place: Installation) -> None:
     files = Files.of(3)
     files.families = {"0000": [("g0", "primary"), ("g1", "Emergency")], "9000": [("g2", " SECONDARY")]}
@@ -174,6 +185,7 @@ def test_contacts_hold_and_are_left_out_from_now_on(place: Installation) -> None
     assert active(place, "guardianship") == 1
 
 
+@ON_EACH
 def test_contacts_left_out_are_asked_about_again(place: Installation) -> None:
     files = Files.of(3)
     files.families = {"0000": [("g0", "primary"), ("g1", "emergency")]}
@@ -218,6 +230,7 @@ def kept_in_mind(place: Installation) -> list[str]:
         return [str(each) for each in remembered.of_contacts(session, "unified")]
 
 
+@ON_EACH
 def test_contacts_are_accepted_until_the_students_guardians_change(place: Installation) -> None:
     files = Files.of(3)
     files.families = {"0000": [("g0", "primary"), ("g1", "emergency")]}
@@ -256,6 +269,7 @@ def files_gone(count: int) -> set[str]:
     return {f"0{number:03}" for number in range(count)}
 
 
+@ON_EACH
 def test_changes_hold_show_old_and_new_and_are_confirmed_by_new_value(place: Installation) -> None:
     files = Files.of(40)
     night(place, files)
@@ -429,6 +443,7 @@ def test_a_recheck_decides_nothing(place: Installation) -> None:
     assert again(place, "lincoln") == {"lincoln": ("data_removals",)}
 
 
+@ON_EACH
 def test_all_holds_of_a_district_are_decided_about_at_once(place: Installation) -> None:
     files = Files.of(40, 40)
     night(place, files)
