@@ -656,7 +656,11 @@ def preview(session: Session, order: Order, *, landing: Path, connection: clever
 
     def judged(changes: ChangeSet) -> tuple[str, ...]:
         accepted = holds.acceptances(session, changes.families["student_link_id"])
-        return tuple(reason.code for reason in guard.judge(changes, limits, accepted))
+        is_known_missing = changes.missing and holds.is_known_missing(
+            session, changes.school_id, has_anything=bool(changes.before)
+        )
+        judged = guard.judge(changes, limits, accepted, is_known_missing=is_known_missing)
+        return tuple(reason.code for reason in judged)
 
     return Preview(
         message,

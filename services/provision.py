@@ -99,7 +99,11 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
     """
     runs.assert_open(session, run.run_id)
     accepted = holds.acceptances(session, changeset.families["student_link_id"])
-    judged = guard.judge(changeset, guard.limits_of(run.scope.limits), accepted)
+    is_known_missing = changeset.missing and holds.is_known_missing(
+        session, changeset.school_id, has_anything=bool(changeset.before), delivery_id=run.delivery_id
+    )
+    limits = guard.limits_of(run.scope.limits)
+    judged = guard.judge(changeset, limits, accepted, is_known_missing=is_known_missing)
     reasons = holds.unresolved(session, changeset.school_id, judged)
     standing = holds.about_removals(session, changeset.school_id) if changeset.is_frozen else None
     if standing is not None:

@@ -340,6 +340,32 @@ def test_a_school_under_another_id_is_named_as_the_cause(place: Installation) ->
     assert said.startswith("The school seems to have another ID: 20 of its 21 people are at L1 now.")
 
 
+def test_a_school_confirmed_to_be_missing_is_not_held_for_that_again(place: Installation) -> None:
+    files = Files.of(20)
+    night(place, files)
+    del files.schools["1"]
+    here = {student: told for student, told in files.students.items() if told[0] == "1"}
+    files.students = {student: told for student, told in files.students.items() if told[0] == "2"}
+    assert night(place, files) == {"lincoln": ("data_removals", "school_missing")}
+    decide(place, held(place), holds.CONFIRM, why="the school has closed")
+    assert again(place) == {}
+    # Nor by the same delivery, nor by another one without it.
+    assert again(place) == {}
+    files.students["9001"] = ("2", "Renamed", "3")
+    assert night(place, files) == {}
+    # It opens again, and is gone once more.
+    files.schools["1"] = "Lincoln"
+    files.students |= here
+    assert night(place, files) == {}
+    del files.schools["1"]
+    assert night(place, files) == {"lincoln": ("data_removals", "school_missing")}
+    # Confirmed while its students are still in the files: they stay, and each new delivery asks again.
+    decide(place, held(place), holds.CONFIRM_REMOVALS)
+    assert (again(place), again(place), active(place, "school_membership")) == ({}, {}, 41)
+    files.students["9001"] = ("2", "Renamed again", "3")
+    assert night(place, files) == {"lincoln": ("school_missing",)}
+
+
 def test_another_schools_file_is_named_as_the_cause(place: Installation) -> None:
     files = Files.of(30, 30)
     night(place, files)
