@@ -230,7 +230,7 @@ def _apply(session: Session, changes: ChangeSet, now: datetime) -> None:
     _end(session, "guardianship", "id", changes.ended_guardianships, now)
     _archive(session, "class", changes.ended_classes, now)
     _end(session, "class_membership", "class_id", changes.ended_classes, now)
-    _archive_people(session, changes.unseen, now)
+    _archive_people(session, changes.school_id, changes.unseen, now)
     condition, parameters = bulk.in_list(session, "id", changes.ended_choices)
     bulk.execute(session, f"UPDATE class_membership SET by_choice = false WHERE {condition}", parameters)
 
@@ -401,10 +401,11 @@ def _archive(session: Session, table: str, ids: pl.Series, now: datetime) -> Non
     )
 
 
-def _archive_people(session: Session, unseen: pl.Series, now: datetime) -> None:
+def _archive_people(session: Session, school_id: str, unseen: pl.Series, now: datetime) -> None:
     """Of the links in no row, archive those that nothing active holds any more, and accounts with their last link.
 
-    Students go before guardians: a guardian goes when the last of their students goes.
+    Students go before guardians: a guardian goes when the last of their students goes. Nobody goes yet who is in a
+    class of another school that is on hold: nothing of that changes meanwhile.
     """
     if unseen.is_empty():
         return
@@ -416,8 +417,11 @@ def _archive_people(session: Session, unseen: pl.Series, now: datetime) -> None:
         going = bulk.read(
             session,
             f"SELECT l.id, l.account_id FROM link l WHERE l.archived_at IS NULL AND {kind} AND {condition}"
-            f" AND NOT EXISTS (SELECT 1 FROM {holder} h WHERE h.{own} = l.id AND h.active)",
-            parameters,
+            f" AND NOT EXISTS (SELECT 1 FROM {holder} h WHERE h.{own} = l.id AND h.active)"
+            " AND NOT EXISTS (SELECT 1 FROM class_membership m JOIN class c ON c.id = m.class_id"
+            " JOIN hold o ON o.school_id = c.school_id"
+            " WHERE m.link_id = l.id AND m.active AND o.ended_at IS NULL AND c.school_id <> :school)",
+            {**parameters, "school": school_id},
             {"id": pl.String, "account_id": pl.String},
         )
         _archive(session, "link", going["id"], now)

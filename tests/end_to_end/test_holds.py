@@ -456,3 +456,30 @@ def test_all_holds_of_a_district_are_decided_about_at_once(place: Installation) 
         for hold in chosen:
             holds.decide(session, hold.id, holds.CONFIRM, by="ops", now=datetime.now(UTC))
     assert again(place) == {}
+
+
+def test_who_leaves_their_school_stays_in_the_class_of_a_held_one(place: Installation) -> None:
+    files = Files.of(20)
+    files.classes = {"c1": "1"}
+    files.send(place)
+    place.send({"enrollments.csv": text("class_id,student_id", ["c1,0000", "c1,9000"])})
+    place.night()
+    gone = {*files_gone(15), "9000"} - {"0000"}
+    files.students = {student: told for student, told in files.students.items() if student not in gone}
+    assert night(place, files) == {"lincoln": ("data_removals",)}
+    assert in_class(place) == ["0000", "9000", "t1"]
+    decide(place, held(place), holds.CONFIRM)
+    place.send({"enrollments.csv": text("class_id,student_id", ["c1,0000"])})
+    assert night(place) == {}
+    assert again(place) == {}
+    assert in_class(place) == ["0000", "t1"]
+    with place.database.reading() as session:
+        sql = "SELECT source_id FROM link WHERE archived_at IS NULL AND source_id IN ('0000', '9000')"
+        assert bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list() == ["0000"]
+
+
+def in_class(place: Installation) -> list[str]:
+    """The source IDs of everybody in a class."""
+    with place.database.reading() as session:
+        sql = "SELECT l.source_id FROM class_membership m JOIN link l ON l.id = m.link_id WHERE m.active ORDER BY 1"
+        return bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list()
