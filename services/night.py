@@ -542,7 +542,8 @@ def make_plan(database: Database, order: Order, run_id: int, delivery_id: int, r
         delivery = session.get(Delivery, delivery_id)
     if delivery is not None and not delivery.may_remove:
         plan = without_removals(plan)
-    return RunOf(run_id, delivery_id, scope, digests), plan
+    unseen = pl.concat([pl.Series(dtype=pl.String), *(changes.unseen for changes in plan.changesets)]).unique()
+    return RunOf(run_id, delivery_id, scope, digests, unseen), plan
 
 
 def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:

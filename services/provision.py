@@ -8,7 +8,7 @@ after locking the accounts, never in the plan.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import polars as pl
@@ -40,12 +40,16 @@ class SchoolOutcome:
 
 @dataclass(frozen=True)
 class RunOf:
-    """The run a school is provisioned in: what its record and its rows refer to. `digests`: by school."""
+    """The run a school is provisioned in: what its record and its rows refer to.
+
+    digests: by school. unseen: the link IDs in no row of the delivery that any school is to archive.
+    """
 
     run_id: int
     delivery_id: int
     scope: Scope
     digests: Mapping[str, str]
+    unseen: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.String), compare=False)
 
 
 def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] | None) -> list[ChangeSet]:
@@ -121,7 +125,7 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
             changeset.school_id, HELD, {}, tuple(sorted(reason.code for reason in reasons)), hold.id
         )
     else:
-        _apply(session, changeset, now)
+        _apply(session, _with_guests(session, changeset, run.unseen), now)
         holds.remember_accepted(session, changeset.school_id, judged, changeset.families)
         holds.release(session, changeset.school_id, run_id=run.run_id, now=now)
         outcome = SchoolOutcome(
@@ -233,6 +237,33 @@ def _apply(session: Session, changes: ChangeSet, now: datetime) -> None:
     _archive_people(session, changes.school_id, changes.unseen, now)
     condition, parameters = bulk.in_list(session, "id", changes.ended_choices)
     bulk.execute(session, f"UPDATE class_membership SET by_choice = false WHERE {condition}", parameters)
+
+
+def _with_guests(session: Session, changes: ChangeSet, unseen: pl.Series) -> ChangeSet:
+    """The ChangeSet that archives also who was in a class here only, and stayed while this school was on hold.
+
+    unseen: link IDs in no row, of whatever school. Their guardians go with them.
+    """
+    if unseen.is_empty() or not (len(changes.ended_class_memberships) or len(changes.ended_classes)):
+        return changes
+    ended, parameters = bulk.in_list(session, "m.id", changes.ended_class_memberships)
+    of_ended, more = bulk.in_list(session, "m.class_id", changes.ended_classes)
+    guests = bulk.read(
+        session,
+        "SELECT DISTINCT m.link_id AS id FROM class_membership m JOIN link l ON l.id = m.link_id"
+        f" WHERE m.active AND l.archived_at IS NULL AND ({ended} OR {of_ended}) AND NOT EXISTS"
+        " (SELECT 1 FROM school_membership h WHERE h.link_id = m.link_id AND h.active)",
+        {**more, **parameters},
+        {"id": pl.String},
+    )["id"]
+    guests = guests.filter(guests.is_in(unseen.implode()))
+    if guests.is_empty():
+        return changes
+    condition, parameters = bulk.in_list(session, "student_link_id", guests)
+    sql = f"SELECT DISTINCT guardian_link_id AS id FROM guardianship WHERE active AND {condition}"
+    guardians = bulk.read(session, sql, parameters, {"id": pl.String})["id"]
+    guardians = guardians.filter(guardians.is_in(unseen.implode()))
+    return replace(changes, unseen=pl.concat([changes.unseen, guests, guardians]).unique())
 
 
 def _without_leavers(session: Session, changes: ChangeSet) -> ChangeSet:
