@@ -38,7 +38,7 @@ from services.guard import (
 CONFIRM, ACCEPT, LEAVE_OUT, FIXED, RECHECK = "confirm", "accept", "leave_out", "fixed", "recheck"
 # Half of what confirm does, for a form that offers each by its name.
 CONFIRM_REMOVALS, CONFIRM_CHANGES = "confirm_removals", "confirm_changes"
-DISCONNECTED = "disconnected"
+DISCONNECTED, FILE_ERRORS, STALE = "disconnected", "file_errors", "stale"
 # The reasons that a verb is about, and what there is to decide; each other one ends by itself. Any hold can be checked
 # again.
 DECIDED: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -282,6 +282,14 @@ def _reasons(session: Session, hold_id: int) -> list[Reason]:
         Reason(row.code, row.counts or {}, row.detail, items.filter(pl.col("code") == row.code))
         for row in reasons_of(session, hold_id)
     ]
+
+
+def lasting(session: Session, school_id: str, codes: Collection[str]) -> list[Reason]:
+    """Those of the school's open hold's reasons that have one of these codes."""
+    former = open_hold(session, school_id)
+    if former is None or former.id is None:
+        return []
+    return [reason for reason in _reasons(session, former.id) if reason.code in codes]
 
 
 def release(session: Session, school_id: str, *, run_id: int | None = None, now: datetime) -> HoldRow | None:

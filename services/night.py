@@ -34,10 +34,10 @@ from services.plan import ChangeSet, Plan, plan_district, without_removals
 from services.provision import RunOf, SchoolOutcome
 
 # How a run can end. Those of the first two lines process nothing, a paused one only what it was at.
-NOTHING, ARRIVING, RECEIPT, REJECTED, STALE = "nothing", "arriving", "receipt", "rejected", "stale"
+NOTHING, ARRIVING, RECEIPT, REJECTED, STALE = "nothing", "arriving", "receipt", "rejected", holds.STALE
 DISCONNECTED, NOT_READY, PAUSED = holds.DISCONNECTED, "not_ready", runs.PAUSED
 DONE, UNCHANGED, HELD, FAILED = "done", "unchanged", "held", "failed"
-FILE_ERRORS = "file_errors"
+FILE_ERRORS = holds.FILE_ERRORS
 
 T = TypeVar("T")
 EVER = datetime.min.replace(tzinfo=UTC)

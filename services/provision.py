@@ -16,8 +16,8 @@ from sqlmodel import Session, col, select
 
 from contracts.roster import ISSUES, Schema
 from models import bulk
-from models.tables import SchoolRun
-from services import guard, holds, runs, status
+from models.tables import SchoolRun, Source
+from services import guard, holds, runs, status, taking
 from services.held import Scope
 from services.plan import LINK_ROWS, PERSON_FIELDS, ChangeSet, Plan
 
@@ -109,6 +109,7 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
     limits = guard.limits_of(run.scope.limits)
     judged = guard.judge(changeset, limits, accepted, is_known_missing=is_known_missing)
     reasons = holds.unresolved(session, changeset.school_id, judged)
+    reasons += holds.lasting(session, changeset.school_id, _of_source(session, run, now))
     standing = holds.about_removals(session, changeset.school_id) if changeset.is_frozen else None
     if standing is not None:
         outcome = SchoolOutcome(changeset.school_id, HELD, {}, tuple(standing.codes), standing.id)
@@ -136,6 +137,20 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
     why = ", ".join(outcome.reasons) if outcome.outcome == HELD else f"delivery {run.delivery_id} {outcome.outcome}"
     status.record_status_changes(session, [changeset.school_id], reason=why, now=now)
     return outcome
+
+
+def _of_source(session: Session, run: RunOf, now: datetime) -> set[str]:
+    """The reasons that last while an earlier delivery is applied again: only what the source sends ends them.
+
+    Where it was just reached and read they are gone by now.
+    """
+    source = session.get_one(Source, run.scope.source_id)
+    found = {
+        holds.DISCONNECTED: True,
+        holds.FILE_ERRORS: taking.has_file_errors(session, source),
+        holds.STALE: taking.is_stale(source, now),
+    }
+    return {code for code, lasts in found.items() if lasts}
 
 
 def record_unchanged(session: Session, run: RunOf, school_ids: list[str], *, now: datetime) -> None:
