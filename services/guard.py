@@ -103,12 +103,19 @@ def vanishes(removed: int, before: int) -> bool:
 
 
 def judge(
-    changeset: ChangeSet, limits: Mapping[str, Limit] = ALL_LIMITS, accepted: pl.DataFrame | None = None
+    changeset: ChangeSet,
+    limits: Mapping[str, Limit] = ALL_LIMITS,
+    accepted: pl.DataFrame | None = None,
+    *,
+    is_known_missing: bool = False,
 ) -> list[Reason]:
-    """The reasons to hold this school, none if it may go on. accepted: ACCEPTANCES."""
+    """The reasons to hold this school, none if it may go on.
+
+    accepted: ACCEPTANCES. is_known_missing: somebody confirmed that it is missing; that alone no longer holds it.
+    """
     known = empty(ACCEPTANCES) if accepted is None else accepted
     found = (
-        _missing(changeset),
+        None if is_known_missing else _missing(changeset),
         _removals(changeset, limits),
         _changes(changeset, limits),
         _many_guardians(changeset, known),

@@ -19,7 +19,7 @@ from sqlmodel import Session, col, select
 from contracts.roster import empty
 from errors import NotFound, NotPossible
 from models import bulk
-from models.tables import Decision, District, HoldReason, School, Source
+from models.tables import Decision, District, HoldReason, School, SchoolRun, Source
 from models.tables import Hold as HoldRow
 from services import outbox
 from services.downloads import to_csv
@@ -38,7 +38,7 @@ from services.guard import (
 CONFIRM, ACCEPT, LEAVE_OUT, FIXED, RECHECK = "confirm", "accept", "leave_out", "fixed", "recheck"
 # Half of what confirm does, for a form that offers each by its name.
 CONFIRM_REMOVALS, CONFIRM_CHANGES = "confirm_removals", "confirm_changes"
-DISCONNECTED = "disconnected"
+DISCONNECTED, FILE_ERRORS, STALE = "disconnected", "file_errors", "stale"
 # The reasons that a verb is about, and what there is to decide; each other one ends by itself. Any hold can be checked
 # again.
 DECIDED: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -284,6 +284,14 @@ def _reasons(session: Session, hold_id: int) -> list[Reason]:
     ]
 
 
+def lasting(session: Session, school_id: str, codes: Collection[str]) -> list[Reason]:
+    """Those of the school's open hold's reasons that have one of these codes."""
+    former = open_hold(session, school_id)
+    if former is None or former.id is None:
+        return []
+    return [reason for reason in _reasons(session, former.id) if reason.code in codes]
+
+
 def release(session: Session, school_id: str, *, run_id: int | None = None, now: datetime) -> HoldRow | None:
     """End the school's open hold, and with it every decision made about it or its forerunners."""
     hold = open_hold(session, school_id)
@@ -334,6 +342,27 @@ def unresolved(session: Session, school_id: str, reasons: Sequence[Reason]) -> l
         items = items_of(session, decision.hold_id)
         left = [reason for reason in left if reason.code not in shown or not uncovered(reason.items, items).is_empty()]
     return left
+
+
+def is_known_missing(session: Session, school_id: str, *, has_anything: bool, delivery_id: int | None = None) -> bool:
+    """Whether somebody has confirmed that the school is missing, so that it is not held for that again.
+
+    Rule: the last hold of the school ended by a confirmation of it; and since then the school has nothing active, or
+    the delivery (of delivery_id) is still the one that was processed last. Whoever comes back is asked about again.
+    """
+    last = session.exec(select(HoldRow).where(HoldRow.school_id == school_id).order_by(col(HoldRow.id).desc())).first()
+    if last is None or last.id is None or last.ending != "released":
+        return False
+    if SCHOOL_MISSING not in {reason.code for reason in reasons_of(session, last.id)}:
+        return False
+    if not any(SCHOOL_MISSING in DECIDED[decision.verb] for decision in _decisions(session, last.id)):
+        return False
+    if not has_anything:
+        return True
+    newest = session.exec(
+        select(SchoolRun).where(SchoolRun.school_id == school_id).order_by(col(SchoolRun.id).desc())
+    ).first()
+    return newest is not None and newest.delivery_id == delivery_id
 
 
 def uncovered(items: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:

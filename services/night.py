@@ -35,10 +35,10 @@ from services.plan import plan_district
 from services.provision import RunOf, SchoolOutcome
 
 # How a run can end. Those of the first two lines process nothing, a paused one only what it was at.
-NOTHING, ARRIVING, RECEIPT, REJECTED, STALE = "nothing", "arriving", "receipt", "rejected", "stale"
+NOTHING, ARRIVING, RECEIPT, REJECTED, STALE = "nothing", "arriving", "receipt", "rejected", holds.STALE
 DISCONNECTED, NOT_READY, PAUSED = holds.DISCONNECTED, "not_ready", runs.PAUSED
 DONE, UNCHANGED, HELD, FAILED = "done", "unchanged", "held", "failed"
-FILE_ERRORS = "file_errors"
+FILE_ERRORS = holds.FILE_ERRORS
 
 T = TypeVar("T")
 EVER = datetime.min.replace(tzinfo=UTC)
@@ -661,7 +661,11 @@ def preview(session: Session, order: Order, *, landing: Path, connection: clever
 
     def judged(changes: ChangeSet) -> tuple[str, ...]:
         accepted = holds.acceptances(session, changes.families["student_link_id"])
-        return tuple(reason.code for reason in guard.judge(changes, limits, accepted))
+        is_known_missing = changes.missing and holds.is_known_missing(
+            session, changes.school_id, has_anything=bool(changes.before)
+        )
+        judged = guard.judge(changes, limits, accepted, is_known_missing=is_known_missing)
+        return tuple(reason.code for reason in judged)
 
     return Preview(
         message,

@@ -16,8 +16,8 @@ from sqlmodel import Session, col, select
 
 from contracts.roster import ISSUES, Schema
 from models import bulk
-from models.tables import SchoolRun
-from services import guard, holds, runs, status
+from models.tables import SchoolRun, Source
+from services import guard, holds, runs, status, taking
 from services.changesets import LINK_ROWS, PERSON_FIELDS, ChangeSet, Plan
 from services.held import Scope
 
@@ -99,8 +99,13 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
     """
     runs.assert_open(session, run.run_id)
     accepted = holds.acceptances(session, changeset.families["student_link_id"])
-    judged = guard.judge(changeset, guard.limits_of(run.scope.limits), accepted)
+    is_known_missing = changeset.missing and holds.is_known_missing(
+        session, changeset.school_id, has_anything=bool(changeset.before), delivery_id=run.delivery_id
+    )
+    limits = guard.limits_of(run.scope.limits)
+    judged = guard.judge(changeset, limits, accepted, is_known_missing=is_known_missing)
     reasons = holds.unresolved(session, changeset.school_id, judged)
+    reasons += holds.lasting(session, changeset.school_id, _of_source(session, run, now))
     standing = holds.about_removals(session, changeset.school_id) if changeset.is_frozen else None
     if standing is not None:
         outcome = SchoolOutcome(changeset.school_id, HELD, {}, tuple(standing.codes), standing.id)
@@ -128,6 +133,20 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
     why = ", ".join(outcome.reasons) if outcome.outcome == HELD else f"delivery {run.delivery_id} {outcome.outcome}"
     status.record_status_changes(session, [changeset.school_id], reason=why, now=now)
     return outcome
+
+
+def _of_source(session: Session, run: RunOf, now: datetime) -> set[str]:
+    """The reasons that last while an earlier delivery is applied again: only what the source sends ends them.
+
+    Where it was just reached and read they are gone by now.
+    """
+    source = session.get_one(Source, run.scope.source_id)
+    found = {
+        holds.DISCONNECTED: True,
+        holds.FILE_ERRORS: taking.has_file_errors(session, source),
+        holds.STALE: taking.is_stale(source, now),
+    }
+    return {code for code, lasts in found.items() if lasts}
 
 
 def record_unchanged(session: Session, run: RunOf, school_ids: list[str], *, now: datetime) -> None:
@@ -226,7 +245,7 @@ def _apply(session: Session, changes: ChangeSet, now: datetime) -> None:
     _end(session, "guardianship", "id", changes.ended_guardianships, now)
     _archive(session, "class", changes.ended_classes, now)
     _end(session, "class_membership", "class_id", changes.ended_classes, now)
-    _archive_people(session, changes.unseen, now)
+    _archive_people(session, changes.school_id, changes.unseen, now)
     condition, parameters = bulk.in_list(session, "id", changes.ended_choices)
     bulk.execute(session, f"UPDATE class_membership SET by_choice = false WHERE {condition}", parameters)
 
@@ -397,10 +416,11 @@ def _archive(session: Session, table: str, ids: pl.Series, now: datetime) -> Non
     )
 
 
-def _archive_people(session: Session, unseen: pl.Series, now: datetime) -> None:
+def _archive_people(session: Session, school_id: str, unseen: pl.Series, now: datetime) -> None:
     """Of the links in no row, archive those that nothing active holds any more, and accounts with their last link.
 
-    Students go before guardians: a guardian goes when the last of their students goes.
+    Students go before guardians: a guardian goes when the last of their students goes. Nobody goes yet who is in a
+    class of another school: that ends it itself, unless it is on hold, and archives them then.
     """
     if unseen.is_empty():
         return
@@ -412,8 +432,10 @@ def _archive_people(session: Session, unseen: pl.Series, now: datetime) -> None:
         going = bulk.read(
             session,
             f"SELECT l.id, l.account_id FROM link l WHERE l.archived_at IS NULL AND {kind} AND {condition}"
-            f" AND NOT EXISTS (SELECT 1 FROM {holder} h WHERE h.{own} = l.id AND h.active)",
-            parameters,
+            f" AND NOT EXISTS (SELECT 1 FROM {holder} h WHERE h.{own} = l.id AND h.active)"
+            " AND NOT EXISTS (SELECT 1 FROM class_membership m JOIN class c ON c.id = m.class_id"
+            " WHERE m.link_id = l.id AND m.active AND c.school_id <> :school)",
+            {**parameters, "school": school_id},
             {"id": pl.String, "account_id": pl.String},
         )
         _archive(session, "link", going["id"], now)

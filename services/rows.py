@@ -548,26 +548,44 @@ def _links(
     guests = class_memberships.written.select(PLACE).join(arriving, on="link_id", how="semi")
     places = pl.concat([memberships.wanted, parents, guests]).unique()
     written = people.filter("changed").join(places, left_on="id", right_on="link_id")
-    return Links(written, _unseen(ground, moves), _freed_emails(ground, written), _freed_ids(stored, written))
+    return Links(
+        written, _unseen(ground, moves, class_memberships), _freed_emails(ground, written), _freed_ids(stored, written)
+    )
 
 
-def _unseen(ground: Ground, moves: Moves) -> pl.DataFrame:
-    """PLACE of links in no row: at the schools they leave, or, where nothing holds them any more, where they were."""
+def _unseen(ground: Ground, moves: Moves, class_memberships: ClassMemberships) -> pl.DataFrame:
+    """PLACE of links in no row: at the schools they leave, and at those in whose classes they still are.
+
+    Whom nothing holds any more is where they were last. Guardians are where their students are. Rule: a link goes with
+    the last of what holds it, and each school ends only what is its own.
+    """
     stored = ground.stored
     in_no_row = stored.links.filter("active").join(ground.seen, on="link_id", how="anti").select("link_id")
-    present = stored.memberships.select(*PLACE, "active")
-    ever_at = pl.concat(
-        [
-            present,
-            stored.guardianships.select(*PAIR, pair_active="active")
-            .join(present, left_on="student_link_id", right_on="link_id")
-            .select("school_id", link_id="guardian_link_id", active=pl.col("active") & pl.col("pair_active"))
-            .select(present.columns),
-        ]
+    at_school = stored.memberships.select(*PLACE, "active")
+    in_class = (
+        stored.class_memberships.join(in_no_row, on="link_id", how="semi")
+        .join(ground.stored.classes.select("school_id", class_id="id"), on="class_id")
+        .select(*PLACE, active=pl.lit(False))
     )
+
+    def with_guardians(places: pl.DataFrame) -> pl.DataFrame:
+        pairs = stored.guardianships.select(*PAIR, pair_active="active")
+        theirs = pairs.join(places, left_on="student_link_id", right_on="link_id").select(
+            "school_id", link_id="guardian_link_id", active=pl.col("active") & pl.col("pair_active")
+        )
+        return pl.concat([places, theirs.select(places.columns)])
+
+    still_in_class = class_memberships.before.join(in_no_row, on="link_id", how="semi")
+    guests = with_guardians(still_in_class.select(*PLACE, active=pl.lit(True))).filter("active")
+    ever_at = with_guardians(pl.concat([at_school, in_class]))
     # A school off the plan, or another source's, holds its people too.
-    adrift = ground.in_scope(ever_at.filter(~pl.col("active"))).join(ever_at.filter("active"), on="link_id", how="anti")
-    return pl.concat([moves.gone, adrift.select(PLACE)]).unique().join(in_no_row, on="link_id", how="semi")
+    adrift = (
+        ground.in_scope(ever_at.filter(~pl.col("active")))
+        .join(ever_at.filter("active"), on="link_id", how="anti")
+        .join(guests, on="link_id", how="anti")
+    )
+    places = pl.concat([moves.gone, guests.select(PLACE), adrift.select(PLACE)])
+    return places.unique().join(in_no_row, on="link_id", how="semi")
 
 
 def _freed_emails(ground: Ground, written: pl.DataFrame) -> pl.DataFrame:

@@ -73,9 +73,9 @@ def _but_for_links(rows: Rows, pairs: pl.DataFrame, others: pl.DataFrame, on: li
 def _changes(rows: Rows, new_pairs: pl.DataFrame) -> pl.DataFrame:
     """CHANGES and school_id. new_pairs: guardianships written, but for those that go on by another link."""
     guardianships = rows.guardianships
-    leaving = rows.moves.left.rename({"link_id": "student_link_id"})
+    staying = rows.moves.before.join(rows.moves.left, on=PLACE, how="anti").rename({"link_id": "student_link_id"})
     lost_pairs = guardianships.by_school(_but_for_links(rows, guardianships.ended, guardianships.written, PAIR)).join(
-        leaving, on=_AT, how="anti"
+        staying, on=_AT, how="semi"
     )
     taken_up = rows.class_memberships.written
     given_up = rows.class_memberships.ended.join(rows.moves.left, on=PLACE, how="anti")

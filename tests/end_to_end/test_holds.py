@@ -355,6 +355,32 @@ def test_a_school_under_another_id_is_named_as_the_cause(place: Installation) ->
     assert said.startswith("The school seems to have another ID: 20 of its 21 people are at L1 now.")
 
 
+def test_a_school_confirmed_to_be_missing_is_not_held_for_that_again(place: Installation) -> None:
+    files = Files.of(20)
+    night(place, files)
+    del files.schools["1"]
+    here = {student: told for student, told in files.students.items() if told[0] == "1"}
+    files.students = {student: told for student, told in files.students.items() if told[0] == "2"}
+    assert night(place, files) == {"lincoln": ("data_removals", "school_missing")}
+    decide(place, held(place), holds.CONFIRM, why="the school has closed")
+    assert again(place) == {}
+    # Nor by the same delivery, nor by another one without it.
+    assert again(place) == {}
+    files.students["9001"] = ("2", "Renamed", "3")
+    assert night(place, files) == {}
+    # It opens again, and is gone once more.
+    files.schools["1"] = "Lincoln"
+    files.students |= here
+    assert night(place, files) == {}
+    del files.schools["1"]
+    assert night(place, files) == {"lincoln": ("data_removals", "school_missing")}
+    # Confirmed while its students are still in the files: they stay, and each new delivery asks again.
+    decide(place, held(place), holds.CONFIRM_REMOVALS)
+    assert (again(place), again(place), active(place, "school_membership")) == ({}, {}, 41)
+    files.students["9001"] = ("2", "Renamed again", "3")
+    assert night(place, files) == {"lincoln": ("school_missing",)}
+
+
 def test_another_schools_file_is_named_as_the_cause(place: Installation) -> None:
     files = Files.of(30, 30)
     night(place, files)
@@ -463,3 +489,63 @@ def test_all_holds_of_a_district_are_decided_about_at_once(place: Installation) 
         for hold in chosen:
             holds.decide(session, hold.id, holds.CONFIRM, by="ops", now=datetime.now(UTC))
     assert again(place) == {}
+
+
+@pytest.mark.parametrize("order", [("lincoln", "adams"), ("adams", "lincoln")])
+def test_who_leaves_their_school_stays_in_the_class_of_a_held_one(place: Installation, order: Sequence[str]) -> None:
+    place.set_up(unified={key: {"lincoln": "1", "adams": "2"}[key] for key in order})
+    files = Files.of(20)
+    files.classes = {"c1": "1"}
+    files.send(place)
+    place.send({"enrollments.csv": text("class_id,student_id", ["c1,0000", "c1,9000"])})
+    place.night()
+    gone = files_gone(15) - {"0000"}
+    files.students = {student: told for student, told in files.students.items() if student not in gone}
+    assert night(place, files) == {"lincoln": ("data_removals",)}
+    del files.students["9000"]
+    assert night(place, files) == {"lincoln": ("data_removals",)}
+    assert in_class(place) == ["0000", "9000", "t1"]
+    decide(place, held(place), holds.CONFIRM)
+    place.send({"enrollments.csv": text("class_id,student_id", ["c1,0000"])})
+    assert night(place) == {}
+    assert in_class(place) == ["0000", "t1"]
+    with place.database.reading() as session:
+        sql = "SELECT source_id FROM link WHERE archived_at IS NULL AND source_id IN ('0000', '9000')"
+        assert bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list() == ["0000"]
+
+
+def in_class(place: Installation) -> list[str]:
+    """The source IDs of everybody in a class."""
+    with place.database.reading() as session:
+        sql = "SELECT l.source_id FROM class_membership m JOIN link l ON l.id = m.link_id WHERE m.active ORDER BY 1"
+        return bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list()
+
+
+def test_a_student_who_comes_without_their_guardians_holds_no_school(place: Installation) -> None:
+    files = Files.of(3, 3)
+    files.families = {"0000": [("g0", "primary"), ("g1", "primary")], "0001": [("g2", "primary")]}
+    assert night(place, files) == {}
+    files.students["0000"] = ("2", "Here0", "3")
+    files.families = {"0001": [("g2", "primary")]}
+    assert "adams" not in night(place, files)
+
+
+def test_a_guest_whose_own_school_was_never_applied_is_archived_once_in_no_row(place: Installation) -> None:
+    files = Files.of(3, 3)
+    files.classes = {"c1": "1"}
+    files.families = {"9001": [(f"g{number}", "primary") for number in range(6)]}  # adams is held at first
+    files.send(place)
+    place.send({"enrollments.csv": text("class_id,student_id", ["c1,0000", "c1,9000"])})
+    assert night(place) == {"adams": ("too_many_guardians",)}
+    del files.students["9000"]
+    files.families = {}
+    files.send(place)
+    place.send({"enrollments.csv": text("class_id,student_id", ["c1,0000"])})
+    assert night(place) == {}
+    assert again(place) == {}
+    with place.database.reading() as session:
+        sql = (
+            "SELECT l.source_id FROM link l JOIN account a ON a.id = l.account_id WHERE a.archived_at IS NULL"
+            " AND l.source_id = '9000'"
+        )
+        assert bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list() == []

@@ -296,6 +296,11 @@ def held_for(installation: Installation) -> list[list[str]]:
         return [hold.codes for hold in holds.open_holds(session)]
 
 
+def hold_ids(installation: Installation) -> list[int]:
+    with installation.database.reading() as session:
+        return [hold.id for hold in holds.open_holds(session)]
+
+
 @pytest.mark.parametrize(("days", "held"), [(89, []), (91, [["stale"], ["stale"]])])
 def test_ninety_days_without_a_delivery_hold(
     embedded: Installation, csv_files: Files, days: int, held: list[list[str]]
@@ -313,6 +318,36 @@ def test_ninety_days_without_a_delivery_hold(
     assert held_for(embedded) == []
     with embedded.database.reading() as session:
         assert [delivery.receipts for delivery in taking.deliveries_of(session, "unified")] == [1]
+
+
+@pytest.mark.parametrize("why", ["disconnected", "file_errors", "stale"])
+def test_an_earlier_delivery_ends_no_hold_that_only_the_source_can_end(
+    embedded: Installation, csv_files: Files, why: str
+) -> None:
+    embedded.set_up(unified=TWO)
+    for name in ("Ada", "Eve"):
+        embedded.send(csv_files(teachers=[("t1", "1", name, "Moss", "ada@schools.example")]))
+        embedded.night()
+    if why == "disconnected":
+        embedded.drop().rename(embedded.folder / "elsewhere")
+    elif why == "file_errors":
+        embedded.send({"students.csv": b""})
+    else:
+        grown_old(embedded, 91)
+    embedded.night()
+    before = held_for(embedded), hold_ids(embedded)
+    outcomes = {outcome.school_id: (outcome.outcome, outcome.reasons) for outcome in embedded.night(delivery=1)}
+    assert outcomes == dict.fromkeys(("unified/lincoln", "unified/adams"), ("held", (why,)))
+    assert (held_for(embedded), hold_ids(embedded)) == before == ([[why], [why]], [1, 2])
+    assert [row[1] for row in accounts(embedded.database)] == ["Eve"]
+    # The source is well again: what was chosen is applied, or what has come since.
+    if why == "disconnected":
+        (embedded.folder / "elsewhere").rename(embedded.drop())
+    else:
+        embedded.send(csv_files(teachers=[("t1", "1", "Ada", "Moss", "ada@schools.example")]))
+    embedded.night()
+    assert hold_ids(embedded) == []
+    assert [row[1] for row in accounts(embedded.database)] == ["Ada"]
 
 
 def test_a_school_missing_from_the_first_delivery_holds(embedded: Installation, csv_files: Files) -> None:
