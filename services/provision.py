@@ -420,7 +420,7 @@ def _archive_people(session: Session, school_id: str, unseen: pl.Series, now: da
     """Of the links in no row, archive those that nothing active holds any more, and accounts with their last link.
 
     Students go before guardians: a guardian goes when the last of their students goes. Nobody goes yet who is in a
-    class of another school: that ends it itself, unless it is on hold, and archives them then.
+    class of another school that is on hold: nothing of that changes meanwhile, and its release archives them.
     """
     if unseen.is_empty():
         return
@@ -434,7 +434,8 @@ def _archive_people(session: Session, school_id: str, unseen: pl.Series, now: da
             f"SELECT l.id, l.account_id FROM link l WHERE l.archived_at IS NULL AND {kind} AND {condition}"
             f" AND NOT EXISTS (SELECT 1 FROM {holder} h WHERE h.{own} = l.id AND h.active)"
             " AND NOT EXISTS (SELECT 1 FROM class_membership m JOIN class c ON c.id = m.class_id"
-            " WHERE m.link_id = l.id AND m.active AND c.school_id <> :school)",
+            " JOIN hold o ON o.school_id = c.school_id"
+            " WHERE m.link_id = l.id AND m.active AND o.ended_at IS NULL AND c.school_id <> :school)",
             {**parameters, "school": school_id},
             {"id": pl.String, "account_id": pl.String},
         )

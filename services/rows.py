@@ -556,8 +556,8 @@ def _links(
 def _unseen(ground: Ground, moves: Moves, class_memberships: ClassMemberships) -> pl.DataFrame:
     """PLACE of links in no row: at the schools they leave, and at those in whose classes they still are.
 
-    Whom nothing holds any more is where they were last. Guardians are where their students are. Rule: a link goes with
-    the last of what holds it, and each school ends only what is its own.
+    Whom nothing holds any more is where they were last. Guardians are where their students are. Which of them go, and
+    when, is decided inside the schools' transactions.
     """
     stored = ground.stored
     in_no_row = stored.links.filter("active").join(ground.seen, on="link_id", how="anti").select("link_id")
