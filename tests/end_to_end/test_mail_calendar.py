@@ -57,13 +57,13 @@ class Calendar:
 
 
 @pytest.fixture
-def calendar(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Calendar:
-    installation.set_up(unified={"lincoln": "1", "adams": "2"})
+def calendar(embedded: Installation, monkeypatch: pytest.MonkeyPatch) -> Calendar:
+    embedded.set_up(unified={"lincoln": "1", "adams": "2"})
 
     def set_clock(now: datetime) -> None:
         monkeypatch.setattr("services.night.clock", lambda: now)
 
-    return Calendar(installation, set_clock)
+    return Calendar(embedded, set_clock)
 
 
 def emptied() -> Files:

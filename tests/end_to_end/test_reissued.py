@@ -226,13 +226,16 @@ def test_two_who_swap_their_ids_keep_their_accounts(lakeside: Mixed, district: D
     }
 
 
-@pytest.mark.parametrize("with_sis_ids", [True, False], ids=["known IDs", "other IDs too"])
-def test_a_district_goes_over_to_clever_and_back_with_one_confirmation_each(
-    lakeside_on_each: Mixed, district: District, with_sis_ids: bool
-) -> None:
-    lakeside = lakeside_on_each
-    # Where the school systems' IDs are others, too, only what people are known by is left.
-    lakeside.give(district if with_sis_ids else reissued(district, partial(prefixed, "N"), PEOPLE, classes=True))
+def test_a_district_goes_over_to_clever_and_back_with_one_confirmation_each(lakeside_on_each: Mixed) -> None:
+    goes_over_and_back(lakeside_on_each)
+
+
+def test_so_it_does_where_only_what_people_are_known_by_is_the_same(lakeside: Mixed, district: District) -> None:
+    lakeside.give(reissued(district, partial(prefixed, "N"), PEOPLE, classes=True))
+    goes_over_and_back(lakeside)
+
+
+def goes_over_and_back(lakeside: Mixed) -> None:
     before, counted = kept(lakeside.database), counts(lakeside.database)
     for sources in (CLEVER, FILES):
         lakeside.set_up(sources)
@@ -266,7 +269,7 @@ STEPS = strategies.builds(
 )
 
 
-@settings(max_examples=2, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=1, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(
     seed=strategies.integers(1, 500),
     has_guardian_ids=strategies.booleans(),

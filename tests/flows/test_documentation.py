@@ -25,6 +25,7 @@ from sandbox.clever_records import clever_district
 from sandbox.generator import generate
 from sandbox.samples import lakeside
 from services import status
+from tests.flows.conftest import Server, rollcall
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -76,23 +77,28 @@ def test_a_stranger_sets_up_a_district(tmp_path: Path, prefect_template: Path) -
     assert "Connected" in said["status"]
 
 
-def test_a_district_in_clever_is_set_up_and_paused(tmp_path: Path) -> None:
+def test_a_district_in_clever_is_set_up_and_paused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: Server
+) -> None:
     text = (ROOT / "docs" / "clever.md").read_text()
     (setup,) = blocks("toml", text)
     (tmp_path / "clever.toml").write_text(setup)
     said = {}
     with serving(CleverApi([clever_district(lakeside()[0])])) as address:
-        environment = {
+        monkeypatch.chdir(tmp_path)
+        for name, value in {
             "ROLLCALL_HOME": str(tmp_path / "home"),
             "ROLLCALL_CLEVER_CLIENT_ID": CLIENT_ID,
             "ROLLCALL_CLEVER_CLIENT_SECRET": CLIENT_SECRET,
             "ROLLCALL_CLEVER_API_URL": address,
             "ROLLCALL_CLEVER_AUTH_URL": address,
-        }
+        }.items():
+            monkeypatch.setenv(name, value)
         for command in commands(text):
-            ended = run(command, tmp_path, environment)
-            said[command[1]] = ended.stdout + ended.stderr
-            assert (command, ended.returncode) == (command, 0), ended.stderr
+            assert command[0].endswith("rollcall")
+            ended = rollcall(*command[1:])
+            said[command[1]] = ended.output
+            assert (command, ended.exit_code) == (command, 0), ended.output
     assert list(said) == ["setup", "preview", "sync", "pause", "status", "resume"]
     # The school that is shared but not set up is named with its ID.
     assert "c8b53dff2f72108e56bb2beb (Harbor Middle School)" in said["preview"]
