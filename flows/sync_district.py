@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from prefect import flow, tags
+from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
@@ -73,29 +73,27 @@ async def sync_district(
     if start_by is not None and night.clock() >= start_by:
         return Completed(name=STATES[LEFT], message="it is too late in the night; the district goes first the next one")
     said: list[str] = []
-    with tags(f"district:{district}"):
-        endings = {}
-        failed: list[str] = []
-        orders = read_orders(district, schools, delivery, now, by_hand=not nightly, kind=kind)
-        await tag_run(district, orders)
-        for order in orders:
-            with tags(f"source:{order.source_id}"):
-                if (pause := paused(order)) is not None:
-                    record_paused(order, pause)
-                    endings[order.source_id] = night.PAUSED
-                    said.append(pause)
-                    continue
-                try:
-                    endings[order.source_id] = await _sync_source(order)
-                except SchoolsFailed as error:
-                    failed += error.schools
-                except Busy:
-                    # The run that has the district in hand does its work; only a person waits for their own.
-                    if not nightly:
-                        raise
-                    endings[order.source_id] = SKIPPED
-        publish_report(district)
-        send_what_waits()
+    endings = {}
+    failed: list[str] = []
+    orders = read_orders(district, schools, delivery, now, by_hand=not nightly, kind=kind)
+    await tag_run(f"district:{district}", *(f"source:{order.source_id}" for order in orders))
+    for order in orders:
+        if (pause := paused(order)) is not None:
+            record_paused(order, pause)
+            endings[order.source_id] = night.PAUSED
+            said.append(pause)
+            continue
+        try:
+            endings[order.source_id] = await _sync_source(order)
+        except SchoolsFailed as error:
+            failed += error.schools
+        except Busy:
+            # The run that has the district in hand does its work; only a person waits for their own.
+            if not nightly:
+                raise
+            endings[order.source_id] = SKIPPED
+    publish_report(district)
+    send_what_waits()
     if failed:
         raise SchoolsFailed(failed)
     ending = min(endings.values(), key=list(STATES).index, default=night.NOTHING)
@@ -152,8 +150,7 @@ async def _sync_schools(
             return outcomes, failed, pause
         changeset = to_do.pop(0)
         school = changeset.school_id
-        with tags(f"school:{school}"):
-            state = await sync_school(names.get(school, school), date, run, changeset, outcomes, return_state=True)
+        state = await sync_school(names.get(school, school), date, run, changeset, outcomes, return_state=True)
         if not (state.is_failed() or state.is_crashed()):
             continue
         error = await state.aresult(raise_on_failure=False)

@@ -10,6 +10,7 @@ from prefect.states import Completed
 
 from services.changesets import ChangeSet
 from services.provision import HELD, UNCHANGED, RunOf, SchoolOutcome
+from tasks.leases import tag_run
 from tasks.schools import provision_school, publish_school
 
 STATE_OF = {HELD: "On hold", UNCHANGED: "Unchanged"}
@@ -33,6 +34,8 @@ async def sync_school(
         changeset: what the delivery changes in this school.
         outcomes: where the outcome is added for the district's run.
     """
+    scope = run.scope
+    await tag_run(f"district:{scope.district_id}", f"source:{scope.source_id}", f"school:{changeset.school_id}")
     outcome = provision_school(run, changeset)
     outcomes.append(outcome)
     publish_school(run, outcome)
