@@ -14,7 +14,7 @@ import polars as pl
 
 from contracts import values
 from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Roster
-from services.changesets import CHANGE_ID, MANY_GUARDIANS, ChangeSet
+from services.changesets import CHANGE_ID, MANY_GUARDIANS, TYPE_OF_KIND, ChangeSet
 from services.guard import (
     CHANGED_FIELDS,
     CHANGED_TYPES,
@@ -24,6 +24,7 @@ from services.guard import (
     UNUSUAL_CHANGES,
 )
 from services.held import Scope, Stored
+from services.rows import PAIR
 
 # A file counts as shrunken when more than this share of its rows is gone.
 SHRUNKEN = 0.2
@@ -34,7 +35,6 @@ MANY = 10
 _GRADES = ("PK", "TK", "K", *(str(number) for number in range(1, 14)))
 _NEXT = {grade: _GRADES[position + 1] for position, grade in enumerate(_GRADES[:-1])} | {"PK": "K"}
 _KINDS = {STUDENT: "students", EMPLOYEE: "employees"}
-_TYPES = {**_KINDS, GUARDIAN: "guardians"}
 # The types that go missing with the rows of a file; of another format's files any.
 _ABOUT: Mapping[str, tuple[str, ...]] = {
     "students.csv": ("students", "guardians", "guardianships"),
@@ -44,7 +44,6 @@ _ABOUT: Mapping[str, tuple[str, ...]] = {
 }
 _SHOWN = {"last_name": "last names", "email": "e-mail addresses", "phone": "phone numbers"}
 _SPREADSHEET = "as happens when a file is opened in a spreadsheet program"
-_PAIR = ("student_link_id", "guardian_link_id")
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Seen:
 def seen(scope: Scope, roster: Roster, stored: Stored, rows_before: Mapping[str, Mapping[str, int]]) -> Seen:
     """What a roster, and what is stored of the district, hold for `causes`."""
     in_scope = scope.schools.select("school_id", "source_school_id")
-    type_of = pl.col("kind").replace_strict(_TYPES, return_dtype=pl.String)
+    type_of = pl.col("kind").replace_strict(TYPE_OF_KIND, return_dtype=pl.String)
     active = stored.memberships.filter("active").join(in_scope, on="school_id")
     people = stored.links.filter(pl.col("kind").is_in(list(_KINDS)))
     told = _told(roster)
@@ -118,7 +117,7 @@ def seen(scope: Scope, roster: Roster, stored: Stored, rows_before: Mapping[str,
         links=stored.links.filter("active").select(
             "link_id", "account_id", "first_name", "last_name", "email", "phone"
         ),
-        guardianships=stored.guardianships.filter("active").select(_PAIR),
+        guardianships=stored.guardianships.filter("active").select(PAIR),
         rows_before=rows_before,
         school_ids=dict(in_scope.iter_rows()),
         names=dict(scope.schools.select("source_school_id", "name").iter_rows()),
@@ -527,9 +526,9 @@ def _guardians_doubled(changeset: ChangeSet, seen: Seen) -> Iterator[str]:
     accounts = told.select(account_id=pl.col("key").str.split(" ").list.first()).unique()
     students = seen.links.join(accounts, on="account_id", how="semi").select(student_link_id="link_id")
     added = (
-        changeset.guardianships.select(_PAIR)
+        changeset.guardianships.select(PAIR)
         .join(students, on="student_link_id", how="semi")
-        .join(seen.guardianships, on=_PAIR, how="anti")
+        .join(seen.guardianships, on=PAIR, how="anti")
     )
     likeness = [values.folded(values.full_name()).alias("name"), pl.col("email"), pl.col("phone")]
     written = changeset.links.select(pl.col("id").alias("guardian_link_id"), *likeness)
@@ -544,7 +543,7 @@ def _guardians_doubled(changeset: ChangeSet, seen: Seen) -> Iterator[str]:
             (pl.col(name) == pl.col(f"{name}_held")).fill_null(False) for name in ("name", "email", "phone")
         )
     )
-    twice = alike.select(_PAIR).unique().height
+    twice = alike.select(PAIR).unique().height
     before, removed = changeset.before.get("guardianships", 0), _removed(changeset, "guardianships")
     if twice and twice >= MOST * added.height:
         yield (

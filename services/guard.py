@@ -130,7 +130,7 @@ def _missing(changeset: ChangeSet) -> Reason | None:
 
 def _removals(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | None:
     """Removals by type. An ID that changed counts among them, as what it stood for is gone under it."""
-    gone = changeset.changes.filter(pl.col("action").is_in(["remove", "change_id"]))
+    gone = changeset.removals
     removed: dict[str, int] = dict(gone.group_by("type").agg(pl.len()).iter_rows())
     crossed = {}
     for kind in LIMITS:
@@ -139,15 +139,14 @@ def _removals(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | Non
             crossed[kind] = {"removed": count, "before": before, **_told(limits[kind])}
     if not crossed:
         return None
-    new_id = pl.col("new_id") if "new_id" in gone.columns else pl.lit(None, pl.String)
     items = _items(
         gone,
         DATA_REMOVALS,
-        key=pl.concat_str("key", new_id, separator=" ", ignore_nulls=True),
+        key=pl.concat_str("key", "new_id", separator=" ", ignore_nulls=True),
         record_id="record_id",
         other_id="other_id",
         name="name",
-        new_id=new_id,
+        new_id="new_id",
     )
     return Reason(DATA_REMOVALS, crossed, changeset.causes.get(DATA_REMOVALS), items)
 

@@ -284,12 +284,12 @@ def _reasons(session: Session, hold_id: int) -> list[Reason]:
     ]
 
 
-def lasting(session: Session, school_id: str, codes: Collection[str]) -> list[Reason]:
-    """Those of the school's open hold's reasons that have one of these codes."""
+def of_the_source(session: Session, school_id: str) -> list[Reason]:
+    """The reasons of the school's open hold that only what the source sends can end."""
     former = open_hold(session, school_id)
     if former is None or former.id is None:
         return []
-    return [reason for reason in _reasons(session, former.id) if reason.code in codes]
+    return [reason for reason in _reasons(session, former.id) if reason.code in (DISCONNECTED, FILE_ERRORS, STALE)]
 
 
 def release(session: Session, school_id: str, *, run_id: int | None = None, now: datetime) -> HoldRow | None:

@@ -105,7 +105,7 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
     limits = guard.limits_of(run.scope.limits)
     judged = guard.judge(changeset, limits, accepted, is_known_missing=is_known_missing)
     reasons = holds.unresolved(session, changeset.school_id, judged)
-    reasons += holds.lasting(session, changeset.school_id, _of_source(session, run, now))
+    reasons += _lasting(session, run, changeset.school_id, now)
     standing = holds.about_removals(session, changeset.school_id) if changeset.is_frozen else None
     if standing is not None:
         outcome = SchoolOutcome(changeset.school_id, HELD, {}, tuple(standing.codes), standing.id)
@@ -135,18 +135,21 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
     return outcome
 
 
-def _of_source(session: Session, run: RunOf, now: datetime) -> set[str]:
+def _lasting(session: Session, run: RunOf, school_id: str, now: datetime) -> list[guard.Reason]:
     """The reasons that last while an earlier delivery is applied again: only what the source sends ends them.
 
     Where it was just reached and read they are gone by now.
     """
+    reasons = holds.of_the_source(session, school_id)
+    if not reasons:
+        return []
     source = session.get_one(Source, run.scope.source_id)
-    found = {
+    lasts = {
         holds.DISCONNECTED: True,
         holds.FILE_ERRORS: taking.has_file_errors(session, source),
         holds.STALE: taking.is_stale(source, now),
     }
-    return {code for code, lasts in found.items() if lasts}
+    return [reason for reason in reasons if lasts[reason.code]]
 
 
 def record_unchanged(session: Session, run: RunOf, school_ids: list[str], *, now: datetime) -> None:

@@ -74,13 +74,12 @@ class Ground:
 class Memberships:
     """school_membership. wanted: PLACE. written: id, PLACE, was, active. The others are stored rows, active before:
 
-    before: of the schools in scope. staying: in wanted. ended: those that end. left: not ended.
+    before: of the schools in scope. ended: those that end. left: in no row, and not ended.
     """
 
     wanted: pl.DataFrame
     written: pl.DataFrame
     before: pl.DataFrame
-    staying: pl.DataFrame
     ended: pl.DataFrame
     left: pl.DataFrame
 
@@ -186,7 +185,7 @@ def compare(scope: Scope, settled: Settled, stored: Stored) -> Rows:
     known = ("account_id", "kind", "record_id", "first_name", "last_name")
     everybody = pl.concat(
         [
-            stored.links.with_columns(record_id=_record_id()).select("link_id", *known),
+            stored.links.with_columns(record_id=record_id()).select("link_id", *known),
             people.filter("new").rename({"id": "link_id"}).select("link_id", *known),
         ]
     )
@@ -229,7 +228,7 @@ def _with_ids(frame: pl.DataFrame, column: str = "id") -> pl.DataFrame:
 def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
     """Each settled person as the link row it shall be, with what is stored beside it.
 
-    Columns: person, LINK_ROWS, record_id and held_record_id (see `_record_id`); adopts, reissued, new, was_active and
+    Columns: person, LINK_ROWS, record_id and held_record_id (see `record_id`); adopts, reissued, new, was_active and
     changed (Boolean).
     """
     held = stored.links.select(
@@ -263,12 +262,12 @@ def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
         changed=pl.col("new") | ~pl.col("was_active") | pl.col("reissued") | differs,
         guardian_ids=pl.col("guardian_ids").list.join("\n"),
         adopts=pl.col("adopting"),
-        record_id=_record_id(),
-        held_record_id=_record_id("held_"),
+        record_id=record_id(),
+        held_record_id=record_id("held_"),
     ).select("person", *LINK_ROWS, "record_id", "held_record_id", "adopts", "reissued", "new", "was_active", "changed")
 
 
-def _record_id(prefix: str = "") -> pl.Expr:
+def record_id(prefix: str = "") -> pl.Expr:
     """The ID of a person as the source knows it; of a guardian all of theirs, or nothing: a drawn one tells nobody.
 
     Of the columns kind, source_id and guardian_ids (List), the latter two with the prefix.
@@ -335,7 +334,6 @@ def _memberships(ground: Ground) -> Memberships:
         wanted,
         _members(wanted, PLACE, rows=stored),
         before,
-        before.join(wanted, on=PLACE, how="semi"),
         ended,
         unwanted.join(ended, on="id", how="anti"),
     )

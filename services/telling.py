@@ -13,7 +13,7 @@ import polars as pl
 from contracts import values
 from contracts.contacts import is_contact
 from services.changesets import CHANGE_ID, CHANGES, COMPARED, MANY_GUARDIANS, TYPE_OF_KIND
-from services.rows import IN_CLASS, PAIR, PLACE, Rows
+from services.rows import IN_CLASS, PAIR, PLACE, Rows, record_id
 
 _REMOVED = pl.lit("remove")
 _AT = ["student_link_id", "school_id"]
@@ -44,7 +44,7 @@ def tell(rows: Rows) -> Told:
     going_on = guardianships.active.join(replaced, on="student_link_id", how="semi")
     new_pairs = _but_for_links(rows, guardianships.written, pl.concat([guardianships.ended, going_on]), PAIR)
     who = _who(rows)
-    return Told(_changes(rows, new_pairs), _before(rows), _updates(rows, new_pairs, who), _families(rows, who))
+    return Told(_changes(rows, new_pairs, who), _before(rows), _updates(rows, new_pairs, who), _families(rows, who))
 
 
 def _type_of() -> pl.Expr:
@@ -70,7 +70,7 @@ def _but_for_links(rows: Rows, pairs: pl.DataFrame, others: pl.DataFrame, on: li
 # --- changes ----------------------------------------------------------------------------------------------------------
 
 
-def _changes(rows: Rows, new_pairs: pl.DataFrame) -> pl.DataFrame:
+def _changes(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataFrame:
     """CHANGES and school_id. new_pairs: guardianships written, but for those that go on by another link."""
     guardianships = rows.guardianships
     staying = rows.moves.before.join(rows.moves.left, on=PLACE, how="anti").rename({"link_id": "student_link_id"})
@@ -81,7 +81,7 @@ def _changes(rows: Rows, new_pairs: pl.DataFrame) -> pl.DataFrame:
     given_up = rows.class_memberships.ended.join(rows.moves.left, on=PLACE, how="anti")
     columns = ["school_id", *CHANGES]
     told = (
-        *_people_changes(rows),
+        *_people_changes(rows, who),
         *_class_changes(rows),
         _class_pairs(rows, _but_for_links(rows, taken_up, given_up, IN_CLASS), _WRITTEN),
         _class_pairs(rows, _but_for_links(rows, given_up, taken_up, IN_CLASS), _REMOVED),
@@ -95,10 +95,11 @@ def _changes(rows: Rows, new_pairs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _people_changes(rows: Rows) -> tuple[pl.DataFrame, ...]:
+def _people_changes(rows: Rows, who: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
     """Of people: written, joining a school as they are, and removed; the schools' other links of them are not told."""
     ground, moves = rows.ground, rows.moves
     coming = moves.replaced.select("school_id", link_id="new_link_id")
+    of_link = {"type": _type_of(), "key": "account_id", "record_id": "record_id", "name": "name"}
     changes_id = pl.col("reissued") & pl.col("was_here").fill_null(False)
     written = (
         rows.links.written.rename({"id": "link_id"})
@@ -129,30 +130,19 @@ def _people_changes(rows: Rows) -> tuple[pl.DataFrame, ...]:
         .select(
             "school_id",
             action=pl.when("was").then(pl.lit("reactivate")).otherwise(pl.lit("join")),
-            type=_type_of(),
-            key="account_id",
-            record_id="record_id",
-            name="name",
+            **of_link,
         )
         .join(written, on=["school_id", "key"], how="anti")
-    )
-    new_ids = (
-        ground.links.select(held_id="record_id", new_link_id="link_id")
-        .join(ground.people.select("record_id", new_link_id="id"), on="new_link_id", how="left")
-        .select("new_link_id", new_id=pl.coalesce("record_id", "held_id"))
     )
     removed = (
         moves.gone.join(moves.replaced, on=PLACE, how="left")
         .join(ground.links, on="link_id")
-        .join(new_ids, on="new_link_id", how="left")
+        .join(who.select(new_link_id="link_id", new_id="record_id"), on="new_link_id", how="left")
         .select(
             "school_id",
             "new_id",
             action=pl.when(pl.col("new_link_id").is_null()).then(_REMOVED).otherwise(pl.lit(CHANGE_ID)),
-            type=_type_of(),
-            key="account_id",
-            record_id="record_id",
-            name="name",
+            **of_link,
         )
     )
     return written, joining, removed
@@ -226,15 +216,20 @@ def _before(rows: Rows) -> pl.DataFrame:
 
 
 def _who(rows: Rows) -> pl.DataFrame:
-    """Everybody as they shall be, or else are: link_id, account_id, source_id, name, guardian_key, guardian_id.
+    """Everybody as they shall be, or else are: link_id, account_id, record_id, name, guardian_key, guardian_id.
 
     guardian_key: what a guardian is known by, the same before and after they are provisioned.
     """
     settled = rows.ground.people.select(
-        "account_id", "source_id", "guardian_ids", "first_name", "last_name", link_id="id"
+        "account_id", "record_id", "guardian_ids", "first_name", "last_name", link_id="id"
     )
     others = rows.ground.stored.links.join(settled, on="link_id", how="anti").select(
-        "account_id", "source_id", pl.col("guardian_ids").list.join("\n"), "first_name", "last_name", "link_id"
+        "account_id",
+        record_id().alias("record_id"),
+        pl.col("guardian_ids").list.join("\n"),
+        "first_name",
+        "last_name",
+        "link_id",
     )
     return (
         pl.concat([settled, others])
@@ -242,7 +237,7 @@ def _who(rows: Rows) -> pl.DataFrame:
         .select(
             "link_id",
             "account_id",
-            "source_id",
+            "record_id",
             "name",
             guardian_key=pl.coalesce("guardian_ids", values.folded(pl.col("name"))),
             guardian_id=pl.col("guardian_ids").str.replace_all("\n", " "),
@@ -295,7 +290,7 @@ def _updates(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataF
             "school_id",
             type=pl.lit("guardianships"),
             key=pl.concat_str("account_id", "guardian_key_guardian", separator=" "),
-            record_id="source_id",
+            record_id="record_id",
             other_id="guardian_id_guardian",
             name="name",
             field=pl.lit("added"),
@@ -322,7 +317,7 @@ def _families(rows: Rows, who: pl.DataFrame) -> pl.DataFrame:
         .select(
             "school_id",
             "student_link_id",
-            student_id="source_id",
+            student_id="record_id",
             student="name",
             guardian_key="guardian_key_guardian",
             guardian_id="guardian_id_guardian",
