@@ -47,7 +47,7 @@ def test_a_class_under_two_schools_is_an_error_at_both() -> None:
     files.classes += [class_("C2", "T1", "1"), class_("C2", "T1", "2")]
     files.enrollments.append(enrollment("C2", "S1"))
     found = settled(files)
-    assert issues(found) == [("class_in_two_schools", "1", 3, "C2", 1), ("class_in_two_schools", "2", 3, "C2", 1)]
+    assert issues(found) == [("class_in_two_schools", "1", 3, "C2", 1), ("class_in_two_schools", "2", 4, "C2", 1)]
     assert found.classes["source_id"].to_list() == ["C1"]
 
 
