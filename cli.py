@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
@@ -57,6 +58,8 @@ from settings import Settings, get_settings
 
 OK, ATTENTION, WRONG_USE, FAILURE = 0, 1, 2, 3
 SHOWN = 5  # first places shown for each code; downloads and JSON hold all
+
+PREFECT_SETTINGS = Path(__file__).with_name("prefect.toml")
 
 ANYWHERE = ("--quiet", "-q", "--log-json")
 
@@ -418,11 +421,9 @@ def start_prefect(settings: Settings) -> None:
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         # Its services for events complain of a server that is busy, on and on.
         "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        # Without these two the server answers 503 on SQLite while it records task runs.
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+        # Prefect itself reads the file only where it is started beside it.
+        **_variables("PREFECT", tomllib.loads(PREFECT_SETTINGS.read_text())),
     }
     if not os.environ.get("PREFECT_API_URL"):
         defaults |= {
@@ -435,6 +436,15 @@ def start_prefect(settings: Settings) -> None:
             told.print("starting a temporary Prefect server (set PREFECT_API_URL to use yours)", style="dim")
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def _variables(name: str, settings: dict[str, Any]) -> dict[str, str]:
+    """The environment variables that say the same as a file of Prefect's settings."""
+    found: dict[str, str] = {}
+    for key, value in settings.items():
+        below = f"{name}_{key.upper()}"
+        found |= _variables(below, value) if isinstance(value, dict) else {below: str(value)}
+    return found
 
 
 def _clever() -> Connection:
