@@ -345,7 +345,7 @@ def _source(session: Session, source_id: str) -> Source:
 
 
 def _ready(session: Session, run_id: int, delivery_id: int, message: str) -> Fetched:
-    runs.set_delivery(session, run_id, delivery_id)
+    runs.note_processing(session, run_id, delivery_id=delivery_id, now=clock())
     status.record_status_changes(session, None, reason=f"processing delivery {delivery_id}", now=clock())
     return Fetched("ready", message, delivery_id)
 
@@ -414,9 +414,15 @@ def _take_from_clever(
     with database.transaction() as session:
         runs.assert_open(session, run_id)
         source = _source(session, order.source_id)
-        fetching.note(session, source, standing)
+        fetching.note(session, source, standing, clock())
+        if fetching.has_lasted(session, source, clock()):
+            _hold(session, source.id, DISCONNECTED, run_id, detail=f"{standing.reason}. {standing.next_step}")
+            return Fetched(DISCONNECTED, standing.message or "")
         is_known = not order.by_hand and fetching.is_known(session, source, remote, standing, clock())
         done = is_known and not runs.unfinished_schools(session, source, runs.setup_digest(session, source))
+        if standing.is_ready and not done:
+            runs.note_processing(session, run_id, now=clock())
+            status.record_status_changes(session, None, reason="fetching from Clever", now=clock())
         session.expunge(source)
     if not standing.is_ready or done:
         _reached(database, source.id, run_id)

@@ -276,6 +276,7 @@ def _bring_sources(session: Session, entry: DistrictEntry, returns: bool) -> Ite
         if source is not None and (source.folder, source.clever_district_id) != (new.folder, new.clever_district_id):
             # What was noted of one place says nothing of another.
             source.stamps = source.last_sync = source.remote_state = source.remote_reason = None
+            source.not_ready_since = None
         words = _bring(session, source, new, silent=returns)
         yield from (f"source {wanted.id} {word}" for word in words)
     for source in held.values():
@@ -336,6 +337,7 @@ _NOT_SET_UP = {
     "last_sync",
     "remote_state",
     "remote_reason",
+    "not_ready_since",
     "leaves_out_contacts",
     "stale_noticed_at",
 }
