@@ -486,7 +486,7 @@ def test_a_problem_of_clever_s_at_two_looks_twelve_hours_apart_disconnects_the_s
     assert connected.statuses() == CONNECTED
     said = f"{PENDING}. Clever says: Terms. Solve it in Clever, then choose I fixed it"
     assert look(NOW + HALF_A_DAY, state="pending", error="Terms") == ("disconnected", {said})
-    assert (connected.statuses(), held_for(connected)) == (ON_HOLD, dict.fromkeys(CONNECTED, ["disconnected"]))
+    assert (connected.statuses(), held_for(connected)) == (ON_HOLD, {key: ["disconnected"] for key in CONNECTED})
     said = f"{ERROR}. There is nothing to do here: it ends by itself once Clever has solved it"
     assert look(NOW + 2 * HALF_A_DAY, state="error") == ("disconnected", {said})
     assert snapshot(connected.database) == before
