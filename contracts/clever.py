@@ -196,8 +196,8 @@ def _relationships(values: pl.Expr) -> pl.Expr:
     return with_student.fill_null([])
 
 
-def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
-    """The canonical roster of the rows of `read`: frames of `contracts.roster.TABLES`, keyed by Clever's IDs.
+def to_roster(reading: Reading) -> Roster:
+    """The canonical roster of what `read` gave: frames of `contracts.roster.TABLES`, keyed by Clever's IDs.
 
     One row of people for each teacher, staff member and student, and one for each relationship of a contact to a
     student, with its guardianship; one of school_members for each school of somebody, and one without a school for who
@@ -205,6 +205,7 @@ def to_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
     them, in all schools of the roles. An enrollment's place is the student's record where there is one, else the
     section's.
     """
+    rows = reading.rows
     placed = {name: rows[name].with_columns(file=pl.lit(record_type)) for name, record_type in RECORD_TYPES.items()}
     schools, students, teachers, staff, contacts, sections = placed.values()
     staff_only = staff.join(teachers, on="id", how="anti", maintain_order="left")

@@ -10,7 +10,7 @@ import bisect
 import codecs
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -18,6 +18,7 @@ import polars as pl
 
 from contracts.formats import FileFormat, Format, Reading
 from contracts.roster import Schema, empty
+from contracts.text import clean
 from errors import DataError
 
 # One row per file error. `line` is the physical line, null where the whole file is meant; `row` is that line as it
@@ -69,6 +70,7 @@ def read_files(fmt: Format, files: Mapping[str, bytes]) -> Reading:
         rows={file.name: reading.rows for file, reading in zip(fmt.files, readings, strict=True)},
         file_errors=pl.concat([empty(FILE_ERRORS), *(reading.errors for reading in readings)]),
         notes=tuple(note for reading in readings for note in reading.notes),
+        columns={file.name: reading.columns for file, reading in zip(fmt.files, readings, strict=True)},
     )
 
 
@@ -77,6 +79,7 @@ class _FileReading:
     rows: pl.DataFrame
     errors: pl.DataFrame
     notes: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ def _read_file(file: FileFormat, data: bytes | None) -> _FileReading:
     header = _read_header(file, lines, filled["line"][0])
     header_errors, positions, notes = _check_header(file, header, lines["text"][header.first_line - 1])
     errors.extend(header_errors)
+    spelled = {name: clean(header.cells[place]) for name, place in positions.items()} if header.cells else {}
 
     records = filled.filter(pl.col("line") > header.last_line)
     width = None if header.cells is None else len(header.cells)
@@ -143,7 +147,7 @@ def _read_file(file: FileFormat, data: bytes | None) -> _FileReading:
         errors.append(missing)
 
     found = pl.concat(errors).sort("line", maintain_order=True)
-    return _FileReading(rows, found, notes if found.is_empty() else ())
+    return _FileReading(rows, found, notes if found.is_empty() else (), spelled)
 
 
 def _decode(data: bytes) -> _Text | None:
@@ -183,7 +187,7 @@ def _lines(text: str) -> pl.DataFrame:
 
 
 def _read_header(file: FileFormat, lines: pl.DataFrame, first_line: int) -> _Header:
-    known = {column.name for column in file.columns}
+    known = {spelling for column in file.columns for spelling in column.spellings}
     near = lines["text"].slice(first_line - 1, _LONGEST_CELL_LINES + 1).to_list()
     last = _end_of_record(near)
     text = "\n".join(near[: last + 1])
@@ -228,26 +232,34 @@ def _check_header(
     for place, cell in enumerate(header.cells):
         places.setdefault(_column_name(cell), []).append(place)
     unnamed = len(places.pop("", []))
-    known = [column.name for column in file.columns]
     errors.extend(
         _error(file, "column_missing", line, f"column {column.name}", row)
         for column in file.columns
-        if column.required and column.name not in places
+        if column.required and places.keys().isdisjoint(column.spellings)
     )
+    known = {spelling for column in file.columns for spelling in column.spellings}
     errors.extend(
         _error(file, "column_duplicate", line, f"column {name}" if name in known else _numbers(found), row)
         for name, found in places.items()
         if len(found) > 1
     )
-    unknown = [header.cells[found[0]].strip() for name, found in places.items() if name not in known]
+    present = {column.name: [name for name in column.spellings if name in places] for column in file.columns}
+    read = {name: spellings[0] for name, spellings in present.items() if spellings}
+    notes = [
+        f"{file.name}: column {other} is not read, as the file has {read[name]} too"
+        for name, spellings in present.items()
+        for other in spellings[1:]
+    ]
+    unknown = [clean(header.cells[found[0]]) for name, found in places.items() if name not in known]
     if unnamed:
         unknown.append(f"{unnamed} without a name")
-    notes = (f"{file.name}: unknown columns left out: {', '.join(unknown)}",) if unknown else ()
-    return errors, {name: places[name][0] for name in known if name in places}, notes
+    if unknown:
+        notes.append(f"{file.name}: unknown columns left out: {', '.join(unknown)}")
+    return errors, {name: places[spelling][0] for name, spelling in read.items()}, tuple(notes)
 
 
 def _column_name(cell: str) -> str:
-    return re.sub(r"\s+", "_", cell.strip("\ufeff").strip()).casefold()
+    return re.sub(r"\s+", "_", clean(cell)).casefold()
 
 
 def _numbers(places: Sequence[int]) -> str:

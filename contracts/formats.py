@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -26,14 +26,21 @@ SOURCE_KINDS: Final = (CSV, CLEVER)
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a file.
+    """A column of a file, under its published name.
 
-    `required`: the header must name it. `is_id`: an empty cell under it is the file error id_missing.
+    `required`: the header must name it. `is_id`: an empty cell under it is the file error id_missing. `aliases`: other
+    spellings that are read; where a file has several, the published one counts, else the one that stands first here.
     """
 
     name: str
     required: bool = False
     is_id: bool = False
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The published name, and its aliases."""
+        return (self.name, *self.aliases)
 
 
 @dataclass(frozen=True)
@@ -50,26 +57,28 @@ class Reading:
 
     ``rows``: by file name, the frames that the format's `to_roster` takes, good rows only, in the order of the file.
     ``file_errors``: the frame `contracts.delimited.FILE_ERRORS`, by file in the format's order, then by line.
-    ``notes``: what was left out.
+    ``notes``: what was left out. ``columns``: by file name, the columns that the file has, by their published name,
+    and how its header spells each.
     """
 
     rows: Mapping[str, pl.DataFrame]
     file_errors: pl.DataFrame
     notes: tuple[str, ...]
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Format:
     """A set of files, how they are read, and how their rows become the canonical roster.
 
-    `kind`: the kind of source it belongs to, one of SOURCE_KINDS. `to_roster` takes `Reading.rows` of its `reader`.
+    `kind`: the kind of source it belongs to, one of SOURCE_KINDS. `to_roster` takes what its `reader` read.
     """
 
     name: str
     kind: str
     files: tuple[FileFormat, ...]
     reader: Callable[[Format, Mapping[str, bytes]], Reading]
-    to_roster: Callable[[Mapping[str, pl.DataFrame]], Roster]
+    to_roster: Callable[[Reading], Roster]
 
     def read(self, files: Mapping[str, bytes]) -> Reading:
         """Check and read the files, by name; those that are not of the format are ignored.

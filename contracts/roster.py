@@ -13,6 +13,9 @@ import polars as pl
 
 Schema = Mapping[str, "pl.DataType | type[pl.DataType]"]
 
+# A field of the roster: whose (a kind of people, guardianship, class, school) and which column, as (guardian, phone).
+Field = tuple[str, str]
+
 EMPLOYEE, STUDENT, GUARDIAN = "employee", "student", "guardian"
 KINDS = (EMPLOYEE, STUDENT, GUARDIAN)
 TEACHER, STAFF = "teacher", "staff"
@@ -86,6 +89,8 @@ class Roster:
     ``rows`` holds, by `file` of PLACE, the rows as they came (``line`` UInt32 and columns as String), so that an issue
     can keep the row it is about. ``has_lines``: people can look a row up by its line, so issues carry it.
     ``shares_part``: the source may hold back records that those it gives refer to, which is then no mistake of theirs.
+    ``names``: what the source calls a field, where it calls it otherwise than here. ``absent``: the fields that it does
+    not have at all, of which it says nothing: a missing column, or a field absent from every record of a kind.
     """
 
     schools: pl.DataFrame
@@ -97,6 +102,8 @@ class Roster:
     rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     has_lines: bool = True
     shares_part: bool = False
+    names: Mapping[Field, str] = field(default_factory=dict)
+    absent: frozenset[Field] = frozenset()
 
 
 # --- settled: one row per valid record, values normalised; `person` numbers the people of one settling ---

@@ -533,7 +533,7 @@ def read_roster(
         if delivery.outcome != "clean":
             taking.accept(session, source, delivery)
         taking.note_rows(session, delivery, {name: rows.height for name, rows in reading.rows.items()})
-    return form.to_roster(reading.rows), reading.notes
+    return form.to_roster(reading), reading.notes
 
 
 def make_plan(database: Database, order: Order, run_id: int, delivery_id: int, roster: Roster) -> tuple[RunOf, Plan]:
@@ -612,7 +612,7 @@ def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "
     reading = _guarded("reading the files", lambda: form.read(files))
     if len(reading.file_errors):
         return reading, None
-    roster = form.to_roster(reading.rows)
+    roster = form.to_roster(reading)
     settled = _guarded(
         "checking",
         lambda: settle(check(roster, None, region=region, today=clock().date()), Held.nothing()),
@@ -660,7 +660,7 @@ def preview(session: Session, order: Order, *, landing: Path, connection: clever
     if len(reading.file_errors):
         return Preview(message, reading.file_errors)
     scope = read_scope(session, source.id)
-    plan = plan_roster(session, scope, form.to_roster(reading.rows))
+    plan = plan_roster(session, scope, form.to_roster(reading))
     plan = plan if may_remove else without_removals(plan)
     asked = [changes for changes in plan.changesets if order.schools is None or changes.school_id in order.schools]
     limits = guard.limits_of(scope.limits)

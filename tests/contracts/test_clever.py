@@ -86,7 +86,7 @@ def read(records: Records) -> Reading:
 
 
 def mapped(records: Records) -> Roster:
-    return FORMAT.to_roster(read(records).rows)
+    return FORMAT.to_roster(read(records))
 
 
 def settled(records: Records, known: Held | None = None, schools: Collection[str] | None = None) -> Settled:

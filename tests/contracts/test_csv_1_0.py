@@ -31,7 +31,7 @@ FILES = {
 def roster() -> Roster:
     reading = read_files(FORMAT, {name: text.encode() for name, text in FILES.items()})
     assert reading.file_errors.rows() == []
-    return to_roster(reading.rows)
+    return to_roster(reading)
 
 
 def test_the_files_have_the_published_columns() -> None:
@@ -120,7 +120,7 @@ def test_any_one_of_five_columns_names_a_guardian(filled: str) -> None:
     header = f"student_id,school_id,first_name,last_name,guardian_{filled}"
     files = {**FILES, "students.csv": f"{header}\nS1,0101,Ben,Reed,x\nS2,0101,Di,Moss,\n"}
 
-    roster = to_roster(read_files(FORMAT, {name: text.encode() for name, text in files.items()}).rows)
+    roster = to_roster(read_files(FORMAT, {name: text.encode() for name, text in files.items()}))
 
     assert roster.guardianships.rows() == [("S1", 4, None, None, "students.csv", 2)]
     guardian = roster.people.filter(pl.col("kind") == "guardian").row(0, named=True)
@@ -141,7 +141,7 @@ def test_the_roster_keeps_the_rows_as_they_came(roster: Roster) -> None:
 def test_files_without_rows_give_empty_tables() -> None:
     headers = {name: text.splitlines()[0].encode() for name, text in FILES.items()}
 
-    roster = to_roster(read_files(FORMAT, headers).rows)
+    roster = to_roster(read_files(FORMAT, headers))
 
     assert {table: getattr(roster, table).rows() for table in TABLES} == {table: [] for table in TABLES}
     assert {table: dict(getattr(roster, table).schema) for table in TABLES} == {

@@ -6,7 +6,6 @@ import codecs
 import csv
 import gzip
 import re
-from collections.abc import Mapping
 
 import polars as pl
 import pytest
@@ -25,7 +24,7 @@ PETS = FileFormat("pets.csv", (Column("id", required=True, is_id=True), Column("
 LOOSE = FileFormat("loose.csv", (Column("a"), Column("b"), Column("c")))
 
 
-def _no_roster(rows: Mapping[str, pl.DataFrame]) -> Roster:
+def _no_roster(reading: Reading) -> Roster:
     raise NotImplementedError
 
 

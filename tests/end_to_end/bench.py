@@ -61,7 +61,7 @@ def _files_table(files: dict[str, bytes], rows: int) -> Table:
     form = FORMATS["csv-1.0"]
     plain = _best(lambda: [pl.read_csv(BytesIO(content), infer_schema=False) for content in files.values()])
     reading = _best(lambda: read_files(form, files))
-    roster = form.to_roster(read_files(form, files).rows)
+    roster = form.to_roster(read_files(form, files))
     today = night.clock().date()
     checking = _best(lambda: check(roster, None, region="US", today=today))
     records = check(roster, None, region="US", today=today)

@@ -34,7 +34,7 @@ def clever_files(district: CleverDistrict) -> dict[str, bytes]:
 def settled(name: str, files: dict[str, bytes]) -> Settled:
     reading = FORMATS[name].read(files)
     assert reading.file_errors.rows() == []
-    return settle(check(FORMATS[name].to_roster(reading.rows), None, today=TODAY), Held.nothing())
+    return settle(check(FORMATS[name].to_roster(reading), None, today=TODAY), Held.nothing())
 
 
 def both(district: District) -> tuple[dict[str, Rows], dict[str, Rows]]:

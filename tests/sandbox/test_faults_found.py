@@ -19,7 +19,7 @@ def found_in(files: dict[str, bytes]) -> list[tuple[object, ...]]:
     """What a check of the files finds, as rows of EXPECTED."""
     reading = read_files(CSV, files)
     assert reading.file_errors.height == 0
-    records = check(CSV.to_roster(reading.rows), None, today=date(2027, 11, 24))
+    records = check(CSV.to_roster(reading), None, today=date(2027, 11, 24))
     issues = settle(records, Held.nothing()).issues
     return issues.select(*EXPECTED).sort(*EXPECTED, nulls_last=True).rows()
 

@@ -637,7 +637,7 @@ def test_what_a_delivery_and_the_database_hold(sqlite_database: Database) -> Non
         "classes.csv": "class_id,school_id,class_name,teacher_id\nc1,1,Art,t1\nc1,1,Art,t2\nc2,2,Art,t1\n",
         "enrollments.csv": "class_id,student_id\n",
     }
-    roster = FORMAT.to_roster(FORMAT.read({name: text.encode() for name, text in files.items()}).rows)
+    roster = FORMAT.to_roster(FORMAT.read({name: text.encode() for name, text in files.items()}))
     with sqlite_database.reading() as session:
         scope = read_scope(session, "unified/files")
         found = module.seen(scope, roster, load_stored(session, scope), {"unified/lincoln": {"students.csv": 9}})

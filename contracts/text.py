@@ -1,0 +1,66 @@
+"""What every value that enters Rollcall loses, whatever it is: blanks and invisible characters; and counts in words.
+
+Rule: at both ends blanks and invisible characters go (Unicode Cf, and Cc but NUL, LF and CR); inside only from values
+that never hold one, such as emails. What a value means is `contracts.values`' business.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+import polars as pl
+
+INVISIBLE: Final = r"[\p{Cf}\p{Cc}&&[^\x00\n\r]]"
+_AT_THE_ENDS: Final = r"\A[\s\p{Cf}\p{Cc}&&[^\x00]]+|[\s\p{Cf}\p{Cc}&&[^\x00]]+\z"
+
+# Scripts whose letters join or form clusters, where a joiner or non-joiner between two letters is spelling.
+_JOINING: Final = (
+    r"[\p{Arabic}\p{Syriac}\p{Mongolian}\p{Nko}\p{Thaana}\p{Devanagari}\p{Bengali}\p{Gurmukhi}\p{Gujarati}\p{Oriya}"
+    r"\p{Tamil}\p{Telugu}\p{Kannada}\p{Malayalam}\p{Sinhala}\p{Tibetan}\p{Myanmar}\p{Khmer}]"
+)
+_SPELLING: Final = rf"({_JOINING})[\x{{200C}}\x{{200D}}]+({_JOINING})"
+_IN_EMOJI: Final = r"(\p{Extended_Pictographic}[\x{FE0F}\p{Emoji_Modifier}]*)\x{200D}(\p{Extended_Pictographic})"
+
+
+def cleaned(value: pl.Expr) -> pl.Expr:
+    """The text without blanks and invisible characters at both ends; null where nothing is left."""
+    return value.str.replace_all(_AT_THE_ENDS, "").replace("", None)
+
+
+def without_invisible(value: pl.Expr) -> pl.Expr:
+    """The text without any invisible character; blanks stay."""
+    return value.str.replace_all(INVISIBLE, "")
+
+
+def hides_something(value: pl.Expr) -> pl.Expr:
+    """Whether a cleaned text holds an invisible character that is no spelling of a script, and in no emoji."""
+    spelled = value
+    # Twice, as the letter behind one joiner may be the one before the next.
+    for pattern in (_SPELLING, _SPELLING, _IN_EMOJI, _IN_EMOJI):
+        spelled = spelled.str.replace_all(pattern, "$1$2")
+    return spelled.str.contains(INVISIBLE).fill_null(False)
+
+
+def clean(value: str) -> str:
+    """One text without blanks and invisible characters at both ends, as `cleaned`."""
+    first, last = 0, len(value)
+    while first < last and _is_nothing(value[first]):
+        first += 1
+    while last > first and _is_nothing(value[last - 1]):
+        last -= 1
+    return value[first:last]
+
+
+def without_invisible_text(value: str) -> str:
+    """One text without any invisible character, as `without_invisible`."""
+    return "".join(each for each in value if each in "\0\n\r" or unicodedata.category(each) not in ("Cf", "Cc"))
+
+
+def _is_nothing(character: str) -> bool:
+    return character != "\0" and (character.isspace() or unicodedata.category(character) in ("Cf", "Cc"))
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 record, 2 records; `many` where the plural is not made with an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
