@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
-from contracts.text import without_invisible_text
+from contracts.text import clean, without_invisible_text
 
 # Mail servers inside a district's own network have such names.
 SPECIAL_USE_DOMAIN_NAMES.remove("local")
@@ -20,7 +20,7 @@ def mail_address(value: str) -> str:
         ValueError: it is none; says why, in words that follow the name of where it stands.
     """
     try:
-        checked = validate_email(without_invisible_text(value), check_deliverability=False, allow_smtputf8=False)
+        checked = validate_email(clean(without_invisible_text(value)), check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError as error:
         said = str(error).rstrip(".")
     else:
