@@ -23,6 +23,7 @@ from sqlmodel import Session, col, select
 from contracts.checking import check
 from contracts.contacts import without_contacts
 from contracts.formats import CLEVER, CSV, FORMATS, Reading
+from contracts.issues import CATALOGUE
 from contracts.roster import Held, Roster, Settled, empty
 from contracts.settling import settle
 from errors import DataError, NotFound, NotPossible, RollcallError, SourceRefused, SourceUnreachable
@@ -131,10 +132,11 @@ def orders(
     now: bool = False,
     by_hand: bool = False,
     kind: str | None = None,
+    landing: Path | None = None,
 ) -> list[Order]:
     """One order for each source that a request touches. schools: their keys; None or empty for all.
 
-    kind: only sources of this kind.
+    kind: only sources of this kind. landing: where the files of a delivery asked for are looked for.
 
     Raises:
         NotFound, NotPossible: the district, a school or the delivery is not to be synced.
@@ -148,7 +150,7 @@ def orders(
                 f"district {district_id} has no delivery {delivery_id}; `rollcall deliveries {district_id}` lists them"
             )
         assert delivery is not None
-        taking.assert_kept(delivery)
+        taking.assert_applicable(delivery, landing=landing)
     asked = school_ids(session, district_id, schools) if schools else None
     found = []
     for source in sources:
@@ -499,6 +501,11 @@ class Rejected:
 
     delivery_id: int
     counts: Mapping[str, int]
+
+    @property
+    def told(self) -> str:
+        """The file errors' titles, each with how many there are."""
+        return ", ".join(f"{CATALOGUE[code].title} ({number})" for code, number in self.counts.items())
 
 
 def read_roster(

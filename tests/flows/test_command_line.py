@@ -10,16 +10,22 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from sqlmodel import select
+from typer.testing import CliRunner
 
 import cli
 from errors import NotFound, NotPossible, SetupError
 from flows.housekeeping import housekeeping
 from models import bulk
-from models.tables import Mail
+from models.tables import Delivery, Mail, Run, Source
+from models.tables import District as DistrictRow
 from sandbox.csv_files import CsvStyle
 from sandbox.generator import District, generate
 from tests.flows.conftest import Installation, ran, rollcall, shown
 from tests.setups import SETUP
+
+
+AT = datetime(2026, 11, 20, 12, 10, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -104,9 +110,90 @@ def test_a_rejected_delivery_exits_with_1_and_lists_every_bad_row(
     ]
     assert rollcall("sync", "unified", "--now").exit_code == 1
     assert rollcall("sync", "unified").exit_code == 1
+    listed = shown("issues", "unified", "--json")
+    assert [(error["code"], error["line"]) for error in listed["file_errors"]] == [
+        ("columns_invalid", 2),
+        ("id_missing", 3),
+        ("columns_invalid", 4),
+    ]
+    assert (listed["issues"], listed["counts"]) == ([], {"columns_invalid": 2, "id_missing": 1})
+    (district,) = shown("status", "--json")
+    assert (district["file_errors"], district["without_school"]) == (3, {"errors": 0, "alerts": 0})
     document = tmp_path / "errors.csv"
     assert rollcall("issues", "unified", "--csv", str(document)).exit_code == 0
     assert len(document.read_text().splitlines()) == 4
+
+
+def test_a_delivery_that_cannot_be_applied_is_refused_before_any_run(
+    installation: Installation, small_district: District, refused: Callable[..., str]
+) -> None:
+    installation.drop(small_district)
+    rejected, unchecked, lost = range(1, 4)
+    with installation.database.transaction() as session:
+        for outcome in ("rejected", "taken", "clean"):
+            files = [{"name": "schools.csv", "size": 1, "sha256": ""}]
+            session.add(
+                Delivery(
+                    source_id="unified/files", taken_at=AT, received_at=AT, outcome=outcome, path="gone", files=files
+                )
+            )
+            session.flush()
+    for delivery, said in (
+        (rejected, "delivery 1 was rejected for its file errors and cannot be applied"),
+        (unchecked, "delivery 2 is not checked yet: the next run does it"),
+        (lost, "schools.csv of delivery 3 cannot be found in the landing area"),
+    ):
+        assert said in refused(("sync", "unified", "--delivery", str(delivery)))
+    with installation.database.reading() as session:
+        assert session.exec(select(Run)).all() == []
+        assert session.exec(select(Source.current_delivery_id)).all() == [None]
+
+
+COAST = '[[district]]\nid = "coast"\nname = "Coast"\ntimezone = "America/New_York"\n'
+
+
+def test_a_setup_that_would_freeze_is_shown_and_asked_about(
+    installation: Installation, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = installation.home / "coast.toml"
+    file.write_text(COAST)
+    said = refused(("setup", str(file)))
+    assert said == "error: nothing was changed: --add leaves alone what the file does not name, --yes has it frozen"
+    monkeypatch.setattr(cli, "_can_ask", lambda: True)
+    declined = CliRunner().invoke(cli.app, ["setup", str(file)], input="n\n")
+    assert declined.stdout.splitlines()[:2] == [
+        f"{file} does not name all that is set up:",
+        "  Unified School District: would be frozen",
+    ]
+    assert (declined.exit_code, frozen(installation)) == (1, {"unified": False})
+    assert rollcall("setup", "--add", str(file)).stdout == "Coast: added\n1 change\n"
+    assert frozen(installation) == {"unified": False, "coast": False}
+    agreed = CliRunner().invoke(cli.app, ["setup", str(file)], input="y\n")
+    assert (agreed.exit_code, frozen(installation)) == (0, {"unified": True, "coast": False})
+
+
+def test_a_script_says_that_a_setup_may_freeze(installation: Installation) -> None:
+    file = installation.home / "coast.toml"
+    file.write_text(COAST)
+    assert rollcall("setup", str(file), "--yes").stdout == (
+        "Coast: added\nUnified School District: frozen, as the setup file no longer names it\n2 changes\n"
+    )
+
+
+def test_ids_are_typed_with_whatever_was_pasted_around_them(installation: Installation) -> None:
+    assert rollcall("status", "\ufeffunified\u00a0").stdout == rollcall("status", "unified").stdout
+    assert shown("issues", " unified", "--school", "lincoln\u200b", "--json") == {
+        "file_errors": [],
+        "issues": [],
+        "counts": {},
+    }
+    with pytest.raises(NotPossible, match="school adams"):
+        rollcall("sync", "unified\t", "--school", "\u2060adams")
+
+
+def frozen(installation: Installation) -> dict[str, bool]:
+    with installation.database.reading() as session:
+        return dict(session.exec(select(DistrictRow.id, DistrictRow.frozen)).all())
 
 
 @pytest.mark.parametrize(
@@ -200,7 +287,7 @@ def test_mail_that_waits_is_told_below_the_report(installation: Installation) ->
                 subject="1 school on hold",
                 text="",
                 html="",
-                created_at=datetime(2026, 11, 20, 12, 10, tzinfo=UTC),
+                created_at=AT,
                 problem="the mail server smtp.example:587 refuses the login (454)",
             )
         )
@@ -246,7 +333,7 @@ def test_housekeeping_is_told_and_so_are_the_files_it_removed(
     with installation.database.transaction() as session:
         long_ago = {"at": datetime(2020, 1, 1, tzinfo=UTC)}
         bulk.execute(session, "UPDATE delivery SET taken_at = :at, received_at = :at", long_ago)
-    assert rollcall("housekeeping").stdout == "removed 1 deliveries' files\n"
+    assert rollcall("housekeeping").stdout == "removed 1 delivery's files\n"
     assert rollcall("deliveries", "unified").stdout.count("removed") == 1
     with pytest.raises(NotPossible, match="the files of delivery 1 are removed"):
         rollcall("sync", "unified", "--delivery", "1")
