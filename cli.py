@@ -798,7 +798,10 @@ def deliveries(district: DistrictId) -> None:
 
     In force is what every night finishes for the schools that are not done with it.
     """
-    table = Table("delivery", "source", "taken", "outcome", "sent again", "bytes", box=None, pad_edge=False)
+    table = Table("delivery", "source", "taken", box=None, pad_edge=False)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("sent again")
+    table.add_column("bytes")
     with opened() as database, database.reading() as session:
         zone = _zone(session, district)
         in_force = {source.current_delivery_id for source in night.sources_of(session, district)}

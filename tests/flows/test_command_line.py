@@ -14,6 +14,7 @@ from sqlmodel import select
 from typer.testing import CliRunner
 
 import cli
+from contracts.issues import CATALOGUE
 from errors import NotFound, NotPossible, SetupError
 from flows.housekeeping import housekeeping
 from models import bulk
@@ -23,7 +24,6 @@ from sandbox.csv_files import CsvStyle
 from sandbox.generator import District, generate
 from tests.flows.conftest import Installation, ran, rollcall, shown
 from tests.setups import SETUP
-
 
 AT = datetime(2026, 11, 20, 12, 10, tzinfo=UTC)
 
@@ -187,7 +187,7 @@ def test_ids_are_typed_with_whatever_was_pasted_around_them(installation: Instal
         "issues": [],
         "counts": {},
     }
-    with pytest.raises(NotPossible, match="school adams"):
+    with pytest.raises(NotFound, match="has no school adams;"):
         rollcall("sync", "unified\t", "--school", "\u2060adams")
 
 
@@ -225,7 +225,7 @@ def test_a_users_mistake_gets_a_sentence_and_exit_code_2(
 def test_reading_commands_say_what_there_is(installation: Installation, small_district: District) -> None:
     installation.drop(small_district)
     rollcall("sync", "unified", "--now")
-    assert "clean" in rollcall("deliveries", "unified").stdout
+    assert "  clean, in force  " in rollcall("deliveries", "unified").stdout
     assert "done" in rollcall("runs", "unified").stdout
     assert rollcall("holds").stdout == "no school is on hold\n"
     assert str(installation.home) in rollcall("settings").stdout
@@ -235,6 +235,31 @@ def test_reading_commands_say_what_there_is(installation: Installation, small_di
     assert setup.read_text() == SETUP
     assert rollcall("setup", str(setup)).stdout == "nothing to change\n"
     assert rollcall("backup", str(installation.home / "copy.sqlite")).exit_code == 0
+
+
+def test_what_a_problem_means_and_how_to_fix_it_is_said(tmp_path: Path) -> None:
+    for name, content in {
+        "schools.csv": "school_id,school_name\n1,Lincoln\n",
+        "teachers.csv": "school_id,teacher_id,teacher_first_name,teacher_last_name,teacher_email\n1,T1,Ida,Moen,\n",
+        "students.csv": "school_id,student_id,student_first_name,student_last_name\n",
+        "classes.csv": "school_id,class_id,teacher_id,class_name\n1,C1,T1,Art\n",
+        "enrollments.csv": "school_id,class_id,user_id\n",
+    }.items():
+        (tmp_path / name).write_text(content)
+    entry = CATALOGUE["teacher_email_missing"]
+    said = rollcall("check", str(tmp_path)).stdout
+    assert said == (
+        f"\n1 error\n  {entry.title} (teacher_email_missing): 1 at teachers.csv:2; 1 record falls with it"
+        f"\n    {entry.meaning}\n    {entry.remedy}\n"
+    )
+    (tmp_path / "classes.csv").write_text("school_id,class_id,teacher_id,class_name\n1,,T1,Art\n")
+    entry = CATALOGUE["id_missing"]
+    said = rollcall("check", str(tmp_path)).stdout
+    assert said == (
+        "1 file error: nothing of the delivery is used\n"
+        f"\nclasses.csv: {entry.title} (id_missing, 1)\n  line 2: {entry.title}: column class_id.\n"
+        f"    {entry.meaning}\n    {entry.remedy}\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [("-q", "check", "drop"), ("check", "drop", "--quiet"), ("check", "-q", "drop")])
