@@ -172,8 +172,8 @@ def test_the_demo_plays_two_nights(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     last = ended.stdout.split("The second night")[1]
-    for shown in ("Connected", "On hold", "Setup sync", "not on the plan", "! Lincoln", "Where to look next"):
-        assert shown in last
+    for words in ("Connected", "On hold", "Setup sync", "not on the plan", "! Lincoln", "Where to look next"):
+        assert words in last
 
 
 def named_commands() -> set[str]:
