@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import polars as pl
 from sqlmodel import Session
@@ -14,6 +15,7 @@ from contracts.roster import (
     HELD_CLASSES,
     HELD_GUARDIANSHIPS,
     HELD_LINKS,
+    DateOrder,
     Held,
     Schema,
 )
@@ -34,7 +36,7 @@ class Scope:
     """A source and the schools it may touch: on the plan, not frozen, set up with this source (SCOPE_SCHOOLS).
 
     leaves_out_contacts: its emergency contacts are left out. limits: the guard's that are the district's own, type ->
-    [share, count].
+    [share, count]. date_order: which comes first in the district's dates, where it says so.
     """
 
     district_id: str
@@ -44,6 +46,7 @@ class Scope:
     schools: pl.DataFrame
     leaves_out_contacts: bool = False
     limits: Mapping[str, list[float]] | None = None
+    date_order: DateOrder | None = None
 
     @property
     def source_school_ids(self) -> list[str]:
@@ -81,6 +84,7 @@ def read_scope(session: Session, source_id: str) -> Scope:
         schools,
         leaves_out_contacts=source.leaves_out_contacts,
         limits=district.limits,
+        date_order=cast("DateOrder | None", district.date_order),
     )
 
 

@@ -571,7 +571,13 @@ def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
         roster, left_out = without_contacts(roster)
 
     def settled() -> Settled:
-        records = check(roster, scope.source_school_ids, region=scope.region, today=clock().date())
+        records = check(
+            roster,
+            scope.source_school_ids,
+            region=scope.region,
+            today=clock().date(),
+            date_order=scope.date_order,
+        )
         held = load_held(session, scope, stored, records.emails())
         return settle(records, held)
 

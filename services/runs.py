@@ -261,6 +261,7 @@ def setup_digest(session: Session, source: Source) -> dict[str, str]:
                     "source": [source.id, source.kind, source.format],
                     **({"clever_district_id": source.clever_district_id} if source.clever_district_id else {}),
                     **({"leaves_out_contacts": True} if source.leaves_out_contacts else {}),
+                    **({"date_order": district.date_order} if district.date_order else {}),
                     **({"rostering_enforcement": True} if district.rostering_enforcement else {}),
                     "source_school_id": school.source_school_id,
                 },

@@ -171,6 +171,7 @@ class DistrictEntry(_Entry):
     phone_region: Annotated[str, AfterValidator(_known_region)] = "US"
     administrators: list[Annotated[str, AfterValidator(mail_address)]] = []
     limits: LimitEntries = LimitEntries()
+    date_order: Literal["month", "day"] | None = None  # None: as the dates of a delivery show it
     rostering_enforcement: bool | None = None  # None: as it is stored, so that the command line's switch lasts
     source: list[SourceEntry] = []
     school: list[SchoolEntry] = []
@@ -309,6 +310,7 @@ def apply_setup(session: Session, setup: Setup, *, add: bool = False, now: datet
                     phone_region=entry.phone_region,
                     administrators=entry.administrators,
                     limits=entry.limits.stored(),
+                    date_order=entry.date_order,
                     position=_position(held, entry.id, number, add),
                     rostering_enforcement=_enforcement(entry, district),
                 ),

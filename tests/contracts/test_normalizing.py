@@ -37,7 +37,7 @@ DETAILS = ("code", "school_id", "line", "record_id", "detail")
 @pytest.mark.parametrize("nothing", ["NULL", "n/a", "None", "-", "TBD", "0000000000", "999-999-9999"])
 def test_a_placeholder_in_an_optional_column_is_an_empty_cell(nothing: str) -> None:
     is_number = nothing[0].isdigit()
-    values = {"phone": nothing} | ({} if is_number else {"email": nothing, "grade": nothing})
+    values: dict[str, Any] = {"phone": nothing} | ({} if is_number else {"email": nothing, "grade": nothing})
     found = settled(Files().with_student(student("S2", **values)))
     assert found.issues.rows() == []
     assert one(found, "S2", "phone", "email") == (None, None)
@@ -83,7 +83,11 @@ def test_hidden_characters_inside_ids_and_names_are_told_by_their_code_point() -
 
 
 def test_two_ids_that_look_the_same_are_each_told_of_the_other() -> None:
-    files = Files().with_student(student("S2")).with_student(student("S\u200b2", first_name="Stu", last_name="Dent", guardian=guardian_of("G3")))
+    files = (
+        Files()
+        .with_student(student("S2"))
+        .with_student(student("S\u200b2", first_name="Stu", last_name="Dent", guardian=guardian_of("G3")))
+    )
     tells = "only invisible characters in student_id tell it from"
     assert issues(settled(files), *DETAILS) == [
         ("invisible_character", "1", 3, "S2", f"{tells} S<U+200B>2"),
@@ -121,8 +125,8 @@ def test_dates_are_month_first_day_first_or_unclear_as_the_column_shows() -> Non
     assert _dates(_born("3/4/2014", "12/31/2014")) == ([date(2014, 3, 4), date(2014, 12, 31)], [], ())
     days = ("3/4/2014", "31/12/2014", "30/12/2014", "29/12/2014")
     note = "column birth_date is read with the day first, as most of its dates can be read in no other way"
-    dates = [date(2014, 4, 3), date(2014, 12, 31), date(2014, 12, 30), date(2014, 12, 29)]
-    assert _dates(_born(*days)) == (dates, [], (note,))
+    day_first = [date(2014, 4, 3), date(2014, 12, 31), date(2014, 12, 30), date(2014, 12, 29)]
+    assert _dates(_born(*days)) == (day_first, [], (note,))
     mixed = ("3/4/2014", "31/12/2014", "12/30/2014", "29/12/2014", "5/6/2014")
     dates, told, notes = _dates(_born(*mixed))
     assert (dates[0], dates[4], notes) == (None, None, ())
@@ -140,6 +144,10 @@ def test_the_districts_own_date_order_counts() -> None:
 LAST: dict[str, Any] = {"email": "s2@mail.example", "phone": "+12125550199", "phone_extension": "7", "grade": "4"}
 
 
+def _of(field: str, value: str) -> dict[str, Any]:
+    return {field: value}
+
+
 @pytest.mark.parametrize(
     ("field", "bad", "stays"),
     [
@@ -151,13 +159,13 @@ LAST: dict[str, Any] = {"email": "s2@mail.example", "phone": "+12125550199", "ph
 )
 def test_a_value_that_cannot_be_read_leaves_the_one_last_applied(field: str, bad: str, stays: object) -> None:
     known = held(link("L2", "student", "S2", birth_date=date(2014, 9, 3), **LAST))
-    found = settled(Files().with_student(student("S2", **{field: bad})), known)
+    found = settled(Files().with_student(student("S2", **_of(field, bad))), known)
     assert one(found, "S2", field) == stays
     assert codes(found) == [f"{field}_unknown" if field == "grade" else f"{field}_invalid"]
     # An empty cell empties, and a good value in another row wins.
-    assert one(settled(Files().with_student(student("S2", **{field: ""})), known), "S2", field) is None
+    assert one(settled(Files().with_student(student("S2", **_of(field, ""))), known), "S2", field) is None
     good = {"email": "a@mail.example", "phone": "212 555 0123", "birth_date": "2014-09-03", "grade": "6"}[field]
-    rows = (student("S2", **{field: bad}), student("S2", **{field: good}))
+    rows = (student("S2", **_of(field, bad)), student("S2", **_of(field, good)))
     assert str(one(settled(Files().with_student(*rows), known), "S2", field)).endswith(good.replace(" ", ""))
 
 

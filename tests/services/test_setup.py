@@ -88,6 +88,7 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "frozen": False,
                 "rostering_enforcement": False,
                 "limits": None,
+                "date_order": None,
             }
         ]
         assert [source.model_dump() for source in session.exec(select(Source))] == [
