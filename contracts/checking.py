@@ -13,7 +13,7 @@ from datetime import date
 
 import polars as pl
 
-from contracts import values
+from contracts import spelling, values
 from contracts.contract import Rule, breaking, contract
 from contracts.roster import EMPLOYEE, GUARDIAN, PLACE, STUDENT, Roster, Schema
 
@@ -58,7 +58,8 @@ SCHOOLS = contract(
                 "school_name_too_long", pl.col("name").is_null() | (pl.col("name").str.len_chars() <= MAX_SCHOOL_NAME)
             ),
             Rule("duplicate_conflict", pl.col("conflicts").is_null()),
-        )
+        ),
+        "source_id": (Rule("school_empty", pl.col("has_rows")),),
     },
 )
 VALUES = contract(
@@ -136,10 +137,14 @@ class Records:
     language, relationship, type, file, line, student_is_known; guardian entries, one per row; those of left-out
     schools apart.
     entry_issues: entry, code. classes: source_id, other_id, name, school_id, schools (List), file, line, is_valid.
-    owners: class_id, source_id, file, line. enrollments: class_id, source_id, school_id, file, line (any school's).
+    owners: class_id, source_id, file, line. enrollments: class_id, kind, source_id, school_id, file, line (any
+    school's).
     seen: kind, source_id; every employee and student in any row. seen_classes: source_id, school_id; likewise.
-    in_classes: kind, source_id; everybody whom any row puts into a class.
-    unknown_schools: table (employee, student, class), key; who has a row with an unknown school. found: FOUND.
+    in_classes: kind, source_id; everybody whom any row puts into a class. ids: table (school, employee, student,
+    class), key, file; every ID that is there. elsewhere: kind, source_id, school_id, name; who is only in rows of
+    left-out schools, and which.
+    unknown_schools: table (employee, student, class), key; who has a row with an unknown school. near_schools: table,
+    key, school_id; the schools that such rows nearly name. found: FOUND.
     rows, has_lines, shares_part: the roster's.
     """
 
@@ -158,7 +163,10 @@ class Records:
     seen: pl.DataFrame
     seen_classes: pl.DataFrame
     in_classes: pl.DataFrame
+    ids: pl.DataFrame
+    elsewhere: pl.DataFrame
     unknown_schools: pl.DataFrame
+    near_schools: pl.DataFrame
     found: pl.DataFrame
     rows: Mapping[str, pl.DataFrame]
     has_lines: bool
@@ -232,15 +240,22 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
         breaking(MEMBERSHIPS, unknown_rows.with_columns(may_be_unshared=may_be_unshared))
         .sort("file", "line")
         .unique(["table", "key", "school_id"], keep="first", maintain_order=True)
-        .select("code", "file", "line", "table", "key", detail=not_shared("school"))
     )
+    ids = _ids(roster)
+    near_schools = spelling.near(_unknown_schools(roster, ids), ids.filter(table="school"))
+    unknown = unknown.join(
+        spelling.hints(near_schools), left_on="school_id", right_on="key", how="left", maintain_order="left"
+    ).with_columns(detail=pl.coalesce(not_shared("school"), "hint"))
     first_bad_values = person_values.sort("file", "line").unique(
         ["code", "table", "key"], keep="first", maintain_order=True
     )
     found = pl.concat(
         [
-            _school_issues(roster.schools, scope),
-            at_schools(pl.concat([person_issues, first_bad_values, unknown, class_issues]), schools_of),
+            _school_issues(roster, scope, near_schools),
+            at_schools(
+                pl.concat([person_issues, first_bad_values, unknown.select(person_issues.columns), class_issues]),
+                schools_of,
+            ),
             _repeated_rows(roster, memberships, class_rows, scope, schools_of),
         ]
     )
@@ -262,12 +277,17 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
         .join(classes, left_on="class_id", right_on="source_id", how="semi")
         .select("class_id", "source_id", "file", "line"),
         enrollments=class_members.filter(~pl.col("is_owner")).select(
-            "class_id", "source_id", "school_id", "file", "line"
+            "class_id", "kind", "source_id", "school_id", "file", "line"
         ),
         seen=seen,
         seen_classes=roster.classes.select("source_id", "school_id").unique(),
         in_classes=class_members.select("kind", "source_id").unique(),
+        ids=ids,
+        elsewhere=_elsewhere(roster, memberships, people),
         unknown_schools=unknown.select("table", "key").unique(),
+        near_schools=unknown.join(near_schools, left_on="school_id", right_on="key")
+        .select("table", "key", school_id="there")
+        .unique(),
         found=found,
         rows=roster.rows,
         has_lines=roster.has_lines,
@@ -278,6 +298,35 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
 def not_shared(kind: str) -> pl.Expr:
     """The detail of an issue with `code`: which kind of record is not shared, else null."""
     return pl.when(code="record_not_shared").then(pl.lit(kind))
+
+
+def _ids(roster: Roster) -> pl.DataFrame:
+    """table, key, file: every ID of a school, employee, student or class in its own table."""
+    of = [
+        roster.schools.select(table=pl.lit("school"), key="source_id", file="file"),
+        roster.school_members.select(table="kind", key="source_id", file="file"),
+        roster.classes.select(table=pl.lit("class"), key="source_id", file="file"),
+    ]
+    return pl.concat(of).group_by("table", "key").agg(pl.col("file").min())
+
+
+def _unknown_schools(roster: Roster, ids: pl.DataFrame) -> pl.DataFrame:
+    """table, key: the school IDs of any row that the schools table does not have."""
+    named = pl.concat([rows["school_id"] for rows in (roster.school_members, roster.classes, roster.class_members)])
+    missed = named.drop_nulls().unique().alias("key").to_frame().select(table=pl.lit("school"), key="key")
+    return missed.join(ids, on=["table", "key"], how="anti")
+
+
+def _elsewhere(roster: Roster, memberships: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
+    """kind, source_id, school_id, name: the left-out schools of those who are in no other row."""
+    schools = roster.schools.select("name", school_id="source_id").unique()
+    return (
+        memberships.filter(standing=OUT)
+        .join(people, on=["kind", "source_id"], how="anti")
+        .select("kind", "source_id", "school_id")
+        .unique()
+        .join(schools, on="school_id")
+    )
 
 
 def _left_out_note(schools: pl.DataFrame, left_out: list[str]) -> str:
@@ -506,9 +555,16 @@ def _classes(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return records, issues
 
 
-def _school_issues(schools: pl.DataFrame, scope: list[str]) -> pl.DataFrame:
+def _school_issues(roster: Roster, scope: list[str], near_schools: pl.DataFrame) -> pl.DataFrame:
+    """FOUND of schools. Rule: a school is empty where no row of any kind names it, or nearly names it."""
+    with_rows = pl.concat(
+        [
+            *(rows["school_id"] for rows in (roster.school_members, roster.classes, roster.class_members)),
+            near_schools["there"],
+        ]
+    )
     joined = (
-        schools.filter(pl.col("source_id").is_in(scope))
+        roster.schools.filter(pl.col("source_id").is_in(scope))
         .sort("file", "line")
         .group_by("source_id", maintain_order=True)
         .agg(
@@ -517,7 +573,10 @@ def _school_issues(schools: pl.DataFrame, scope: list[str]) -> pl.DataFrame:
             pl.col("line").first(),
             differs_name=(pl.col("name").min() != pl.col("name").max()).fill_null(False),
         )
-        .with_columns(conflicts=_conflicts({"name": "school_name"}))
+        .with_columns(
+            conflicts=_conflicts({"name": "school_name"}),
+            has_rows=pl.col("source_id").is_in(with_rows.drop_nulls().unique().implode()),
+        )
     )
     return (
         breaking(SCHOOLS, joined)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from contracts import emails, guardians, reissued, relations, values
+from contracts import emails, guardians, leaving, reissued, relations, values
 from contracts.checking import FOUND, Records, at_schools, not_shared
 from contracts.contract import Rule, breaking, contract
 from contracts.guardians import Guardians
@@ -74,11 +74,17 @@ def settle(records: Records, held: Held) -> Settled:
     Raises:
         DataError: a check could not be computed.
     """
-    found = guardians.identify(records.entries, records.left_out, held)
+    awaited = leaving.awaited(records, held)
+    of_awaited = awaited.filter(kind=STUDENT).select(student_id="source_id")
+    found = guardians.identify(records.entries, records.left_out.join(of_awaited, on="student_id", how="semi"), held)
     everyone = _everyone(_with_links(records, found, held), found)
-    seen = pl.concat([everyone["link_id"], _left_out_links(records, held), found.seen["link_id"]])
-    # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere.
-    staying = pl.concat([seen, everyone.filter(~pl.col("is_valid"))["given_up"]]).drop_nulls().unique()
+    elsewhere = _links_elsewhere(records, held)
+    to_be_taken = elsewhere.join(awaited, on=["kind", "source_id"], how="semi")
+    seen = pl.concat([everyone["link_id"], to_be_taken["link_id"], found.seen["link_id"]])
+    # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere. Who is elsewhere is
+    # there under the ID of old.
+    given_up = everyone.filter(~pl.col("is_valid"))["given_up"]
+    staying = pl.concat([seen, elsewhere["link_id"], given_up]).drop_nulls().unique()
     everyone = reissued.find(everyone, found.pairs, held, staying)
     seen = pl.concat([seen, everyone["link_id"]])
     everyone = _with_gone(everyone, found.pairs, held)
@@ -99,11 +105,12 @@ def settle(records: Records, held: Held) -> Settled:
         pairs,
         held,
     )
+    places = _places(records, people, held)
     valid = people.filter("is_valid").sort("person")
     issues = [
-        records.found,
-        _people_issues(records, people, pairs, held),
-        _guardian_issues(records, people, pairs, found),
+        _with_places(records, places, people),
+        _people_issues(records, people, pairs, related.in_classes, held),
+        _guardian_issues(records, people, pairs, found, places),
         related.found,
     ]
     return Settled(
@@ -247,10 +254,58 @@ def _numbered(people: pl.DataFrame, held: Held) -> pl.DataFrame:
     )
 
 
-def _left_out_links(records: Records, held: Held) -> pl.Series:
-    """The links of employees and students whose rows are all left out."""
-    own = held.links.filter("own").join(records.seen, on=["kind", "source_id"], how="semi")
-    return own.join(records.people, on=["kind", "source_id"], how="anti")["link_id"]
+def _links_elsewhere(records: Records, held: Held) -> pl.DataFrame:
+    """The links (link_id, kind, source_id) of employees and students whose rows are all left out."""
+    own = held.links.filter("own").select("link_id", "kind", "source_id")
+    return own.join(records.elsewhere, on=["kind", "source_id"], how="semi")
+
+
+def _places(records: Records, people: pl.DataFrame, held: Held) -> pl.DataFrame:
+    """table, key, school_id: where people and classes of no school in scope are told of, rejected as they all are.
+
+    Rule: at the schools where they go on as last applied, else at those that they nearly name.
+    """
+    lost = people.filter(pl.col("kind") != GUARDIAN).join(records.members, on=["kind", "source_id"], how="anti")
+    active = lost.join(
+        held.school_members.filter(pl.col("left_at").is_null()), left_on="stands_in", right_on="link_id"
+    ).select("school_id", table="kind", key="source_id")
+    classes = records.classes.filter(pl.col("schools").list.len() == 0)
+    as_applied = held.classes.join(classes, on="source_id", how="semi").select(
+        "school_id", table=pl.lit("class"), key="source_id"
+    )
+    at_last = pl.concat([active, as_applied])
+    none = pl.concat(
+        [lost.select(table="kind", key="source_id"), classes.select(table=pl.lit("class"), key="source_id")]
+    )
+    near = records.near_schools.join(none, on=["table", "key"], how="semi").join(
+        at_last, on=["table", "key"], how="anti"
+    )
+    return pl.concat([at_last, near.select(at_last.columns)]).unique()
+
+
+def _with_places(records: Records, places: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
+    """The issues of the records, those of no school in scope at their places.
+
+    Rule: whoever is provisioned and only names a school that is not there has probably left, which is no error.
+    """
+    standing = (
+        people.filter(pl.col("stands_in").is_not_null())
+        .join(records.members, on=["kind", "source_id"], how="anti")
+        .select(root_table="kind", root="source_id", is_standing=pl.lit(True))
+    )
+    at = places.select(root_table="table", root="key", place="school_id")
+    on = ["root_table", "root"]
+    return (
+        records.found.join(at, on=on, how="left")
+        .join(standing, on=on, how="left")
+        .with_columns(
+            school_id=pl.coalesce("school_id", "place"),
+            code=pl.when((pl.col("code") == "school_unknown") & pl.col("is_standing"))
+            .then(pl.lit("former_school_unknown"))
+            .otherwise("code"),
+        )
+        .select(records.found.columns)
+    )
 
 
 def _pairs(records: Records, found: Guardians) -> pl.DataFrame:
@@ -262,20 +317,23 @@ def _pairs(records: Records, found: Guardians) -> pl.DataFrame:
     )
 
 
-def _people_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, held: Held) -> pl.DataFrame:
-    """FOUND of employees and students: what only shows once everything is settled."""
+def _people_issues(
+    records: Records, people: pl.DataFrame, pairs: pl.DataFrame, in_classes: pl.DataFrame, held: Held
+) -> pl.DataFrame:
+    """FOUND of employees and students: what only shows once everything is settled. in_classes: as in `Related`."""
     reach = pl.col("email").is_not_null() | pl.col("phone").is_not_null()
     as_held = held.links.select(stands_in="link_id", held_reach=reach)
     guardians_reached = (
         people.filter(kind=GUARDIAN)
         .join(as_held, on="stands_in", how="left")
-        .filter((pl.col("is_valid") & reach) | pl.col("held_reach").fill_null(False))
+        # A guardian who is rejected is told of by that.
+        .filter((pl.col("is_valid") & reach) | pl.col("held_reach").fill_null(False) | pl.col("is_rejected"))
         .select("guardian")
     )
     reached = pairs.join(guardians_reached, on="guardian", how="semi")["student_id"].unique().implode()
     marked = (
         people.filter(pl.col("kind") != GUARDIAN)
-        .join(records.in_classes.with_columns(has_class=pl.lit(True)), on=["kind", "source_id"], how="left")
+        .join(in_classes.with_columns(has_class=pl.lit(True)), on=["kind", "source_id"], how="left")
         .with_columns(
             pl.col("has_class").fill_null(False),
             has_guardian=pl.col("source_id").is_in(pairs["student_id"].unique().implode()),
@@ -288,8 +346,10 @@ def _people_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, 
     return at_schools(broken, records.members.rename({"kind": "table", "source_id": "key"}))
 
 
-def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, found: Guardians) -> pl.DataFrame:
-    """FOUND of guardians, once for each guardian and code, at every school of their students.
+def _guardian_issues(
+    records: Records, people: pl.DataFrame, pairs: pl.DataFrame, found: Guardians, places: pl.DataFrame
+) -> pl.DataFrame:
+    """FOUND of guardians, once for each guardian and code, at every school or place of their students.
 
     Of a guardian whose students are all unknown, nothing but that is told: nobody would be set up for them.
     """
@@ -339,9 +399,15 @@ def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame
             detail=not_shared("student"),
         )
     )
+    of_students = pl.concat(
+        [
+            records.members.filter(kind=STUDENT).select("source_id", "school_id"),
+            places.filter(table=STUDENT).select("school_id", source_id="key").select("source_id", "school_id"),
+        ]
+    )
     schools = (
         pairs.select("guardian", "student_id")
-        .join(records.members.filter(kind=STUDENT), left_on="student_id", right_on="source_id")
+        .join(of_students, left_on="student_id", right_on="source_id")
         .select("guardian", "school_id")
         .unique()
     )
