@@ -6,7 +6,6 @@ from sandbox.csv_files import CsvStyle
 from sandbox.faults import EXPECTED, FAULTS, plant
 from sandbox.generator import generate
 
-
 # What only an earlier night makes a fault of.
 WITH_A_PAST = {"enrollment_ambiguous", "former_school_unknown"}
 
