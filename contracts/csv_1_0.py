@@ -192,12 +192,12 @@ def to_roster(reading: Reading) -> Roster:
             for column, field in fields.items()
             if column in reading.columns[file]
         },
-        absent=frozenset(
-            field
+        absent={
+            field: f"{file}: column {column}"
             for file, fields in _FIELDS.items()
             for column, field in fields.items()
             if column not in reading.columns[file]
-        ),
+        },
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 import polars as pl
 
@@ -15,6 +16,7 @@ Schema = Mapping[str, "pl.DataType | type[pl.DataType]"]
 
 # A field of the roster: whose (a kind of people, guardianship, class, school) and which column, as (guardian, phone).
 Field = tuple[str, str]
+DateOrder = Literal["month", "day"]
 
 EMPLOYEE, STUDENT, GUARDIAN = "employee", "student", "guardian"
 KINDS = (EMPLOYEE, STUDENT, GUARDIAN)
@@ -90,7 +92,9 @@ class Roster:
     can keep the row it is about. ``has_lines``: people can look a row up by its line, so issues carry it.
     ``shares_part``: the source may hold back records that those it gives refer to, which is then no mistake of theirs.
     ``names``: what the source calls a field, where it calls it otherwise than here. ``absent``: the fields that it does
-    not have at all, of which it says nothing: a missing column, or a field absent from every record of a kind.
+    not have at all, of which it says nothing (a missing column, or a field absent from every record of a kind), each in
+    words, such as "students.csv: column guardian_phone". ``date_order``: whether ambiguous dates are month or day
+    first; None: the dates themselves show it.
     """
 
     schools: pl.DataFrame
@@ -103,7 +107,8 @@ class Roster:
     has_lines: bool = True
     shares_part: bool = False
     names: Mapping[Field, str] = field(default_factory=dict)
-    absent: frozenset[Field] = frozenset()
+    absent: Mapping[Field, str] = field(default_factory=dict)
+    date_order: DateOrder | None = None
 
 
 # --- settled: one row per valid record, values normalised; `person` numbers the people of one settling ---
@@ -264,6 +269,8 @@ ISSUES: Schema = MappingProxyType(
         "detail": pl.String,  # what the message says beyond the catalogue: columns, counts and IDs, no other value
         "consequences": pl.UInt32,  # records that fall with this one
         "row": pl.String,  # the row as it came, a JSON object; personal data
+        # Where the problem is between rows, the others of it, one a line: its line, a tab, and it as `row`.
+        "other_rows": pl.String,
     }
 )
 

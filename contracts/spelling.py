@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from contracts import text
-from contracts.roster import Schema
+from contracts.roster import EMPLOYEE, Schema, empty
 
 # What a reference may be meant for: by table (school, employee, student, class) and ID (key) the ID that is there
 # (`there`), and what an issue says of it.
@@ -20,6 +20,8 @@ def near(missed: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 
     missed: table, key; references to IDs that are not there. known: table, key, file; the IDs that are there.
     """
+    if missed.is_empty():
+        return empty(NEAR)
     found = (
         missed.select("table", "key", written=_as_written(pl.col("key")))
         .unique()
@@ -40,7 +42,7 @@ def near(missed: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 def hints(found: pl.DataFrame) -> pl.DataFrame:
     """key, hint: of each missed ID the first of what is NEAR it, students before teachers."""
     return (
-        found.sort(pl.col("table") == "employee", "table", "there", maintain_order=True)
+        found.sort(pl.col("table") == EMPLOYEE, "table", "there", maintain_order=True)
         .unique("key", keep="first", maintain_order=True)
         .select("key", "hint")
     )

@@ -41,6 +41,7 @@ class District(SQLModel, table=True):
     rostering_enforcement: bool = False
     # The guard's limits that are the district's own: type -> [share, count]; others are the guard's.
     limits: dict[str, list[float]] | None = _json()
+    date_order: str | None = None  # month, day: which is first in dates such as 3/4/2014; null: the dates show it
 
 
 class Source(SQLModel, table=True):
@@ -189,7 +190,7 @@ class Class(SQLModel, table=True):
     id: str = Field(primary_key=True)
     source: str = Field(foreign_key="source.id")
     school_id: str = Field(foreign_key="school.id", index=True)
-    source_id: str
+    source_id: str | None = None  # null once given up to another class
     name: str
     claimed: bool = False
     archived_at: datetime | None = _at(nullable=True)
@@ -238,6 +239,7 @@ class Issue(SQLModel, table=True):
     detail: str | None = None
     consequences: int = 0
     row: str | None = None  # the row as it came, a JSON object; personal data
+    other_rows: str | None = None  # of a problem between rows the others: line, tab and JSON object, one a line
 
 
 class Run(SQLModel, table=True):

@@ -52,7 +52,7 @@ def test_a_class_under_two_schools_is_an_error_at_both() -> None:
     files.classes += [class_("C2", "T1", "1"), class_("C2", "T1", "2")]
     files.enrollments.append(enrollment("C2", "S1"))
     found = settled(files)
-    assert issues(found) == [("class_in_two_schools", "1", 3, "C2", 1), ("class_in_two_schools", "2", 3, "C2", 1)]
+    assert issues(found) == [("class_in_two_schools", "1", 3, "C2", 1), ("class_in_two_schools", "2", 4, "C2", 1)]
     assert found.classes["source_id"].to_list() == ["C1"]
 
 
@@ -536,13 +536,13 @@ def test_a_class_of_an_unknown_school_is_an_error_where_it_is_active() -> None:
 
 def test_a_school_that_is_nearly_right_is_named_and_told_of_there() -> None:
     files = Files(schools=[school("01"), school("02")], teachers=[teacher("T1", "01")])
-    files.students = [student("S1", "01"), student("S2", "1", grade="Owls"), student("S3", "2")]
+    files.students = [student("S1", "01"), student("S2", "1", last_name=""), student("S3", "2")]
     files.classes = [class_("C1", "T1", "01"), class_("C2", "T1", "1")]
     hint = f"schools.csv has 01; {ZEROS}"
     known = held(link("LS3", "student", "S3"), school_members=[("LS3", "01", None)])
     assert shown(settled(files, known)) == [
         ("former_school_unknown", "01", "students.csv", 4, "S3", f"schools.csv has 02; {ZEROS}"),
-        ("grade_unknown", "01", "students.csv", 3, "S2", None),
+        ("name_missing", "01", "students.csv", 3, "S2", None),
         ("school_unknown", "01", "classes.csv", 3, "C2", hint),
         ("school_unknown", "01", "students.csv", 3, "S2", hint),
     ]
