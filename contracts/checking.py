@@ -13,7 +13,7 @@ from datetime import date
 
 import polars as pl
 
-from contracts import values
+from contracts import spelling, values
 from contracts.contract import Rule, breaking, contract
 from contracts.normalizing import READ, TEXTS, VALUES, called, marked, normalized, of_kind, without_nobodies
 from contracts.roster import EMPLOYEE, GUARDIAN, PLACE, STUDENT, DateOrder, Field, Roster, Schema
@@ -59,7 +59,8 @@ SCHOOLS = contract(
                 "school_name_too_long", pl.col("name").is_null() | (pl.col("name").str.len_chars() <= MAX_SCHOOL_NAME)
             ),
             Rule("duplicate_conflict", pl.col("conflicts").is_null()),
-        )
+        ),
+        "source_id": (Rule("school_empty", pl.col("has_rows")),),
     },
 )
 PEOPLE = contract(
@@ -123,11 +124,14 @@ class Records:
     language, relationship, type, file, line, student_is_known, unread_email, unread_phone (Boolean: a value came that
     cannot be read); guardian entries, one per row; those of left-out schools apart.
     entry_issues: entry, code, detail. classes: source_id, other_id, name, school_id, schools (List), file, line,
-    is_valid. owners: class_id, source_id, file, line. enrollments: class_id, source_id, school_id, file, line (any
-    school's).
+    is_valid. owners: class_id, source_id, file, line. enrollments: class_id, kind, source_id, school_id, file, line
+    (any school's).
     seen: kind, source_id; every employee and student in any row. seen_classes: source_id, school_id; likewise.
-    in_classes: kind, source_id; everybody whom any row puts into a class.
-    unknown_schools: table (employee, student, class), key; who has a row with an unknown school. found: FOUND.
+    in_classes: kind, source_id; everybody whom any row puts into a class. ids: table (school, employee, student,
+    class), key, file; every ID that is there. elsewhere: kind, source_id, school_id, name; who is only in rows of
+    left-out schools, and which.
+    unknown_schools: table (employee, student, class), key; who has a row with an unknown school. near_schools: table,
+    key, school_id; the schools that such rows nearly name. found: FOUND.
     places: table (employee, student, class), key, school_id, file, line; every row of theirs.
     rows, has_lines, shares_part, names, absent: the roster's.
     """
@@ -147,7 +151,10 @@ class Records:
     seen: pl.DataFrame
     seen_classes: pl.DataFrame
     in_classes: pl.DataFrame
+    ids: pl.DataFrame
+    elsewhere: pl.DataFrame
     unknown_schools: pl.DataFrame
+    near_schools: pl.DataFrame
     found: pl.DataFrame
     places: pl.DataFrame
     rows: Mapping[str, pl.DataFrame]
@@ -239,8 +246,12 @@ def check(
         breaking(MEMBERSHIPS, places.with_columns(may_be_unshared=may_be_unshared))
         .sort("file", "line")
         .unique(["table", "key", "school_id"], keep="first", maintain_order=True)
-        .select("code", "file", "line", "table", "key", detail=not_shared("school"))
     )
+    ids = _ids(roster, places)
+    near_schools = spelling.near(_unknown_schools(roster, ids), ids.filter(table="school"))
+    unknown = unknown.join(
+        spelling.hints(near_schools), left_on="school_id", right_on="key", how="left", maintain_order="left"
+    ).with_columns(detail=pl.coalesce(not_shared("school"), "hint"))
     first_bad_values = person_values.sort("file", "line").unique(
         ["code", "table", "key"], keep="first", maintain_order=True
     )
@@ -248,9 +259,9 @@ def check(
     of_values = at_schools(first_bad_values, schools_of).sort("file", "line").filter(is_first_unclear)
     found = pl.concat(
         [
-            _school_issues(roster.schools, scope, roster.names),
+            _school_issues(roster, scope, near_schools),
             of_values,
-            at_schools(pl.concat([person_issues, unknown, class_issues]), schools_of),
+            at_schools(pl.concat([person_issues, unknown.select(person_issues.columns), class_issues]), schools_of),
             _repeated_rows(roster, memberships, class_rows, scope, schools_of),
         ]
     )
@@ -272,12 +283,17 @@ def check(
         .join(classes, left_on="class_id", right_on="source_id", how="semi")
         .select("class_id", "source_id", "file", "line"),
         enrollments=class_members.filter(~pl.col("is_owner")).select(
-            "class_id", "source_id", "school_id", "file", "line"
+            "class_id", "kind", "source_id", "school_id", "file", "line"
         ),
         seen=seen,
         seen_classes=roster.classes.select("source_id", "school_id").unique(),
         in_classes=class_members.select("kind", "source_id").unique(),
+        ids=ids,
+        elsewhere=_elsewhere(roster, memberships, people),
         unknown_schools=unknown.select("table", "key").unique(),
+        near_schools=unknown.join(near_schools, left_on="school_id", right_on="key")
+        .select("table", "key", school_id="there")
+        .unique(),
         found=found,
         places=places.drop("standing"),
         rows=roster.rows,
@@ -315,6 +331,33 @@ def _bad_texts(rows: pl.DataFrame) -> pl.DataFrame:
 def not_shared(kind: str) -> pl.Expr:
     """The detail of an issue with `code`: which kind of record is not shared, else null."""
     return pl.when(code="record_not_shared").then(pl.lit(kind))
+
+
+def _ids(roster: Roster, places: pl.DataFrame) -> pl.DataFrame:
+    """table, key, file: every ID of a school, employee, student or class in its own table."""
+    schools = roster.schools.select(table=pl.lit("school"), key="source_id", file="file")
+    return (
+        pl.concat([schools, places.select("table", "key", "file")]).group_by("table", "key").agg(pl.col("file").min())
+    )
+
+
+def _unknown_schools(roster: Roster, ids: pl.DataFrame) -> pl.DataFrame:
+    """table, key: the school IDs of any row that the schools table does not have."""
+    named = pl.concat([rows["school_id"] for rows in (roster.school_members, roster.classes, roster.class_members)])
+    missed = named.drop_nulls().unique().alias("key").to_frame().select(table=pl.lit("school"), key="key")
+    return missed.join(ids, on=["table", "key"], how="anti")
+
+
+def _elsewhere(roster: Roster, memberships: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
+    """kind, source_id, school_id, name: the left-out schools of those who are in no other row."""
+    schools = roster.schools.select("name", school_id="source_id").unique()
+    return (
+        memberships.filter(standing=OUT)
+        .join(people, on=["kind", "source_id"], how="anti")
+        .select("kind", "source_id", "school_id")
+        .unique()
+        .join(schools, on="school_id")
+    )
 
 
 def _left_out_note(schools: pl.DataFrame, left_out: list[str]) -> str:
@@ -588,9 +631,16 @@ def _marked_names(records: pl.DataFrame, names: Mapping[Field, str], table: str)
     )
 
 
-def _school_issues(schools: pl.DataFrame, scope: list[str], names: Mapping[Field, str]) -> pl.DataFrame:
+def _school_issues(roster: Roster, scope: list[str], near_schools: pl.DataFrame) -> pl.DataFrame:
+    """FOUND of schools. Rule: a school is empty where no row of any kind names it, or nearly names it."""
+    with_rows = pl.concat(
+        [
+            *(rows["school_id"] for rows in (roster.school_members, roster.classes, roster.class_members)),
+            near_schools["there"],
+        ]
+    )
     joined = (
-        schools.filter(pl.col("source_id").is_in(scope))
+        roster.schools.filter(pl.col("source_id").is_in(scope))
         .sort("file", "line")
         .group_by("source_id", maintain_order=True)
         .agg(
@@ -599,9 +649,12 @@ def _school_issues(schools: pl.DataFrame, scope: list[str], names: Mapping[Field
             pl.col("line").first(),
             differs_name=(pl.col("name").min() != pl.col("name").max()).fill_null(False),
         )
-        .with_columns(conflicts=_conflicts({"name": called(names, "school", "name")}))
+        .with_columns(
+            conflicts=_conflicts({"name": called(roster.names, "school", "name")}),
+            has_rows=pl.col("source_id").is_in(with_rows.drop_nulls().unique().implode()),
+        )
     )
-    texts = _marked_names(joined, names, "school")
+    texts = _marked_names(joined, roster.names, "school")
     return (
         pl.concat([breaking(SCHOOLS, texts), _bad_texts(texts)], how="diagonal")
         .select(

@@ -265,10 +265,11 @@ _ERRORS = (
         Severity.ERROR,
         "class",
         "Class without a known teacher",
-        "{None of the teacher IDs of this class is in teachers.csv|The section has no teacher, or none of its teachers "
-        "is shared}, so nobody could lead the class and it cannot be created.",
-        "Assign a teacher to the {class|section} in your SIS{ (column teacher_id in classes.csv)| or in Clever}, or "
-        "make sure that the teacher is {in teachers.csv|shared}. " + _AGAIN,
+        "{None of the teacher IDs that classes.csv and enrollments.csv name for this class is in teachers.csv|The "
+        "section has no teacher, or none of its teachers is shared}, so nobody could lead the class and it cannot be "
+        "created.",
+        "Assign a teacher to the {class|section} in your SIS{ (column teacher_id in classes.csv, or a row of "
+        "enrollments.csv)| or in Clever}, or make sure that the teacher is {in teachers.csv|shared}. " + _AGAIN,
     ),
     Entry(
         "class_in_two_schools",
@@ -286,8 +287,8 @@ _ERRORS = (
         Severity.ERROR,
         "enrollment",
         "Enrollment in an unknown class",
-        "{The row enrolls a student in a class ID that classes.csv does not have|A student is enrolled in a section "
-        "that does not exist}, so the student cannot be put into the class.",
+        "{The row enrolls somebody in a class ID that classes.csv does not have|Somebody is enrolled in a section that "
+        "does not exist}, so they cannot be put into the class. Whoever is in a class already stays there.",
         "Correct the class of the enrollment in your SIS{ (column class_id in enrollments.csv)| or in Clever}, or make "
         "sure that the class is {in classes.csv|shared}. " + _AGAIN,
     ),
@@ -295,11 +296,11 @@ _ERRORS = (
         "enrollment_student_unknown",
         Severity.ERROR,
         "enrollment",
-        "Enrollment of an unknown student",
-        "{The row enrolls a student ID that students.csv does not have|Somebody is enrolled who does not exist}, so "
-        "nobody can be put into the class.",
-        "Correct the student of the enrollment in your SIS{ (column user_id in enrollments.csv)| or in Clever}, or "
-        "make sure that the student is {in students.csv|shared}. " + _AGAIN,
+        "Enrollment of an unknown person",
+        "{The row enrolls an ID that neither students.csv nor teachers.csv has|Somebody is enrolled who does not "
+        "exist}, so nobody can be put into the class. Whoever is in the class already stays there.",
+        "Correct the person of the enrollment in your SIS{ (column user_id in enrollments.csv)| or in Clever}, or make "
+        "sure that the person is {in students.csv or teachers.csv|shared}. " + _AGAIN,
     ),
 )
 
@@ -493,8 +494,8 @@ _ALERTS = (
         "teacher",
         "Teacher without a class",
         "The teacher has an account, but leads no class.",
-        "Assign the teacher to their {classes|sections} in your SIS{ (column teacher_id in classes.csv)| or in "
-        "Clever}. If they teach none, nothing needs to be done. " + _AGAIN,
+        "Assign the teacher to their {classes|sections} in your SIS{ (column teacher_id in classes.csv, or a row of "
+        "enrollments.csv)| or in Clever}. If they teach none, nothing needs to be done. " + _AGAIN,
     ),
     Entry(
         "co_teacher_unknown",
@@ -517,11 +518,20 @@ _ALERTS = (
         "correct the school of the section}. " + _AGAIN,
     ),
     Entry(
+        "enrollment_ambiguous",
+        Severity.ALERT,
+        "enrollment",
+        "A student and a teacher of the class have the same ID",
+        "The ID of this enrollment is a student's who is in the class already, and also that of a teacher whom "
+        "{classes.csv names for it|the section names}. The student stays in the class.",
+        "Give the student or the teacher another ID in your SIS{, the same in all files| or in Clever}. " + _AGAIN,
+    ),
+    Entry(
         "enrollment_school_mismatch",
         Severity.ALERT,
         "enrollment",
         "Enrollment names another school than its class",
-        "The school of the enrollment is not the school of its class. The student is put into the class all the same.",
+        "The school of the enrollment is not the school of its class. The person is put into the class all the same.",
         "Correct the school in your SIS{, or leave it out (column school_id in enrollments.csv; the class's school is "
         "in classes.csv)| or in Clever}. " + _AGAIN,
     ),
@@ -564,6 +574,28 @@ _ALERTS = (
         "Spell the guardian's name the same for all their students in your SIS{| or in Clever}; if they are two "
         "people, give each an {ID, |}e-mail address and phone number of their own{ (columns guardian_first_name, "
         "guardian_last_name and guardian_id in students.csv)|}. " + _AGAIN,
+    ),
+    Entry(
+        "former_school_unknown",
+        Severity.ALERT,
+        "person",
+        "{Person's school is no longer in schools.csv|Person is in no school any more}",
+        "The person has an account at this school, but {the only school that the files name for them is not in "
+        "schools.csv|Clever names no school for them}. The account stays as it is.",
+        "If the person has left, for example by graduating, leave them out of {the export in your SIS|what you share "
+        "in Clever}: that removes the account. If not, {correct their school in your SIS (column school_id), or add it "
+        "to schools.csv. Capital letters and leading zeros have to be the same in both|assign them to a school in your "
+        "SIS or in Clever}. " + _AGAIN,
+    ),
+    Entry(
+        "school_empty",
+        Severity.ALERT,
+        "school",
+        "School without any records",
+        "{schools.csv names the school, but no row of any other file does|Clever has the school, but no students, "
+        "teachers or sections of it}, so nothing can be set up there.",
+        "Make sure that the {export in your SIS covers this school|school's records are shared in Clever, and correct "
+        "it in your SIS or in Clever}. If it has no students and teachers yet, nothing needs to be done. " + _AGAIN,
     ),
     Entry(
         "school_name_too_long",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 
 import polars as pl
 
-from contracts import emails, guardians, reissued, relations, values
+from contracts import emails, guardians, leaving, reissued, relations, values
 from contracts.checking import FOUND, Records, at_schools
 from contracts.contract import Rule, breaking, contract
 from contracts.guardians import Guardians
@@ -34,6 +34,7 @@ from contracts.roster import (
     Settled,
     as_table,
 )
+from contracts.whereabouts import placed, whereabouts
 
 GUARDIANS = contract(
     "guardians",
@@ -92,12 +93,18 @@ def settle(records: Records, held: Held) -> Settled:
     Raises:
         DataError: a check could not be computed.
     """
-    found = guardians.identify(records.entries, records.left_out, held)
+    awaited = leaving.awaited(records, held)
+    of_awaited = awaited.filter(kind=STUDENT).select(student_id="source_id")
+    found = guardians.identify(records.entries, records.left_out.join(of_awaited, on="student_id", how="semi"), held)
     everyone = _inheriting(_everyone(_with_links(records, found, held), found), held)
     silent = _silent_guardians(records, held)
-    seen = pl.concat([everyone["link_id"], _left_out_links(records, held), found.seen["link_id"], silent["link_id"]])
-    # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere.
-    staying = pl.concat([seen, everyone.filter(~pl.col("is_valid"))["given_up"]]).drop_nulls().unique()
+    elsewhere = _links_elsewhere(records, held)
+    to_be_taken = elsewhere.join(awaited, on=["kind", "source_id"], how="semi")
+    seen = pl.concat([frame["link_id"] for frame in (everyone, to_be_taken, found.seen, silent)])
+    # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere. Who is elsewhere is
+    # there under the ID of old.
+    given_up = everyone.filter(~pl.col("is_valid"))["given_up"]
+    staying = pl.concat([seen, elsewhere["link_id"], given_up]).drop_nulls().unique()
     everyone = _inheriting(reissued.find(everyone, found.pairs, held, staying), held)
     seen = pl.concat([seen, everyone["link_id"]])
     everyone = _with_gone(everyone, found.pairs, held)
@@ -118,11 +125,12 @@ def settle(records: Records, held: Held) -> Settled:
         pairs,
         held,
     )
+    at = whereabouts(records, people, held)
     valid = people.filter("is_valid").sort("person")
     issues = [
-        records.found,
-        _people_issues(records, people, pairs, held),
-        _guardian_issues(records, people, pairs, found),
+        placed(records, people, at),
+        _people_issues(records, people, pairs, related.in_classes, held),
+        _guardian_issues(records, people, pairs, found, at),
         related.found,
     ]
     return Settled(
@@ -317,10 +325,10 @@ def _numbered(people: pl.DataFrame, held: Held) -> pl.DataFrame:
     )
 
 
-def _left_out_links(records: Records, held: Held) -> pl.Series:
-    """The links of employees and students whose rows are all left out."""
-    own = held.links.filter("own").join(records.seen, on=["kind", "source_id"], how="semi")
-    return own.join(records.people, on=["kind", "source_id"], how="anti")["link_id"]
+def _links_elsewhere(records: Records, held: Held) -> pl.DataFrame:
+    """The links (link_id, kind, source_id) of employees and students whose rows are all left out."""
+    own = held.links.filter("own").select("link_id", "kind", "source_id")
+    return own.join(records.elsewhere, on=["kind", "source_id"], how="semi")
 
 
 def _pairs(records: Records, found: Guardians) -> pl.DataFrame:
@@ -332,13 +340,16 @@ def _pairs(records: Records, found: Guardians) -> pl.DataFrame:
     )
 
 
-def _people_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, held: Held) -> pl.DataFrame:
-    """FOUND of employees and students: what only shows once everything is settled."""
+def _people_issues(
+    records: Records, people: pl.DataFrame, pairs: pl.DataFrame, in_classes: pl.DataFrame, held: Held
+) -> pl.DataFrame:
+    """FOUND of employees and students: what only shows once everything is settled. in_classes: as in `Related`."""
     as_held = held.links.select(stands_in="link_id", held_reach=_REACHABLE)
     guardians_reached = (
         people.filter(kind=GUARDIAN)
         .join(as_held, on="stands_in", how="left")
-        .filter((pl.col("is_valid") & _REACHABLE) | pl.col("held_reach").fill_null(False))
+        # A guardian who is rejected is told of by that.
+        .filter((pl.col("is_valid") & _REACHABLE) | pl.col("held_reach").fill_null(False) | pl.col("is_rejected"))
         .select("guardian")
     )
     reached = pairs.join(guardians_reached, on="guardian", how="semi")["student_id"].unique().implode()
@@ -350,7 +361,7 @@ def _people_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, 
     )
     marked = (
         people.filter(pl.col("kind") != GUARDIAN)
-        .join(records.in_classes.with_columns(has_class=pl.lit(True)), on=["kind", "source_id"], how="left")
+        .join(in_classes.with_columns(has_class=pl.lit(True)), on=["kind", "source_id"], how="left")
         .with_columns(
             pl.col("has_class").fill_null(False),
             has_guardian=pl.col("source_id").is_in(pairs["student_id"].unique().implode()) | keeps_guardians,
@@ -363,8 +374,10 @@ def _people_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, 
     return at_schools(broken, records.members.rename({"kind": "table", "source_id": "key"}))
 
 
-def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, found: Guardians) -> pl.DataFrame:
-    """FOUND of guardians, once for each guardian and code, at every school of their students.
+def _guardian_issues(
+    records: Records, people: pl.DataFrame, pairs: pl.DataFrame, found: Guardians, at: pl.DataFrame
+) -> pl.DataFrame:
+    """FOUND of guardians, once for each guardian and code, at every school of their students, or where those are.
 
     Of a guardian whose students are all unknown, nothing but that is told: nobody would be set up for them.
     """
@@ -415,9 +428,15 @@ def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame
             record_id=pl.coalesce("guardian_id", "source_id"),
         )
     )
+    of_students = pl.concat(
+        [
+            records.members.filter(kind=STUDENT).select("source_id", "school_id"),
+            at.filter(table=STUDENT).select(source_id="key", school_id="school_id"),
+        ]
+    )
     schools = (
         pairs.select("guardian", "student_id")
-        .join(records.members.filter(kind=STUDENT), left_on="student_id", right_on="source_id")
+        .join(of_students, left_on="student_id", right_on="source_id")
         .select("guardian", "school_id")
         .unique()
     )

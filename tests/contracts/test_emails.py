@@ -136,11 +136,15 @@ def test_a_claim_beyond_the_delivery_has_the_rank_of_its_role() -> None:
     assert codes(found) == ["teacher_email_taken"]
 
 
-def test_left_out_people_claim_what_they_hold() -> None:
+def test_left_out_people_claim_what_they_hold_where_nobody_syncs_or_another_source_is_to_take_them() -> None:
     files = Files().with_teacher(teacher("T3", email=SAME))
     files.teachers.append(teacher("T2", "2", email=SAME))
-    known = held(link("L2", "employee", "T2", email=SAME))
-    assert codes(settled(files, known, schools=["1"])) == ["teacher_email_taken"]
+    for known in (
+        held(link("L2", "employee", "T2", email=SAME, beyond=True)),
+        held(link("L2", "employee", "T2", email=SAME), other_schools=[("2", "Adams", None)]),
+    ):
+        assert codes(settled(files, known, schools=["1"])) == ["teacher_email_taken"]
+    assert _holder(settled(files, held(link("L2", "employee", "T2", email=SAME)), schools=["1"])) == ["T3"]
     assert _holder(settled(files, schools=["1"])) == ["T3"]
 
 
