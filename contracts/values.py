@@ -32,7 +32,6 @@ _NORTH_AMERICA = 1
 _BETWEEN_NUMBERS: Final = re.compile(r"[;/,|&\n]|\b(?:or|and)\b", re.IGNORECASE)
 _SCIENTIFIC: Final = re.compile(r"\d(?:[.,]\d+)?E\+?\d+", re.IGNORECASE)
 _SHORTEST_NUMBER: Final = 7
-_LONGEST_EXTENSION: Final = 6
 PHONE = pl.Struct({"phone": pl.String, "phone_extension": pl.String, "is_partial": pl.Boolean})
 
 # A time of day and a zone: 12:00:00 AM, T00:00:00.000Z, 00:00+02:00, 12:00AM PST.
@@ -231,9 +230,9 @@ def parse_phone(value: str, region: str) -> tuple[str | None, str | None]:
         number = phonenumbers.parse(value, region)
     except phonenumbers.NumberParseException:
         return None, None
-    extension = number.extension or None
-    if not phonenumbers.is_valid_number(number) or len(extension or "") > _LONGEST_EXTENSION:
+    if not phonenumbers.is_valid_number(number):
         return None, None
+    extension = number.extension or None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), extension
 
 
@@ -308,7 +307,7 @@ def birth_dates(values: pl.Series, today: date, *, order: DateOrder | None) -> B
     in_order = day if is_day_first or order == "day" else month
     both = (month != day).fill_null(False)
     found = in_order if is_clear else pl.when(~both).then(pl.coalesce(month, day))
-    is_possible = found.is_between(pl.lit(today).dt.offset_by(f"-{_OLDEST_YEARS}y"), today) & ~found.is_in(_NO_DATES)
+    is_possible = found.is_between(pl.lit(today).dt.offset_by(f"-{_OLDEST_YEARS}y"), today)
     read = readings.select(
         "value", date=pl.when(is_possible).then(found), is_unclear=both if not is_clear else pl.lit(False)
     )

@@ -72,9 +72,10 @@ _PHONES: dict[str | None, tuple[str | None, str | None, bool]] = {
     "unlisted": (None, None, False),
     # What a spreadsheet leaves of a number.
     "4.15556E+09": (None, None, False),
-    "4.155552003E+9": (None, None, False),
+    "4.15555200E9": (None, None, False),
     # Several numbers: the first, and never the second as its extension.
     "4155552003;4155552004": ("+14155552003", None, True),
+    "4155552003;5552004": ("+14155552003", None, True),
     "4155552003,,4155552004": ("+14155552003", None, True),
     "415-555-2003/415-555-2004": ("+14155552003", None, True),
     "(415) 555-2003 / 2004": ("+14155552003", None, True),
@@ -103,8 +104,8 @@ def test_a_phone_without_country_code_belongs_to_the_region() -> None:
 
 
 def test_a_slash_behind_the_area_code_parts_no_numbers() -> None:
-    found = values.phones(pl.Series("phone", ["030/901820", "030 901820/030 901821"]), "DE").struct.unnest().rows()
-    assert found == [("+4930901820", None, False), ("+4930901820", None, True)]
+    found = values.phones(pl.Series("phone", ["030/901820", "030 90182/030 90183"]), "DE").struct.unnest().rows()
+    assert found == [("+4930901820", None, False), ("+493090182", None, True)]
 
 
 _NOTATIONS = (
@@ -123,6 +124,7 @@ _NOTATIONS = (
 )
 
 
+@settings(deadline=None)
 @given(
     numbers=st.lists(
         st.tuples(st.integers(0, 999), st.integers(0, 999), st.integers(0, 9999), st.sampled_from(_NOTATIONS)),
