@@ -14,7 +14,7 @@ from models import bulk
 from models.database import Database
 from models.tables import District, Mail, Notice, Run, Source
 from services import holds, maintenance, outbox, taking
-from services.guard import ITEMS, Reason
+from services.changesets import ITEMS, Reason
 from tests.services.settled import NOW, frame, set_up
 
 LINCOLN, ADAMS = "unified/lincoln", "unified/adams"

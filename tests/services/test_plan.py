@@ -59,7 +59,8 @@ def test_a_first_delivery_creates_everything(database: Database) -> None:
         set_up(session)
     assert counts(database, EVERYBODY) == {
         "unified/lincoln": {
-            "class_memberships_create": 2,
+            "student_class_memberships_create": 1,
+            "teacher_class_memberships_create": 1,
             "classes_create": 1,
             "employees_create": 1,
             "guardians_create": 1,
@@ -67,7 +68,8 @@ def test_a_first_delivery_creates_everything(database: Database) -> None:
             "students_create": 1,
         },
         "unified/adams": {
-            "class_memberships_create": 2,
+            "student_class_memberships_create": 1,
+            "teacher_class_memberships_create": 1,
             "classes_create": 1,
             "employees_create": 1,
             "guardians_create": 1,
@@ -232,7 +234,8 @@ def test_who_has_a_link_of_each_source_changes_the_id_where_a_school_goes_over(s
     keys = dict(changes.changes.select("record_id", "key").iter_rows())
     assert {name: keys[name] for name in ("t1", "g1", "s1")} == {name: stored[name][1] for name in ("t1", "g1", "s1")}
     assert changes.before == {
-        "class_memberships": 2,
+        "student_class_memberships": 1,
+        "teacher_class_memberships": 1,
         "classes": 1,
         "employees": 1,
         "guardians": 1,
