@@ -612,7 +612,7 @@ def test_guardians_who_replace_others_are_not_doubled() -> None:
 def parted(
     held: Mapping[str, str | None], now: Mapping[str, str | None], *, ended: Sequence[str] = (), name: str = "Moss"
 ) -> ChangeSet:
-    """The twenty students of one guardian get one each: now's, with these guardian_ids. held: those left to that one."""
+    """Students of one guardian get one each: now's, with these guardian_ids. held: those that are left to that one."""
     pairs = [(f"s{number}", part) for number, part in enumerate(now)]
     return replace(
         changed({"guardianships": 20}),
