@@ -67,7 +67,8 @@ def _removed(kind: str, counts: Counts) -> str:
     if not removed:
         changing = f"{count(ids, 'ID')} would change"
         return f"{changing}, all of {everybody}" if _is_all(counts) else f"{changing}, of {everybody}"
-    said = f"all {everybody}" if removed >= before and _is_all(counts) else f"{removed} of {everybody}"
+    all_of_them = f"all {everybody}" if before > 1 else f"the only {everybody.removeprefix('1 ')}"
+    said = all_of_them if removed >= before and _is_all(counts) else f"{removed} of {everybody}"
     return f"{said} would be removed" + (f", and {count(ids, 'ID')} would change" if ids else "")
 
 
