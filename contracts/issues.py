@@ -681,12 +681,14 @@ _HOLDS = (
         Severity.HOLD,
         "school",
         "The connection to {the drop folder|Clever} is broken",
-        "The {folder that the files arrive in|district's data in Clever} cannot be reached, or we are refused. The "
-        "school's accounts stay as they were.",
+        "The {folder that the files arrive in cannot be reached, or we are refused|district's data in Clever cannot be "
+        "reached, we are refused, or Clever reports the district as pending or in error}. The school's accounts stay "
+        "as they were.",
         "{Check that the drop folder is there and that we may read it, and that the export in your SIS still sends to "
-        "it|Check in Clever that our app is still authorized for the district and that the schools are shared, and "
-        "correct it in your SIS or in Clever}. Then choose I fixed it (rollcall hold fixed), and the data are "
-        "processed at once. {It also ends by itself at the next sync that gets through; if files were missed, send "
+        "it|If Clever reports an error, Clever has to solve it, and nothing needs to be done here. Otherwise check in "
+        "Clever that our app is still authorized for the district, that the schools are shared and that nothing is "
+        "pending, and correct it in your SIS or in Clever}. Then choose I fixed it (rollcall hold fixed), and the data "
+        "are processed at once. {It also ends by itself at the next sync that gets through; if files were missed, send "
         "the complete set of files again.|" + _AGAIN_CLEVER + "}",
     ),
     Entry(

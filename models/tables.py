@@ -67,6 +67,7 @@ class Source(SQLModel, table=True):
     # clever: paused, pending or error, as it was last seen, and why; null while all is well.
     remote_state: str | None = None
     remote_reason: str | None = None
+    not_ready_since: datetime | None = _at(nullable=True)  # the first of the looks in a row that found pending or error
     leaves_out_contacts: bool = False  # contacts of type emergency and secondary, as somebody decided
     stale_noticed_at: datetime | None = _at(nullable=True)  # when the coming staleness was last told
 
@@ -259,6 +260,7 @@ class Run(SQLModel, table=True):
     district_id: str = Field(foreign_key="district.id", index=True)
     source_id: str = Field(foreign_key="source.id")
     delivery_id: int | None = Field(default=None, foreign_key="delivery.id")
+    processing_since: datetime | None = _at(nullable=True)  # null: it has found nothing to bring in yet
     schools: list[str] | None = _json()  # school ids asked for; null: all
     started_at: datetime = _at()
     alive_at: datetime = _at()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import polars as pl
 from sqlmodel import Session
@@ -17,6 +18,7 @@ from contracts.roster import (
     HELD_LINKS,
     HELD_OTHER_SCHOOLS,
     HELD_SCHOOL_MEMBERS,
+    DateOrder,
     Held,
     Schema,
 )
@@ -37,7 +39,7 @@ class Scope:
     """A source and the schools it may touch: on the plan, not frozen, set up with this source (SCOPE_SCHOOLS).
 
     leaves_out_contacts: its emergency contacts are left out. limits: the guard's that are the district's own, type ->
-    [share, count].
+    [share, count]. date_order: which comes first in the district's dates, where it says so.
     """
 
     district_id: str
@@ -47,6 +49,7 @@ class Scope:
     schools: pl.DataFrame
     leaves_out_contacts: bool = False
     limits: Mapping[str, list[float]] | None = None
+    date_order: DateOrder | None = None
 
     @property
     def source_school_ids(self) -> list[str]:
@@ -84,6 +87,7 @@ def read_scope(session: Session, source_id: str) -> Scope:
         schools,
         leaves_out_contacts=source.leaves_out_contacts,
         limits=district.limits,
+        date_order=cast("DateOrder | None", district.date_order),
     )
 
 
