@@ -133,8 +133,8 @@ class Records:
     grade, language, file, line, is_valid, is_shared (two people on the ID); employees and students, one row per ID.
     members: kind, source_id, school_id; in scope only.
     entries, left_out: entry, student_id, guardian_id, other_id, first_name, last_name, email, phone, phone_extension,
-    language, relationship, type, file, line, student_is_known; guardian entries, one per row; those of left-out
-    schools apart.
+    language, relationship, type, file, line, student_is_known, unread_email, unread_phone (Boolean: a value came that
+    cannot be read); guardian entries, one per row; those of left-out schools apart.
     entry_issues: entry, code. classes: source_id, other_id, name, school_id, schools (List), file, line, is_valid.
     owners: class_id, source_id, file, line. enrollments: class_id, source_id, school_id, file, line (any school's).
     seen: kind, source_id; every employee and student in any row. seen_classes: source_id, school_id; likewise.
@@ -443,7 +443,8 @@ def _entries(rows: pl.DataFrame, guardianships: pl.DataFrame) -> tuple[pl.DataFr
         .agg(sharing=pl.len())
     )
     shared = named.join(sharing, on="email", how="left", maintain_order="left").with_columns(
-        pl.col("sharing").fill_null(0)
+        pl.col("sharing").fill_null(0),
+        *((~_good(name)).alias(f"unread_{name}") for name in ("email", "phone")),
     )
     issues = breaking(ENTRIES, shared).select("entry", "code")
     return (
@@ -463,6 +464,8 @@ def _entries(rows: pl.DataFrame, guardianships: pl.DataFrame) -> tuple[pl.DataFr
             "file",
             "line",
             "student_is_known",
+            "unread_email",
+            "unread_phone",
         ),
         issues,
     )

@@ -324,7 +324,8 @@ def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame
     )
     is_known = pairs.filter("student_is_known")["guardian"].unique().implode()
     of_entries = (
-        records.entry_issues.join(found.entries, on="entry")
+        pl.concat([records.entry_issues, found.issues])
+        .join(found.entries, on="entry")
         .filter((pl.col("code") == "record_not_shared") | pl.col("guardian").is_in(is_known))
         .join(records.entries.select("entry", "guardian_id"), on="entry")
         .join(found.people.select("guardian", "source_id"), on="guardian")

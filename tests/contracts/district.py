@@ -163,13 +163,13 @@ def account(account_id: str, role: str, **values: Any) -> dict[str, Any]:
 
 def held(
     *links: dict[str, Any],
-    guardianships: Sequence[tuple[str, str]] = (),
+    guardianships: Sequence[tuple[str, ...]] = (),
     classes: Sequence[tuple[str, str]] = (),
     accounts: Sequence[dict[str, Any]] = (),
 ) -> Held:
     return Held(
         _frame(HELD_LINKS, links),
-        pl.DataFrame(list(guardianships), schema=dict(HELD_GUARDIANSHIPS), orient="row"),
+        _frame(HELD_GUARDIANSHIPS, [dict(zip(HELD_GUARDIANSHIPS, pair, strict=False)) for pair in guardianships]),
         pl.DataFrame(list(classes), schema=dict(HELD_CLASSES), orient="row"),
         _frame(HELD_ACCOUNTS, accounts),
     )
