@@ -1,11 +1,11 @@
 """Which guardian entries are one person, and which of the source's links is theirs.
 
 Rule: entries are one guardian when they share a guardian_id, or a phone and the full name, or an email and one of the
-two names, transitively; what is compared is the joined person, not the single entry. Two contradict each other, and
-nothing joins them, when their first names differ and so do their phones or their guardian_ids. A guardian is found
-again among the source's links by the first thing in common with what they last held: guardian_id; phone and full name;
-student's ID and full name; email and one name. One link, one guardian. What a source lacks altogether it says nothing
-of: there, what the links hold goes on.
+two names, transitively; what is compared is the joined person, not the single entry. Those contradict each other, and
+nothing joins them, whose first names differ, and so do their phones or their guardian_ids. A guardian is found again
+among the source's links by the first thing in common with what they last held: guardian_id; phone and full name;
+student's ID and full name; email and one name. One link, one guardian. Of what the source lacks altogether it says
+nothing, so that what the links hold stays.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import reduce
-from itertools import combinations
+from itertools import chain, combinations
 
 import polars as pl
 
@@ -32,16 +32,11 @@ _FINDING = (
     (("student_id", "full_name"),),
     (("email", "first"), ("email", "last")),
 )
-# The fields of the roster that guardians are known by, and the columns of entries that hold them.
-_KNOWN_BY = {
-    "source_id": "guardian_id",
-    "first_name": "first_name",
-    "last_name": "last_name",
-    "email": "email",
-    "phone": "phone",
-}
+# What entries are filled with before they are joined, where the source lacks it.
+_FILLED = ("guardian_id", "first_name", "last_name", "email", "phone")
 _COMPARED_WITH = 10
 _IN_PAIRS = ("relationship", "type")
+_WHOSE = (GUARDIAN, "guardianship")
 
 
 @dataclass(frozen=True)
@@ -51,10 +46,10 @@ class Guardians:
     people: guardian (UInt32, in order of what they are, not of rows), source_id, guardian_ids (List), other_id,
     first_name, last_name, email, phone, phone_extension, language, unread_email, unread_phone (Boolean: no entry has a
     good value, and one has a value that cannot be read or the source lacks the field, so that the link's stays), file,
-    line, link_id, names_differ, and differs_ columns of the fields that were not the same in all entries. pairs:
-    guardian, student_id, relationship, type, differs_relationship, differs_type. entries: entry, guardian, file, line.
-    issues: entry, code; the guardian_ids that count as absent. seen: link_id of every link found, by left-out entries
-    too.
+    line, names_differ, differs_ columns of the fields that were not the same in all entries, link_id, and given_up (the
+    link whose ID is on a guardian who cannot be provisioned, and is another person). pairs: guardian, student_id,
+    relationship, type, differs_relationship, differs_type. entries: entry, guardian, file, line. issues: entry, code;
+    the guardian_ids that count as absent. seen: link_id of every link found, by left-out entries too.
     """
 
     people: pl.DataFrame
@@ -71,20 +66,21 @@ def identify(entries: pl.DataFrame, left_out: pl.DataFrame, held: Held, absent: 
 
     Rule: a guardian_id that is a placeholder, or shared by people who cannot be one, counts as absent.
     """
+    lacking = {"guardian_id" if name == "source_id" else name for whose, name in absent if whose in _WHOSE}
     links = _links(held)
-    named = _filled(_comparable(_without_placeholders(entries)), held, absent)
+    named = _filled(_comparable(_without_placeholders(entries)), held, lacking)
     shared = _shared_ids(named)
     named = _without_ids(named, shared)
     numbered = _numbered(named)
-    people = _people(numbered, absent)
-    linked = _found_again(numbered, people, links)
+    people = _people(numbered, lacking)
+    found = _found_again(numbered, people, links)
     strays = _stray(_without_ids(_comparable(_without_placeholders(left_out)), shared), links)
     return Guardians(
-        people=_going_on(people, linked, links, absent).sort("guardian"),
-        pairs=_pairs(numbered, linked, held, links, absent),
+        people=_going_on(people, found, links, lacking).sort("guardian"),
+        pairs=_pairs(numbered, found, held, links, lacking),
         entries=numbered.select("entry", "guardian", "file", "line"),
         issues=_issues(entries, shared),
-        seen=pl.concat([linked.select("link_id"), strays]).unique(),
+        seen=pl.concat([found.select("link_id"), strays]).unique(),
     )
 
 
@@ -288,10 +284,10 @@ def _chains(groups: pl.DataFrame) -> pl.DataFrame:
 # --- what a person holds ---
 
 
-def _people(numbered: pl.DataFrame, absent: Collection[Field]) -> pl.DataFrame:
+def _people(numbered: pl.DataFrame, lacking: Collection[str]) -> pl.DataFrame:
     """Each guardian's record: the name whole from one entry, the other fields those that sort first.
 
-    Rule: no contact point of an entry that contradicts the one that the name is from, or the one that the phone is from.
+    Rule: no contact point is of an entry that contradicts the one that the name, or the phone, is from.
     """
     has_first, has_last = pl.col("first").is_not_null(), pl.col("last").is_not_null()
     ranked = numbered.with_columns(nameless=~has_first & ~has_last, one_only=~(has_first & has_last))
@@ -318,9 +314,7 @@ def _people(numbered: pl.DataFrame, absent: Collection[Field]) -> pl.DataFrame:
         .join(reached, on="guardian")
         .with_columns(
             *(
-                (pl.col(name).is_null() & (pl.col(f"unread_{name}") | ((GUARDIAN, name) in absent))).alias(
-                    f"unread_{name}"
-                )
+                (pl.col(name).is_null() & (pl.col(f"unread_{name}") | (name in lacking))).alias(f"unread_{name}")
                 for name in ("email", "phone")
             ),
             guardian_ids=pl.when(pl.col("guardian_ids").list.len() > 0).then("guardian_ids"),
@@ -350,49 +344,54 @@ def _agreeing(entries: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
 
 
 def _pairs(
-    numbered: pl.DataFrame, linked: pl.DataFrame, held: Held, links: _Links, absent: Collection[Field]
+    numbered: pl.DataFrame, found: pl.DataFrame, held: Held, links: _Links, lacking: Collection[str]
 ) -> pl.DataFrame:
     pairs = numbered.group_by("guardian", "student_id").agg(
         *(pl.col(name).min() for name in _IN_PAIRS), *(_differs(name).alias(f"differs_{name}") for name in _IN_PAIRS)
     )
-    lacking = [name for name in _IN_PAIRS if ("guardianship", name) in absent]
-    if not lacking:
+    filled = [name for name in _IN_PAIRS if name in lacking]
+    if not filled:
         return pairs
     last = held.guardianships.join(links.students, on="student_link_id").select(
-        "student_id", *lacking, link_id="guardian_link_id"
+        "student_id", *filled, link_id="guardian_link_id"
     )
     return (
-        pairs.join(linked.filter(~pl.col("is_other")), on="guardian", how="left")
+        pairs.join(_heirs(found), on="guardian", how="left")
         .join(last, on=["student_id", "link_id"], how="left", suffix="_last")
-        .with_columns(pl.coalesce(name, f"{name}_last") for name in lacking)
+        .with_columns(pl.coalesce(name, f"{name}_last") for name in filled)
         .select(pairs.columns)
     )
 
 
-def _going_on(people: pl.DataFrame, linked: pl.DataFrame, links: _Links, absent: Collection[Field]) -> pl.DataFrame:
-    """The people with link_id, and with what their link last held of names, language and IDs that the source lacks.
+def _going_on(people: pl.DataFrame, found: pl.DataFrame, links: _Links, lacking: Collection[str]) -> pl.DataFrame:
+    """The people with link_id and given_up, and what the link last held of names, language and IDs the source lacks.
 
     Rule: another person on an old ID inherits nothing.
     """
-    lacking = [name for name in ("first_name", "last_name", "language") if (GUARDIAN, name) in absent]
-    last = linked.filter(~pl.col("is_other")).join(
-        links.links.select("link_id", *lacking, "guardian_ids"), on="link_id"
-    )
+    filled = [name for name in ("first_name", "last_name", "language") if name in lacking]
+    last = _heirs(found).join(links.links.select("link_id", *filled, "guardian_ids"), on="link_id").drop("link_id")
+    is_other = (pl.col("is_stranger") | pl.col("contradicts")).fill_null(False)
     ids, last_ids = pl.col("guardian_ids"), pl.col("guardian_ids_last")
-    if (GUARDIAN, "source_id") in absent:
+    if "guardian_id" in lacking:
         ids = pl.coalesce(ids.list.set_union(last_ids), ids, last_ids).list.sort()
-    is_other = pl.col("is_other").fill_null(False)
     return (
-        people.join(linked, on="guardian", how="left")
-        .join(last.drop("link_id", "is_other"), on="guardian", how="left", suffix="_last")
+        people.join(found, on="guardian", how="left")
+        .join(last, on="guardian", how="left", suffix="_last")
         .with_columns(
-            *(pl.coalesce(name, f"{name}_last") for name in lacking),
+            *(pl.coalesce(name, f"{name}_last") for name in filled),
             *(pl.col(name) & ~is_other for name in ("unread_email", "unread_phone")),
             guardian_ids=ids,
+            link_id=pl.when(~pl.col("is_stranger")).then("link_id"),
+            given_up=pl.when("is_stranger").then("link_id"),
         )
         .with_columns(source_id=pl.col("guardian_ids").list.first())
-        .select(*people.columns, "link_id")
+        .select(*people.columns, "link_id", "given_up")
     )
+
+
+def _heirs(found: pl.DataFrame) -> pl.DataFrame:
+    """guardian, link_id: those who are who their link last was."""
+    return found.filter(~pl.col("is_stranger") & ~pl.col("contradicts")).select("guardian", "link_id")
 
 
 # --- links ---
@@ -484,28 +483,32 @@ def _judged(pairs: pl.DataFrame, rows: pl.DataFrame, by: str, links: _Links) -> 
 
 
 def _found_again(numbered: pl.DataFrame, people: pl.DataFrame, links: _Links) -> pl.DataFrame:
-    """guardian, link_id, is_other (Boolean: the link's last values are another person's).
+    """guardian, link_id, is_stranger, contradicts (Boolean): each guardian's link, each link at most once.
 
     Rule: the same ID with both names different and no email in common is another person; one who cannot be provisioned
     is never taken for a newcomer in somebody's place. A link that a guardian contradicts is found by its ID only, and
-    by those who do not contradict it before.
+    only if nobody else finds it.
     """
     named = pl.col("first_name").is_not_null() | pl.col("last_name").is_not_null()
     reachable = pl.col("email").is_not_null() | pl.col("phone").is_not_null()
     fit = people.filter(named & reachable).select("guardian")
-    found = pl.DataFrame(schema={"guardian": pl.UInt32, "link_id": pl.String, "is_other": pl.Boolean})
-    for tier, contradicting in (*((tier, False) for tier in _FINDING), (_FINDING[0], True)):
+    pair = ["guardian", "link_id"]
+    found = pl.DataFrame(
+        schema={"guardian": pl.UInt32, "link_id": pl.String, "is_stranger": pl.Boolean, "contradicts": pl.Boolean}
+    )
+    for tier, may_contradict in (*((tier, False) for tier in _FINDING), (_FINDING[0], True)):
         candidates = _candidates(numbered, "guardian", links, tier)
         free = candidates.join(found, on="guardian", how="anti").join(found, on="link_id", how="anti")
         if free.is_empty():
             continue
         judged = _judged(free, numbered, "guardian", links)
         newcomers = judged.filter("is_stranger").join(fit, on="guardian", how="semi")
-        barred = pl.concat([newcomers, judged.filter(pl.col("contradicts") & (not contradicting))])
-        best = _mutual_best(_ranked(free.join(barred, on=["guardian", "link_id"], how="anti"), people, links))
-        others = best.join(judged, on=["guardian", "link_id"], how="semi").with_columns(is_other=pl.lit(True))
-        own = best.join(judged, on=["guardian", "link_id"], how="anti").with_columns(is_other=pl.lit(False))
-        found = pl.concat([found, others, own])
+        barred = pl.concat([newcomers, judged.filter(pl.col("contradicts") & (not may_contradict))])
+        best = _mutual_best(_ranked(free.join(barred, on=pair, how="anti"), people, links))
+        of_others = best.join(judged, on=pair, how="left").with_columns(
+            pl.col("is_stranger", "contradicts").fill_null(False)
+        )
+        found = pl.concat([found, of_others])
     return found
 
 
@@ -548,43 +551,42 @@ def _stray(left_out: pl.DataFrame, links: _Links) -> pl.DataFrame:
 # --- what the source lacks altogether ---
 
 
-def _filled(entries: pl.DataFrame, held: Held, absent: Collection[Field]) -> pl.DataFrame:
+def _filled(entries: pl.DataFrame, held: Held, lacking: Collection[str]) -> pl.DataFrame:
     """The entries with what the source lacks of what guardians are known by, from the links of the student's guardians.
 
     Rule: an entry is filled where exactly one of the student's guardians matches it, and it alone matches them, by what
     is left of what links are found by.
     """
-    lacking = [column for field, column in _KNOWN_BY.items() if (GUARDIAN, field) in absent]
-    if not lacking:
+    filled = [name for name in _FILLED if name in lacking]
+    if not filled:
         return entries
-    links, left = _links(held), _links(held, lacking)
-    gone = {*lacking, *(name.removesuffix("_name") for name in lacking)}
+    links, left = _links(held), _links(held, filled)
+    gone = {"student_id", *(name.removesuffix("_name") for name in filled)}
     if {"first", "last"} <= gone:
         gone.add("full_name")
     columns = ("student_id", "guardian_id", "first", "last", "full_name", "email", "phone")
     nodes = entries.select(columns).unique().with_row_index("node")
     found = pl.DataFrame(schema={"node": pl.UInt32, "student_id": pl.String, "link_id": pl.String})
     pair = ["student_id", "link_id"]
-    for tier in _FINDING:
-        for keys in tier:
-            common = [key for key in keys if key not in {*gone, "student_id"}]
-            if not common:
-                continue
-            matching = _candidates(nodes, "node", left, (("student_id", *common),))
-            matching = matching.join(_judged(matching, nodes, "node", links), on=["node", "link_id"], how="anti")
-            free = (
-                matching.join(found, on="node", how="anti")
-                .join(nodes.select("node", "student_id"), on="node")
-                .join(found, on=pair, how="anti")
-            )
-            alone = (pl.len().over("node") == 1) & (pl.len().over(pair) == 1)
-            found = pl.concat([found, free.filter(alone).select(found.columns)])
+    for keys in chain(*_FINDING):
+        common = [key for key in keys if key not in gone]
+        if not common:
+            continue
+        matching = _candidates(nodes, "node", left, (("student_id", *common),))
+        matching = matching.join(_judged(matching, nodes, "node", links), on=["node", "link_id"], how="anti")
+        free = (
+            matching.join(found, on="node", how="anti")
+            .join(nodes.select("node", "student_id"), on="node")
+            .join(found, on=pair, how="anti")
+        )
+        alone = (pl.len().over("node") == 1) & (pl.len().over(pair) == 1)
+        found = pl.concat([found, free.filter(alone).select(found.columns)])
     last = links.links.with_columns(guardian_id=pl.col("guardian_ids").list.first())
-    filling = [*lacking, *(["phone_extension"] if "phone" in lacking else [])]
-    filled = (
-        entries.join(nodes, on=columns, how="left", nulls_equal=True, maintain_order="left")
-        .join(found.select("node", "link_id"), on="node", how="left", maintain_order="left")
-        .join(last.select("link_id", *filling), on="link_id", how="left", suffix="_last", maintain_order="left")
-        .with_columns(pl.coalesce(name, f"{name}_last") for name in filling)
+    taken = [*filled, *(["phone_extension"] if "phone" in filled else [])]
+    return _comparable(
+        entries.join(nodes, on=columns, how="left", nulls_equal=True)
+        .join(found.select("node", "link_id"), on="node", how="left")
+        .join(last.select("link_id", *taken), on="link_id", how="left", suffix="_last")
+        .with_columns(pl.coalesce(name, f"{name}_last") for name in taken)
+        .select(entries.columns)
     )
-    return _comparable(filled.select(entries.columns))

@@ -512,8 +512,9 @@ _ALERTS = (
         "Several guardians have the same ID",
         "{Rows|Contacts} with the same guardian ID are about different people: their names differ, and so do their "
         "contact details. The ID was not used. Each of them is set up by name, phone and email address.",
-        "Give each guardian an ID of their own in your SIS{ (column guardian_id in students.csv), or leave it empty| or "
-        "in Clever}. If they are one person, spell the name and enter the phone number the same everywhere. " + _AGAIN,
+        "Give each guardian an ID of their own in your SIS{ (column guardian_id in students.csv), or leave it empty| "
+        "or in Clever}. If they are one person, spell the name and enter the phone number the same everywhere. "
+        + _AGAIN,
     ),
     Entry(
         "placeholder_value",
