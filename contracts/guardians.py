@@ -46,10 +46,11 @@ class Guardians:
     people: guardian (UInt32, in order of what they are, not of rows), source_id, guardian_ids (List), other_id,
     first_name, last_name, email, phone, phone_extension, language, unread_email, unread_phone (Boolean: no entry has a
     good value, and one has a value that cannot be read or the source lacks the field, so that the link's stays), file,
-    line, names_differ, differs_ columns of the fields that were not the same in all entries, link_id, and given_up (the
-    link whose ID is on a guardian who cannot be provisioned, and is another person). pairs: guardian, student_id,
-    relationship, type, differs_relationship, differs_type. entries: entry, guardian, file, line. issues: entry, code;
-    the guardian_ids that count as absent. seen: link_id of every link found, by left-out entries too.
+    line, names_differ, differs_ columns of the fields that were not the same in all entries, and link_id. pairs:
+    guardian, student_id, relationship, type, differs_relationship, differs_type, is_anothers (Boolean: the guardian
+    cannot be provisioned, and the link is another person's, who is no guardian of this student). entries: entry,
+    guardian, file, line. issues: entry, code; the guardian_ids that count as absent. seen: link_id of every link found,
+    by left-out entries too.
     """
 
     people: pl.DataFrame
@@ -349,49 +350,48 @@ def _pairs(
     pairs = numbered.group_by("guardian", "student_id").agg(
         *(pl.col(name).min() for name in _IN_PAIRS), *(_differs(name).alias(f"differs_{name}") for name in _IN_PAIRS)
     )
-    filled = [name for name in _IN_PAIRS if name in lacking]
-    if not filled:
-        return pairs
     last = held.guardianships.join(links.students, on="student_link_id").select(
-        "student_id", *filled, link_id="guardian_link_id"
+        "student_id", *(pl.col(name).alias(f"{name}_last") for name in _IN_PAIRS), link_id="guardian_link_id", was=True
     )
+    is_heir = ~pl.col("is_stranger") & ~pl.col("contradicts")
     return (
-        pairs.join(_heirs(found), on="guardian", how="left")
-        .join(last, on=["student_id", "link_id"], how="left", suffix="_last")
-        .with_columns(pl.coalesce(name, f"{name}_last") for name in filled)
-        .select(pairs.columns)
+        pairs.join(found, on="guardian", how="left")
+        .join(last, on=["student_id", "link_id"], how="left")
+        .with_columns(
+            *(
+                pl.coalesce(name, pl.when(is_heir).then(f"{name}_last")).alias(name)
+                for name in _IN_PAIRS
+                if name in lacking
+            ),
+            is_anothers=pl.col("is_stranger").fill_null(False) & pl.col("was").is_null(),
+        )
+        .select(*pairs.columns, "is_anothers")
     )
 
 
 def _going_on(people: pl.DataFrame, found: pl.DataFrame, links: _Links, lacking: Collection[str]) -> pl.DataFrame:
-    """The people with link_id and given_up, and what the link last held of names, language and IDs the source lacks.
+    """The people with link_id, and with what it last held of names, language and IDs that the source lacks.
 
     Rule: another person on an old ID inherits nothing.
     """
     filled = [name for name in ("first_name", "last_name", "language") if name in lacking]
-    last = _heirs(found).join(links.links.select("link_id", *filled, "guardian_ids"), on="link_id").drop("link_id")
-    is_other = (pl.col("is_stranger") | pl.col("contradicts")).fill_null(False)
+    heirs = found.filter(~pl.col("is_stranger") & ~pl.col("contradicts")).select("guardian", "link_id")
+    last = heirs.join(links.links.select("link_id", *filled, "guardian_ids"), on="link_id").drop("link_id")
     ids, last_ids = pl.col("guardian_ids"), pl.col("guardian_ids_last")
     if "guardian_id" in lacking:
         ids = pl.coalesce(ids.list.set_union(last_ids), ids, last_ids).list.sort()
+    inherits = ~(pl.col("is_stranger") | pl.col("contradicts")).fill_null(False)
     return (
         people.join(found, on="guardian", how="left")
         .join(last, on="guardian", how="left", suffix="_last")
         .with_columns(
             *(pl.coalesce(name, f"{name}_last") for name in filled),
-            *(pl.col(name) & ~is_other for name in ("unread_email", "unread_phone")),
+            *(pl.col(name) & inherits for name in ("unread_email", "unread_phone")),
             guardian_ids=ids,
-            link_id=pl.when(~pl.col("is_stranger")).then("link_id"),
-            given_up=pl.when("is_stranger").then("link_id"),
         )
         .with_columns(source_id=pl.col("guardian_ids").list.first())
-        .select(*people.columns, "link_id", "given_up")
+        .select(*people.columns, "link_id")
     )
-
-
-def _heirs(found: pl.DataFrame) -> pl.DataFrame:
-    """guardian, link_id: those who are who their link last was."""
-    return found.filter(~pl.col("is_stranger") & ~pl.col("contradicts")).select("guardian", "link_id")
 
 
 # --- links ---

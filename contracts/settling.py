@@ -96,7 +96,7 @@ def settle(records: Records, held: Held) -> Settled:
         records,
         going_on.filter(pl.col("kind") != GUARDIAN).drop("guardian"),
         going_on.filter(kind=GUARDIAN).select("guardian", "person", "link_id"),
-        pairs,
+        pairs.filter(~pl.col("is_anothers")),
         held,
     )
     valid = people.filter("is_valid").sort("person")
