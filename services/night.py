@@ -23,6 +23,7 @@ from sqlmodel import Session, col, select
 from contracts.checking import check
 from contracts.contacts import without_contacts
 from contracts.formats import CLEVER, CSV, FORMATS, Reading
+from contracts.issues import CATALOGUE
 from contracts.roster import Held, Roster, Settled, empty
 from contracts.settling import settle
 from errors import DataError, NotFound, NotPossible, RollcallError, SourceRefused, SourceUnreachable
@@ -131,10 +132,11 @@ def orders(
     now: bool = False,
     by_hand: bool = False,
     kind: str | None = None,
+    landing: Path | None = None,
 ) -> list[Order]:
     """One order for each source that a request touches. schools: their keys; None or empty for all.
 
-    kind: only sources of this kind.
+    kind: only sources of this kind. landing: where the files of a delivery asked for are looked for.
 
     Raises:
         NotFound, NotPossible: the district, a school or the delivery is not to be synced.
@@ -148,7 +150,7 @@ def orders(
                 f"district {district_id} has no delivery {delivery_id}; `rollcall deliveries {district_id}` lists them"
             )
         assert delivery is not None
-        taking.assert_kept(delivery)
+        taking.assert_applicable(delivery, landing=landing)
     asked = school_ids(session, district_id, schools) if schools else None
     found = []
     for source in sources:
@@ -345,7 +347,7 @@ def _source(session: Session, source_id: str) -> Source:
 
 
 def _ready(session: Session, run_id: int, delivery_id: int, message: str) -> Fetched:
-    runs.set_delivery(session, run_id, delivery_id)
+    runs.note_processing(session, run_id, delivery_id=delivery_id, now=clock())
     status.record_status_changes(session, None, reason=f"processing delivery {delivery_id}", now=clock())
     return Fetched("ready", message, delivery_id)
 
@@ -414,9 +416,15 @@ def _take_from_clever(
     with database.transaction() as session:
         runs.assert_open(session, run_id)
         source = _source(session, order.source_id)
-        fetching.note(session, source, standing)
+        fetching.note(session, source, standing, clock())
+        if fetching.has_lasted(session, source, clock()):
+            _hold(session, source.id, DISCONNECTED, run_id, detail=f"{standing.reason}. {standing.next_step}")
+            return Fetched(DISCONNECTED, standing.message or "")
         is_known = not order.by_hand and fetching.is_known(session, source, remote, standing, clock())
         done = is_known and not runs.unfinished_schools(session, source, runs.setup_digest(session, source))
+        if standing.is_ready and not done:
+            runs.note_processing(session, run_id, now=clock())
+            status.record_status_changes(session, None, reason="fetching from Clever", now=clock())
         session.expunge(source)
     if not standing.is_ready or done:
         _reached(database, source.id, run_id)
@@ -494,6 +502,11 @@ class Rejected:
     delivery_id: int
     counts: Mapping[str, int]
 
+    @property
+    def told(self) -> str:
+        """The file errors' titles, each with how many there are."""
+        return ", ".join(f"{CATALOGUE[code].title} ({number})" for code, number in self.counts.items())
+
 
 def read_roster(
     database: Database, order: Order, run_id: int, delivery_id: int, *, landing: Path
@@ -558,7 +571,13 @@ def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
         roster, left_out = without_contacts(roster)
 
     def settled() -> Settled:
-        records = check(roster, scope.source_school_ids, region=scope.region, today=clock().date())
+        records = check(
+            roster,
+            scope.source_school_ids,
+            region=scope.region,
+            today=clock().date(),
+            date_order=scope.date_order,
+        )
         held = load_held(session, scope, stored, records.emails())
         return settle(records, held)
 

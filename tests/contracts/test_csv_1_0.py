@@ -103,8 +103,8 @@ def test_class_members_are_owners_and_enrolled_students(roster: Roster) -> None:
     assert roster.class_members.rows() == [
         ("C1", "employee", "T1", True, None, "classes.csv", 2),
         ("C1", "employee", "T2", True, None, "classes.csv", 3),
-        ("C1", "student", "S1", False, "0101", "enrollments.csv", 2),
-        ("C1", "student", "S2", False, None, "enrollments.csv", 3),
+        ("C1", None, "S1", False, "0101", "enrollments.csv", 2),
+        ("C1", None, "S2", False, None, "enrollments.csv", 3),
     ]
 
 

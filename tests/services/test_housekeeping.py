@@ -424,5 +424,5 @@ def test_a_status_that_time_alone_changed_is_recorded(started: Database, landing
 def test_what_went_is_told() -> None:
     assert str(Cleaned()) == "nothing to remove"
     assert str(Cleaned(deliveries=2, mails=1, busy=1)) == (
-        "removed 2 deliveries' files, 1 mails; 1 districts with a run under way are left for the next time"
+        "removed 2 deliveries' files, 1 mail; 1 district with a run under way is left for the next time"
     )
