@@ -37,6 +37,7 @@ from models.database import Database, migrate, open_database
 from models.tables import Decision, District
 from services import (
     downloads,
+    figures,
     holds,
     housekeeping,
     issues,
@@ -433,15 +434,19 @@ def preview(district: DistrictId, school: Schools = None, csv_file: CsvFile = No
             for note in shown.notes:
                 told.print(escape(note), style="dim")
             _show_file_errors(with_catalogue(shown.file_errors))
-            for changes, reasons in shown.schools:
-                held = [f"{catalogue(order.kind)[code].title} ({code})" for code in reasons]
-                _show_changes(changes.school_id, changes.changes, held)
+            for changes in shown.schools:
+                _show_changes(changes.school_id, changes.changes)
+                for reason in changes.reasons or ():
+                    title = catalogue(order.kind)[reason.code].title
+                    out.print(f"  [red]would be put on hold: {escape(title)} ({reason.code})[/]")
+                    for line in filter(None, (*holds.told_counts(reason), reason.detail)):
+                        out.print(f"    {escape(line)}")
                 frames.append(changes.changes.drop("key").insert_column(0, pl.lit(changes.school_id).alias("school")))
     if csv_file is not None:
         _write_csv(csv_file, downloads.to_csv(pl.concat(frames)) if frames else "")
 
 
-def _show_changes(school: str, changes: pl.DataFrame, held: list[str]) -> None:
+def _show_changes(school: str, changes: pl.DataFrame) -> None:
     counted = {(kind, action): count for kind, action, count in changes.group_by("type", "action").len().iter_rows()}
     if not counted:
         out.print(f"{school}: nothing would change")
@@ -455,8 +460,6 @@ def _show_changes(school: str, changes: pl.DataFrame, held: list[str]) -> None:
                 shown = [str(counted.get((kind, action), "")) for action in ACTIONS]
                 table.add_row(kind.replace("_", " "), *shown)
         out.print(table)
-    for reason in held:
-        out.print(f"  [red]would be put on hold: {escape(reason)}[/]")
 
 
 # --- syncing ------------------------------------------------------------------------------------------------------
@@ -897,7 +900,8 @@ def holds_command(
         out.print(f"hold {hold.id}  {hold.district_id}/{hold.school_key}  since {_time(hold.opened_at, zone)}")
         for reason in hold.reasons:
             counted = "; ".join(["", *holds.told_counts(reason)])
-            out.print(f"  {reason.code} since {_time(reason.since, zone)}{escape(counted)}")
+            title = escape(hold.title(reason.code))
+            out.print(f"  {title} ({reason.code}) since {_time(reason.since, zone)}{escape(counted)}")
 
 
 OneHold = Annotated[int, typer.Argument(metavar="ID", help="the hold's number")]
@@ -946,9 +950,10 @@ def hold_show(
         out.print(escape(f"{of_former}{_decided(decision, zone)}"))
     if csv_file is not None:
         wanted = items if reason_code is None else items.filter(pl.col("code") == reason_code)
-        _write_csv(csv_file, holds.evidence_csv(wanted))
+        _write_csv(csv_file, holds.evidence_csv(wanted, hold.reasons))
     elif items.height:
-        out.print(f"\n{items.height} rows of evidence; all of them: rollcall hold show {hold.id} --csv FILE")
+        evidence = figures.number(items.height, "rows")
+        out.print(f"\n{evidence} of evidence; all of it: rollcall hold show {hold.id} --csv FILE")
     if hold.ending is None:
         for verb in holds.VERBS:
             if holds.is_about(verb, hold):
@@ -1011,7 +1016,8 @@ def _resolve(
             for line in holds.consequences(hold, verb):
                 out.print(f"  {escape(line)}")
         if csv_file is not None:
-            _write_csv(csv_file, holds.evidence_csv(pl.concat(shown.values())))
+            reasons = [reason for hold in chosen for reason in hold.reasons]
+            _write_csv(csv_file, holds.evidence_csv(pl.concat(shown.values()), reasons))
         if sys.stdin.isatty() and not yes:
             typer.confirm("Go on?", abort=True)
         with database.transaction() as session:
@@ -1041,7 +1047,7 @@ def _show_what_stays(session: Any, decided: holds.Hold, verb: str, shown: pl.Dat
     new = holds.uncovered(about, shown)
     if not new.is_empty():
         counted = ", ".join(
-            f"{kind.replace('_', ' ')} {count}" for kind, count in new.group_by("type").len().sort("type").iter_rows()
+            figures.number(many, kind) for kind, many in new.group_by("type").len().sort("type").iter_rows()
         )
         ids = [str(record) for record in new["record_id"].drop_nulls().unique().sort().head(SHOWN)]
         more = ", …" if new.height > SHOWN else ""
@@ -1052,8 +1058,8 @@ def _show_what_stays(session: Any, decided: holds.Hold, verb: str, shown: pl.Dat
         still = "still cannot" if verb == holds.FIXED else "cannot"
         out.print(f"its source {still} be reached: {escape(reason.detail or '')}")
     if others and others != broken:
-        codes = ", ".join(reason.code for reason in others)
-        out.print(f"it is held for another reason, {codes}: rollcall hold show {hold.id}")
+        titles = "; ".join(hold.title(reason.code) for reason in others)
+        out.print(f"it is held for another reason: {escape(titles)} (rollcall hold show {hold.id})")
     elif new.is_empty() and not broken:
         out.print("what was decided is applied by the next run that processes the school")
 

@@ -32,12 +32,11 @@ _NORTH_AMERICA = 1
 _BETWEEN_NUMBERS: Final = re.compile(r"[;/,|&\n]|\b(?:or|and)\b", re.IGNORECASE)
 _SCIENTIFIC: Final = re.compile(r"\d(?:[.,]\d+)?E\+?\d+", re.IGNORECASE)
 _SHORTEST_NUMBER: Final = 7
-_LONGEST_EXTENSION: Final = 6
 PHONE = pl.Struct({"phone": pl.String, "phone_extension": pl.String, "is_partial": pl.Boolean})
 
 # A time of day and a zone: 12:00:00 AM, T00:00:00.000Z, 00:00+02:00, 12:00AM PST.
 _TIME: Final = (
-    r"(?:(?:,?\s*|T)[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?\s*(?:[AP]\.?M\.?)?"
+    r"(?:(?:,\s*|\s+|T)[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?\s*(?:[AP]\.?M\.?)?"
     r"\s*(?:Z|[A-Z]{2,5}|(?:UTC|GMT)?[+-][0-9]{2}:?(?:[0-9]{2})?)?(?:\[[A-Z_/]+\])?)?$"
 )
 _YEAR: Final = r"(?<year>[0-9]{4}|[0-9]{2})"
@@ -65,6 +64,8 @@ _ONE_ORDER: Final = tuple(
 )
 _EITHER_ORDER: Final = rf"(?i)^(?<first>[0-9]{{1,2}})[-/](?<second>[0-9]{{1,2}})[-/]{_YEAR}{_TIME}"
 
+DateOrder = Literal["month", "day"]
+
 # A spreadsheet's or database's first day, written where no date was known.
 _NO_DATES: Final = (date(1900, 1, 1), date(1901, 1, 1))
 _OLDEST_YEARS: Final = 110
@@ -83,7 +84,7 @@ _GRADES: Final = {
     **dict.fromkeys(("pk", "prek", "p", "prekindergarten", "prekinder", "pkg", "preschool", "pr"), "PK"),
     **dict.fromkeys(("pk3", "pk4", "prek3", "prek4", "p3", "p4", "k3", "k4", "k4a", "k4f", "k4p"), "PK"),
     **dict.fromkeys(("pka", "pkf", "pkp", "jk", "juniorkindergarten"), "PK"),
-    **dict.fromkeys(("it", "infanttoddler", "ec", "earlychildhood", "ee", "earlyeducation"), "PK"),
+    **dict.fromkeys(("it", "infanttoddler", "infant/toddler", "ec", "earlychildhood", "ee", "earlyeducation"), "PK"),
     **dict.fromkeys(("postgraduate", "pg"), "13"),
     **{
         name: str(number)
@@ -111,7 +112,7 @@ _BELOW_KINDERGARTEN: Final = r"^-0*[1-9][0-9]*(?:\.0+)?$"
 # Marks people and systems type for an apostrophe, and every dash and hyphen.
 _APOSTROPHES: Final = (
     r"[\x{2018}\x{2019}\x{201B}\x{02B9}\x{02BB}\x{02BC}\x{02BD}\x{02BE}\x{02BF}\x{02C8}\x{02CA}"
-    r"\x{02CB}\x{2032}\x{2035}`\x{00B4}\x{FF07}\x{A78C}\x{055A}]"
+    r"\x{02CB}\x{2032}\x{2035}`\x{00B4}\x{FF07}\x{A78B}\x{A78C}\x{055A}]"
 )
 _DASHES: Final = r"[\p{Pd}\x{2212}\x{2043}\x{02D7}]"
 _BLANKS: Final = r"[\s\p{Cf}\p{Cc}]*\s[\s\p{Cf}\p{Cc}]*"
@@ -151,7 +152,9 @@ def folded(value: pl.Expr) -> pl.Expr:
         .str.replace_all(_DASHES, "-")
     )
     lowered = marked.str.normalize("NFKC").str.to_lowercase()
-    return lowered.str.replace_many(list(_CASEFOLDED), list(_CASEFOLDED.values())).str.strip_chars()
+    # Composed again, as some accented letters have no capital, and are taken apart by casefolding.
+    cased = lowered.str.replace_many(list(_CASEFOLDED), list(_CASEFOLDED.values())).str.normalize("NFC")
+    return cased.str.strip_chars()
 
 
 def bare(value: pl.Expr) -> pl.Expr:
@@ -227,9 +230,9 @@ def parse_phone(value: str, region: str) -> tuple[str | None, str | None]:
         number = phonenumbers.parse(value, region)
     except phonenumbers.NumberParseException:
         return None, None
-    extension = number.extension or None
-    if not phonenumbers.is_valid_number(number) or len(extension or "") > _LONGEST_EXTENSION:
+    if not phonenumbers.is_valid_number(number):
         return None, None
+    extension = number.extension or None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), extension
 
 
@@ -284,7 +287,7 @@ class BirthDates:
     """Whether the column itself showed that it is written day first."""
 
 
-def birth_dates(values: pl.Series, today: date, *, order: Literal["month", "day"] | None) -> BirthDates:
+def birth_dates(values: pl.Series, today: date, *, order: DateOrder | None) -> BirthDates:
     """The column's dates, each null where it is none that somebody alive can be born on.
 
     ``order`` is that of slashed and dashed dates; None finds it in the column. Rule: day first where at least 3 values,
@@ -304,7 +307,7 @@ def birth_dates(values: pl.Series, today: date, *, order: Literal["month", "day"
     in_order = day if is_day_first or order == "day" else month
     both = (month != day).fill_null(False)
     found = in_order if is_clear else pl.when(~both).then(pl.coalesce(month, day))
-    is_possible = found.is_between(pl.lit(today).dt.offset_by(f"-{_OLDEST_YEARS}y"), today) & ~found.is_in(_NO_DATES)
+    is_possible = found.is_between(pl.lit(today).dt.offset_by(f"-{_OLDEST_YEARS}y"), today)
     read = readings.select(
         "value", date=pl.when(is_possible).then(found), is_unclear=both if not is_clear else pl.lit(False)
     )
@@ -349,7 +352,7 @@ def grade(value: pl.Expr) -> pl.Expr:
     kindergarten, 10.0 is 10, and 1-2 is not known.
     """
     plain = _plain_grade(value).str.replace(_BELOW_KINDERGARTEN, "pk")
-    name = plain.str.replace_all(r"^grade:? ?|grader?$| ", "")
+    name = plain.str.replace_all(r"^grade:? ?|grader?$", "").str.replace(r"([a-z]) ([0-9])", "$1$2").str.strip_chars()
     return pl.coalesce(plain.str.extract(_NUMBERED), name).replace_strict(_GRADES, default=None, return_dtype=pl.String)
 
 
@@ -381,9 +384,15 @@ def is_grade_placeholder(value: pl.Expr) -> pl.Expr:
 
 def is_date_placeholder(value: pl.Expr) -> pl.Expr:
     """Whether a date is written for none: a placeholder, or the first day of 1900 or 1901 in any spelling."""
-    # Only years of four digits are meant: 01/01/00 is in 2000.
-    read = _readings(value, date.max)["month_first"]
-    return is_placeholder(value) | read.is_in(_NO_DATES).fill_null(False)
+    return is_placeholder(value) | value.map_batches(_are_no_dates, return_dtype=pl.Boolean)
+
+
+def _are_no_dates(values: pl.Series) -> pl.Series:
+    cells = pl.DataFrame({"value": values.cast(pl.String)})
+    # Only years of four digits are meant, which no day is too late for: 01/01/00 is in 2000.
+    read = _readings(pl.col("value"), date.max)["month_first"]
+    found = cells.unique().filter(pl.col("value").str.contains("190[01]")).filter(read.is_in(_NO_DATES))
+    return cells["value"].is_in(found["value"].implode()).fill_null(False)
 
 
 def is_name_placeholder(first: pl.Expr, last: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
@@ -406,10 +415,9 @@ def is_damaged(values: pl.Series) -> pl.Series:
     languages pass. Beside that, a replacement character, an entity or escape, and a question mark at a letter.
     """
     cells = pl.DataFrame({"value": values.cast(pl.String)})
-    marked = cells.unique().drop_nulls().with_columns(
-        is_damaged=pl.col("value").str.contains(rf"(?i){_ENTITY}|{_ESCAPED}|{_LOST}"),
-        is_ascii=pl.col("value").str.len_bytes() == pl.col("value").str.len_chars(),
-    )  # fmt: skip
-    garbled = [value for value in marked.filter(~pl.col("is_ascii"))["value"] if is_bad(value)]
-    damaged = pl.concat([marked.filter("is_damaged")["value"], pl.Series("value", garbled, pl.String)])
-    return cells["value"].is_in(damaged.implode()).fill_null(False).alias(values.name)
+    distinct = cells.unique().drop_nulls()
+    # Of UTF-8 read as another encoding, at least two such characters are left for each one.
+    suspect = distinct.filter(pl.col("value").str.contains(r"[^\x00-\x7F]{2}"))["value"]
+    garbled = pl.Series("value", [value for value in suspect if is_bad(value)], pl.String)
+    marked = distinct.filter(pl.col("value").str.contains(rf"(?i){_ENTITY}|{_ESCAPED}|{_LOST}"))["value"]
+    return cells["value"].is_in(pl.concat([marked, garbled]).implode()).fill_null(False).alias(values.name)

@@ -26,10 +26,11 @@ from contracts.formats import CLEVER, CSV, FORMATS, Reading
 from contracts.issues import CATALOGUE
 from contracts.roster import Held, Roster, Settled, empty
 from contracts.settling import settle
+from contracts.text import count
 from errors import DataError, NotFound, NotPossible, RollcallError, SourceRefused, SourceUnreachable
 from models.database import Database
 from models.tables import Delivery, District, Run, School, SchoolRun, Source
-from services import causes, clever, fetching, guard, holds, outbox, pauses, provision, runs, status, taking
+from services import causes, clever, fetching, holds, judging, outbox, pauses, provision, runs, status, taking
 from services.changesets import ChangeSet, Plan, without_removals
 from services.held import Scope, Stored, load_held, load_stored, read_scope
 from services.plan import plan_district
@@ -552,15 +553,18 @@ def make_plan(database: Database, order: Order, run_id: int, delivery_id: int, r
     with database.reading() as session:
         scope = read_scope(session, order.source_id)
         digests = runs.setup_digest(session, _source(session, order.source_id))
-        plan = plan_roster(session, scope, roster)
         delivery = session.get(Delivery, delivery_id)
-    if delivery is not None and not delivery.may_remove:
-        plan = without_removals(plan)
+        may_remove = delivery is None or delivery.may_remove
+        plan = plan_roster(session, scope, roster, may_remove=may_remove, delivery_id=delivery_id)
     return RunOf(run_id, delivery_id, scope, digests), plan
 
 
-def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
-    """The plan for a roster, from what the session sees; writes nothing.
+def plan_roster(
+    session: Session, scope: Scope, roster: Roster, *, may_remove: bool = True, delivery_id: int | None = None
+) -> Plan:
+    """The plan for a roster, judged, from what the session sees; writes nothing.
+
+    may_remove: see `models.tables.Delivery`. delivery_id: the delivery that the roster is of, where it has one.
 
     Raises:
         DataError: a check or frame failed on the data.
@@ -582,9 +586,11 @@ def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
         return settle(records, held)
 
     def planned() -> Plan:
-        plan = plan_district(scope, _guarded("checking", settled), stored)
+        plan = plan_district(scope, _guarded("checking", settled), stored, today=clock().date())
         if left_out:
-            plan = replace(plan, notes=(*plan.notes, f"left out as decided: {left_out} emergency contacts"))
+            said = f"left out as decided: {count(left_out, 'emergency contact')}"
+            plan = replace(plan, notes=(*plan.notes, said))
+        plan = judging.judged(session, scope, plan if may_remove else without_removals(plan), delivery_id=delivery_id)
         return _with_causes(session, scope, plan, roster, stored)
 
     stored = load_stored(session, scope)
@@ -592,27 +598,26 @@ def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
 
 
 def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, stored: Stored) -> Plan:
-    """The plan, with what seems to have brought about each school's hold."""
-    if not plan.changesets:
-        return plan
-    limits = guard.limits_of(scope.limits)
-    students = pl.concat([changes.families["student_link_id"] for changes in plan.changesets]).unique()
-    accepted = holds.acceptances(session, students)
-    judged = {changes.school_id: guard.judge(changes, limits, accepted) for changes in plan.changesets}
-    crossed = {key: {reason.code: reason.counts for reason in reasons} for key, reasons in judged.items() if reasons}
+    """The plan, with what seems to have brought about each reason to hold a school."""
+    crossed = {
+        changes.school_id: {reason.code: reason.counts for reason in changes.reasons}
+        for changes in plan.changesets
+        if changes.reasons
+    }
     if not crossed:
         return plan
     rows_before = taking.rows_last_applied(session, scope.source_id, list(crossed))
     seen = causes.seen(scope, roster, stored, rows_before)
-    return replace(
-        plan,
-        changesets=tuple(
-            replace(changes, causes=causes.causes(changes, seen, crossed[changes.school_id]))
-            if changes.school_id in crossed
-            else changes
-            for changes in plan.changesets
-        ),
-    )
+
+    def explained(changes: ChangeSet) -> ChangeSet:
+        found = causes.causes(changes, seen, crossed.get(changes.school_id, {}))
+        reasons = (
+            replace(reason, detail=" ".join(filter(None, (reason.detail, found.get(reason.code)))) or None)
+            for reason in changes.reasons or ()
+        )
+        return replace(changes, reasons=tuple(reasons))
+
+    return replace(plan, changesets=tuple(explained(changes) for changes in plan.changesets))
 
 
 def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "US") -> tuple[Reading, Settled | None]:
@@ -635,11 +640,11 @@ def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "
 
 @dataclass(frozen=True)
 class Preview:
-    """What a delivery would do; with file errors nothing. `schools`: each ChangeSet, and what it would be held for."""
+    """What a delivery would do; with file errors nothing. `schools`: their ChangeSets, judged."""
 
     message: str
     file_errors: pl.DataFrame
-    schools: tuple[tuple[ChangeSet, tuple[str, ...]], ...] = ()
+    schools: tuple[ChangeSet, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -673,25 +678,9 @@ def preview(session: Session, order: Order, *, landing: Path, connection: clever
     if len(reading.file_errors):
         return Preview(message, reading.file_errors)
     scope = read_scope(session, source.id)
-    plan = plan_roster(session, scope, form.to_roster(reading))
-    plan = plan if may_remove else without_removals(plan)
+    plan = plan_roster(session, scope, form.to_roster(reading), may_remove=may_remove)
     asked = [changes for changes in plan.changesets if order.schools is None or changes.school_id in order.schools]
-    limits = guard.limits_of(scope.limits)
-
-    def judged(changes: ChangeSet) -> tuple[str, ...]:
-        accepted = holds.acceptances(session, changes.families["student_link_id"])
-        is_known_missing = changes.missing and holds.is_known_missing(
-            session, changes.school_id, has_anything=bool(changes.before)
-        )
-        judged = guard.judge(changes, limits, accepted, is_known_missing=is_known_missing)
-        return tuple(reason.code for reason in judged)
-
-    return Preview(
-        message,
-        reading.file_errors,
-        tuple((changes, judged(changes)) for changes in asked),
-        (*reading.notes, *plan.notes),
-    )
+    return Preview(message, reading.file_errors, tuple(asked), (*reading.notes, *plan.notes))
 
 
 def _waiting_files(session: Session, source: Source, landing: Path) -> tuple[dict[str, bytes] | None, str]:

@@ -26,6 +26,7 @@ from contracts.formats import CSV, formats_of
 from contracts.text import clean
 from errors import SetupError
 from models.tables import District, School, Source
+from services.figures import DISTRICT
 from services.status import record_status_changes
 
 SCHOOL_NAME_LENGTH = 60
@@ -144,22 +145,36 @@ class LimitEntry(_Entry):
     count: Annotated[int, Field(ge=0)]
 
 
+class TogetherEntries(_Entry):
+    """A [district.limits.district]: those of all schools of a source together."""
+
+    students: LimitEntry | None = None
+    guardians: LimitEntry | None = None
+    employees: LimitEntry | None = None
+
+
 class LimitEntries(_Entry):
-    """A [district.limits]: those that are the district's own, by type."""
+    """A [district.limits]: those that are the district's own, by type. class_memberships: of both kinds of them."""
 
     students: LimitEntry | None = None
     guardians: LimitEntry | None = None
     employees: LimitEntry | None = None
     classes: LimitEntry | None = None
     class_memberships: LimitEntry | None = None
+    student_class_memberships: LimitEntry | None = None
+    teacher_class_memberships: LimitEntry | None = None
     guardianships: LimitEntry | None = None
     guardianships_added: LimitEntry | None = None
     changes: LimitEntry | None = None
+    district: TogetherEntries = TogetherEntries()
 
     def stored(self) -> dict[str, list[float]] | None:
-        """The limits as they are stored: type -> [share, count]."""
-        own = {kind: [limit.share, float(limit.count)] for kind, limit in self if limit is not None}
-        return own or None
+        """The limits as they are stored: type -> [share, count]; of all schools together with DISTRICT before it."""
+        named = [
+            *((kind, limit) for kind, limit in self if kind != "district"),
+            *((f"{DISTRICT}{kind}", limit) for kind, limit in self.district),
+        ]
+        return {kind: [limit.share, float(limit.count)] for kind, limit in named if limit is not None} or None
 
 
 class DistrictEntry(_Entry):
@@ -498,6 +513,8 @@ def _said(details: ErrorDetails, key: str) -> str:
             return f"{key} {details['ctx']['error']}"
         case "list_type" if key in ("district", "source", "school"):
             return f"{key} must be written in double brackets, [[…]]"
+        case "model_type" if key == "limits.district":
+            return f"{key} must be written as [district.limits.district], with a limit for each type"
         case "model_type" if key.startswith("limits"):
             return f"{key} must be written in braces, {{share = …, count = …}}"
         case "model_type":

@@ -386,7 +386,7 @@ def report(session: Session, district_id: str | None = None, *, now: datetime) -
             students=students.get(school.school_id, 0),
             errors=errors,
             alerts=alerts,
-            hold=holds.get(school.school_id),
+            hold=holds.get(school.school_id) if school.status is not None else None,
             pause=pauses.in_force(session, school.district_id, now=now) if school.status == Status.PAUSED else None,
         )
         rows.setdefault(school.district_id, []).append((school.position, row))

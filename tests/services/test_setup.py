@@ -9,8 +9,15 @@ from sqlmodel import col, select
 from errors import SetupError
 from models.database import Database
 from models.tables import District, School, Source, StatusChange
-from services.guard import ALL_LIMITS
-from services.setup import CsvSourceEntry, LimitEntries, apply_setup, read_setup, would_freeze
+from services.guard import ALL_LIMITS, Limit, limits_of
+from services.setup import (
+    CsvSourceEntry,
+    LimitEntries,
+    TogetherEntries,
+    apply_setup,
+    read_setup,
+    would_freeze,
+)
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -554,7 +561,27 @@ def test_limits_are_brought_into_the_database_told_and_taken_back(database: Data
 
 
 def test_every_type_the_guard_looks_at_can_have_a_limit() -> None:
-    assert list(LimitEntries.model_fields) == list(ALL_LIMITS)
+    of_schools = [name for name in LimitEntries.model_fields if name not in ("class_memberships", "district")]
+    assert [*of_schools, *(f"district_{name}" for name in TogetherEntries.model_fields)] == list(ALL_LIMITS)
+
+
+def test_limits_of_all_schools_together_are_kept_beside_those_of_each(database: Database, file: Path) -> None:
+    both = LIMITED.replace(
+        "\n\n[[d",
+        "\nclass_memberships = {share = 0.3, count = 7}\n\n[district.limits.district]\n"
+        "students = {share = 0.08, count = 200}\n\n[[d",
+        1,
+    )
+    apply(database, file, UNIFIED)
+    told = "class_memberships 0.3, 7; district_students 0.08, 200; students 0.05, 5"
+    assert apply(database, file, both) == [f"Unified School District: limits none of its own → {told}"]
+    with database.reading() as session:
+        own = limits_of(session.get_one(District, "unified").limits)
+    assert {name: own[name] for name in ("students", "district_students", "student_class_memberships")} == {
+        "students": Limit(0.05, 5, own=True),
+        "district_students": Limit(0.08, 200, own=True),
+        "student_class_memberships": Limit(0.3, 7, own=True),
+    }
 
 
 @pytest.mark.parametrize(
@@ -569,6 +596,8 @@ def test_every_type_the_guard_looks_at_can_have_a_limit() -> None:
         ("students = {share = 0.1, count = 1.5}", "limits.students.count must be a whole number"),
         ("students = {share = 0.1}", "limits.students.count is missing"),
         ("students = {share = 0.1, count = 1, most = 2}", "unknown key limits.students.most"),
+        ("district = 10", "limits.district must be written as [district.limits.district], with a limit for each type"),
+        ("district = {classes = {share = 1, count = 1}}", "unknown key limits.district.classes"),
         ("students = 10", "limits.students must be written in braces, {share = …, count = …}"),
     ],
 )
