@@ -20,6 +20,7 @@ CONTRACTS = [
         checking.ENTRIES,
     ),
     *(checking.ROWS, settling.GUARDIANS, settling.PEOPLE, relations.OWNERS, relations.CLASSES, relations.ENROLLMENTS),
+    *(guardians.IDS, whereabouts.FORMER),
 ]
 
 
