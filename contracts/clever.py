@@ -122,7 +122,13 @@ _FIELDS: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
     }
 )
 # What Clever has of nobody.
-_NEVER: Final[frozenset[Field]] = frozenset({(EMPLOYEE, "phone"), (STUDENT, "phone"), (GUARDIAN, "language")})
+_NEVER: Final[Mapping[Field, str]] = MappingProxyType(
+    {
+        (EMPLOYEE, "phone"): "teacher and staff records: field phone",
+        (STUDENT, "phone"): "student records: field phone",
+        (GUARDIAN, "language"): "contact records: field language",
+    }
+)
 
 # Grades that Clever knows and that say nothing about the year.
 _WITHOUT_GRADE: Final = ("ungraded", "other")
@@ -310,7 +316,7 @@ def to_roster(reading: Reading) -> Roster:
         names={(STUDENT, "birth_date"): "dob"},
         absent=_NEVER
         | {
-            field
+            field: f"{RECORD_TYPES[name]} records: field {key}"
             for name, fields in _FIELDS.items()
             for key, field in fields.items()
             if not rows[name].is_empty() and key not in reading.columns[name]

@@ -73,11 +73,15 @@ def clean(value: str) -> str:
 
 def without_invisible_text(value: str) -> str:
     """One text without any invisible character, as `without_invisible`."""
-    return "".join(each for each in value if each in "\0\n\r" or unicodedata.category(each) not in ("Cf", "Cc"))
+    return "".join(each for each in value if not _is_invisible(each))
 
 
 def _is_nothing(character: str) -> bool:
-    return character != "\0" and (character.isspace() or unicodedata.category(character) in ("Cf", "Cc"))
+    return character.isspace() or _is_invisible(character)
+
+
+def _is_invisible(character: str) -> bool:
+    return character not in "\0\n\r" and unicodedata.category(character) in ("Cf", "Cc")
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -91,3 +95,22 @@ def listed(items: Sequence[object], most: int = 5) -> str:
     left = [f"{len(items) - most} more"] if len(items) > most else []
     *others, last = [*shown, *left]
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def hidden(values: pl.Series) -> pl.Series:
+    """What each text hides, as U+200B, or null: the invisible characters in it that are no spelling. String."""
+    met = pl.DataFrame({"value": values.filter(values.str.contains(INVISIBLE).fill_null(False)).unique()})
+    found = met.filter(hides_something(pl.col("value")))["value"].to_list()
+    named = {
+        value: ", ".join(_code_point(each) for each in dict.fromkeys(value) if _is_invisible(each)) for value in found
+    }
+    return values.replace_strict(named, default=None, return_dtype=pl.String)
+
+
+def spelled_out(value: str) -> str:
+    """The text with its invisible characters written as <U+200B>, so that people see what they are told of."""
+    return "".join(f"<{_code_point(each)}>" if _is_invisible(each) else each for each in value)
+
+
+def _code_point(character: str) -> str:
+    return f"U+{ord(character):04X}"

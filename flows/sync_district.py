@@ -115,8 +115,7 @@ async def _sync_source(order: Order) -> str:
             return lease.outcome
         read = read_roster(order, lease.run_id, fetched.delivery_id)
         if isinstance(read, Rejected):
-            told = ", ".join(f"{code} {count}" for code, count in read.counts.items())
-            lease.notes.append(f"rejected for its file errors: {told}")
+            lease.notes.append(f"rejected for its file errors: {read.told}")
             lease.outcome = night.REJECTED
             return lease.outcome
         roster, notes = read

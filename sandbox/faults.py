@@ -676,6 +676,15 @@ def _spoilt_school(planting: _Planting, code: str, count: int, name: pl.Expr) ->
     planting.expect(code, "schools.csv", marks, ids, ids)
 
 
+def _school_empty(planting: _Planting, code: str, count: int) -> None:
+    """New schools that nothing else names, as nobody is there yet."""
+    units = planting.units(count)
+    ids = planting.unknown_ids("S", count)
+    schools = pl.DataFrame({"school_id": ids, "school_name": "Annex " + ids})
+    marks = planting.add_marked("schools.csv", _as_file("schools.csv", schools), units)
+    planting.expect(code, "schools.csv", marks, ids, ids)
+
+
 def _school_name_missing(planting: _Planting, code: str, count: int) -> None:
     _spoilt_school(planting, code, count, pl.lit(None, dtype=pl.String))
 
@@ -723,5 +732,6 @@ FAULTS: Mapping[str, Callable[[_Planting, str, int], None]] = MappingProxyType(
         "guardian_names_differ": _guardian_names_differ,
         "school_name_too_long": _school_name_too_long,
         "school_name_missing": _school_name_missing,
+        "school_empty": _school_empty,
     }
 )

@@ -14,7 +14,9 @@ import polars as pl
 
 from contracts import values
 from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Roster
-from services.changesets import CHANGE_ID, MANY_GUARDIANS, TYPE_OF_KIND, ChangeSet
+from contracts.text import count as counted
+from services.changesets import CHANGE_ID, CLASS_MEMBERSHIPS, EMPTIABLE, MANY_GUARDIANS, TYPE_OF_KIND, ChangeSet
+from services.figures import DISTRICT, number
 from services.guard import (
     CHANGED_FIELDS,
     CHANGED_TYPES,
@@ -40,9 +42,16 @@ _ABOUT: Mapping[str, tuple[str, ...]] = {
     "students.csv": ("students", "guardians", "guardianships"),
     "teachers.csv": ("employees",),
     "classes.csv": ("classes",),
-    "enrollments.csv": ("class_memberships",),
+    "enrollments.csv": CLASS_MEMBERSHIPS,
 }
-_SHOWN = {"last_name": "last names", "email": "e-mail addresses", "phone": "phone numbers"}
+_FIELDS = tuple(dict.fromkeys((*CHANGED_FIELDS, *EMPTIABLE)))
+_SHOWN = {
+    "last_name": "last names",
+    "email": "e-mail addresses",
+    "phone": "phone numbers",
+    "birth_date": "birth dates",
+    "grade": "grades",
+}
 _SPREADSHEET = "as happens when a file is opened in a spreadsheet program"
 
 
@@ -52,12 +61,12 @@ class Seen:
 
     Of the delivery: schools (school_id, the source's, and name), all of them; members (type, record_id, school_id,
     name, folded, and grade), the students and employees in any row; listed (type, school_id, count), how many there
-    are, guardians by their rows; given (type, school_id, field, filled, commonest), how many have a value of each of
-    CHANGED_FIELDS, and how many the one that most have; rows, how many of each file.
+    are, guardians by their rows; given (type, school_id, field, filled, commonest), how many have a value of each
+    field, and how many the one that most have; rows, how many of each file.
 
     Of what is stored and active: held (type, record_id, school_id, the source's, name and grade), students and
-    employees; links (link_id, account_id, first_name, last_name, email, phone); guardianships (student_link_id,
-    guardian_link_id); rows_before, by our school ID, the rows of each file of the delivery last applied there.
+    employees; links (link_id, account_id, guardian_ids (List), first_name, last_name, email, phone); guardianships (id,
+    student_link_id, guardian_link_id); rows_before, by our school ID, the rows of each file of what was applied last.
 
     school_ids: ours -> the source's, of the schools in scope; names: the source's -> the school's, in the setup file.
     """
@@ -88,7 +97,7 @@ def seen(scope: Scope, roster: Roster, stored: Stored, rows_before: Mapping[str,
         roster.classes.unique(["source_id", "school_id"]).group_by("school_id", type=pl.lit("classes")).len("count"),
     ]
     given = (
-        told.unpivot(CHANGED_FIELDS, index=["kind", "school_id"], variable_name="field")
+        told.unpivot(_FIELDS, index=["kind", "school_id"], variable_name="field")
         .drop_nulls()
         .group_by("kind", "school_id", "field", "value")
         .len()
@@ -115,9 +124,9 @@ def seen(scope: Scope, roster: Roster, stored: Stored, rows_before: Mapping[str,
             name=values.folded(values.full_name()),
         ),
         links=stored.links.filter("active").select(
-            "link_id", "account_id", "first_name", "last_name", "email", "phone"
+            "link_id", "account_id", "guardian_ids", "first_name", "last_name", "email", "phone"
         ),
-        guardianships=stored.guardianships.filter("active").select(PAIR),
+        guardianships=stored.guardianships.filter("active").select("id", *PAIR),
         rows_before=rows_before,
         school_ids=dict(in_scope.iter_rows()),
         names=dict(scope.schools.select("source_school_id", "name").iter_rows()),
@@ -125,11 +134,11 @@ def seen(scope: Scope, roster: Roster, stored: Stored, rows_before: Mapping[str,
 
 
 def _told(roster: Roster) -> pl.DataFrame:
-    """kind, source_id, school_id, first_name, last_name, email, phone, grade: everybody at each of their schools.
+    """kind, source_id, school_id, first_name, and the fields that may change: everybody at each of their schools.
 
     A guardian is told once for each row that lists them, at the schools of the student.
     """
-    fields = ("first_name", "last_name", "email", "phone", "grade")
+    fields = ("first_name", *_FIELDS)
     people = (
         roster.people.filter(pl.col("kind") != GUARDIAN)
         .group_by("kind", "source_id")
@@ -157,7 +166,8 @@ def causes(changeset: ChangeSet, seen: Seen, crossed: Mapping[str, Collection[st
     if SCHOOL_MISSING in crossed:
         found[SCHOOL_MISSING] = list(_school_missing(changeset, seen))
     if DATA_REMOVALS in crossed:
-        found[DATA_REMOVALS] = list(_removals(changeset, seen, crossed[DATA_REMOVALS]))
+        types = {kind.removeprefix(DISTRICT) for kind in crossed[DATA_REMOVALS]}
+        found[DATA_REMOVALS] = list(_removals(changeset, seen, types))
     if UNUSUAL_CHANGES in crossed:
         found[UNUSUAL_CHANGES] = list(_changes(changeset, seen, crossed[UNUSUAL_CHANGES]))
     if TOO_MANY_GUARDIANS in crossed:
@@ -165,15 +175,9 @@ def causes(changeset: ChangeSet, seen: Seen, crossed: Mapping[str, Collection[st
     return {code: " ".join(sentences) for code, sentences in found.items() if sentences}
 
 
-def _number(count: int, types: str) -> str:
-    """So many of a type, as it is said: "1 class", "2 class memberships"."""
-    words = types.replace("_", " ")
-    return f"{count} {words}" if count != 1 else f"1 {words.removesuffix('es' if words == 'classes' else 's')}"
-
-
 def _numbers(counted: Mapping[str, int]) -> str:
     """The same of several types: "60 students, 97 guardians and 1 class"."""
-    *others, last = [_number(count, types) for types, count in counted.items()]
+    *others, last = [number(count, types) for types, count in counted.items()]
     return f"{', '.join(others)} and {last}" if others else last
 
 
@@ -213,12 +217,12 @@ def _school_id_changed(changeset: ChangeSet, seen: Seen) -> Iterator[str]:
             yield f"The school seems to have another ID: {count} of its {here.height} people are at {school_id} now."
             return
     name = pl.select(values.folded(pl.lit(seen.names.get(own)))).item()
+    own_stripped = pl.DataFrame({"school_id": [own]}).select(_stripped("school_id")).item()
     alike = strangers.filter(
-        (values.folded(pl.col("name")) == name).fill_null(False)
-        | (pl.col("school_id").str.strip_chars_start("0") == own.lstrip("0"))
+        (values.folded(pl.col("name")) == name).fill_null(False) | (_stripped("school_id") == own_stripped)
     ).sort("school_id")
     for school_id in alike["school_id"].head(1):
-        zeros = f", which has lost its leading zeros, {_SPREADSHEET}" if school_id == own.lstrip("0") else ""
+        zeros = f", which has lost its leading zeros, {_SPREADSHEET}" if school_id == own_stripped else ""
         yield f"The school seems to have another ID: {school_id} in place of {own}{zeros}."
 
 
@@ -232,6 +236,8 @@ def _removals(changeset: ChangeSet, seen: Seen, crossed: Collection[str]) -> Ite
     yield from told_of_files
     if not told_of_files and not changeset.missing:
         yield from _nobody_listed(changeset, seen, crossed)
+    if not {"guardians", "guardianships"}.isdisjoint(crossed):
+        yield from _parted(changeset, seen)
     written_short = _written_short(changeset, seen)
     zeros_lost, reissued = _zeros_lost(changeset, seen), _reissued(changeset)
     if written_short:
@@ -260,7 +266,7 @@ def _files(changeset: ChangeSet, seen: Seen, files: Iterable[str]) -> Iterator[s
         if before and not now:
             yield f"{name} has its header and no rows; in the delivery applied last it had {before}."
         elif now < (1 - SHRUNKEN) * before:
-            yield f"{name} has shrunk to {now} rows; in the delivery applied last it had {before}."
+            yield f"{name} has shrunk to {counted(now, 'row')}; in the delivery applied last it had {before}."
 
 
 def _nobody_listed(changeset: ChangeSet, seen: Seen, crossed: Collection[str]) -> Iterator[str]:
@@ -297,8 +303,9 @@ def _written_short(changeset: ChangeSet, seen: Seen) -> dict[str, int]:
     return _counted(here.join(known, on=["type", "record_id"], how="anti"))
 
 
-def _stripped() -> pl.Expr:
-    return pl.col("record_id").str.strip_chars_start("0")
+def _stripped(column: str = "record_id") -> pl.Expr:
+    """An ID as a spreadsheet program leaves it: a number without leading zeros, of zeros only one of them."""
+    return pl.col(column).str.replace("^0+(.)", "$1")
 
 
 def _zeros_lost(changeset: ChangeSet, seen: Seen) -> dict[str, int]:
@@ -329,7 +336,7 @@ def _others_people(changeset: ChangeSet, seen: Seen, kind: str) -> Iterator[str]
     given_on = gone.join(new, on="record_id", how="semi").height
     if given_on and given_on >= MOST * changeset.before.get(kind, 0):
         yield (
-            f"The IDs of {_number(given_on, kind)} belong to other people now: the file may be another district's or"
+            f"The IDs of {number(given_on, kind)} belong to other people now: the file may be another district's or"
             " another school's."
         )
         return
@@ -337,7 +344,7 @@ def _others_people(changeset: ChangeSet, seen: Seen, kind: str) -> Iterator[str]
     known = now.join(before, on="record_id", how="semi").height
     if before.is_empty() or now.is_empty() or known > HARDLY_ANY * now.height:
         return
-    listed = f"Of the {_number(now.height, kind)} listed for this school"
+    listed = f"Of the {number(now.height, kind)} listed for this school"
     # Where a school has one grade only, a new year replaces everybody.
     moved_on = all_held.join(all_members, on="record_id", suffix="_now").filter(
         pl.col("grade_now") == _next_grade("grade")
@@ -375,7 +382,7 @@ def _others_people(changeset: ChangeSet, seen: Seen, kind: str) -> Iterator[str]
     known_anywhere = everybody.join(all_held, on="record_id", how="semi").height
     if known_anywhere <= HARDLY_ANY * everybody.height:
         yield (
-            f"Of the {_number(everybody.height, kind)} of the whole delivery {_none(known_anywhere)} known in the"
+            f"Of the {number(everybody.height, kind)} of the whole delivery {_none(known_anywhere)} known in the"
             " district: the file may be another district's."
         )
     else:
@@ -402,8 +409,8 @@ def _new_term(changeset: ChangeSet) -> Iterator[str]:
     is_replaced = removed and removed >= NEARLY_ALL * before and created >= MOST * removed
     if is_replaced and students and kept >= NEARLY_ALL * students:
         yield (
-            f"{removed} of {_number(before, 'classes')} are replaced by {_number(created, 'others')}, and {kept} of"
-            f" {_number(students, 'students')} stay: this looks like a new term."
+            f"{removed} of {number(before, 'classes')} are replaced by {number(created, 'others')}, and {kept} of"
+            f" {number(students, 'students')} stay: this looks like a new term."
         )
 
 
@@ -418,7 +425,7 @@ def _new_year(changeset: ChangeSet, seen: Seen) -> Iterator[str]:
     ).height
     if staying.height and leavers.height and moved_on >= NEARLY_ALL * staying.height:
         yield (
-            f"{moved_on} of the {_number(staying.height, 'students')} who stay have moved on by a grade, and"
+            f"{moved_on} of the {number(staying.height, 'students')} who stay have moved on by a grade, and"
             f" {leavers.height} have left: this looks like a new school year."
         )
 
@@ -431,20 +438,25 @@ def _changes(changeset: ChangeSet, seen: Seen, crossed: Collection[str]) -> Iter
     changed = changeset.updates.filter(pl.col("before").is_not_null()).with_columns(
         account_id=pl.col("key").str.split(" ").list.first()
     )
+    parted = []
+    if any(each.startswith("guardian") for each in crossed):
+        parted = list(_parted(changeset, seen))
+        yield from parted
     for kind in CHANGED_TYPES:
-        for name in CHANGED_FIELDS:
-            if f"{kind}_{name}" not in crossed:
+        for name in _FIELDS:
+            if f"{kind}_{name}" not in crossed or (parted and kind == "guardians"):
                 continue
             here = changed.filter((pl.col("type") == kind) & (pl.col("field") == name))
-            found = [
-                *_emptied(changeset, seen, kind, name, here),
-                *_one_for_all(changeset, seen, kind, name),
-                *(_names_exchanged(changeset, seen, kind, here) if name == "last_name" else ()),
-                *_slipped(changeset, seen, kind, name, here),
-                *(_domain_changed(changeset, kind, here) if name == "email" else ()),
-            ]
+            found = list(_emptied(changeset, seen, kind, name, here))
+            if name in CHANGED_FIELDS:
+                found += [
+                    *_one_for_all(changeset, seen, kind, name),
+                    *(_names_exchanged(changeset, seen, kind, here) if name == "last_name" else ()),
+                    *_slipped(changeset, seen, kind, name, here),
+                    *(_domain_changed(changeset, kind, here) if name == "email" else ()),
+                ]
             yield from found[:1]
-    if "guardianships" in crossed:
+    if "guardianships" in crossed and not parted:
         yield from _guardians_doubled(changeset, seen)
 
 
@@ -462,7 +474,7 @@ def _emptied(changeset: ChangeSet, seen: Seen, kind: str, name: str, here: pl.Da
     lost = here["after"].null_count()
     if lost and not filled:
         yield (
-            f"{lost} of {_number(changeset.before.get(kind, 0), kind)} lose their {_SHOWN[name]}, and nobody listed for"
+            f"{lost} of {number(changeset.before.get(kind, 0), kind)} lose their {_SHOWN[name]}, and nobody listed for"
             " this school has one any more: the column may be empty, or no longer exported or shared."
         )
 
@@ -516,8 +528,69 @@ def _domain_changed(changeset: ChangeSet, kind: str, here: pl.DataFrame) -> Iter
     )
     for old, new, count in moved.head(1).iter_rows():
         if count >= MANY and count >= MOST * here.height:
-            everybody = _number(changeset.before.get(kind, 0), kind)
+            everybody = number(changeset.before.get(kind, 0), kind)
             yield f"{count} of {everybody} get an e-mail address at {new} in place of the one at {old}."
+
+
+def _parted(changeset: ChangeSet, seen: Seen) -> Iterator[str]:
+    """Guardians who were one account until now, and are several from now on.
+
+    Seen where the students of one guardian get several new ones, who take over from that one: each a guardian_id that
+    they had, or their place at a student, and somebody goes on with the name that the one account had.
+    """
+    ended = seen.guardianships.filter(pl.col("id").is_in(changeset.ended_guardianships.implode())).select(PAIR)
+    known = seen.guardianships.select(PAIR)
+    added = changeset.guardianships.select(PAIR).join(known, on=PAIR, how="anti")
+    ids, name = pl.col("guardian_ids"), values.folded(values.full_name())
+    held = seen.links.select("link_id", ids=ids, name=name)
+    now = pl.concat(
+        [
+            changeset.links.select(link_id="id", ids=ids.str.split("\n"), name=name),
+            held.join(changeset.links, left_on="link_id", right_on="id", how="anti"),
+        ]
+    )
+    # one: the account until now. part: a guardian whom one of its students gets.
+    beside = (
+        known.rename({"guardian_link_id": "one"})
+        .join(added.rename({"guardian_link_id": "part"}), on="student_link_id")
+        .join(held.rename({"link_id": "one", "ids": "ids_of_one", "name": "name_of_one"}), on="one")
+        .join(now.rename({"link_id": "part"}), on="part")
+        .join(now.select("ids", one="link_id"), on="one", how="left", suffix="_left")
+        .join(
+            ended.select("student_link_id", one="guardian_link_id", ends=pl.lit(True)),
+            how="left",
+            on=["student_link_id", "one"],
+        )
+    )
+    given_up = pl.col("ids_of_one").fill_null([]).list.set_difference(pl.col("ids_left").fill_null([]))
+    takes_over = pl.col("ends").fill_null(False) | (
+        pl.col("ids").fill_null([]).list.set_intersection(given_up).list.len() > 0
+    )
+    parts = beside.filter(takes_over).select(
+        "one", "part", "name_of_one", named=pl.col("name") == pl.col("name_of_one")
+    )
+    going_on = (
+        known.join(ended, on=PAIR, how="anti")
+        .select(one="guardian_link_id", part="guardian_link_id")
+        .unique()
+        .join(parts.select("one", "name_of_one").unique(), on="one")
+        .join(now.select("name", part="link_id"), on="part")
+        .select("one", "part", "name_of_one", named=pl.col("name") == pl.col("name_of_one"))
+    )
+    shared = (
+        pl.concat([parts, going_on])
+        .group_by("one")
+        .agg(guardians=pl.col("part").n_unique(), named=pl.col("named").any())
+        .filter((pl.col("guardians") > 1) & pl.col("named"))
+    )
+    if shared.is_empty():
+        return
+    guardians = number(int(shared["guardians"].sum()), "guardians")
+    accounts = "one account" if shared.height == 1 else f"{shared.height} accounts"
+    yield (
+        f"{guardians} who shared {accounts} would get accounts of their own: their entries were taken for one person"
+        " until now, and are told apart."
+    )
 
 
 def _guardians_doubled(changeset: ChangeSet, seen: Seen) -> Iterator[str]:
@@ -547,13 +620,13 @@ def _guardians_doubled(changeset: ChangeSet, seen: Seen) -> Iterator[str]:
     before, removed = changeset.before.get("guardianships", 0), _removed(changeset, "guardianships")
     if twice and twice >= MOST * added.height:
         yield (
-            f"{twice} of the {_number(added.height, 'guardians')} added to students have the name, e-mail address or"
+            f"{twice} of the {number(added.height, 'guardians')} added to students have the name, e-mail address or"
             " phone number of a guardian whom the student has already: guardians seem to be in the data twice, under"
             " another ID."
         )
     elif removed <= HARDLY_ANY * added.height and added.height:
         yield (
-            f"{_number(students.height, 'students')} who were here before would have more guardians, in all the school"
+            f"{number(students.height, 'students')} who were here before would have more guardians, in all the school"
             f" {before - removed + added.height} in place of {before}: guardians may be in the data twice, or contacts"
             " who are none among them."
         )
@@ -568,6 +641,6 @@ def _families_doubled(changeset: ChangeSet) -> Iterator[str]:
     doubled = many.filter(pl.col("named") < MANY_GUARDIANS).height
     if doubled and doubled >= MOST * many.height:
         yield (
-            f"{doubled} of {_number(many.height, 'students')} would have fewer than six guardians, if those of the same"
+            f"{doubled} of {number(many.height, 'students')} would have fewer than six guardians, if those of the same"
             " name counted once: guardians seem to be in the data twice, under another ID."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import polars as pl
 
@@ -47,10 +48,12 @@ UPDATES: Schema = {
     "other_id": pl.String,  # of a guardianship: the guardian's IDs
     "name": pl.String,
     "field": pl.String,  # one of COMPARED; added
-    "before": pl.String,  # null: it was empty
+    "before": pl.String,  # as today's rules read it; null: it was empty
     "after": pl.String,
 }
-COMPARED = ("last_name", "email", "phone", "grade")
+COMPARED = ("last_name", "email", "phone", "birth_date", "grade")
+# Those that everybody may lose at once: a column that came empty.
+EMPTIABLE = ("email", "phone", "birth_date", "grade")
 # The guardians of the students with many of them, or with contacts among them, as they shall be.
 FAMILIES: Schema = {
     "student_link_id": pl.String,
@@ -59,14 +62,51 @@ FAMILIES: Schema = {
     "guardian_key": pl.String,  # the same in every plan, known or new: their IDs, else their name
     "guardian_id": pl.String,
     "guardian": pl.String,  # name; personal data
-    "type": pl.String,  # as the delivery says it
+    "type": pl.String,  # as the delivery says it, or as it was last said
     "is_contact": pl.Boolean,  # an emergency contact, in the delivery
+}
+# Everybody at a school of the source until now, or from now on; who is at several of them has a row for each.
+PRESENT: Schema = {
+    "school_id": pl.String,
+    "type": pl.String,  # students, guardians, employees
+    "key": pl.String,  # their account
+    "was_here": pl.Boolean,  # until now
+    "leaves": pl.Boolean,  # to be at none of the source's schools from now on
+}
+# The evidence of a hold, by reason; see models.tables.HoldItem.
+ITEMS: Schema = {
+    "code": pl.String,
+    "type": pl.String,
+    "key": pl.String,  # with the type what a decision is compared by; the same in every plan of the same
+    "record_id": pl.String,
+    "other_id": pl.String,
+    "name": pl.String,
+    "new_id": pl.String,
+    "field": pl.String,
+    "before": pl.String,
+    "after": pl.String,
 }
 MANY_GUARDIANS = 6
 CHANGE_ID = "change_id"
 ACTIONS = ("create", "adopt", "update", "reactivate", "join", CHANGE_ID, "remove")
-TYPES = ("employees", "students", "guardians", "classes", "class_memberships", "guardianships")
 TYPE_OF_KIND = {EMPLOYEE: "employees", STUDENT: "students", GUARDIAN: "guardians"}
+# Who teaches a class and who is taught in it are counted apart: neither may vanish behind the other.
+IN_CLASS_OF_KIND = {STUDENT: "student_class_memberships", EMPLOYEE: "teacher_class_memberships"}
+CLASS_MEMBERSHIPS = tuple(IN_CLASS_OF_KIND.values())
+TYPES = ("employees", "students", "guardians", "classes", *CLASS_MEMBERSHIPS, "guardianships")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a school is held: a code of the catalogue, what was counted, and the evidence.
+
+    counts: by what was counted, see `services.figures`. detail: the cause that is seen, in words. items: ITEMS.
+    """
+
+    code: str
+    counts: Mapping[str, Mapping[str, Any]]
+    detail: str | None = None
+    items: pl.DataFrame = field(default_factory=lambda: empty(ITEMS), compare=False)
 
 
 @dataclass(frozen=True)
@@ -80,8 +120,11 @@ class ChangeSet:
     rows to be active. The ``ended_`` series hold the IDs of rows to archive; `unseen`: link IDs in no row, whose link
     goes if nothing holds it; `freed_emails` (link_id, account_id, email): held by another until now; `freed_ids`:
     links that give up their source ID; `ended_choices`: class memberships left by choice that are in no row any more.
-    `changes`: CHANGES; `before`: active before, by type; `issues`: ISSUES; `updates`: UPDATES; `families`: FAMILIES;
-    `causes`: what seems to have brought a hold about, by the reason's code.
+    `changes`: CHANGES; `before`: active before, by type; `issues`: ISSUES; `updates`: UPDATES; `families`: FAMILIES.
+    `after`, absent is 0: of CLASS_MEMBERSHIPS how many there will be in the classes that stay; of the people who stay
+    how many will have a value of a field that some of them lose, as `students_email`. `reasons`: to hold the school;
+    None: not judged yet, and not to be applied. `lapsed`: links of students whose guardians are no longer those that
+    somebody accepted.
     """
 
     school_id: str
@@ -104,7 +147,9 @@ class ChangeSet:
     issues: pl.DataFrame
     updates: pl.DataFrame = field(default_factory=lambda: empty(UPDATES))
     families: pl.DataFrame = field(default_factory=lambda: empty(FAMILIES))
-    causes: Mapping[str, str] = field(default_factory=dict)
+    after: Mapping[str, int] = field(default_factory=dict)
+    reasons: tuple[Reason, ...] | None = None
+    lapsed: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.String))
     is_frozen: bool = False  # of data that the source has frozen: nobody is archived by it, and no removal judged
 
     @property
@@ -143,11 +188,12 @@ class ChangeSet:
 
 @dataclass(frozen=True)
 class Plan:
-    """The district's ChangeSets, by school in the setup file's order, and the issues of no school."""
+    """The district's ChangeSets, by school in the setup file's order, the issues of no school, and PRESENT."""
 
     changesets: tuple[ChangeSet, ...]
     district_issues: pl.DataFrame
     notes: tuple[str, ...]
+    present: pl.DataFrame = field(default_factory=lambda: empty(PRESENT))
 
 
 def without_removals(plan: Plan) -> Plan:

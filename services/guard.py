@@ -1,15 +1,16 @@
 """The guard: whether a school's ChangeSet may be applied, or holds. Pure judgement over frames and counts.
 
 Rule: a hold where both the share and the number are exceeded, strictly; everything of a type vanishing always holds,
-however few; so do a school missing from the delivery, a student with six or more guardians, and emergency contacts, at
-first too. Each reason comes with its evidence.
+however few; so do a field that is emptied throughout, a school missing from the delivery, a student with six or more
+guardians, and emergency contacts, at first too. Schools that are within their own limits may together exceed the
+district's. Each reason comes with its evidence.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -17,26 +18,24 @@ import polars as pl
 
 from contracts.contacts import CONTACT_TYPES
 from contracts.roster import Schema, empty
-from services.changesets import MANY_GUARDIANS, ChangeSet
+from services.changesets import (
+    CHANGE_ID,
+    CLASS_MEMBERSHIPS,
+    EMPTIABLE,
+    ITEMS,
+    MANY_GUARDIANS,
+    ChangeSet,
+    Reason,
+)
+from services.figures import DISTRICT
 
 DATA_REMOVALS, SCHOOL_MISSING, UNUSUAL_CHANGES = "data_removals", "school_missing", "unusual_changes"
 TOO_MANY_GUARDIANS, EMERGENCY_CONTACTS = "too_many_guardians", "emergency_contacts"
 
-# The evidence of a hold, by reason; see models.tables.HoldItem.
-ITEMS: Schema = {
-    "code": pl.String,
-    "type": pl.String,
-    "key": pl.String,  # with the type what a decision is compared by; the same in every plan of the same
-    "record_id": pl.String,
-    "other_id": pl.String,
-    "name": pl.String,
-    "new_id": pl.String,
-    "field": pl.String,
-    "before": pl.String,
-    "after": pl.String,
-}
 # Students whose guardians were accepted as they are: digest is of those guardians.
 ACCEPTANCES: Schema = {"link_id": pl.String, "code": pl.String, "digest": pl.String}
+# Who was removed by a confirmation since the district's limit holds schools: where they were, and their accounts.
+CONFIRMED: Schema = {"school_id": pl.String, "type": pl.String, "key": pl.String}
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         "guardians": Limit(0.10, 10),
         "employees": Limit(0.10, 3),
         "classes": Limit(0.10, 5),
-        "class_memberships": Limit(0.20, 50),  # those whose class and person both stay
+        **dict.fromkeys(CLASS_MEMBERSHIPS, Limit(0.20, 50)),  # those whose class and person both stay
         "guardianships": Limit(0.20, 20),  # those whose student stays
     }
 )
@@ -65,30 +64,39 @@ CHANGE_LIMITS: Mapping[str, Limit] = MappingProxyType(
         CHANGED: Limit(0.50, 25),  # last names, e-mails or phones of a kind of people
     }
 )
-ALL_LIMITS: Mapping[str, Limit] = MappingProxyType({**LIMITS, **CHANGE_LIMITS})
+# Of all schools of a source together: who would be at none of them afterwards.
+DISTRICT_LIMITS: Mapping[str, Limit] = MappingProxyType(
+    {
+        f"{DISTRICT}students": Limit(0.05, 100),
+        f"{DISTRICT}guardians": Limit(0.05, 100),
+        f"{DISTRICT}employees": Limit(0.05, 15),
+    }
+)
+ALL_LIMITS: Mapping[str, Limit] = MappingProxyType({**LIMITS, **CHANGE_LIMITS, **DISTRICT_LIMITS})
+# A district's one limit for several types.
+_OF_SEVERAL: Mapping[str, tuple[str, ...]] = MappingProxyType({"class_memberships": CLASS_MEMBERSHIPS})
 CHANGED_TYPES = ("students", "employees", "guardians")
 CHANGED_FIELDS = ("last_name", "email", "phone")
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a school is held: a code of the catalogue, by type the counts that crossed their limit, and the evidence.
-
-    counts: type -> {"removed" or "changed" or "added", "before", "limit_share", "limit_count"}, and "own_limit" where
-    the district set it; of guardians {"found", "limit"}, of contacts {"found"}. detail: the cause that is seen, in
-    words. items: ITEMS.
-    """
-
-    code: str
-    counts: Mapping[str, Mapping[str, Any]]
-    detail: str | None = None
-    items: pl.DataFrame = field(default_factory=lambda: empty(ITEMS), compare=False)
+# So many at least must have had a value, where it counts that nobody has one afterwards.
+EMPTIED = 10
+SCHOOLS_TOGETHER = 2
 
 
 def limits_of(own: Mapping[str, list[float]] | None) -> Mapping[str, Limit]:
-    """The limits of a district: its own (type -> [share, count]), and ours for the other types."""
-    set_up = {kind: Limit(share, int(count), own=True) for kind, (share, count) in (own or {}).items()}
-    return {**ALL_LIMITS, **set_up}
+    """The limits of a district: its own (type -> [share, count]), and ours for the other types.
+
+    Rule: `class_memberships` is of both kinds of them, one set for a kind goes before it. The share of a district's own
+    limit for its schools is also that of all schools together, unless that has one of its own.
+    """
+    given = {kind: Limit(share, int(count), own=True) for kind, (share, count) in (own or {}).items()}
+    found = dict(ALL_LIMITS)
+    for name, kinds in _OF_SEVERAL.items():
+        if name in given:
+            found |= dict.fromkeys(kinds, given[name])
+    for name, limit in DISTRICT_LIMITS.items():
+        if (of_schools := given.get(name.removeprefix(DISTRICT))) is not None:
+            found[name] = Limit(of_schools.share, limit.count, own=True)
+    return found | {kind: limit for kind, limit in given.items() if kind in ALL_LIMITS}
 
 
 def exceeds(count: int, before: int, limit: Limit) -> bool:
@@ -109,7 +117,7 @@ def judge(
     *,
     is_known_missing: bool = False,
 ) -> list[Reason]:
-    """The reasons to hold this school, none if it may go on.
+    """The reasons to hold this school for what becomes of it alone, none if it may go on.
 
     accepted: ACCEPTANCES. is_known_missing: somebody confirmed that it is missing; that alone no longer holds it.
     """
@@ -124,23 +132,77 @@ def judge(
     return [reason for reason in found if reason is not None]
 
 
+def judge_together(
+    present: pl.DataFrame,
+    changesets: Collection[ChangeSet],
+    limits: Mapping[str, Limit] = ALL_LIMITS,
+    confirmed: pl.DataFrame | None = None,
+) -> dict[str, Reason]:
+    """By school, the reason to hold those that are within their own limits and together exceed the district's.
+
+    present: PRESENT of the whole source. changesets: of the schools within their own limits of removals. confirmed:
+    CONFIRMED, as if it were still to be removed. Rule: of each type who would be at none of the source's schools
+    afterwards, out of all who are at these schools; coming from two schools or more.
+    """
+    removed_already = empty(CONFIRMED) if confirmed is None else confirmed
+    here = present.filter(pl.col("school_id").is_in([each.school_id for each in changesets]) & pl.col("was_here"))
+    leaving = here.filter("leaves").select("school_id", "type", "key")
+    gone = removed_already.join(present, on=["type", "key"], how="anti")
+    counted = pl.concat([leaving, gone])
+    everybody = pl.concat([here.select("type", "key"), gone.select("type", "key")]).unique()
+    before = dict(everybody.group_by("type").len().iter_rows())
+    figures = counted.group_by("type").agg(removed=pl.col("key").n_unique(), schools=pl.col("school_id").n_unique())
+    crossed = {
+        kind: {"removed": removed, "before": before[kind], "schools": schools, **_told(limits[f"{DISTRICT}{kind}"])}
+        for kind, removed, schools in figures.sort("type").iter_rows()
+        if schools >= SCHOOLS_TOGETHER and exceeds(removed, before[kind], limits[f"{DISTRICT}{kind}"])
+    }
+    reasons = {}
+    for changeset in changesets:
+        mine = dict(leaving.filter(school_id=changeset.school_id).group_by("type").len().iter_rows())
+        counts = {f"{DISTRICT}{kind}": {"here": mine[kind], **each} for kind, each in crossed.items() if kind in mine}
+        if counts:
+            schools = max(each["schools"] for each in counts.values())
+            cause = f"The school is within its own limits, but {schools} schools together exceed the district's."
+            reasons[changeset.school_id] = Reason(DATA_REMOVALS, counts, cause, _removed_items(changeset))
+    return reasons
+
+
+def is_of_district(counts: Mapping[str, Any] | None) -> bool:
+    """Whether the counts of a reason are those of all schools together."""
+    return any(kind.startswith(DISTRICT) for kind in counts or ())
+
+
 def _missing(changeset: ChangeSet) -> Reason | None:
-    return Reason(SCHOOL_MISSING, {}, changeset.causes.get(SCHOOL_MISSING)) if changeset.missing else None
+    return Reason(SCHOOL_MISSING, {}) if changeset.missing else None
 
 
 def _removals(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | None:
     """Removals by type. An ID that changed counts among them, as what it stood for is gone under it."""
-    gone = changeset.removals
-    removed: dict[str, int] = dict(gone.group_by("type").agg(pl.len()).iter_rows())
+    told = {
+        (kind, action == CHANGE_ID): count
+        for kind, action, count in changeset.changes.group_by("type", "action").len().iter_rows()
+        if action in ("remove", CHANGE_ID)
+    }
     crossed = {}
     for kind in LIMITS:
-        count, before = removed.get(kind, 0), changeset.before.get(kind, 0)
-        if exceeds(count, before, limits[kind]) or vanishes(count, before):
-            crossed[kind] = {"removed": count, "before": before, **_told(limits[kind])}
-    if not crossed:
-        return None
-    items = _items(
-        gone,
+        limit = limits[kind]
+        removed, ids, before = told.get((kind, False), 0), told.get((kind, True), 0), changeset.before.get(kind, 0)
+        after = changeset.after.get(kind, 0)
+        if exceeds(removed + ids, before, limit) or (not after and vanishes(removed + ids, before)):
+            crossed[kind] = {
+                **({"removed": removed} if removed else {}),
+                **({"ids": ids} if ids else {}),
+                "before": before,
+                **({"after": after} if after and vanishes(removed, before) else {}),
+                **_told(limit),
+            }
+    return Reason(DATA_REMOVALS, crossed, items=_removed_items(changeset)) if crossed else None
+
+
+def _removed_items(changeset: ChangeSet) -> pl.DataFrame:
+    return _items(
+        changeset.removals,
         DATA_REMOVALS,
         key=pl.concat_str("key", "new_id", separator=" ", ignore_nulls=True),
         record_id="record_id",
@@ -148,31 +210,42 @@ def _removals(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | Non
         name="name",
         new_id="new_id",
     )
-    return Reason(DATA_REMOVALS, crossed, changeset.causes.get(DATA_REMOVALS), items)
 
 
 def _changes(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | None:
-    """Changes by kind and field, and guardianships added. Filling in what was empty changes nothing."""
+    """Changes by kind and field, fields that are emptied, and guardianships added.
+
+    Filling in what was empty changes nothing.
+    """
+    had = changeset.updates.filter(pl.col("before").is_not_null())
+    lost = had.filter(pl.col("after").is_null() & pl.col("field").is_in(EMPTIABLE))
+    lost_by_field = {(kind, name): count for kind, name, count in lost.group_by("type", "field").len().iter_rows()}
     changed = changeset.updates.filter(
         ((pl.col("field") == "added") & (pl.col("type") == "guardianships"))
         | (pl.col("field").is_in(CHANGED_FIELDS) & pl.col("before").is_not_null())
     )
     counted = {(kind, name): count for kind, name, count in changed.group_by("type", "field").len().iter_rows()}
     crossed = {}
+    emptied = []
     for kind in CHANGED_TYPES:
-        for name in CHANGED_FIELDS:
-            count, before = counted.get((kind, name), 0), changeset.before.get(kind, 0)
-            if exceeds(count, before, limits[CHANGED]):
-                crossed[f"{kind}_{name}"] = {"changed": count, "before": before, **_told(limits[CHANGED])}
+        before = changeset.before.get(kind, 0)
+        for name in dict.fromkeys((*CHANGED_FIELDS, *EMPTIABLE)):
+            type_ = f"{kind}_{name}"
+            lost_here, count = lost_by_field.get((kind, name), 0), counted.get((kind, name), 0)
+            if lost_here >= EMPTIED and not changeset.after.get(type_, 0):
+                crossed[type_] = {"emptied": lost_here, "before": before}
+                emptied.append(lost.filter(type=kind, field=name))
+            elif exceeds(count, before, limits[CHANGED]):
+                crossed[type_] = {"changed": count, "before": before, **_told(limits[CHANGED])}
     count, before = counted.get(("guardianships", "added"), 0), changeset.before.get("guardianships", 0)
     # A school that had none has nothing to compare.
     if before and exceeds(count, before, limits[ADDED]):
         crossed["guardianships"] = {"added": count, "before": before, **_told(limits[ADDED])}
     if not crossed:
         return None
+    shown = pl.concat([changed, *emptied]).unique(["type", "key"], keep="first", maintain_order=True)
     columns = ("key", "record_id", "other_id", "name", "field", "before", "after")
-    items = _items(changed, UNUSUAL_CHANGES, **{name: name for name in columns})
-    return Reason(UNUSUAL_CHANGES, crossed, changeset.causes.get(UNUSUAL_CHANGES), items)
+    return Reason(UNUSUAL_CHANGES, crossed, items=_items(shown, UNUSUAL_CHANGES, **{name: name for name in columns}))
 
 
 def _told(limit: Limit) -> dict[str, Any]:
@@ -186,8 +259,7 @@ def _many_guardians(changeset: ChangeSet, accepted: pl.DataFrame) -> Reason | No
     if many.is_empty():
         return None
     counts = {"students": {"found": many["student_link_id"].n_unique(), "limit": MANY_GUARDIANS}}
-    cause = changeset.causes.get(TOO_MANY_GUARDIANS)
-    return Reason(TOO_MANY_GUARDIANS, counts, cause, _family_items(many, TOO_MANY_GUARDIANS))
+    return Reason(TOO_MANY_GUARDIANS, counts, items=_family_items(many, TOO_MANY_GUARDIANS))
 
 
 def _contacts(changeset: ChangeSet, accepted: pl.DataFrame) -> Reason | None:
@@ -196,7 +268,7 @@ def _contacts(changeset: ChangeSet, accepted: pl.DataFrame) -> Reason | None:
         return None
     kinds = contacts["type"].str.strip_chars().str.to_lowercase()
     counts = {kind: {"found": (kinds == kind).sum()} for kind in CONTACT_TYPES if (kinds == kind).any()}
-    return Reason(EMERGENCY_CONTACTS, counts, None, _family_items(contacts, EMERGENCY_CONTACTS))
+    return Reason(EMERGENCY_CONTACTS, counts, items=_family_items(contacts, EMERGENCY_CONTACTS))
 
 
 def _unaccepted(families: pl.DataFrame, code: str, accepted: pl.DataFrame) -> pl.DataFrame:
@@ -206,6 +278,17 @@ def _unaccepted(families: pl.DataFrame, code: str, accepted: pl.DataFrame) -> pl
         return families
     same = family_digests(families).join(mine, left_on=["student_link_id", "digest"], right_on=["link_id", "digest"])
     return families.join(same, on="student_link_id", how="anti")
+
+
+def lapsed(families: pl.DataFrame, accepted: pl.DataFrame) -> pl.Series:
+    """The students, by link, whose guardians are no longer those accepted. families: FAMILIES of all schools.
+
+    Rule: an acceptance ends when the guardians change, so that the same ones are asked about when they come again.
+    """
+    if accepted.is_empty():
+        return accepted["link_id"]
+    same = family_digests(families).rename({"student_link_id": "link_id"})
+    return accepted.join(same, on=["link_id", "digest"], how="anti")["link_id"].unique()
 
 
 def family_digests(families: pl.DataFrame) -> pl.DataFrame:

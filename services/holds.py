@@ -16,23 +16,25 @@ from typing import Any
 import polars as pl
 from sqlmodel import Session, col, select
 
+from contracts.formats import CSV
+from contracts.issues import catalogue
 from contracts.roster import empty
 from errors import NotFound, NotPossible
 from models import bulk
-from models.tables import Decision, District, HoldReason, School, SchoolRun, Source
+from models.tables import Decision, District, HoldReason, Run, School, SchoolRun, Source
 from models.tables import Hold as HoldRow
-from services import outbox
+from services import figures, outbox
+from services.changesets import ITEMS, Reason
 from services.downloads import to_csv
 from services.guard import (
     ACCEPTANCES,
     DATA_REMOVALS,
     EMERGENCY_CONTACTS,
-    ITEMS,
     SCHOOL_MISSING,
     TOO_MANY_GUARDIANS,
     UNUSUAL_CHANGES,
-    Reason,
     family_digests,
+    is_of_district,
 )
 
 CONFIRM, ACCEPT, LEAVE_OUT, FIXED, RECHECK = "confirm", "accept", "leave_out", "fixed", "recheck"
@@ -72,7 +74,7 @@ OF_SOURCE = (LEAVE_OUT, FIXED)
 class Hold:
     """A hold as people see it. `ending`: None while it is open, else released or replaced (by `replaced_by`).
 
-    decisions: those about it and the holds it replaced, oldest first.
+    decisions: those about it and the holds it replaced, oldest first. source_kind: of the school's present source.
     """
 
     id: int
@@ -87,11 +89,16 @@ class Hold:
     delivery_id: int | None
     reasons: tuple[HoldReason, ...]
     decisions: tuple[Decision, ...]
+    source_kind: str = CSV
 
     @property
     def codes(self) -> list[str]:
         """The codes of its reasons, sorted."""
         return [reason.code for reason in self.reasons]
+
+    def title(self, code: str) -> str:
+        """What a reason is called, in the words of the school's kind of source."""
+        return catalogue(self.source_kind)[code].title
 
 
 def open_hold(session: Session, school_id: str) -> HoldRow | None:
@@ -138,16 +145,35 @@ _EVIDENCE: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 
 
-def evidence_csv(items: pl.DataFrame) -> str:
-    """A hold's evidence as a download; in the columns that fit, where it is of one reason. items: ITEMS."""
+def evidence_csv(items: pl.DataFrame, reasons: Sequence[Reason | HoldReason] = ()) -> str:
+    """A hold's evidence as a download; in the columns that fit, where it is of one reason.
+
+    items: ITEMS. reasons: the hold's, told with each row whose type all schools together have too many of.
+    """
     codes = items["code"].unique().to_list()
     columns = {name: name for name in ITEMS if name != "key"} if len(codes) != 1 else dict(_EVIDENCE[codes[0]])
     told = items.select(**{name: pl.col(column) for name, column in columns.items()})
     if items["new_id"].null_count() == items.height:
-        return to_csv(told.drop("new_id", strict=False))
-    is_removal = items["code"] == DATA_REMOVALS
-    change = pl.when(pl.col("new_id").is_not_null()).then(pl.lit("ID changed")).when(is_removal).then(pl.lit("removed"))
-    return to_csv(told.insert_column(told.columns.index("type") + 1, told.select(change.alias("change")).to_series()))
+        told = told.drop("new_id", strict=False)
+    else:
+        is_removal = items["code"] == DATA_REMOVALS
+        change = (
+            pl.when(pl.col("new_id").is_not_null()).then(pl.lit("ID changed")).when(is_removal).then(pl.lit("removed"))
+        )
+        told.insert_column(told.columns.index("type") + 1, told.select(change.alias("change")).to_series())
+    together = {
+        kind.removeprefix(figures.DISTRICT): figures.together(kind, counts)
+        for reason in reasons
+        for kind, counts in (reason.counts or {}).items()
+        if kind.startswith(figures.DISTRICT)
+    }
+    if together:
+        told = told.with_columns(
+            all_schools=pl.when(items["code"] == DATA_REMOVALS).then(
+                pl.col("type").replace_strict(together, default=None, return_dtype=pl.String)
+            )
+        )
+    return to_csv(told)
 
 
 def _digest(reasons: Sequence[Reason], items: pl.DataFrame) -> str:
@@ -157,6 +183,8 @@ def _digest(reasons: Sequence[Reason], items: pl.DataFrame) -> str:
         reason.code if reason.detail is None or len(reason.items) else f"{reason.code} {reason.detail}"
         for reason in reasons
     ]
+    # Figures of all schools together may change while the school's own set stays.
+    said += [f"{reason.code} {dict(reason.counts)}" for reason in reasons if is_of_district(reason.counts)]
     lines = [*sorted(said), *told.to_series()]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -319,6 +347,41 @@ def waiting_decisions(session: Session, school_id: str) -> list[Decision]:
     )
 
 
+def confirmed_for_the_district(session: Session, school_ids: Collection[str]) -> list[int]:
+    """The holds for the limit of all these schools together that a confirmation has released while others were held.
+
+    Rule: what was confirmed counts on until the last of the schools is released. Schools are held by one run together,
+    so that a hold goes back to when its run began.
+    """
+    of_district = (
+        select(HoldRow, HoldReason.counts, Run.started_at)
+        .join(HoldReason, col(HoldReason.hold_id) == HoldRow.id)
+        .outerjoin(Run, col(Run.id) == HoldRow.run_id)
+        .where(col(HoldRow.school_id).in_(school_ids), HoldReason.code == DATA_REMOVALS)
+    )
+
+    def found(*where: Any) -> list[tuple[HoldRow, datetime]]:
+        rows = session.exec(of_district.where(*where).order_by(col(HoldRow.ended_at).desc(), col(HoldRow.id)))
+        return [(row, started or row.opened_at) for row, counts, started in rows if is_of_district(counts)]
+
+    going_on = found(col(HoldRow.ended_at).is_(None))
+    if not going_on:
+        return []
+    began = min(start for _, start in going_on)
+    released = []
+    for row, start in found(col(HoldRow.ended_at).is_not(None)):
+        if row.id is None or row.ended_at is None or row.ended_at < began:
+            break
+        began = min(began, start)
+        if row.ending == "released" and _is_confirmed(session, row.id):
+            released.append(row.id)
+    return released
+
+
+def _is_confirmed(session: Session, hold_id: int) -> bool:
+    return any(DATA_REMOVALS in DECIDED[decision.verb] for decision in _decisions(session, hold_id))
+
+
 def about_removals(session: Session, school_id: str) -> Hold | None:
     """The school's open hold, where it is about removals: what tells nothing of them does not end it."""
     row = open_hold(session, school_id)
@@ -375,11 +438,27 @@ def uncovered(items: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def acceptances(session: Session, students: pl.Series) -> pl.DataFrame:
-    """What was accepted of these students (link IDs), ACCEPTANCES."""
-    condition, parameters = bulk.in_list(session, "link_id", students)
+def acceptances(session: Session, district_id: str) -> pl.DataFrame:
+    """What was accepted of the district's students, ACCEPTANCES."""
     return bulk.read(
-        session, f"SELECT link_id, code, digest FROM acceptance WHERE {condition}", parameters, ACCEPTANCES
+        session,
+        "SELECT a.link_id, a.code, a.digest FROM acceptance a JOIN link l ON l.id = a.link_id"
+        " JOIN source s ON s.id = l.source WHERE s.district_id = :district",
+        {"district": district_id},
+        ACCEPTANCES,
+    )
+
+
+def forget_accepted(session: Session, school_id: str, lapsed: pl.Series) -> None:
+    """Forget what was accepted of those students of a school whose guardians have changed since. lapsed: link IDs."""
+    if lapsed.is_empty():
+        return
+    condition, parameters = bulk.in_list(session, "link_id", lapsed)
+    bulk.execute(
+        session,
+        f"DELETE FROM acceptance WHERE {condition} AND link_id IN"
+        " (SELECT link_id FROM school_membership WHERE school_id = :school)",
+        {"school": school_id, **parameters},
     )
 
 
@@ -435,9 +514,15 @@ def _decidable(session: Session, hold_id: int, verb: str) -> Hold:
     open_now = open_hold(session, hold.school_id)
     if hold.ending == "released" or open_now is None:
         raise NotPossible(f"hold {hold_id} of {hold.school_name} is released already: there is nothing to decide")
-    if not is_about(verb, hold):
+    if (why := _not_synced(session, session.get_one(School, hold.school_id))) is not None:
         raise NotPossible(
-            f"hold {hold_id} of {hold.school_name} ({', '.join(hold.codes)}) has {_UNDECIDABLE[verb]};"
+            f"{hold.school_name} {why}, so nothing of it is synced, and hold {hold_id} stays as it is: change that in"
+            " the setup file and run `rollcall setup` first"
+        )
+    if not is_about(verb, hold):
+        titles = "; ".join(hold.title(code) for code in hold.codes)
+        raise NotPossible(
+            f"hold {hold_id} of {hold.school_name} ({titles}) has {_UNDECIDABLE[verb]};"
             f" `rollcall hold show {hold_id}` says how it ends"
         )
     # Housekeeping leaves an open hold's set alone.
@@ -449,6 +534,17 @@ def _decidable(session: Session, hold_id: int, verb: str) -> Hold:
             f" (`rollcall hold show {open_now.id}`)"
         )
     return hold
+
+
+def _not_synced(session: Session, school: School) -> str | None:
+    """Why no run processes a school, so that nothing decided about it could be applied; None where one does."""
+    district = session.get_one(District, school.district_id)
+    source = session.get(Source, school.source_id) if school.source_id is not None else None
+    if school.frozen or district.frozen:
+        return "is no longer named by the setup file"
+    if not school.on_plan:
+        return "is not on the plan"
+    return "has no source" if source is None or source.frozen else None
 
 
 def is_about(verb: str, hold: Hold) -> bool:
@@ -469,7 +565,11 @@ def choose(session: Session, verb: str, *, hold_ids: Sequence[int] = (), distric
         return [_decidable(session, hold_id, verb) for hold_id in dict.fromkeys(hold_ids)]
     if session.get(District, district_id) is None:
         raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
-    found = [hold for hold in open_holds(session, district_id) if is_about(verb, hold)]
+    found = [
+        hold
+        for hold in open_holds(session, district_id)
+        if is_about(verb, hold) and _not_synced(session, session.get_one(School, hold.school_id)) is None
+    ]
     if not found:
         raise NotPossible(f"no open hold of district {district_id} has anything that {verb.replace('_', ' ')} is about")
     return found
@@ -485,27 +585,16 @@ def to_run(decided: Collection[Hold], verb: str) -> dict[str, list[str] | None]:
     return districts
 
 
-def told_counts(reason: HoldReason) -> list[str]:
+def told_counts(reason: Reason | HoldReason) -> list[str]:
     """What a reason counted, in words, a line for each type, with the limit it crossed."""
-    return [_told_count(kind.replace("_", " "), counts) for kind, counts in (reason.counts or {}).items()]
-
-
-def _told_count(kind: str, counts: Mapping[str, Any]) -> str:
-    if "found" in counts:
-        limit = f", which is {counts['limit']} guardians or more" if "limit" in counts else ""
-        return f"{kind}: {counts['found']}{limit}"
-    what = next(name for name in ("removed", "changed", "added") if name in counts)
-    if what == "removed" and counts["removed"] >= counts["before"]:
-        return f"{kind}: all {counts['removed']} would be removed, which is held however few they are"
-    own = ", the district's own" if counts.get("own_limit") else ""
-    return (
-        f"{kind}: {counts[what]} of {counts['before']} would be {what}; the limit is"
-        f" {counts['limit_share'] * 100:g}% and {counts['limit_count']}{own}"
-    )
+    return figures.told(reason.counts or {})
 
 
 def consequences(hold: Hold, verb: str) -> list[str]:
-    """What a decision about a hold will do, in words; no personal data."""
+    """What a decision about a hold will do, in words; no personal data.
+
+    What else holds the school is told where the decision changes nothing of the data: other ones may end that, too.
+    """
     about = [reason for reason in hold.reasons if verb == RECHECK or reason.code in DECIDED[verb]]
     said = {
         CONFIRM: "is applied as shown",
@@ -516,9 +605,11 @@ def consequences(hold: Hold, verb: str) -> list[str]:
         FIXED: "the source is read again, and what is new is processed",
         RECHECK: "the newest data are looked at again, and nothing is decided",
     }[verb]
-    lines = [f"{reason.code}: {'; '.join([*told_counts(reason), said])}" for reason in about]
+    lines = [f"{hold.title(reason.code)}: {'; '.join([*told_counts(reason), said])}" for reason in about]
     left = [code for code in hold.codes if code not in {reason.code for reason in about}]
-    return [*lines, f"the school stays on hold for {', '.join(left)}"] if left else lines
+    if not left or verb not in _OF_A_SET:
+        return lines
+    return [*lines, f"the school stays on hold: {'; '.join(hold.title(code) for code in left)}"]
 
 
 def decisions_of(session: Session, district_id: str, limit: int = 20) -> list[tuple[Decision, Hold]]:
@@ -556,11 +647,20 @@ def get_hold(session: Session, hold_id: int) -> Hold:
 
 
 def open_holds(session: Session, district_id: str | None = None) -> list[Hold]:
-    """The open holds, of one district or of all, oldest first."""
+    """The open holds, of one district or of all, oldest first.
+
+    Rule: a school that is off the plan or frozen has no sync status, and so none on hold.
+    """
     statement = (
         select(HoldRow.id)
         .join(School, col(School.id) == HoldRow.school_id)
-        .where(col(HoldRow.ended_at).is_(None))
+        .join(District, col(District.id) == School.district_id)
+        .where(
+            col(HoldRow.ended_at).is_(None),
+            col(School.on_plan).is_(True),
+            col(School.frozen).is_(False),
+            col(District.frozen).is_(False),
+        )
         .order_by(col(HoldRow.opened_at), col(HoldRow.id))
     )
     if district_id is not None:
@@ -576,6 +676,7 @@ def _holds(session: Session, ids: list[int]) -> list[Hold]:
             continue
         school = session.get(School, row.school_id)
         assert school is not None
+        source = session.get(Source, school.source_id) if school.source_id is not None else None
         replaced_by = session.exec(select(HoldRow.id).where(HoldRow.replaces_id == row.id)).first()
         holds.append(
             Hold(
@@ -591,6 +692,7 @@ def _holds(session: Session, ids: list[int]) -> list[Hold]:
                 delivery_id=row.delivery_id,
                 reasons=tuple(reasons_of(session, row.id)),
                 decisions=tuple(_decisions(session, row.id)),
+                source_kind=source.kind if source is not None else CSV,
             )
         )
     return holds

@@ -23,12 +23,14 @@ from sqlmodel import Session, col, select
 from contracts.checking import check
 from contracts.contacts import without_contacts
 from contracts.formats import CLEVER, CSV, FORMATS, Reading
+from contracts.issues import CATALOGUE
 from contracts.roster import Held, Roster, Settled, empty
 from contracts.settling import settle
+from contracts.text import count
 from errors import DataError, NotFound, NotPossible, RollcallError, SourceRefused, SourceUnreachable
 from models.database import Database
 from models.tables import Delivery, District, Run, School, SchoolRun, Source
-from services import causes, clever, fetching, guard, holds, outbox, pauses, provision, runs, status, taking
+from services import causes, clever, fetching, holds, judging, outbox, pauses, provision, runs, status, taking
 from services.changesets import ChangeSet, Plan, without_removals
 from services.held import Scope, Stored, load_held, load_stored, read_scope
 from services.plan import plan_district
@@ -135,10 +137,11 @@ def orders(
     now: bool = False,
     by_hand: bool = False,
     kind: str | None = None,
+    landing: Path | None = None,
 ) -> list[Order]:
     """One order for each source that a request touches. schools: their keys; None or empty for all.
 
-    kind: only sources of this kind.
+    kind: only sources of this kind. landing: where the files of a delivery asked for are looked for.
 
     Raises:
         NotFound, NotPossible: the district, a school or the delivery is not to be synced.
@@ -152,7 +155,7 @@ def orders(
                 f"district {district_id} has no delivery {delivery_id}; `rollcall deliveries {district_id}` lists them"
             )
         assert delivery is not None
-        taking.assert_kept(delivery)
+        taking.assert_applicable(delivery, landing=landing)
     asked = school_ids(session, district_id, schools) if schools else None
     found = []
     for source in sources:
@@ -351,7 +354,7 @@ def _source(session: Session, source_id: str) -> Source:
 
 
 def _ready(session: Session, run_id: int, delivery_id: int, message: str) -> Fetched:
-    runs.set_delivery(session, run_id, delivery_id)
+    runs.note_processing(session, run_id, delivery_id=delivery_id, now=clock())
     status.record_status_changes(session, None, reason=f"processing delivery {delivery_id}", now=clock())
     return Fetched("ready", message, delivery_id)
 
@@ -421,9 +424,15 @@ def _take_from_clever(
     with database.transaction() as session:
         runs.assert_open(session, run_id)
         source = _source(session, order.source_id)
-        fetching.note(session, source, standing)
+        fetching.note(session, source, standing, clock())
+        if fetching.has_lasted(session, source, clock()):
+            _hold(session, source.id, DISCONNECTED, run_id, detail=f"{standing.reason}. {standing.next_step}")
+            return Fetched(DISCONNECTED, standing.message or "")
         is_known = not order.by_hand and fetching.is_known(session, source, remote, standing, clock())
         done = is_known and not runs.unfinished_schools(session, source, runs.setup_digest(session, source))
+        if standing.is_ready and not done:
+            runs.note_processing(session, run_id, now=clock())
+            status.record_status_changes(session, None, reason="fetching from Clever", now=clock())
         session.expunge(source)
     if not standing.is_ready or done:
         _reached(database, source.id, run_id)
@@ -501,6 +510,11 @@ class Rejected:
     delivery_id: int
     counts: Mapping[str, int]
 
+    @property
+    def told(self) -> str:
+        """The file errors' titles, each with how many there are."""
+        return ", ".join(f"{CATALOGUE[code].title} ({number})" for code, number in self.counts.items())
+
 
 def read_roster(
     database: Database, order: Order, run_id: int, delivery_id: int, *, landing: Path
@@ -546,15 +560,18 @@ def make_plan(database: Database, order: Order, run_id: int, delivery_id: int, r
     with database.reading() as session:
         scope = read_scope(session, order.source_id)
         digests = runs.setup_digest(session, _source(session, order.source_id))
-        plan = plan_roster(session, scope, roster)
         delivery = session.get(Delivery, delivery_id)
-    if delivery is not None and not delivery.may_remove:
-        plan = without_removals(plan)
+        may_remove = delivery is None or delivery.may_remove
+        plan = plan_roster(session, scope, roster, may_remove=may_remove, delivery_id=delivery_id)
     return RunOf(run_id, delivery_id, scope, digests), plan
 
 
-def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
-    """The plan for a roster, from what the session sees; writes nothing.
+def plan_roster(
+    session: Session, scope: Scope, roster: Roster, *, may_remove: bool = True, delivery_id: int | None = None
+) -> Plan:
+    """The plan for a roster, judged, from what the session sees; writes nothing.
+
+    may_remove: see `models.tables.Delivery`. delivery_id: the delivery that the roster is of, where it has one.
 
     Raises:
         DataError: a check or frame failed on the data.
@@ -565,14 +582,22 @@ def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
         roster, left_out = without_contacts(roster)
 
     def settled() -> Settled:
-        records = check(roster, scope.source_school_ids, region=scope.region, today=clock().date())
+        records = check(
+            roster,
+            scope.source_school_ids,
+            region=scope.region,
+            today=clock().date(),
+            date_order=scope.date_order,
+        )
         held = load_held(session, scope, stored, records.emails())
         return settle(records, held)
 
     def planned() -> Plan:
-        plan = plan_district(scope, _guarded("checking", settled), stored)
+        plan = plan_district(scope, _guarded("checking", settled), stored, today=clock().date())
         if left_out:
-            plan = replace(plan, notes=(*plan.notes, f"left out as decided: {left_out} emergency contacts"))
+            said = f"left out as decided: {count(left_out, 'emergency contact')}"
+            plan = replace(plan, notes=(*plan.notes, said))
+        plan = judging.judged(session, scope, plan if may_remove else without_removals(plan), delivery_id=delivery_id)
         return _with_causes(session, scope, plan, roster, stored)
 
     stored = load_stored(session, scope)
@@ -580,27 +605,26 @@ def plan_roster(session: Session, scope: Scope, roster: Roster) -> Plan:
 
 
 def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, stored: Stored) -> Plan:
-    """The plan, with what seems to have brought about each school's hold."""
-    if not plan.changesets:
-        return plan
-    limits = guard.limits_of(scope.limits)
-    students = pl.concat([changes.families["student_link_id"] for changes in plan.changesets]).unique()
-    accepted = holds.acceptances(session, students)
-    judged = {changes.school_id: guard.judge(changes, limits, accepted) for changes in plan.changesets}
-    crossed = {key: {reason.code: reason.counts for reason in reasons} for key, reasons in judged.items() if reasons}
+    """The plan, with what seems to have brought about each reason to hold a school."""
+    crossed = {
+        changes.school_id: {reason.code: reason.counts for reason in changes.reasons}
+        for changes in plan.changesets
+        if changes.reasons
+    }
     if not crossed:
         return plan
     rows_before = taking.rows_last_applied(session, scope.source_id, list(crossed))
     seen = causes.seen(scope, roster, stored, rows_before)
-    return replace(
-        plan,
-        changesets=tuple(
-            replace(changes, causes=causes.causes(changes, seen, crossed[changes.school_id]))
-            if changes.school_id in crossed
-            else changes
-            for changes in plan.changesets
-        ),
-    )
+
+    def explained(changes: ChangeSet) -> ChangeSet:
+        found = causes.causes(changes, seen, crossed.get(changes.school_id, {}))
+        reasons = (
+            replace(reason, detail=" ".join(filter(None, (reason.detail, found.get(reason.code)))) or None)
+            for reason in changes.reasons or ()
+        )
+        return replace(changes, reasons=tuple(reasons))
+
+    return replace(plan, changesets=tuple(explained(changes) for changes in plan.changesets))
 
 
 def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "US") -> tuple[Reading, Settled | None]:
@@ -625,11 +649,11 @@ def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "
 
 @dataclass(frozen=True)
 class Preview:
-    """What a delivery would do; with file errors nothing. `schools`: each ChangeSet, and what it would be held for."""
+    """What a delivery would do; with file errors nothing. `schools`: their ChangeSets, judged."""
 
     message: str
     file_errors: pl.DataFrame
-    schools: tuple[tuple[ChangeSet, tuple[str, ...]], ...] = ()
+    schools: tuple[ChangeSet, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -668,25 +692,9 @@ def preview(session: Session, order: Order, *, landing: Path, connection: clever
     if len(reading.file_errors):
         return Preview(message, reading.file_errors, notes=notes)
     scope = read_scope(session, source.id)
-    plan = plan_roster(session, scope, form.to_roster(reading))
-    plan = plan if may_remove else without_removals(plan)
+    plan = plan_roster(session, scope, form.to_roster(reading), may_remove=may_remove)
     asked = [changes for changes in plan.changesets if order.schools is None or changes.school_id in order.schools]
-    limits = guard.limits_of(scope.limits)
-
-    def judged(changes: ChangeSet) -> tuple[str, ...]:
-        accepted = holds.acceptances(session, changes.families["student_link_id"])
-        is_known_missing = changes.missing and holds.is_known_missing(
-            session, changes.school_id, has_anything=bool(changes.before)
-        )
-        judged = guard.judge(changes, limits, accepted, is_known_missing=is_known_missing)
-        return tuple(reason.code for reason in judged)
-
-    return Preview(
-        message,
-        reading.file_errors,
-        tuple((changes, judged(changes)) for changes in asked),
-        (*notes, *reading.notes, *plan.notes),
-    )
+    return Preview(message, reading.file_errors, tuple(asked), (*notes, *reading.notes, *plan.notes))
 
 
 def _waiting_files(

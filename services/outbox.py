@@ -21,8 +21,10 @@ from sqlmodel import Session, col, select
 
 from contracts.formats import CLEVER, CSV
 from contracts.issues import catalogue
+from contracts.text import count
 from models import bulk
 from models.tables import District, Hold, HoldReason, Mail, Notice, Run, School, Source
+from services import figures
 from services.guard import DATA_REMOVALS, EMERGENCY_CONTACTS, TOO_MANY_GUARDIANS, UNUSUAL_CHANGES
 from services.status import is_live
 
@@ -103,34 +105,8 @@ def note_held(
 
 
 def told_evidence(counts: Mapping[str, Mapping[str, Any]], detail: str | None) -> str:
-    """What was seen of a hold's reason, in words without personal data. counts: see `services.guard.Reason`."""
-    removed = [
-        f"{each['removed']} of {each['before']} {type_.replace('_', ' ')}"
-        for type_, each in counts.items()
-        if "removed" in each
-    ]
-    return (
-        _joined(
-            [
-                f"{', '.join(removed)} would be removed" if removed else "",
-                *(_counted(type_, each) for type_, each in counts.items() if "removed" not in each),
-                (detail or "").rstrip("."),
-            ]
-        )
-        or ""
-    )
-
-
-def _counted(type_: str, counts: Mapping[str, Any]) -> str:
-    if "changed" in counts:
-        people, _, name = type_.partition("_")
-        return f"{counts['changed']} of {counts['before']} {people} would change their {name.replace('_', ' ')}"
-    if "added" in counts:
-        return f"{counts['added']} guardians would be added to students who have {counts['before']} now"
-    found = counts["found"]
-    if "limit" in counts:
-        return f"{found} {'student has' if found == 1 else 'students have'} {counts['limit']} or more guardians"
-    return f"{found} {type_} {'contact' if found == 1 else 'contacts'}"
+    """What was seen of a hold's reason, in words without personal data. counts: see `services.figures`."""
+    return _joined([*figures.told(counts, limits=False), (detail or "").rstrip(".")]) or ""
 
 
 def _joined(said: Iterable[str]) -> str | None:
@@ -150,7 +126,7 @@ def note_file_errors(
     """Note what is wrong with files that came, by code. places: (code, file, how many rows; 0: the whole file)."""
     by_code: dict[str, list[str]] = {}
     for code, file, rows in places:
-        told = f"{file} ({rows} {'row' if rows == 1 else 'rows'})" if rows else file
+        told = f"{file} ({count(rows, 'row')})" if rows else file
         by_code.setdefault(code, []).append(told)
     for code, files in sorted(by_code.items()):
         note(
@@ -371,7 +347,11 @@ def _mail(session: Session, district: District, notices: list[Notice], now: date
 
 def _news(session: Session, notices: list[Notice]) -> list[Notice]:
     """Those that tell something new: of a school's hold and of pauses the last one, of the rest the newest ones."""
-    of_schools = {notice.school_id or "": notice for notice in notices if notice.kind in _OF_HOLDS}
+    of_schools = {
+        notice.school_id: notice
+        for notice in notices
+        if notice.kind in _OF_HOLDS and notice.school_id is not None and _has_status(session, notice.school_id)
+    }
     of_pauses = [notice for notice in notices if notice.kind in _OF_PAUSES][-1:]
     said = []
     for school_id, last in of_schools.items():
@@ -387,6 +367,12 @@ def _news(session: Session, notices: list[Notice]) -> list[Notice]:
         newest = max((notice.at for notice in found), default=None)
         said += [notice for notice in found if notice.at == newest or kind == STALE_SOON]
     return said
+
+
+def _has_status(session: Session, school_id: str) -> bool:
+    """Rule: a school that is off the plan or frozen has no sync status, so that nothing of its hold is told."""
+    school = _school(session, school_id)
+    return school.on_plan and not school.frozen
 
 
 def _told(session: Session, *where: ColumnElement[bool] | bool) -> Notice | None:
@@ -544,9 +530,9 @@ def _subject(district: District, blocks: list[Block]) -> str:
     for block in blocks:
         counts[block.subject] = counts.get(block.subject, 0) + len(block.schools)
     parts = []
-    for subject, count in counts.items():
+    for subject, schools in counts.items():
         is_counted = subject in ("on hold", "still on hold", "no longer on hold")
-        parts.append(f"{count} {'school' if count == 1 else 'schools'} {subject}" if is_counted else subject)
+        parts.append(f"{count(schools, 'school')} {subject}" if is_counted else subject)
     said = ", ".join(parts)
     # A name that is no single printable line would end the header it stands in.
     name = "".join(letter if letter.isprintable() else " " for letter in district.name)

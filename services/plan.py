@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
@@ -13,8 +14,10 @@ from services.rows import CLASS_KEY, IN_CLASS, PAIR, PLACE, Rows, compare
 from services.telling import Told, tell
 
 
-def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
+def plan_district(scope: Scope, settled: Settled, stored: Stored, *, today: date | None = None) -> Plan:
     """Compare a settled district with what is stored, one join per table, and part it into schools.
+
+    today: what birth dates are read by; None for the present. Nothing is judged yet, see `services.judging`.
 
     The whole district is planned at once because people are shared: a row that two schools write is the same row, with
     the same ID, in both ChangeSets.
@@ -23,7 +26,8 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
     schools = rows.ground.schools
     issues = settled.issues.rename({"school_id": "source_school_id"}).join(schools, on="source_school_id", how="left")
     issues = issues.drop("source_school_id")
-    parts = _parts(rows, tell(rows), issues.filter(pl.col("school_id").is_not_null()))
+    told = tell(rows, today or datetime.now(UTC).date())
+    parts = _parts(rows, told, issues.filter(pl.col("school_id").is_not_null()))
     changesets = tuple(
         ChangeSet(
             school_id=school_id,
@@ -32,7 +36,8 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored) -> Plan:
         )
         for school_id, source_school_id in schools.iter_rows()
     )
-    return Plan(changesets, issues.filter(pl.col("school_id").is_null()).drop("school_id"), settled.notes)
+    of_no_school = issues.filter(pl.col("school_id").is_null()).drop("school_id")
+    return Plan(changesets, of_no_school, settled.notes, told.present)
 
 
 def _parts(rows: Rows, told: Told, issues: pl.DataFrame) -> dict[str, dict[str, Any]]:
@@ -65,7 +70,10 @@ def _parts(rows: Rows, told: Told, issues: pl.DataFrame) -> dict[str, dict[str, 
         "ended_choices": rows.class_memberships.ended_choices.select("school_id", "id"),
     }
     return {
-        "before": {key: dict(part.drop("school_id").iter_rows()) for key, part in _by_school(told.before).items()},
+        **{
+            name: {key: dict(part.drop("school_id").iter_rows()) for key, part in _by_school(counted).items()}
+            for name, counted in (("before", told.before), ("after", told.after))
+        },
         **{
             name: {key: part.drop("school_id") for key, part in _by_school(frame).items()}
             for name, frame in frames.items()

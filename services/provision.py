@@ -17,8 +17,8 @@ from sqlmodel import Session, col, select
 from contracts.roster import ISSUES, Schema
 from models import bulk
 from models.tables import SchoolRun, Source
-from services import guard, holds, runs, status, taking
-from services.changesets import LINK_ROWS, PERSON_FIELDS, ChangeSet, Plan
+from services import holds, runs, status, taking
+from services.changesets import LINK_ROWS, PERSON_FIELDS, ChangeSet, Plan, Reason
 from services.held import Scope
 
 APPLIED, UNCHANGED, HELD, FAILED = "applied", "unchanged", "held", "failed"
@@ -55,7 +55,8 @@ def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] 
     """
     stored = bulk.read(
         session,
-        'SELECT code, school_id, file, line, record_id, detail, consequences, "row" FROM issue WHERE source = :source',
+        'SELECT code, school_id, file, line, record_id, detail, consequences, "row", other_rows FROM issue'
+        " WHERE source = :source",
         {"source": run.scope.source_id},
         ISSUES,
     )
@@ -91,20 +92,16 @@ def _same_issues(one: pl.DataFrame, other: pl.DataFrame) -> bool:
 
 
 def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now: datetime) -> SchoolOutcome:
-    """Guard one school, then apply its ChangeSet or hold it, and record what was done.
+    """Apply one school's ChangeSet, or hold it for what it was judged for, and record what was done.
 
     Raises:
         LeaseLost: the run is no longer open; nothing was written.
         WriteConflict: another district took an e-mail meanwhile; the caller plans again, once.
     """
     runs.assert_open(session, run.run_id)
-    accepted = holds.acceptances(session, changeset.families["student_link_id"])
-    is_known_missing = changeset.missing and holds.is_known_missing(
-        session, changeset.school_id, has_anything=bool(changeset.before), delivery_id=run.delivery_id
-    )
-    limits = guard.limits_of(run.scope.limits)
-    judged = guard.judge(changeset, limits, accepted, is_known_missing=is_known_missing)
-    reasons = holds.unresolved(session, changeset.school_id, judged)
+    # A plan that nobody judged is never applied.
+    assert changeset.reasons is not None
+    reasons = holds.unresolved(session, changeset.school_id, changeset.reasons)
     reasons += _lasting(session, run, changeset.school_id, now)
     standing = holds.about_removals(session, changeset.school_id) if changeset.is_frozen else None
     if standing is not None:
@@ -123,7 +120,8 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
         )
     else:
         _apply(session, changeset, now)
-        holds.remember_accepted(session, changeset.school_id, judged, changeset.families)
+        holds.forget_accepted(session, changeset.school_id, changeset.lapsed)
+        holds.remember_accepted(session, changeset.school_id, changeset.reasons, changeset.families)
         holds.release(session, changeset.school_id, run_id=run.run_id, now=now)
         outcome = SchoolOutcome(
             changeset.school_id, UNCHANGED if changeset.is_empty else APPLIED, changeset.counts, (), None
@@ -135,7 +133,7 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
     return outcome
 
 
-def _lasting(session: Session, run: RunOf, school_id: str, now: datetime) -> list[guard.Reason]:
+def _lasting(session: Session, run: RunOf, school_id: str, now: datetime) -> list[Reason]:
     """The reasons that last while an earlier delivery is applied again: only what the source sends ends them.
 
     Where it was just reached and read they are gone by now.

@@ -138,11 +138,12 @@ class Guardianships:
 class Moves:
     """Who comes and goes, by PLACE; guardians are where their students are.
 
-    before: who was there. gone: who leaves. replaced: link_id, new_link_id, school_id, those of the gone whose account
-    goes on there by another link.
+    before: who was there. coming: who is new there. gone: who leaves. replaced: link_id, new_link_id, school_id, those
+    of the gone whose account goes on there by another link.
     """
 
     before: pl.DataFrame
+    coming: pl.DataFrame
     gone: pl.DataFrame
     replaced: pl.DataFrame
 
@@ -510,7 +511,8 @@ def _moves(ground: Ground, memberships: Memberships, guardianships: Guardianship
     before = everybody(memberships.before, guardianships.before)
     after = everybody(memberships.wanted, guardianships.after)
     gone = everybody(memberships.ended, guardianships.gone)
-    return Moves(before, gone, _replaced(gone, after.join(before, on=PLACE, how="anti"), ground.accounts))
+    coming = after.join(before, on=PLACE, how="anti")
+    return Moves(before, coming, gone, _replaced(gone, coming, ground.accounts))
 
 
 def _replaced(gone: pl.DataFrame, coming: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:

@@ -605,16 +605,30 @@ def files_with_error(session: Session, source: Source) -> frozenset[str] | None:
     return frozenset(session.exec(select(FileError.file).where(FileError.delivery_id == last.id).distinct()))
 
 
-def assert_kept(delivery: Delivery) -> None:
-    """Make sure that a delivery's files are still there to be applied.
+def assert_applicable(delivery: Delivery, *, landing: Path | None = None) -> None:
+    """Make sure that a delivery can be applied again. landing: where its files must be, looked for where it is given.
 
     Raises:
-        NotPossible: housekeeping has removed them.
+        NotPossible: it was rejected, or is not checked yet, or its files are removed or lost.
     """
+    if delivery.outcome == REJECTED:
+        raise NotPossible(f"delivery {delivery.id} was rejected for its file errors and cannot be applied")
+    if delivery.outcome != CLEAN:
+        raise NotPossible(f"delivery {delivery.id} is not checked yet: the next run does it")
     if not delivery.path:
         raise NotPossible(
             f"the files of delivery {delivery.id} are removed, as they were not needed for 30 days: have the district"
             " send them again"
+        )
+    lost = [
+        entry["name"]
+        for entry in delivery.files or []
+        if landing is not None and not (landing / delivery.path / entry["name"]).is_file()
+    ]
+    if lost:
+        raise NotPossible(
+            f"{', '.join(lost)} of delivery {delivery.id} cannot be found in the landing area ({landing}): have the"
+            " files sent again"
         )
 
 
@@ -628,11 +642,7 @@ def choose_delivery(session: Session, source: Source, delivery_id: int) -> Deliv
     delivery = session.get(Delivery, delivery_id, populate_existing=True)
     if delivery is None or delivery.source_id != source.id:
         raise NotFound(f"there is no delivery {delivery_id} of {source.id}; `rollcall deliveries` lists them")
-    if delivery.outcome == REJECTED:
-        raise NotPossible(f"delivery {delivery_id} was rejected for its file errors and cannot be applied")
-    if delivery.outcome != CLEAN:
-        raise NotPossible(f"delivery {delivery_id} is not checked yet: the next run does it")
-    assert_kept(delivery)
+    assert_applicable(delivery)
     held = _of(session, source)
     held.current_delivery_id = delivery_id
     session.add(held)

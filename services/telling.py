@@ -6,13 +6,26 @@ as those.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
 
 import polars as pl
 
 from contracts import values
 from contracts.contacts import is_contact
-from services.changesets import CHANGE_ID, CHANGES, COMPARED, MANY_GUARDIANS, TYPE_OF_KIND
+from contracts.text import cleaned
+from services.changesets import (
+    CHANGE_ID,
+    CHANGES,
+    COMPARED,
+    EMPTIABLE,
+    IN_CLASS_OF_KIND,
+    MANY_GUARDIANS,
+    PRESENT,
+    TYPE_OF_KIND,
+)
 from services.rows import IN_CLASS, PAIR, PLACE, Rows, record_id
 
 _REMOVED = pl.lit("remove")
@@ -29,26 +42,43 @@ _WRITTEN = (
 
 @dataclass(frozen=True)
 class Told:
-    """By school_id: changes (CHANGES), before (type, len: active before), updates (UPDATES), families (FAMILIES)."""
+    """By school_id: changes (CHANGES), before (type, len: active before), updates (UPDATES), families (FAMILIES).
+
+    after: type, len, see `services.changesets.ChangeSet`. present: PRESENT.
+    """
 
     changes: pl.DataFrame
     before: pl.DataFrame
+    after: pl.DataFrame
     updates: pl.DataFrame
     families: pl.DataFrame
+    present: pl.DataFrame
 
 
-def tell(rows: Rows) -> Told:
-    """Say what the rows change, for people to read and the guard to judge."""
+def tell(rows: Rows, today: date) -> Told:
+    """Say what the rows change, for people to read and the guard to judge. today: see `values.birth_date`."""
     guardianships = rows.guardianships
     replaced = rows.moves.replaced.rename({"link_id": "student_link_id"})
     going_on = guardianships.active.join(replaced, on="student_link_id", how="semi")
     new_pairs = _but_for_links(rows, guardianships.written, pl.concat([guardianships.ended, going_on]), PAIR)
     who = _who(rows)
-    return Told(_changes(rows, new_pairs, who), _before(rows), _updates(rows, new_pairs, who), _families(rows, who))
+    updates = _updates(rows, new_pairs, who, today)
+    return Told(
+        _changes(rows, new_pairs, who),
+        _before(rows),
+        _after(rows, updates),
+        updates,
+        _families(rows, who),
+        _present(rows),
+    )
 
 
 def _type_of() -> pl.Expr:
     return pl.col("kind").replace_strict(TYPE_OF_KIND, return_dtype=pl.String)
+
+
+def _type_in_class() -> pl.Expr:
+    return pl.col("kind").replace_strict(IN_CLASS_OF_KIND, return_dtype=pl.String)
 
 
 def _but_for_links(rows: Rows, pairs: pl.DataFrame, others: pl.DataFrame, on: list[str]) -> pl.DataFrame:
@@ -100,7 +130,7 @@ def _people_changes(rows: Rows, who: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
     ground, moves = rows.ground, rows.moves
     coming = moves.replaced.select("school_id", link_id="new_link_id")
     of_link = {"type": _type_of(), "key": "account_id", "record_id": "record_id", "name": "name"}
-    changes_id = pl.col("reissued") & pl.col("was_here").fill_null(False)
+    changes_id = pl.col("reissued") & pl.col("was_here").fill_null(False) & _is_another("held_record_id", "record_id")
     written = (
         rows.links.written.rename({"id": "link_id"})
         .join(coming, on=PLACE, how="anti")
@@ -138,6 +168,7 @@ def _people_changes(rows: Rows, who: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
         moves.gone.join(moves.replaced, on=PLACE, how="left")
         .join(ground.links, on="link_id")
         .join(who.select(new_link_id="link_id", new_id="record_id"), on="new_link_id", how="left")
+        .filter(pl.col("new_link_id").is_null() | _is_another("record_id", "new_id"))
         .select(
             "school_id",
             "new_id",
@@ -148,9 +179,15 @@ def _people_changes(rows: Rows, who: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
     return written, joining, removed
 
 
+def _is_another(before: str, after: str) -> pl.Expr:
+    """Whether an ID is not just the same one as today's rules read it. before, after: columns."""
+    return pl.col(before).eq_missing(pl.col(after)) | cleaned(pl.col(before)).ne_missing(pl.col(after))
+
+
 def _class_changes(rows: Rows) -> tuple[pl.DataFrame, ...]:
     classes = rows.classes
-    written = classes.written.join(classes.reissued, on="id", how="left").select(
+    reissued = classes.reissued.filter(_is_another("old_id", "new_id"))
+    written = classes.written.join(reissued, on="id", how="left").select(
         "school_id",
         action=pl.when(pl.col("new_id").is_not_null()).then(pl.lit(CHANGE_ID)).otherwise(_WRITTEN),
         type=pl.lit("classes"),
@@ -169,7 +206,7 @@ def _class_pairs(rows: Rows, pairs: pl.DataFrame, action: pl.Expr) -> pl.DataFra
     return pairs.join(rows.ground.links, on="link_id").select(
         "school_id",
         action=action,
-        type=pl.lit("class_memberships"),
+        type=_type_in_class(),
         key=pl.concat_str("class_id", "account_id", separator=" "),
         record_id="record_id",
         name="name",
@@ -204,15 +241,90 @@ def _before(rows: Rows) -> pl.DataFrame:
     links, left = rows.ground.links, rows.moves.left
     people = rows.moves.before.join(links, on="link_id").select("school_id", type=_type_of())
     classes = rows.classes.before.select("school_id", type=pl.lit("classes"))
-    in_class = (
-        rows.class_memberships.before.join(rows.classes.ended.select(class_id="id"), on="class_id", how="anti")
-        .join(left, on=PLACE, how="anti")
-        .select("school_id", type=pl.lit("class_memberships"))
-    )
+    in_class = _staying_in_class(rows).join(links, on="link_id").select("school_id", type=_type_in_class())
     pairs = rows.guardianships.before.join(left.rename({"link_id": "student_link_id"}), on=_AT, how="anti").select(
         "school_id", type=pl.lit("guardianships")
     )
     return pl.concat([people, classes, in_class, pairs]).group_by("school_id", "type").len()
+
+
+def _staying_in_class(rows: Rows) -> pl.DataFrame:
+    """The class memberships until now whose class and person both stay, whether they end or not."""
+    ended = rows.classes.ended.select(class_id="id")
+    return rows.class_memberships.before.join(ended, on="class_id", how="anti").join(
+        rows.moves.left, on=PLACE, how="anti"
+    )
+
+
+def _after(rows: Rows, updates: pl.DataFrame) -> pl.DataFrame:
+    """school_id, type, len: what there will be of class memberships, and of fields that somebody loses.
+
+    Class memberships are counted in the classes that stay. A field is counted at the schools where it is lost, over all
+    of its kind who stay there, and named as `students_email`.
+    """
+    ground, moves = rows.ground, rows.moves
+    columns = ["school_id", *IN_CLASS]
+    pairs = rows.class_memberships
+    going_on = _staying_in_class(rows).join(pairs.ended, on=IN_CLASS, how="anti")
+    written = pairs.written.join(
+        rows.classes.before.join(rows.classes.ended, on="id", how="anti").select(class_id="id"),
+        on="class_id",
+        how="semi",
+    )
+    in_class = (
+        pl.concat([going_on.select(columns), written.select(columns)])
+        .unique()
+        .join(ground.links, on="link_id")
+        .group_by("school_id", type=_type_in_class())
+        .len("len")
+    )
+    lost = updates.filter(
+        pl.col("field").is_in(EMPTIABLE) & pl.col("before").is_not_null() & pl.col("after").is_null()
+    ).select("school_id", "type", "field")
+    if lost.is_empty():
+        return in_class
+    staying = (
+        moves.before.join(moves.gone, on=PLACE, how="anti")
+        .join(ground.links, on="link_id")
+        .select("school_id", "link_id", type=_type_of())
+        .join(lost, on=["school_id", "type"], how="semi")
+    )
+    settled = ground.people.select(*EMPTIABLE, link_id="id")
+    others = ground.stored.links.join(settled, on="link_id", how="anti").select(*EMPTIABLE, "link_id")
+    fields = (
+        staying.join(pl.concat([settled, others]), on="link_id")
+        .group_by("school_id", "type")
+        .agg(pl.col(EMPTIABLE).count())
+        .unpivot(EMPTIABLE, index=["school_id", "type"], variable_name="field", value_name="len")
+        .select("school_id", pl.concat_str("type", "field", separator="_"), "len")
+    )
+    return pl.concat([in_class, fields])
+
+
+def _present(rows: Rows) -> pl.DataFrame:
+    """PRESENT: who was at each school, and whether their account will be at any school of the source; and who comes."""
+    moves = rows.moves
+    account = ["type", "key"]
+
+    def told(places: pl.DataFrame) -> pl.DataFrame:
+        return places.join(rows.ground.links, on="link_id").select("school_id", type=_type_of(), key="account_id")
+
+    coming = told(moves.coming)
+    leaving = (
+        told(moves.gone)
+        .select(account)
+        .unique()
+        .join(told(moves.before.join(moves.gone, on=PLACE, how="anti")), on=account, how="anti")
+        .join(coming, on=account, how="anti")
+        .with_columns(leaves=pl.lit(True))
+    )
+    before = told(moves.before).unique().join(leaving, on=account, how="left")
+    return pl.concat(
+        [
+            before.with_columns(pl.col("leaves").fill_null(False), was_here=pl.lit(True)).select(list(PRESENT)),
+            coming.with_columns(leaves=pl.lit(False), was_here=pl.lit(False)).select(list(PRESENT)),
+        ]
+    )
 
 
 def _who(rows: Rows) -> pl.DataFrame:
@@ -245,7 +357,21 @@ def _who(rows: Rows) -> pl.DataFrame:
     )
 
 
-def _updates(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataFrame:
+# A value last applied, as today's rules read it: what they only read otherwise has not changed.
+_AS_READ_TODAY: Mapping[str, Callable[[pl.Expr, date], pl.Expr]] = MappingProxyType(
+    {
+        "email": lambda held, _: values.email(held),
+        # They are stored with their country's code.
+        "phone": lambda held, _: held.map_batches(
+            lambda each: values.phones(each, "US").struct.field("phone"), return_dtype=pl.String
+        ),
+        "birth_date": lambda held, today: values.birth_date(held, today).cast(pl.String),
+        "grade": lambda held, _: values.grade(held),
+    }
+)
+
+
+def _updates(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame, today: date) -> pl.DataFrame:
     """UPDATES and school_id, of people who were at the school and stay. new_pairs: as in `_changes`.
 
     Whose first and last name together read the same has no other name: sources part names differently, Clever holds
@@ -259,8 +385,11 @@ def _updates(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataF
     same_name = values.folded(values.full_name()) == values.folded(values.full_name("_before"))
     compared = (
         ground.people.filter(pl.col("changed") & pl.col("was_active"))
+        .with_columns(pl.col("birth_date").cast(pl.String))
         .join(
-            ground.stored.links.select("link_id", "first_name", *COMPARED),
+            ground.stored.links.select("link_id", "first_name", *COMPARED).with_columns(
+                pl.col("birth_date").cast(pl.String)
+            ),
             left_on="id",
             right_on="link_id",
             suffix="_before",
@@ -269,20 +398,6 @@ def _updates(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataF
         .join(staying, left_on="id", right_on="link_id")
         .join(who.select("link_id", "name"), left_on="id", right_on="link_id")
     )
-    changed = [
-        compared.filter(pl.col(name).ne_missing(pl.col(f"{name}_before"))).select(
-            "school_id",
-            type=_type_of(),
-            key=pl.concat_str("account_id", pl.lit(name), separator=" "),
-            record_id="record_id",
-            other_id=pl.lit(None, pl.String),
-            name="name",
-            field=pl.lit(name),
-            before=f"{name}_before",
-            after=name,
-        )
-        for name in COMPARED
-    ]
     pairs = (
         added.join(who.rename({"link_id": "student_link_id"}), on="student_link_id")
         .join(who.rename({"link_id": "guardian_link_id"}), on="guardian_link_id", suffix="_guardian")
@@ -298,17 +413,40 @@ def _updates(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataF
             after="name_guardian",
         )
     )
+    changed = [_changed(compared, name, today) for name in COMPARED]
     return pl.concat([*changed, pairs]).sort("school_id", "type", "record_id", "field", "key")
+
+
+def _changed(compared: pl.DataFrame, name: str, today: date) -> pl.DataFrame:
+    """UPDATES and school_id of one field."""
+    here = compared.filter(pl.col(name).ne_missing(pl.col(f"{name}_before"))).select(
+        "school_id",
+        type=_type_of(),
+        key=pl.concat_str("account_id", pl.lit(name), separator=" "),
+        record_id="record_id",
+        other_id=pl.lit(None, pl.String),
+        name="name",
+        field=pl.lit(name),
+        before=f"{name}_before",
+        after=name,
+    )
+    if name in _AS_READ_TODAY and here.height:
+        here = here.with_columns(before=_AS_READ_TODAY[name](pl.col("before"), today))
+    return here.filter(pl.col("before").ne_missing(pl.col("after")))
 
 
 def _families(rows: Rows, who: pl.DataFrame) -> pl.DataFrame:
     """FAMILIES and school_id."""
     told = (
-        rows.guardianships.after.join(rows.guardianships.wanted.select(*PAIR, "type"), on=PAIR, how="left")
-        .with_columns(is_contact=is_contact(pl.col("type")))
+        rows.guardianships.after.join(
+            rows.guardianships.wanted.select(*PAIR, "type", told=pl.lit(True)), on=PAIR, how="left"
+        )
+        .join(rows.guardianships.active.select(*PAIR, held_type="type"), on=PAIR, how="left")
+        # Only what the delivery tells is a contact; who goes on without a row in it is of the type they were.
+        .with_columns(is_contact=is_contact(pl.col("type")), type=pl.when("told").then("type").otherwise("held_type"))
         .filter(
             (pl.len().over("school_id", "student_link_id") >= MANY_GUARDIANS)
-            | pl.col("is_contact").any().over("school_id", "student_link_id")
+            | is_contact(pl.col("type")).any().over("school_id", "student_link_id")
         )
     )
     return (

@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
 from contracts.issues import catalogue
-from services import issues, night
+from services import holds, issues, night
 from services.changesets import ChangeSet
 from services.provision import RunOf, SchoolOutcome
 from tasks.deliveries import RETRIES
@@ -31,13 +31,16 @@ def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
     with database().reading() as session:
         found = issues.stored_issues(session, run.scope.district_id, outcome.school_id)
         kind = issues.source_kinds(session, run.scope.district_id)[outcome.school_id]
+        held = holds.get_hold(session, outcome.hold_id).reasons if outcome.hold_id is not None else ()
     entries = catalogue(kind)
     counts: dict[str, int] = dict(found.group_by("code", maintain_order=True).len().iter_rows())
     told = ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in outcome.counts.items())
     lines = [f"# {outcome.school_id}: {outcome.outcome}", "", told or "No roster change.", ""]
-    for code in outcome.reasons:
-        lines += [f"**{entries[code].title}** (hold {outcome.hold_id}). {entries[code].meaning}", ""]
-        lines += [entries[code].remedy, "", f"`rollcall hold show {outcome.hold_id}`", ""]
+    for reason in held:
+        entry = entries[reason.code]
+        lines += [f"**{entry.title}** (hold {outcome.hold_id}). {entry.meaning}", ""]
+        lines += [*(f"- {line}" for line in holds.told_counts(reason)), ""]
+        lines += [entry.remedy, "", f"`rollcall hold show {outcome.hold_id}`", ""]
     if counts:
         lines += ["| | what | records | how to fix |", "|---|---|---:|---|"]
         for code, count in counts.items():

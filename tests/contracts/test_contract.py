@@ -1,15 +1,24 @@
 from collections.abc import Mapping
+from datetime import date
 
 import polars as pl
 import pytest
 
-from contracts import checking, relations, settling
+from contracts import checking, normalizing, relations, settling
 from contracts.contract import Rule, breaking, contract, violations
 from contracts.issues import CATALOGUE, Severity
 from errors import DataError
 
 CONTRACTS = [
-    *(checking.SCHOOLS, checking.VALUES, checking.PEOPLE, checking.MEMBERSHIPS, checking.CLASSES, checking.ENTRIES),
+    *(
+        normalizing.VALUES,
+        normalizing.TEXTS,
+        checking.SCHOOLS,
+        checking.PEOPLE,
+        checking.MEMBERSHIPS,
+        checking.CLASSES,
+        checking.ENTRIES,
+    ),
     *(checking.ROWS, settling.GUARDIANS, settling.PEOPLE, relations.OWNERS, relations.CLASSES, relations.ENROLLMENTS),
 ]
 
@@ -95,11 +104,15 @@ def test_the_settled_contracts_fail_on_each_thing_that_is_wrong() -> None:
         "has_guardian": True,
         "is_reachable": True,
         "is_valid": True,
+        "birth_date": date(2014, 9, 3),
+        "bad_birth_date": False,
     }
     assert _breaks(settling.PEOPLE, person) == set()
     assert _breaks(settling.PEOPLE, person, lost=True) == {"email_taken"}
     assert _breaks(settling.PEOPLE, person, lost=True, kind="employee") == {"teacher_email_taken"}
     assert _breaks(settling.PEOPLE, person, has_class=False) == {"student_without_class"}
+    assert _breaks(settling.PEOPLE, person, birth_date=None) == {"birth_date_missing"}
+    assert _breaks(settling.PEOPLE, person, birth_date=None, bad_birth_date=True) == set()
     teacher = {**person, "kind": "employee", "role": "teacher"}
     assert _breaks(settling.PEOPLE, teacher, has_class=False) == {"teacher_without_class"}
     assert _breaks(settling.PEOPLE, teacher, has_class=False, role="staff") == set()

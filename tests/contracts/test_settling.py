@@ -145,7 +145,8 @@ def _content(value: Settled) -> dict[str, list[Any]]:
     """Everything settled, but for lines."""
     frames = {name: getattr(value, name) for name in SCHEMAS}
     return {
-        name: sorted(frame.drop("file", "line", "row", strict=False).rows(), key=repr) for name, frame in frames.items()
+        name: sorted(frame.drop("file", "line", "row", "other_rows", strict=False).rows(), key=repr)
+        for name, frame in frames.items()
     }
 
 

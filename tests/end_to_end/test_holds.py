@@ -16,7 +16,7 @@ from models import bulk
 from models.database import open_database
 from models.tables import HoldReason
 from services import causes as causes_seen
-from services import holds, remembered
+from services import holds, remembered, status
 from services.holds import Hold
 from tests.end_to_end.conftest import Installation
 
@@ -34,6 +34,7 @@ class Files:
     students: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # ID -> school, last name, grade
     families: dict[str, Sequence[tuple[str, str]]] = field(default_factory=dict)  # student -> guardian's ID, type
     classes: dict[str, str] = field(default_factory=dict)  # ID -> school
+    enrollments: list[tuple[str, str]] = field(default_factory=list)  # class, student
 
     @staticmethod
     def of(here: int, there: int = 20) -> Files:
@@ -61,7 +62,7 @@ class Files:
                     "class_id,school_id,class_name,teacher_id",
                     [f"{each},{school},Class {each},t{school}" for each, school in self.classes.items()],
                 ),
-                "enrollments.csv": text("class_id,student_id", []),
+                "enrollments.csv": text("class_id,student_id", [",".join(each) for each in self.enrollments]),
             },
             district,
         )
@@ -439,7 +440,7 @@ def test_a_district_has_limits_of_its_own(place: Installation) -> None:
     del files.students["0035"]
     assert night(place, files) == {"lincoln": ("data_removals",)}
     assert holds.told_counts(held(place).reasons[0]) == [
-        "students: 1 of 10 would be removed; the limit is 0% and 0, the district's own"
+        "1 of 10 students would be removed; the limit is 0% and 0, the district's own"
     ]
 
 
@@ -448,15 +449,16 @@ def test_what_is_held_however_few_it_is_names_no_limit(place: Installation) -> N
     night(place, files)
     files.students = {}
     night(place, files)
-    told = {line.split(":")[0]: line for line in holds.told_counts(held(place).reasons[0])}
-    assert told["students"] == "students: all 3 would be removed, which is held however few they are"
+    assert holds.told_counts(held(place).reasons[0]) == [
+        "all 3 students would be removed, which is held however few they are"
+    ]
 
 
 @pytest.mark.parametrize(("share", "shown"), [(0.125, "12.5%"), (0.29, "29%"), (0.0, "0%"), (1.0, "100%")])
 def test_a_limit_is_told_as_it_was_set(share: float, shown: str) -> None:
     counts = {"students": {"removed": 3, "before": 9, "limit_share": share, "limit_count": 2}}
     assert holds.told_counts(HoldReason(hold_id=1, code="data_removals", counts=counts)) == [
-        f"students: 3 of 9 would be removed; the limit is {shown} and 2"
+        f"3 of 9 students would be removed; the limit is {shown} and 2"
     ]
 
 
@@ -478,7 +480,8 @@ def test_all_holds_of_a_district_are_decided_about_at_once(place: Installation) 
     with place.database.transaction() as session:
         chosen = holds.choose(session, holds.CONFIRM, district_id="unified")
         assert holds.consequences(chosen[0], holds.CONFIRM) == [
-            "data_removals: students: 20 of 40 would be removed; the limit is 10% and 10; is applied as shown"
+            "Many people or classes would be removed: 20 of 40 students would be removed; the limit is 10% and 10;"
+            " is applied as shown"
         ]
         assert holds.to_run(chosen, holds.CONFIRM) == {"unified": ["lincoln", "adams"]}
         assert holds.to_run(chosen, holds.FIXED) == {"unified": None}
@@ -549,3 +552,270 @@ def test_a_guest_whose_own_school_was_never_applied_is_archived_once_in_no_row(p
             " AND l.source_id = '9000'"
         )
         assert bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list() == []
+
+
+# --- what vanishes ----------------------------------------------------------------------------------------------------
+
+
+def in_classes(place: Installation) -> Files:
+    """Thirty students here and there, a class at each school, and all of them in their school's class."""
+    files = Files.of(30, 30)
+    files.classes = {"c1": "1", "c2": "2"}
+    files.enrollments = [("c1" if school == "1" else "c2", each) for each, (school, _, _) in files.students.items()]
+    assert night(place, files) == {}
+    return files
+
+
+def test_classes_without_any_student_hold_though_their_teachers_stay(place: Installation) -> None:
+    files = in_classes(place)
+    enrolled = list(files.enrollments)
+    files.enrollments = []
+    assert night(place, files) == {"lincoln": ("data_removals",), "adams": ("data_removals",)}
+    (reason,) = held(place).reasons
+    assert (reason.counts, reason.detail) == (
+        {"student_class_memberships": {"removed": 30, "before": 30, "limit_share": 0.2, "limit_count": 50}},
+        "enrollments.csv has its header and no rows; in the delivery applied last it had 60.",
+    )
+    assert holds.told_counts(reason) == [
+        "all 30 student class memberships would be removed, which is held however few they are"
+    ]
+    assert active(place, "class_membership") == 62
+    # The rows of one school only.
+    files.enrollments = [each for each in enrolled if each[0] == "c2"]
+    assert night(place, files) == {"lincoln": ("data_removals",)}
+    files.enrollments = enrolled
+    assert night(place, files) == {}
+    assert active(place, "class_membership") == 62
+
+
+def test_a_field_that_nobody_has_any_more_holds_and_is_confirmed(place: Installation) -> None:
+    files = Files.of(12, 3)
+    night(place, files)
+    files.students = {each: (school, name, "") for each, (school, name, _) in files.students.items()}
+    # At the other school three only had one.
+    assert night(place, files) == {"lincoln": ("unusual_changes",)}
+    hold = held(place)
+    (reason,) = hold.reasons
+    assert (reason.counts, reason.detail) == (
+        {"students_grade": {"emptied": 12, "before": 12}},
+        "12 of 12 students lose their grades, and nobody listed for this school has one any more: the column may be"
+        " empty, or no longer exported or shared.",
+    )
+    assert holds.told_counts(reason) == [
+        "12 of 12 students would lose their grade, and nobody keeps one, which is held however few they are"
+    ]
+    assert evidence(place, hold).select("record_id", "field", "before", "after").rows() == [
+        (f"0{number:03}", "grade", "3", None) for number in range(12)
+    ]
+    assert grades(place) == {"3": 12, None: 3}
+    decide(place, hold, holds.CONFIRM_CHANGES)
+    assert again(place) == {}
+    assert grades(place) == {None: 15}
+
+
+def grades(place: Installation) -> dict[str | None, int]:
+    with place.database.reading() as session:
+        sql = "SELECT grade, count(*) AS n FROM link WHERE kind = 'student' GROUP BY grade"
+        return dict(bulk.read(session, sql, {}, {"grade": pl.String, "n": pl.Int64}).iter_rows())
+
+
+def test_ids_that_changed_are_told_as_such(place: Installation) -> None:
+    files = Files.of(30)
+    night(place, files)
+    files.students = {f"N{each}" if each[0] == "0" else each: told for each, told in files.students.items()}
+    assert night(place, files) == {"lincoln": ("data_removals",)}
+    (reason,) = held(place).reasons
+    told = {"ids": 30, "before": 30, "limit_share": 0.1, "limit_count": 10}
+    assert (reason.counts, holds.told_counts(reason)) == (
+        {"students": told},
+        ["30 IDs would change, all of 30 students, which is held however few they are"],
+    )
+
+
+# --- all schools together ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(place: Installation) -> Installation:
+    """Three schools of forty students each; of all of them together 5 % and 2 may go."""
+    place.set_up(unified={"lincoln": "1", "adams": "2", "grant": "3"})
+    with place.database.transaction() as session:
+        bulk.execute(session, """UPDATE district SET limits = '{"district_students": [0.05, 2]}'""")
+    assert night(place, of_three()) == {}
+    return place
+
+
+def of_three(**gone: int) -> Files:
+    """Their files, but for so many students of each school."""
+    schools = {"1": "Lincoln", "2": "Adams", "3": "Grant"}
+    students = {
+        f"{school}{number:03}": (school, f"N{number}", "3")
+        for school, name in schools.items()
+        for number in range(gone.get(name.lower(), 0), 40)
+    }
+    return Files(schools=schools, students=students)
+
+
+def together(here: int, *, removed: int, schools: int) -> dict[str, dict[str, object]]:
+    limit = {"limit_share": 0.05, "limit_count": 2, "own_limit": True}
+    return {"district_students": {"here": here, "removed": removed, "before": 120, "schools": schools, **limit}}
+
+
+def counted(place: Installation) -> dict[str, object]:
+    with place.database.reading() as session:
+        return {hold.school_key: hold.reasons[0].counts for hold in holds.open_holds(session)}
+
+
+HELD = ("data_removals",)
+
+
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+def test_schools_that_together_lose_many_are_held_and_confirmed_together(three: Installation) -> None:
+    # Exactly at the share it passes; Grant, which loses nobody, is not held.
+    assert night(three, of_three(lincoln=3, adams=3)) == {}
+    assert night(three, of_three()) == {}
+    assert night(three, of_three(lincoln=4, adams=3)) == {"lincoln": HELD, "adams": HELD}
+    assert counted(three) == {
+        "lincoln": together(4, removed=7, schools=2),
+        "adams": together(3, removed=7, schools=2),
+    }
+    hold = held(three)
+    assert (
+        hold.reasons[0].detail == "The school is within its own limits, but 2 schools together exceed the district's."
+    )
+    assert holds.told_counts(hold.reasons[0]) == [
+        "7 of 120 students of all schools together would be at none of them any more, 4 of them from this school; the"
+        " district's limit is 5% and 2, the district's own"
+    ]
+    with three.database.reading() as session:
+        shown = holds.evidence_csv(holds.items_of(session, hold.id), hold.reasons)
+    figures = "7 of 120 students of all schools together would be at none of them any more"
+    assert pl.read_csv(io.StringIO(shown), infer_schema=False).select("record_id", "all_schools").rows() == [
+        (f"1{number:03}", figures) for number in range(4)
+    ]
+    with three.database.transaction() as session:
+        for each in holds.choose(session, holds.CONFIRM, district_id="unified"):
+            holds.decide(session, each.id, holds.CONFIRM, by="ops", now=datetime.now(UTC))
+    assert again(three) == {}
+    assert active(three, "school_membership") == 113 + 3
+
+
+def test_a_school_confirmed_alone_counts_on_until_the_last_is_released(three: Installation) -> None:
+    night(three, of_three(lincoln=3, adams=3, grant=1))
+    assert {key: hold["district_students"] for key, hold in counted(three).items()} == {
+        key: together(here, removed=7, schools=3)["district_students"]
+        for key, here in {"lincoln": 3, "adams": 3, "grant": 1}.items()
+    }
+    before = held(three, "adams").id
+    decide(three, held(three), holds.CONFIRM)
+    # Only the one asked for is confirmed, and the others are what they were.
+    assert again(three, "lincoln") == {}
+    assert again(three, "lincoln", "adams", "grant") == {"adams": HELD, "grant": HELD}
+    assert (held(three, "adams").id, counted(three)["adams"]) == (before, together(3, removed=7, schools=3))
+    decide(three, held(three, "adams"), holds.CONFIRM)
+    assert night(three) == {"grant": HELD}
+    assert counted(three) == {"grant": together(1, removed=7, schools=3)}
+    # It is over: what goes from now on is counted anew.
+    decide(three, held(three, "grant"), holds.CONFIRM)
+    assert night(three) == {}
+    assert night(three, of_three(lincoln=5, adams=4, grant=1)) == {}
+
+
+def test_a_school_confirmed_alone_counts_no_more_once_its_people_are_back(three: Installation) -> None:
+    night(three, of_three(lincoln=4, adams=3))
+    decide(three, held(three), holds.CONFIRM)
+    assert again(three, "lincoln") == {}
+    assert night(three, of_three(lincoln=2, adams=3)) == {}
+    assert active(three, "school_membership") == 115 + 3
+
+
+def test_who_comes_in_with_the_last_confirmation_does_not_slip_under(three: Installation) -> None:
+    night(three, of_three(lincoln=4, adams=3))
+    for school in ("lincoln", "adams"):
+        decide(three, held(three, school), holds.CONFIRM)
+    assert night(three, of_three(lincoln=4, adams=3, grant=2)) == {"grant": HELD}
+    assert again(three, "lincoln", "adams", "grant") == {"grant": HELD}
+    assert counted(three) == {"grant": together(2, removed=9, schools=3)}
+
+
+def test_the_district_is_judged_for_a_school_asked_for_alone_too(three: Installation) -> None:
+    of_three(lincoln=4, adams=3).send(three)
+    assert again(three, "adams") == {"adams": HELD}
+    assert counted(three) == {"adams": together(3, removed=7, schools=2)}
+    assert night(three) == {"lincoln": HELD, "adams": HELD}
+
+
+def test_who_moves_inside_the_district_does_not_count_nor_a_school_beyond_its_own_limit(three: Installation) -> None:
+    files = of_three(lincoln=3, adams=3)
+    moved = {each: ("3", name, grade) for each, (school, name, grade) in files.students.items() if each[1:] == "010"}
+    files.students |= moved
+    assert night(three, files) == {}
+    files = of_three(lincoln=3, adams=3, grant=20)
+    files.students |= moved
+    assert night(three, files) == {"grant": HELD}
+
+
+# --- decisions that make no sense -------------------------------------------------------------------------------------
+
+
+def test_nothing_is_decided_about_a_school_that_is_not_synced(place: Installation) -> None:
+    files = Files.of(40)
+    night(place, files)
+    files.students = {each: told for each, told in files.students.items() if each not in files_gone(20)}
+    night(place, files)
+    hold = held(place)
+    for change, why in (
+        ("on_plan = false", "is not on the plan"),
+        ("frozen = true", "is no longer named by the setup file"),
+        ("source_id = NULL", "has no source"),
+    ):
+        with place.database.transaction() as session:
+            bulk.execute(session, f"UPDATE school SET {change} WHERE id = 'unified/lincoln'")
+        said = (
+            f"^lincoln {why}, so nothing of it is synced, and hold {hold.id} stays as it is: change that in the setup"
+            " file and run `rollcall setup` first$"
+        )
+        with place.database.reading() as session:
+            with pytest.raises(NotPossible, match=said):
+                holds.choose(session, holds.CONFIRM, hold_ids=[hold.id])
+            with pytest.raises(NotPossible, match="no open hold of district unified has anything"):
+                holds.choose(session, holds.CONFIRM, district_id="unified")
+            listed = [each.id for each in holds.open_holds(session)]
+            (report,) = status.report(session, now=datetime.now(UTC))
+        shown = [row.hold.id for row in report.schools if row.hold is not None]
+        # Without a source it has a sync status all the same.
+        assert (listed, shown) == (([hold.id], [hold.id]) if "source" in change else ([], []))
+        with pytest.raises(NotPossible, match=said):
+            decide(place, hold, holds.CONFIRM)
+        place.set_up(unified={"lincoln": "1", "adams": "2"})
+    with place.database.reading() as session:
+        assert bulk.read(session, "SELECT id FROM decision", {}, {"id": pl.Int64}).is_empty()
+    assert [each.id for each in [held(place)]] == [hold.id]
+
+
+def test_accepted_guardians_are_asked_about_again_once_they_were_others_between(place: Installation) -> None:
+    files = Files.of(3)
+    six = [(f"g{number}", "primary") for number in range(6)]
+    files.families = {"0000": six, "0001": six}
+    assert night(place, files) == {"lincoln": ("too_many_guardians",)}
+    decide(place, held(place), holds.ACCEPT)
+    assert again(place) == {}
+    files.families["0000"] = six[:5]
+    assert night(place, files) == {}
+    files.families["0000"] = six
+    assert night(place, files) == {"lincoln": ("too_many_guardians",)}
+    # Of their brother or sister nothing has changed.
+    assert set(evidence(place, held(place))["student_id"]) == {"0000"}
+
+
+def test_what_else_holds_is_foretold_only_where_the_decision_leaves_the_data_as_they_are(place: Installation) -> None:
+    files = Files.of(3)
+    files.families = {"0000": [(f"g{number}", "emergency" if number else "primary") for number in range(6)]}
+    assert night(place, files) == {"lincoln": ("emergency_contacts", "too_many_guardians")}
+    hold = held(place)
+    assert holds.consequences(hold, holds.LEAVE_OUT) == [
+        "Emergency contacts are in the files: 5 emergency contacts; is left out, of all schools of this source"
+        " and from now on"
+    ]
+    decide(place, hold, holds.LEAVE_OUT)
+    assert again(place) == {}

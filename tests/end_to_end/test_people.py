@@ -193,7 +193,11 @@ def test_who_left_stays_gone_under_a_new_id_and_comes_back_with_it(started: Inst
     assert started.night(delivery=2) == []
     enforce(started, True)
     returned = done(started.night(delivery=2))["lincoln"]
-    assert returned == {"students_reactivate": 1, "class_memberships_reactivate": 1, "guardianships_reactivate": 1}
+    assert returned == {
+        "students_reactivate": 1,
+        "student_class_memberships_reactivate": 1,
+        "guardianships_reactivate": 1,
+    }
     assert here(started.database) == {"t1", "t2", "n1", "s2", "g1"}
     assert account_of(started.database, "n1") == former
     assert in_class(started.database, "n1") == ["c1"]
@@ -205,7 +209,7 @@ def test_another_person_under_the_id_of_one_who_left_is_a_new_account(started: I
     leave(started, "s1")
     other = ("s1", "1", "Pat", "Reed", "", *NOBODY)
     started.send(files(students=[other, KIM, *KIDS]))
-    assert done(started.night()) == {"lincoln": {"students_create": 1, "class_memberships_create": 2}}
+    assert done(started.night()) == {"lincoln": {"students_create": 1, "student_class_memberships_create": 2}}
     assert account_of(started.database, "s1") != former
     assert started.night(delivery=2) == []
 
@@ -322,7 +326,7 @@ def test_a_class_left_stays_left_until_the_data_change(started: Installation, fi
     assert done(started.night()) == {}
     assert started.night(delivery=2) == []
     started.send(files())
-    assert done(started.night()) == {"lincoln": {"class_memberships_reactivate": 1}}
+    assert done(started.night()) == {"lincoln": {"student_class_memberships_reactivate": 1}}
     assert in_class(started.database, "s1") == ["c1", "c2"]
     assert started.night(delivery=3) == []
 

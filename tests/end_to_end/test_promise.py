@@ -27,7 +27,8 @@ from sandbox.csv_files import CsvStyle
 from sandbox.days import next_day
 from sandbox.file_faults import LINES, WHOLE_FILE, plant_file_faults
 from sandbox.generator import generate
-from services import guard, holds, night, outbox, people, status
+from services import figures, guard, holds, night, outbox, people, status
+from services.changesets import CLASS_MEMBERSHIPS, IN_CLASS_OF_KIND
 from services.provision import SchoolOutcome
 from tests.end_to_end.conftest import Installation
 
@@ -330,10 +331,13 @@ def here(dump: Dump, school: str) -> dict[str, set[str]]:
         "guardians": {account[row["guardian_link_id"]] for row in pairs},
         "guardianships": {f"{account[row['student_link_id']]} {account[row['guardian_link_id']]}" for row in pairs},
         "classes": classes,
-        "class_memberships": {
-            f"{row['class_id']} {account[row['link_id']]}"
-            for row in dump["class_membership"].values()
-            if row["active"] and row["class_id"] in classes
+        **{
+            kind: {
+                f"{row['class_id']} {account[row['link_id']]}"
+                for row in dump["class_membership"].values()
+                if row["active"] and row["class_id"] in classes and dump["link"][row["link_id"]]["kind"] == of
+            }
+            for of, kind in IN_CLASS_OF_KIND.items()
         },
     }
 
@@ -343,16 +347,27 @@ def lost(before: Dump, after: Dump, school: str, confirmed: list[set[tuple[str, 
     had, has = here(before, school), here(after, school)
     gone = {kind: had[kind] - has[kind] for kind in guard.LIMITS}
     leavers = gone["students"] | gone["employees"]
-    for kind, whole in (("class_memberships", gone["classes"]), ("guardianships", set())):
+    for kind, whole in (*((kind, gone["classes"]) for kind in CLASS_MEMBERSHIPS), ("guardianships", set())):
         for part in (gone, had):
             part[kind] = {key for key in part[kind] if (whole | leavers).isdisjoint(key.split())}
+    vanished = [
+        kind
+        for kind in guard.LIMITS
+        if guard.vanishes(len(gone[kind]), len(had[kind])) and not left_in_class(kind, had, has, gone["classes"])
+    ]
     exceeded = [
         kind
         for kind, limit in guard.LIMITS.items()
-        if guard.exceeds(len(gone[kind]), len(had[kind]), limit) or guard.vanishes(len(gone[kind]), len(had[kind]))
+        if kind in vanished or guard.exceeds(len(gone[kind]), len(had[kind]), limit)
     ]
     went = {(kind, key) for kind, keys in gone.items() for key in keys}
     assert not exceeded or any(went <= shown for shown in confirmed), exceeded
+
+
+def left_in_class(kind: str, had: dict[str, set[str]], has: dict[str, set[str]], gone: set[str]) -> set[str]:
+    """Where the kind is one of class memberships, those that there are in the classes that were there before."""
+    stayed = had["classes"] - gone
+    return {key for key in has[kind] if kind in CLASS_MEMBERSHIPS and key.split()[0] in stayed}
 
 
 def told(hold: holds.Hold, items: pl.DataFrame) -> None:
@@ -360,8 +375,11 @@ def told(hold: holds.Hold, items: pl.DataFrame) -> None:
     for reason in hold.reasons:
         mine = items.filter(code=reason.code)
         for kind, counts in (reason.counts or {}).items():
-            if reason.code == guard.DATA_REMOVALS:
-                assert mine.filter(type=kind).height == counts["removed"]
+            if reason.code == guard.DATA_REMOVALS and "here" in counts:
+                gone = mine.filter(pl.col("new_id").is_null(), type=kind.removeprefix(figures.DISTRICT))
+                assert counts["here"] <= gone.height
+            elif reason.code == guard.DATA_REMOVALS:
+                assert mine.filter(type=kind).height == counts.get("removed", 0) + counts.get("ids", 0)
             elif reason.code == guard.TOO_MANY_GUARDIANS:
                 assert mine["record_id"].n_unique() == counts["found"]
             elif reason.code == guard.EMERGENCY_CONTACTS:
@@ -370,7 +388,8 @@ def told(hold: holds.Hold, items: pl.DataFrame) -> None:
                 assert mine.filter(field="added").height == counts["added"]
             else:
                 people, _, name = kind.partition("_")
-                assert mine.filter(type=people, field=name).height == counts["changed"]
+                counted = counts["emptied"] if "emptied" in counts else counts["changed"]
+                assert mine.filter(type=people, field=name).height == counted
 
 
 def mail_of(database: Database) -> list[str]:

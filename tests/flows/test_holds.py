@@ -67,14 +67,14 @@ def words(text: str) -> str:
 def test_a_hold_is_shown_with_its_counts_limits_and_cause(emptied: Installation, tmp_path: Path) -> None:
     first, *_ = open_ids()
     told = rollcall("hold", "show", str(first)).stdout
-    assert re.search(r"  students: all \d+ would be removed, which is held however few they are\n", told)
+    assert re.search(r"  all \d+ students would be removed, which is held however few they are\n", told)
     assert "students.csv has its header and no rows; in the delivery applied last it had" in words(told)
     assert [line for line in told.splitlines() if line.startswith("rollcall hold ")] == [
         f"rollcall hold confirm {first}",
         f"rollcall hold recheck {first}",
     ]
     listed = rollcall("holds", "unified").stdout
-    assert "data_removals since" in listed
+    assert "Many people or classes would be removed (data_removals) since" in listed
     assert "would be removed" in listed
     whole, one = tmp_path / "all.csv", tmp_path / "one.csv"
     rollcall("hold", "show", str(first), "--csv", str(whole))

@@ -17,6 +17,7 @@ from models.tables import Delivery, District, Run, School, Source
 from services import provision
 from services.changesets import Plan
 from services.held import load_stored, read_scope
+from services.judging import judged
 from services.plan import plan_district
 from services.provision import RunOf, SchoolOutcome
 
@@ -119,9 +120,9 @@ def known(session: Session, value: Settled) -> Settled:
 
 
 def plan(session: Session, value: Settled) -> Plan:
-    """The plan for a settled district against what is stored."""
+    """The plan for a settled district against what is stored, judged."""
     scope = read_scope(session, "unified/files")
-    return plan_district(scope, known(session, value), load_stored(session, scope))
+    return judged(session, scope, plan_district(scope, known(session, value), load_stored(session, scope)))
 
 
 def apply(database: Database, value: Settled, *, now: datetime = NOW) -> list[SchoolOutcome]:

@@ -22,8 +22,12 @@ from tests.services.test_guard import REMOVED, family
 
 Person = tuple[str, str]  # source ID, school
 PEOPLE = {"type": pl.String, "record_id": pl.String, "school_id": pl.String, "name": pl.String, "grade": pl.String}
-LINKS = dict.fromkeys(("link_id", "account_id", "first_name", "last_name", "email", "phone"), pl.String)
+LINKS = {
+    **dict.fromkeys(("link_id", "account_id", "first_name", "last_name", "email", "phone"), pl.String),
+    "guardian_ids": pl.List(pl.String),
+}
 PAIRS = {"student_link_id": pl.String, "guardian_link_id": pl.String}
+HELD_PAIRS = {"id": pl.String, **PAIRS}
 LISTED = {"type": pl.String, "school_id": pl.String, "count": pl.UInt32}
 GIVEN = {"type": pl.String, "school_id": pl.String, "field": pl.String, "filled": pl.UInt32, "commonest": pl.UInt32}
 HERE = [(f"00{number}", "1") for number in range(10, 30)]
@@ -34,6 +38,7 @@ NOTHING = replace(
     test_guard.NOTHING,
     links=pl.DataFrame(schema=dict(LINK_ROWS)),
     guardianships=pl.DataFrame(schema=PAIRS),
+    ended_guardianships=pl.Series(dtype=pl.String),
 )
 
 
@@ -59,7 +64,7 @@ def seen(now: Sequence[Person] = (*HERE, *THERE), **others: Any) -> Seen:
         rows={},
         held=students([*HERE, *THERE]),
         links=pl.DataFrame(schema=LINKS),
-        guardianships=pl.DataFrame(schema=PAIRS),
+        guardianships=pl.DataFrame(schema=HELD_PAIRS),
         rows_before={},
         school_ids={"unified/lincoln": "1", "unified/adams": "2"},
         names={"1": "Lincoln", "2": "Adams"},
@@ -112,7 +117,7 @@ EMPTY = "students.csv has its header and no rows; in the delivery applied last i
     ("now", "said"),
     [
         (0, EMPTY),
-        (1, "students.csv has shrunk to 1 rows; in the delivery applied last it had 100."),
+        (1, "students.csv has shrunk to 1 row; in the delivery applied last it had 100."),
         (79, "students.csv has shrunk to 79 rows; in the delivery applied last it had 100."),
         (80, None),
         (200, None),
@@ -129,7 +134,7 @@ def test_a_file_without_rows_or_with_far_fewer(now: int, said: str | None) -> No
         ("students.csv", {"students", "guardians", "guardianships"}),
         ("teachers.csv", {"employees"}),
         ("classes.csv", {"classes"}),
-        ("enrollments.csv", {"class_memberships"}),
+        ("enrollments.csv", {"student_class_memberships", "teacher_class_memberships"}),
         ("people.tsv", set(ALL)),  # another format's
     ],
 )
@@ -435,7 +440,14 @@ def test_only_what_crossed_its_limit_has_a_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "shown"), [("email", "e-mail addresses"), ("phone", "phone numbers"), ("last_name", "last names")]
+    ("field", "shown"),
+    [
+        ("email", "e-mail addresses"),
+        ("phone", "phone numbers"),
+        ("last_name", "last names"),
+        ("birth_date", "birth dates"),
+        ("grade", "grades"),
+    ],
 )
 def test_values_that_are_gone_altogether(field: str, shown: str) -> None:
     lost = altered("students", field, [("x", None)] * 29)
@@ -553,7 +565,9 @@ GUARDED = seen(
         ),
         *({"link_id": f"s{number}", "last_name": "Moss"} for number in range(20)),
     ),
-    guardianships=pl.DataFrame([(f"s{number}", f"g{number}") for number in range(20)], schema=PAIRS, orient="row"),
+    guardianships=pl.DataFrame(
+        [(f"p{number}", f"s{number}", f"g{number}") for number in range(20)], schema=HELD_PAIRS, orient="row"
+    ),
 )
 OTHER = {"first_name": "Sam", "last_name": "Hill", "email": "sam@mail.example", "phone": "+12025559999"}
 
@@ -593,6 +607,55 @@ def test_guardians_who_replace_others_are_not_doubled() -> None:
         " be in the data twice, or contacts who are none among them."
     )
     assert changes(added([OTHER] * 20, removed=3), GUARDED, "guardianships") is None
+
+
+def parted(
+    held: Mapping[str, str | None], now: Mapping[str, str | None], *, ended: Sequence[str] = (), name: str = "Moss"
+) -> ChangeSet:
+    """Students of one guardian get one each: now's, with these guardian_ids. held: those that are left to that one."""
+    pairs = [(f"s{number}", part) for number, part in enumerate(now)]
+    return replace(
+        changed({"guardianships": 20}),
+        guardianships=pl.DataFrame(pairs, schema=PAIRS, orient="row"),
+        ended_guardianships=pl.Series(list(ended), dtype=pl.String),
+        links=written(
+            *({"link_id": part, "last_name": name, "guardian_ids": ids} for part, ids in now.items()),
+            *(
+                {"link_id": link, "first_name": "Pat", "last_name": "Moss", "guardian_ids": ids}
+                for link, ids in held.items()
+            ),
+        ),
+    )
+
+
+def shared(*ids: str) -> Seen:
+    """One guardian, with these guardian_ids, of twenty students."""
+    one = {"link_id": "one", "first_name": "Pat", "last_name": "Moss"}
+    people = links(one, *({"link_id": f"s{number}"} for number in range(20)))
+    return seen(
+        links=people.with_columns(guardian_ids=pl.when(link_id="one").then(pl.lit(list(ids)))),
+        guardianships=pl.DataFrame([(f"p{n}", f"s{n}", "one") for n in range(20)], schema=HELD_PAIRS, orient="row"),
+    )
+
+
+def test_guardians_who_shared_an_account_get_their_own() -> None:
+    told = (
+        "{} guardians who shared one account would get accounts of their own: their entries were taken for one person"
+        " until now, and are told apart."
+    )
+    # One ID for all: each student loses the one and gets their own; the first keeps the account.
+    others = {f"n{number}": None for number in range(1, 20)}
+    now = parted({"one": None}, {"one": None, **others}, ended=[f"p{number}" for number in range(1, 20)], name="Hill")
+    assert removals(now, shared("0"), ["guardianships"]) == told.format(20)
+    assert changes(now, shared("0"), "guardianships") == told.format(20)
+    # Father and mother: both stay at their children, each with their own ID.
+    couple = parted({"one": "f1"}, {"n0": "m1"}, name="Hill")
+    assert changes(couple, shared("f1", "m1"), "guardianships") == told.format(2)
+    # Other guardians beside the one, or in their place, are none who shared an account.
+    beside = parted({"one": "f1"}, {"n0": "m1"})
+    assert changes(beside, shared("f1"), "guardianships") is None
+    successors = parted({}, {"n0": None, "n1": None}, ended=[f"p{number}" for number in range(20)], name="Hill")
+    assert removals(successors, shared("f1"), ["guardianships"]) is None
 
 
 def test_guardians_who_make_a_family_too_large_by_being_there_twice() -> None:
@@ -660,6 +723,7 @@ def test_what_a_delivery_and_the_database_hold(sqlite_database: Database) -> Non
         ("guardians", "1", "last_name", 2, 2),
         ("guardians", "1", "phone", 2, 1),
         ("students", "1", "email", 1, 1),
+        ("students", "1", "grade", 1, 1),
         ("students", "1", "last_name", 2, 2),
     ]
     assert found.rows == {
@@ -675,11 +739,11 @@ def test_what_a_delivery_and_the_database_hold(sqlite_database: Database) -> Non
         ("employees", "t1", "1", "firstt1 lastt1", None),
     ]
     assert found.links.drop("link_id", "account_id").sort("last_name").rows() == [
-        ("Firstg1", "Lastg1", None, "+12025550123"),
-        ("Firsts1", "Lasts1", "ann@unified.example", None),
-        ("Firstt1", "Lastt1", None, None),
+        (["g1"], "Firstg1", "Lastg1", None, "+12025550123"),
+        (None, "Firsts1", "Lasts1", "ann@unified.example", None),
+        (None, "Firstt1", "Lastt1", None, None),
     ]
-    assert found.guardianships.columns == ["student_link_id", "guardian_link_id"]
+    assert found.guardianships.columns == ["id", "student_link_id", "guardian_link_id"]
     assert found.guardianships.height == 1
     assert (found.rows_before, found.school_ids, found.names) == (
         {"unified/lincoln": {"students.csv": 9}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 
 from contracts.roster import Settled
 from models.database import Database
-from services.changesets import CHANGES, FAMILIES, UPDATES, ChangeSet
+from services.changesets import CHANGES, CLASS_MEMBERSHIPS, EMPTIABLE, FAMILIES, PRESENT, UPDATES, ChangeSet
 from services.guard import (
     ADDED,
     ALL_LIMITS,
@@ -21,6 +22,8 @@ from services.guard import (
     exceeds,
     family_digests,
     judge,
+    judge_together,
+    lapsed,
     limits_of,
 )
 from tests.services.settled import apply, person, plan, set_up, settled
@@ -52,7 +55,10 @@ def removing(kind: str, removed: int, before: int) -> ChangeSet:
         {"action": ["remove"] * removed, "type": [kind] * removed, "key": [str(number) for number in range(removed)]},
         schema_overrides={"action": pl.String, "type": pl.String, "key": pl.String},
     )
-    return replace(NOTHING, changes=pl.concat([NOTHING.changes, changes], how="diagonal"), before={kind: before})
+    left = {kind: before - removed} if kind in CLASS_MEMBERSHIPS else {}
+    return replace(
+        NOTHING, changes=pl.concat([NOTHING.changes, changes], how="diagonal"), before={kind: before}, after=left
+    )
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,8 @@ REMOVED = {
     "guardians": Edge(0.1, 10, at_share=100, few=80),
     "employees": Edge(0.1, 3, at_share=100, few=15),
     "classes": Edge(0.1, 5, at_share=100, few=35),
-    "class_memberships": Edge(0.2, 50, at_share=200, few=240),
+    "student_class_memberships": Edge(0.2, 50, at_share=200, few=240),
+    "teacher_class_memberships": Edge(0.2, 50, at_share=200, few=240),
     "guardianships": Edge(0.2, 20, at_share=200, few=90),
 }
 GUARDIANSHIPS_ADDED = Edge(0.5, 50, at_share=500, few=96)
@@ -144,11 +151,12 @@ def test_each_type_is_judged_by_itself() -> None:
         NOTHING,
         changes=pl.concat([each.changes for each in sets.values()]),
         before=dict.fromkeys(sets, 1000),
+        after=dict.fromkeys(CLASS_MEMBERSHIPS, 800),
     )
     crossed = {
         kind: REMOVED[kind].told("removed", REMOVED[kind].at_share + 1, 1000) for kind in ("classes", "guardianships")
     }
-    assert judged(every) == [("data_removals", crossed, 100 * 4 + 200 * 2 + 2)]
+    assert judged(every) == [("data_removals", crossed, 100 * 4 + 200 * 3 + 2)]
 
 
 def test_the_evidence_of_removals_is_all_of_them() -> None:
@@ -166,6 +174,31 @@ def test_changed_ids_count_as_removals_and_are_told_with_the_new_ones() -> None:
     )
     (reason,) = judge(replace(NOTHING, changes=changes, before={"students": 20}))
     assert reason.items.select("key", "record_id", "new_id").row(0) == ("0 new", "old", "new")
+    told = {"before": 20, "limit_share": 0.1, "limit_count": 10}
+    assert reason.counts == {"students": {"ids": 11, **told}}
+    both = pl.concat([changes.head(4), removing("students", 7, 20).changes])
+    (reason,) = judge(replace(NOTHING, changes=both, before={"students": 20}))
+    assert reason.counts == {"students": {"removed": 7, "ids": 4, **told}}
+
+
+@pytest.mark.parametrize("kind", CLASS_MEMBERSHIPS)
+def test_class_memberships_that_others_take_the_place_of_have_not_vanished(kind: str) -> None:
+    def replaced(count: int, after: int) -> list[tuple[str, dict[str, object], int]]:
+        return judged(replace(removing(kind, count, count), after={kind: after}))
+
+    assert (replaced(50, 1), [code for code, _, _ in replaced(50, 0)]) == ([], ["data_removals"])
+    told = REMOVED[kind].told("removed", 51, 51)
+    assert replaced(51, 49) == [("data_removals", {kind: {**told, "after": 49}}, 51)]
+
+
+def test_students_class_memberships_vanish_though_the_teachers_stay() -> None:
+    emptied = replace(
+        removing("student_class_memberships", 30, 30),
+        before={"student_class_memberships": 30, "teacher_class_memberships": 4},
+        after={"teacher_class_memberships": 4},
+    )
+    counts = {"student_class_memberships": REMOVED["student_class_memberships"].told("removed", 30, 30)}
+    assert judged(emptied) == [("data_removals", counts, 30)]
 
 
 def changing(
@@ -178,7 +211,7 @@ def changing(
         ],
         schema=dict(UPDATES),
     )
-    return replace(NOTHING, updates=updates, before={kind: before})
+    return replace(NOTHING, updates=updates, before={kind: before}, after={f"{kind}_{field}": 1})
 
 
 @pytest.mark.parametrize("kind", CHANGED_TYPES)
@@ -200,6 +233,28 @@ def test_changes_of_several_kinds_or_fields_do_not_add_up() -> None:
         NOTHING, updates=pl.concat([each.updates for each in sets]), before=dict.fromkeys(CHANGED_TYPES, 1000)
     )
     assert judged(every) == []
+
+
+@pytest.mark.parametrize("kind", CHANGED_TYPES)
+@pytest.mark.parametrize("field", EMPTIABLE)
+def test_a_field_that_nobody_has_any_more_holds_from_ten_on(kind: str, field: str) -> None:
+    def emptying(count: int, after: int) -> list[tuple[str, dict[str, object], int]]:
+        return judged(replace(changing(kind, field, count, 100, new=None), after={f"{kind}_{field}": after}))
+
+    told = {f"{kind}_{field}": {"emptied": 10, "before": 100}}
+    assert (emptying(10, 0), emptying(10, 1), emptying(9, 0)) == ([("unusual_changes", told, 10)], [], [])
+
+
+def test_the_evidence_of_an_emptied_field_is_the_values_that_would_go() -> None:
+    grades, names = changing("students", "grade", 12, 40, new=None), changing("students", "last_name", 2, 40)
+    moved_on = changing("students", "grade", 1, 40).updates.with_columns(key=pl.lit("moved on"))
+    changes = pl.concat([grades.updates, moved_on, names.updates.with_columns(key=pl.lit("name ") + pl.col("key"))])
+    (reason,) = judge(replace(grades, updates=changes, after={}))
+    assert dict(reason.counts) == {"students_grade": {"emptied": 12, "before": 40}}
+    assert reason.items.group_by("field", "before", "after").len().sort("field").rows() == [
+        ("grade", "old", None, 12),
+        ("last_name", "old", "new", 2),
+    ]
 
 
 def test_filling_in_what_was_empty_and_a_grade_are_no_unusual_change() -> None:
@@ -261,6 +316,8 @@ def test_accepted_students_are_no_reason_until_their_guardians_change() -> None:
     grown = pl.concat([family("s1", 7, contacts=1), family("s2", 8)])
     (reason,) = judge(replace(NOTHING, families=grown), ALL_LIMITS, accepted)
     assert (reason.code, reason.items["record_id"].unique().to_list()) == ("too_many_guardians", ["s2"])
+    gone = {table: set(lapsed(families, accepted)) for table, families in (("grown", grown), ("same", families))}
+    assert gone == {"grown": {"link of s2"}, "same": set()}
     # Somebody who was a guardian is a contact now.
     turned = family("s1", 7, contacts=2)
     assert [reason.code for reason in judge(replace(NOTHING, families=turned), ALL_LIMITS, accepted)] == [
@@ -286,6 +343,97 @@ def test_a_districts_own_limits_take_the_place_of_ours() -> None:
     assert [each.code for each in judge(removing("students", 2, 2), limits_of({"students": [1.0, 9]}))] == [
         "data_removals"
     ]
+
+
+def test_a_limit_of_class_memberships_is_of_both_kinds_unless_one_has_its_own() -> None:
+    own = limits_of({"class_memberships": [0.5, 9], "teacher_class_memberships": [0.1, 1]})
+    assert (own["student_class_memberships"], own["teacher_class_memberships"]) == (
+        Limit(0.5, 9, own=True),
+        Limit(0.1, 1, own=True),
+    )
+
+
+# --- all schools together -----------------------------------------------------------------------------------------
+
+TOGETHER = {"students": (0.05, 100), "guardians": (0.05, 100), "employees": (0.05, 15)}
+SCHOOLS = ("a", "b", "c")
+
+
+def present(kind: str, here: Sequence[int], gone: Sequence[int]) -> pl.DataFrame:
+    """So many at each school, of whom so many leave the district."""
+    rows = [
+        {"school_id": school, "type": kind, "key": f"{school} {number}", "was_here": True, "leaves": number < leaving}
+        for school, count, leaving in zip(SCHOOLS, here, gone, strict=True)
+        for number in range(count)
+    ]
+    return pl.DataFrame(rows, schema=dict(PRESENT))
+
+
+def together(
+    kind: str, here: Sequence[int], gone: Sequence[int], own: dict[str, list[float]] | None = None
+) -> dict[str, dict[str, dict[str, object]]]:
+    """By school that is held, what was counted."""
+    sets = [replace(NOTHING, school_id=school) for school in SCHOOLS]
+    found = judge_together(present(kind, here, gone), sets, limits_of(own))
+    return {school: {name: dict(told) for name, told in reason.counts.items()} for school, reason in found.items()}
+
+
+@pytest.mark.parametrize("kind", TOGETHER)
+def test_all_schools_together_hold_past_share_and_count_and_exactly_at_one_pass(kind: str) -> None:
+    share, count = TOGETHER[kind]
+    many = int(count / share) // 3
+    # Exactly at the share of three times as many; at the count of fewer.
+    for here, gone in (
+        ([2 * many] * 3, [2 * count - 20, 10, 10]),
+        ([many // 2] * 3, [count - 10, 5, 5]),
+    ):
+        extra = [gone[0], gone[1], gone[2] + (1 if sum(gone) == count else sum(here) // 20 - sum(gone) + 1)]
+        removed = dict(zip(SCHOOLS, extra, strict=True))
+        assert together(kind, here, [gone[0], gone[1], extra[2] - 1]) == {}
+        told = {
+            "removed": sum(extra),
+            "before": sum(here),
+            "schools": 3,
+            "limit_share": share,
+            "limit_count": count,
+        }
+        assert together(kind, here, extra) == {
+            school: {f"district_{kind}": {**told, "here": n}} for school, n in removed.items()
+        }
+
+
+def test_what_comes_from_one_school_is_its_own_limits_business() -> None:
+    assert together("students", [1000, 1000, 1000], [160, 0, 0]) == {}
+    assert set(together("students", [1000, 1000, 1000], [160, 1, 0])) == {"a", "b"}
+
+
+def test_a_share_of_a_districts_own_is_also_that_of_all_its_schools_unless_that_has_its_own() -> None:
+    here, gone = [1000] * 3, [60] * 3
+    assert together("students", here, gone, {"students": [0.06, 1000]}) == {}
+    told = together("students", here, gone, {"students": [0.059, 1000]})["a"]["district_students"]
+    assert (told["limit_share"], told["limit_count"], told["own_limit"]) == (0.059, 100, True)
+    assert together("students", here, gone, {"students": [0.01, 1000], "district_students": [0.06, 0]}) == {}
+    # Of another type it says nothing.
+    assert set(together("students", here, gone, {"guardians": [1, 1000]})) == set(SCHOOLS)
+
+
+def test_who_was_removed_by_a_confirmation_counts_on_unless_they_are_back() -> None:
+    sets = [replace(NOTHING, school_id=school) for school in SCHOOLS]
+    left = present("students", [909, 1000, 1000], [0, 0, 60])
+    confirmed = pl.DataFrame({"school_id": "a", "type": "students", "key": [f"a gone {n}" for n in range(91)]})
+    told = {"removed": 151, "before": 3000, "schools": 2, "limit_share": 0.05, "limit_count": 100}
+    assert {school: each.counts for school, each in judge_together(left, sets, ALL_LIMITS, confirmed).items()} == {
+        "c": {"district_students": {**told, "here": 60}}
+    }
+    back = pl.DataFrame(
+        [
+            {"school_id": "b", "type": "students", "key": f"a gone {n}", "was_here": False, "leaves": False}
+            for n in range(2)
+        ],
+        schema=dict(PRESENT),
+    )
+    assert judge_together(pl.concat([left, back]), sets, ALL_LIMITS, confirmed) == {}
+    assert judge_together(left, sets) == {}
 
 
 def test_a_missing_school_holds_at_first_too() -> None:

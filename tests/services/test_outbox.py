@@ -14,7 +14,7 @@ from models import bulk
 from models.database import Database
 from models.tables import District, Mail, Notice, Run, Source
 from services import holds, maintenance, outbox, taking
-from services.guard import ITEMS, Reason
+from services.changesets import ITEMS, Reason
 from tests.services.settled import NOW, frame, set_up
 
 LINCOLN, ADAMS = "unified/lincoln", "unified/adams"
@@ -92,6 +92,18 @@ def test_a_run_gives_one_mail_once_it_has_ended(district: Database) -> None:
     for said in ("Lincoln: 50 of 100 students would be removed", "Adams", "Next step:"):
         assert said in mail.text
     assert subjects(district) == []
+
+
+@pytest.mark.parametrize("change", ["on_plan = false", "frozen = true"])
+def test_a_school_without_a_sync_status_is_in_no_mail(district: Database, change: str) -> None:
+    run = begin(district)
+    hold(district, LINCOLN, REMOVALS, run=run)
+    hold(district, ADAMS, REMOVALS, run=run)
+    with district.transaction() as session:
+        bulk.execute(session, f"UPDATE school SET {change} WHERE id = :school", {"school": LINCOLN})
+    end(district, run)
+    (mail,) = composed(district)
+    assert (mail.subject, "Lincoln" in mail.text) == ("1 school on hold: Unified", False)
 
 
 def test_a_run_that_died_is_told_of_as_well(district: Database) -> None:
@@ -181,6 +193,7 @@ def test_a_reminder_tells_what_holds_now(district: Database) -> None:
 
 NAME, EMAIL, PHONE = "Zebulonia", "zebulonia@planted.example", "2025550147"
 PLANTED = frame(ITEMS, [{"code": "x", "type": "x", "key": "x", "name": NAME, "before": EMAIL, "after": PHONE}])
+TOGETHER = {"district_students": {"here": 60, "removed": 180, "before": 3000, "schools": 3}}
 CHANGES = {"students_last_name": {"changed": 30, "before": 40}, "guardianships": {"added": 51, "before": 60}}
 
 
@@ -197,6 +210,22 @@ CHANGES = {"students_last_name": {"changed": 30, "before": 40}, "guardianships":
             [Reason("unusual_changes", CHANGES, None, PLANTED)],
             "30 of 40 students would change their last name; 51 guardians would be added to students who have 60 now",
             "Many people would change at once",
+        ),
+        (
+            [Reason("unusual_changes", {"guardians_phone": {"emptied": 24, "before": 30}}, None, PLANTED)],
+            "24 of 30 guardians would lose their phone, and nobody keeps one",
+            "Many people would change at once",
+        ),
+        (
+            [Reason("data_removals", {"students": {"ids": 30, "before": 40}, "classes": {"removed": 1, "before": 1}})],
+            "30 IDs would change, of 40 students; the only class would be removed",
+            "Many people or classes would be removed",
+        ),
+        (
+            [Reason("data_removals", TOGETHER, "The school is within its own limits.", PLANTED)],
+            "180 of 3000 students of all schools together would be at none of them any more, 60 of them from this"
+            " school; The school is within its own limits",
+            "Many people or classes would be removed",
         ),
         (
             [Reason("too_many_guardians", {"students": {"found": 1, "limit": 6}}, None, PLANTED)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import polars as pl
 import pytest
@@ -59,7 +60,8 @@ def test_a_first_delivery_creates_everything(database: Database) -> None:
         set_up(session)
     assert counts(database, EVERYBODY) == {
         "unified/lincoln": {
-            "class_memberships_create": 2,
+            "student_class_memberships_create": 1,
+            "teacher_class_memberships_create": 1,
             "classes_create": 1,
             "employees_create": 1,
             "guardians_create": 1,
@@ -67,7 +69,8 @@ def test_a_first_delivery_creates_everything(database: Database) -> None:
             "students_create": 1,
         },
         "unified/adams": {
-            "class_memberships_create": 2,
+            "student_class_memberships_create": 1,
+            "teacher_class_memberships_create": 1,
             "classes_create": 1,
             "employees_create": 1,
             "guardians_create": 1,
@@ -232,7 +235,8 @@ def test_who_has_a_link_of_each_source_changes_the_id_where_a_school_goes_over(s
     keys = dict(changes.changes.select("record_id", "key").iter_rows())
     assert {name: keys[name] for name in ("t1", "g1", "s1")} == {name: stored[name][1] for name in ("t1", "g1", "s1")}
     assert changes.before == {
-        "class_memberships": 2,
+        "student_class_memberships": 1,
+        "teacher_class_memberships": 1,
         "classes": 1,
         "employees": 1,
         "guardians": 1,
@@ -314,3 +318,70 @@ def test_an_id_that_changed_is_no_change_of_anything_else(started: Database) -> 
         "guardians_change_id": 1,
         "students_change_id": 1,
     }
+
+
+def test_a_value_that_todays_rules_read_as_the_new_one_has_not_changed(started: Database) -> None:
+    given = with_people({**ANN, "grade": "4"})
+    apply(started, given)
+    for column, held in (("email", "'ANN@unified.example'"), ("grade", "'Grade 04'"), ("birth_date", "'1890-01-01'")):
+        with started.transaction() as session:
+            bulk.execute(session, f"UPDATE link SET {column} = {held} WHERE source_id = 's1'")
+    with started.transaction() as session:
+        bulk.execute(session, "UPDATE link SET phone = '(202) 555-0123' WHERE source_id = 'g1'")
+    assert told(started, given) == []
+    other = with_people({**ANN, "grade": "5", "email": "new@unified.example"}, {**PARENT, "phone": "+12025550124"})
+    assert told(started, other) == [
+        ("guardians", "g1", "phone", "+12025550123", "+12025550124"),
+        ("students", "s1", "email", "ann@unified.example", "new@unified.example"),
+        ("students", "s1", "grade", "4", "5"),
+    ]
+    # It is written all the same.
+    assert counts(started, given)["unified/lincoln"] == {"guardians_update": 1, "students_update": 1}
+
+
+def test_an_id_that_todays_rules_read_as_the_new_one_has_not_changed(started: Database) -> None:
+    with started.transaction() as session:
+        bulk.execute(
+            session, "UPDATE link SET source_id = 's1' || :hidden WHERE source_id = 's1'", {"hidden": "\u200b"}
+        )
+        (ann,) = bulk.read(
+            session, "SELECT id FROM link WHERE kind = 'student' AND source_id <> 's2'", {}, {"id": pl.String}
+        )["id"]
+    same = with_people({**ANN, "link_id": ann, "reissued": True})
+    assert counts(started, same)["unified/lincoln"] == {"students_update": 1}
+
+
+def test_what_there_will_be_is_counted_where_it_may_vanish(started: Database) -> None:
+    apply(started, with_people({**ANN, "grade": "4", "birth_date": date(2015, 1, 2)}))
+    fields = {"email": None, "grade": None, "birth_date": None}
+    classless = replace(
+        with_people({**ANN, **fields}),
+        class_members=EVERYBODY.class_members.filter(pl.col("is_owner") | (pl.col("class_id") != "c1")),
+    )
+    with started.reading() as session:
+        (lincoln, adams) = plan(session, classless).changesets
+    assert dict(lincoln.after) == {
+        "teacher_class_memberships": 1,
+        "students_email": 0,
+        "students_phone": 0,
+        "students_birth_date": 0,
+        "students_grade": 0,
+    }
+    assert dict(adams.after) == {"student_class_memberships": 1, "teacher_class_memberships": 1}
+
+
+def test_who_is_at_no_school_of_the_source_any_more_leaves_it(started: Database) -> None:
+    moved = settled([TEACHER, ANN], [(0, "2"), (1, "2")], guardianships=[])
+    with started.reading() as session:
+        made = plan(session, moved)
+        known = {row[2]: row[0] for row in links(started)}
+    found = made.present.with_columns(pl.col("key").replace(known)).sort("key", "school_id", "was_here")
+    assert found.select("key", "type", "school_id", "was_here", "leaves").rows() == [
+        ("g1", "guardians", "unified/adams", True, True),
+        ("g1", "guardians", "unified/lincoln", True, True),
+        ("s1", "students", "unified/adams", False, False),
+        ("s1", "students", "unified/lincoln", True, False),
+        ("s2", "students", "unified/adams", True, True),
+        ("t1", "employees", "unified/adams", True, False),
+        ("t1", "employees", "unified/lincoln", True, False),
+    ]

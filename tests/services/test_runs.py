@@ -426,7 +426,7 @@ def test_a_take_over_keeps_the_time_at_which_processing_ended(database: Database
         session.add(delivery)
         session.flush()
         assert delivery.id is not None
-        runs.set_delivery(session, first, delivery.id)
+        runs.note_processing(session, first, delivery_id=delivery.id, now=NOW)
     with database.transaction() as session:
         hour_ago = bulk.clock(session) - timedelta(hours=1)
         session.execute(update(Run).where(col(Run.id) == first).values(alive_at=hour_ago))
