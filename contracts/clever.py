@@ -314,12 +314,14 @@ def to_roster(reading: Reading) -> Roster:
         has_lines=False,
         shares_part=True,
         names={(STUDENT, "birth_date"): "dob"},
-        absent=_NEVER
-        | {
-            field: f"{RECORD_TYPES[name]} records: field {key}"
-            for name, fields in _FIELDS.items()
-            for key, field in fields.items()
-            if not rows[name].is_empty() and key not in reading.columns[name]
+        absent={
+            **_NEVER,
+            **{
+                field: f"{RECORD_TYPES[name]} records: field {key}"
+                for name, fields in _FIELDS.items()
+                for key, field in fields.items()
+                if not rows[name].is_empty() and key not in reading.columns[name]
+            },
         },
     )
 
