@@ -124,14 +124,11 @@ _FIELDS: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
 # What Clever has of nobody.
 _NEVER: Final[Mapping[Field, str]] = MappingProxyType(
     {
-        (EMPLOYEE, "phone"): "teacher and staff records: field phone",
-        (STUDENT, "phone"): "student records: field phone",
-        (GUARDIAN, "language"): "contact records: field language",
+        (EMPLOYEE, "phone"): "Clever's teachers and staff: phone",
+        (STUDENT, "phone"): "Clever's students: phone",
+        (GUARDIAN, "language"): "Clever's contacts: language",
     }
 )
-
-# Grades that Clever knows and that say nothing about the year.
-_WITHOUT_GRADE: Final = ("ungraded", "other")
 
 _CONTROL: Final = r"[\x00-\x1f\x7f]+"
 # How Polars hands out an object or a list where text belongs.
@@ -265,7 +262,7 @@ def to_roster(reading: Reading) -> Roster:
                     "role": pl.lit(STUDENT),
                     "source_id": "id",
                     "birth_date": "dob",
-                    "grade": pl.when(~pl.col("grade").str.to_lowercase().is_in(_WITHOUT_GRADE)).then("grade"),
+                    "grade": "grade",
                 },
             ),
             as_table(
@@ -317,12 +314,13 @@ def to_roster(reading: Reading) -> Roster:
         absent={
             **_NEVER,
             **{
-                field: f"{RECORD_TYPES[name]} records: field {key}"
+                field: f"Clever's {RECORD_TYPES[name]}s: {key}"
                 for name, fields in _FIELDS.items()
                 for key, field in fields.items()
                 if not rows[name].is_empty() and key not in reading.columns[name]
             },
         },
+        date_order="month",
     )
 
 

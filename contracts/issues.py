@@ -596,11 +596,22 @@ _ALERTS = (
         Severity.ALERT,
         "guardian",
         "One guardian has several names",
-        "{Rows|Contacts} that are about one guardian, by ID, phone or e-mail address, spell the name differently. One "
+        "{Rows|Contacts} that are about one guardian, by ID, phone or email address, spell the name differently. One "
         "of the names was chosen.",
-        "Spell the guardian's name the same for all their students in your SIS{| or in Clever}; if they are two "
-        "people, give each an {ID, |}e-mail address and phone number of their own{ (columns guardian_first_name, "
-        "guardian_last_name and guardian_id in students.csv)|}. " + _AGAIN,
+        "Spell the guardian's name the same for all their students in your SIS{| or in Clever}. If they are two "
+        "people, give each an {ID, |}email address and phone number of their own{ (columns guardian_first_name, "
+        "guardian_last_name, guardian_id, guardian_email and guardian_phone in students.csv)|}. " + _AGAIN,
+    ),
+    Entry(
+        "guardian_id_shared",
+        Severity.ALERT,
+        "guardian",
+        "Several guardians have the same ID",
+        "{Rows|Contacts} with the same guardian ID are about different people: their names differ, and so do their "
+        "contact details. The ID was not used. Each of them is set up by name, phone and email address.",
+        "Give each guardian an ID of their own in your SIS{ (column guardian_id in students.csv), or leave it empty| "
+        "or in Clever}. If they are one person, spell the name and enter the phone number the same everywhere. "
+        + _AGAIN,
     ),
     Entry(
         "former_school_unknown",

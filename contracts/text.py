@@ -89,14 +89,6 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
-def listed(items: Sequence[object], most: int = 5) -> str:
-    """The items as a sentence names them: a, b and c; a, b and 7 more."""
-    shown = [str(item) for item in (items if len(items) <= most else items[:most])]
-    left = [f"{len(items) - most} more"] if len(items) > most else []
-    *others, last = [*shown, *left]
-    return f"{', '.join(others)} and {last}" if others else last
-
-
 def hidden(values: pl.Series) -> pl.Series:
     """What each text hides, as U+200B, or null: the invisible characters in it that are no spelling. String."""
     met = pl.DataFrame({"value": values.filter(values.str.contains(INVISIBLE).fill_null(False)).unique()})
@@ -114,3 +106,11 @@ def spelled_out(value: str) -> str:
 
 def _code_point(character: str) -> str:
     return f"U+{ord(character):04X}"
+
+
+def listed(items: Sequence[object], most: int = 5) -> str:
+    """The items as a sentence names them: a, b and c; a, b and 7 more."""
+    shown = [str(item) for item in (items if len(items) <= most else items[:most])]
+    left = [f"{len(items) - most} more"] if len(items) > most else []
+    *others, last = [*shown, *left]
+    return f"{', '.join(others)} and {last}" if others else last

@@ -328,9 +328,9 @@ def test_birth_dates_are_read_without_padding_and_a_students_language_is_not_tak
 
 
 NEVER = {
-    ("employee", "phone"): "teacher and staff records: field phone",
-    ("student", "phone"): "student records: field phone",
-    ("guardian", "language"): "contact records: field language",
+    ("employee", "phone"): "Clever's teachers and staff: phone",
+    ("student", "phone"): "Clever's students: phone",
+    ("guardian", "language"): "Clever's contacts: language",
 }
 
 
@@ -354,13 +354,13 @@ def test_a_field_that_no_record_of_a_kind_has_is_absent() -> None:
         contacts=[without(contact("c1", "u1"), *keys)],
     )
     absent = {
-        ("student", "email"): "student records: field email",
-        ("student", "birth_date"): "student records: field dob",
-        ("student", "grade"): "student records: field grade",
-        ("guardian", "email"): "contact records: field email",
-        ("guardian", "phone"): "contact records: field phone",
-        ("guardianship", "relationship"): "contact records: field relationship",
-        ("guardianship", "type"): "contact records: field type",
+        ("student", "email"): "Clever's students: email",
+        ("student", "birth_date"): "Clever's students: dob",
+        ("student", "grade"): "Clever's students: grade",
+        ("guardian", "email"): "Clever's contacts: email",
+        ("guardian", "phone"): "Clever's contacts: phone",
+        ("guardianship", "relationship"): "Clever's contacts: relationship",
+        ("guardianship", "type"): "Clever's contacts: type",
     }
     assert mapped(bare).absent == NEVER | absent
     bare.students[0]["roles"]["student"]["dob"] = None
