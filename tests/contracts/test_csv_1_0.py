@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+import random
+import re
+from datetime import date
+from pathlib import Path
+
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from contracts.checking import check
 from contracts.csv_1_0 import FORMAT, to_roster
 from contracts.delimited import read_files
-from contracts.roster import TABLES, Roster
+from contracts.roster import TABLES, Held, Roster
+from contracts.settling import settle
+from sandbox.generator import generate
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "csv-1.0.md"
 
 FILES = {
     "schools.csv": "school_id,school_name\n0101,Lincoln High\n0102,\n",
@@ -111,12 +124,17 @@ def test_a_column_that_a_file_lacks_is_absent_and_one_without_values_is_not() ->
     files = {**FILES, "students.csv": students, "teachers.csv": teachers}
     roster = to_roster(read_files(FORMAT, {name: text.encode() for name, text in files.items()}))
 
-    assert roster.absent[("student", "birth_date")] == "students.csv: column dob"
-    assert set(roster.absent) == {
-        ("employee", "phone"),
-        *(("student", name) for name in ("birth_date", "email", "phone")),
-        *(("guardian", name) for name in ("source_id", "first_name", "last_name", "email", "phone", "language")),
-        *(("guardianship", name) for name in ("relationship", "type")),
+    assert roster.absent == {
+        ("employee", "phone"): "teachers.csv: column teacher_mobile_phone",
+        ("student", "birth_date"): "students.csv: column dob",
+        ("student", "email"): "students.csv: column student_email",
+        ("student", "phone"): "students.csv: column student_phone",
+        ("guardian", "source_id"): "students.csv: column guardian_id",
+        **{
+            ("guardian", name): f"students.csv: column guardian_{name}"
+            for name in ("first_name", "last_name", "email", "phone", "language")
+        },
+        **{("guardianship", name): f"students.csv: column guardian_{name}" for name in ("relationship", "type")},
     }
 
 
@@ -218,4 +236,71 @@ def test_files_without_rows_give_empty_tables() -> None:
     assert {table: getattr(roster, table).rows() for table in TABLES} == {table: [] for table in TABLES}
     assert {table: dict(getattr(roster, table).schema) for table in TABLES} == {
         table: dict(schema) for table, schema in TABLES.items()
+    }
+
+
+# --- what cannot be seen ---
+
+DISTRICT = generate(seed=3, schools=2, students=12, teachers=3, classes=4, enrollments=24).csv_files()
+CLEAN = read_files(FORMAT, DISTRICT)
+
+
+def _hidden(name: str, content: bytes, nothing: str, draw: random.Random) -> tuple[str, bytes]:
+    """The file with these characters at one end or both of some cells, inside their quotes or around them."""
+
+    def end() -> str:
+        return nothing if draw.random() < 0.2 else ""
+
+    def cell(value: str) -> str:
+        if draw.random() < 0.5 or "," in value or '"' in value:
+            escaped = value.replace('"', '""')
+            return f'{end()}"{end()}{escaped}{end()}"{end()}'
+        return f"{end()}{value}{end()}"
+
+    rows = csv.reader(content.decode().splitlines(), strict=True)
+    text = "\n".join(",".join(map(cell, row)) for row in rows)
+    return f"{end()}{draw.choice([name, name.title()])}{end()}", text.encode()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    nothing=st.text(
+        st.characters(categories=["Cf", "Cc", "Zs", "Zl", "Zp"], exclude_characters="\0\n\r"), min_size=1, max_size=3
+    ),
+    seed=st.integers(0, 2**32),
+)
+def test_what_cannot_be_seen_at_the_ends_of_cells_headers_and_names_changes_nothing(nothing: str, seed: int) -> None:
+    draw = random.Random(seed)
+
+    reading = read_files(FORMAT, dict(_hidden(name, content, nothing, draw) for name, content in DISTRICT.items()))
+
+    assert (reading.file_errors.rows(), reading.notes, reading.columns) == ([], (), CLEAN.columns)
+    assert {name: rows.rows() for name, rows in reading.rows.items()} == {
+        name: rows.rows() for name, rows in CLEAN.rows.items()
+    }
+
+
+# --- the documentation ---
+
+
+def test_the_template_in_the_documentation_is_clean_and_has_every_column() -> None:
+    blocks = re.findall(r"\n(\w+\.csv)\n\n```csv\n(.*?)```\n", DOCUMENTATION.read_text(), re.DOTALL)
+    files = {name: text.encode() for name, text in blocks}
+    reading = read_files(FORMAT, files)
+    assert (list(files), reading.file_errors.rows(), reading.notes) == (list(FORMAT.file_names), [], ())
+    assert {name: list(columns.values()) for name, columns in reading.columns.items()} == {
+        file.name: [column.name for column in file.columns] for file in FORMAT.files
+    }
+    settled = settle(check(to_roster(reading), None, today=date(2026, 11, 24)), Held.nothing())
+    assert settled.issues.rows() == []
+    assert settled.people["kind"].to_list() == [*2 * ["employee"], *2 * ["student"], *3 * ["guardian"]]
+
+
+def test_the_documentation_names_every_column_and_its_other_spellings() -> None:
+    rows = re.findall(r"^\| (\w+\.csv) \| (.*) \|$", DOCUMENTATION.read_text(), re.MULTILINE)
+    assert {name: re.sub(r"\*| \((?:unique|at most)[^)]*\)", "", text) for name, text in rows} == {
+        file.name: ", ".join(
+            column.name + (f" ({', '.join(column.aliases)})" if column.aliases else "") for column in file.columns
+        )
+        for file in FORMAT.files
     }
