@@ -56,6 +56,7 @@ def test_the_readme_has_no_command_that_is_not_run_here() -> None:
     ]
 
 
+@pytest.mark.journeys
 def test_a_stranger_sets_up_a_district(tmp_path: Path, prefect_template: Path) -> None:
     (setup,) = blocks("toml")
     (tmp_path / "districts.toml").write_text(setup)
@@ -106,6 +107,7 @@ def test_a_district_in_clever_is_set_up_and_paused(
     assert "Paused for maintenance until somebody resumes it: moving to new servers" in said["status"]
 
 
+@pytest.mark.journeys
 def test_the_nights_run_by_themselves(tmp_path: Path, own_server: str) -> None:
     (setup,) = blocks("toml")
     (tmp_path / "districts.toml").write_text(setup.replace("quiet_seconds = 300", "quiet_seconds = 0"))
@@ -139,7 +141,7 @@ def test_the_nights_run_by_themselves(tmp_path: Path, own_server: str) -> None:
         working.wait(30)
 
 
-@pytest.mark.xdist_group("demo")
+@pytest.mark.journeys
 def test_the_demo_plays_two_nights(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "sandbox.demo"],
