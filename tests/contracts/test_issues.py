@@ -11,8 +11,8 @@ from contracts.formats import CLEVER, CSV, FORMATS, SOURCE_KINDS
 from contracts.issues import CATALOGUE, SUBJECTS, Entry, Severity, catalogue, message, with_catalogue
 
 FILE_ERRORS = (
-    "file_missing file_empty file_unreadable encoding_invalid separator_invalid column_missing column_duplicate "
-    "columns_invalid quotes_invalid line_break_in_cell nul_character id_missing"
+    "file_missing file_duplicate file_empty file_unreadable encoding_invalid separator_invalid header_missing "
+    "column_missing column_duplicate columns_invalid quotes_invalid line_break_in_cell nul_character id_missing"
 )
 ERRORS = (
     "teacher_email_missing teacher_email_invalid teacher_email_taken name_missing guardian_unreachable id_shared "
