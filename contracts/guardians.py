@@ -18,7 +18,18 @@ from itertools import chain, combinations
 import polars as pl
 
 from contracts import values
+from contracts.contract import Rule, breaking, contract
 from contracts.roster import GUARDIAN, STUDENT, Field, Held
+
+IDS = contract(
+    "guardian IDs",
+    {
+        "guardian_id": (
+            Rule("placeholder_value", ~pl.col("is_placeholder")),
+            Rule("guardian_id_shared", ~pl.col("is_shared")),
+        )
+    },
+)
 
 # What tells entries apart. `alone` is the student's ID of an entry that has nothing to be known by elsewhere.
 _COMPARED = ("guardian_id", "phone", "first", "last", "email", "alone")
@@ -99,14 +110,11 @@ def _without_ids(entries: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
 
 
 def _issues(entries: pl.DataFrame, shared: pl.Series) -> pl.DataFrame:
-    is_placeholder = pl.any_horizontal(values.is_placeholder(pl.col(name)) for name in ("guardian_id", "other_id"))
-    return pl.concat(
-        entries.filter(reason).select("entry", code=pl.lit(code))
-        for code, reason in {
-            "placeholder_value": is_placeholder,
-            "guardian_id_shared": pl.col("guardian_id").is_in(shared.implode()),
-        }.items()
+    marked = entries.with_columns(
+        is_placeholder=pl.any_horizontal(values.is_placeholder(pl.col(name)) for name in ("guardian_id", "other_id")),
+        is_shared=pl.col("guardian_id").is_in(shared.implode()).fill_null(False),
     )
+    return breaking(IDS, marked).select("entry", "code")
 
 
 def _comparable(entries: pl.DataFrame) -> pl.DataFrame:
