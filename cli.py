@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
@@ -29,7 +30,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from contracts.formats import CLEVER, CSV, FORMATS, formats_of
-from contracts.issues import CATALOGUE, Severity, catalogue, message, with_catalogue
+from contracts.issues import CATALOGUE, Entry, Severity, catalogue, with_catalogue
+from contracts.text import clean, count
 from errors import NotFound, NotPossible, RollcallError, SchemaError, SetupError
 from models.database import Database, migrate, open_database
 from models.tables import Decision, District
@@ -52,12 +54,15 @@ from services import (
 from services.backup import backup
 from services.changesets import ACTIONS, TYPES
 from services.clever import Connection
-from services.setup import apply_setup, read_setup
+from services.setup import apply_setup, read_setup, would_freeze
+from services.taking import read_folder
 from services.version import VERSION
 from settings import Settings, get_settings
 
 OK, ATTENTION, WRONG_USE, FAILURE = 0, 1, 2, 3
 SHOWN = 5  # first places shown for each code; downloads and JSON hold all
+
+PREFECT_SETTINGS = Path(__file__).with_name("prefect.toml")
 
 ANYWHERE = ("--quiet", "-q", "--log-json")
 
@@ -86,8 +91,16 @@ app.add_typer(hold_app, name="hold")
 out = Console(highlight=False, soft_wrap=True)
 told = Console(stderr=True, highlight=False, soft_wrap=True)
 
-DistrictId = Annotated[str, typer.Argument(metavar="DISTRICT", help="the district's ID, as in the setup file")]
-Schools = Annotated[list[str] | None, typer.Option("--school", metavar="ID", help="only this school; may be repeated")]
+# IDs are parsed by `clean`: what is pasted often has blanks or invisible characters around it.
+DistrictId = Annotated[
+    str, typer.Argument(metavar="DISTRICT", parser=clean, help="the district's ID, as in the setup file")
+]
+OneDistrict = Annotated[str | None, typer.Argument(metavar="[DISTRICT]", parser=clean, help="only this district")]
+Schools = Annotated[
+    list[str] | None,
+    typer.Option("--school", metavar="ID", parser=clean, help="only this school; may be repeated"),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask first")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="write all of it to a CSV file")]
 
@@ -174,14 +187,48 @@ def _write_csv(file: Path, content: str) -> None:
 
 
 @app.command()
-def setup(file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="districts, sources and schools")]) -> None:
-    """Bring districts, sources, administrators and schools to what a file says; what it no longer names is frozen."""
+def setup(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.toml", help="districts, sources and schools; or a folder of such files")
+    ],
+    add: Annotated[bool, typer.Option("--add", help="leave alone what the file does not name")] = False,
+    yes: Yes = False,
+) -> None:
+    """Bring districts, sources, administrators and schools to what a file says; what it no longer names is frozen.
+
+    What would be frozen is shown first, and asked about.
+    """
     wanted = read_setup(file)
-    with opened() as database, database.transaction() as session:
-        changes = apply_setup(session, wanted, now=night.clock())
+    with opened() as database:
+        if not (add or yes):
+            with database.reading() as session:
+                _assert_agreed(would_freeze(session, wanted), file)
+        with database.transaction() as session:
+            changes = apply_setup(session, wanted, add=add, now=night.clock())
     for change in changes:
         out.print(escape(change))
-    out.print(f"{len(changes)} changes" if changes else "nothing to change")
+    out.print(count(len(changes), "change") if changes else "nothing to change")
+
+
+def _assert_agreed(frozen: list[str], file: Path) -> None:
+    """Ask whether what a setup would freeze may be frozen.
+
+    Raises:
+        SetupError: there is nobody to ask.
+    """
+    if not frozen:
+        return
+    out.print(f"[red]{escape(str(file))} does not name all that is set up:[/]")
+    for line in frozen:
+        out.print(f"  {escape(line)}")
+    if not _can_ask():
+        raise SetupError("nothing was changed: --add leaves alone what the file does not name, --yes has it frozen")
+    out.print("What is frozen stays as it is and is not synced. `rollcall setup --add` leaves it alone.", style="dim")
+    typer.confirm("Go on?", abort=True)
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty()
 
 
 class Switch(StrEnum):
@@ -226,7 +273,9 @@ class Contacts(StrEnum):
 def contacts(
     district: DistrictId,
     choice: Annotated[Contacts | None, typer.Argument(metavar="[ask|leave-out]", help="leave out to show it")] = None,
-    source: Annotated[str | None, typer.Option("--source", metavar="ID", help="only this source; else all")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="ID", parser=clean, help="only this source; else all")
+    ] = None,
 ) -> None:
     """Show or change what is remembered of a district's emergency contacts.
 
@@ -293,20 +342,17 @@ def check(
         raise SetupError(f"there is no format {format_name}; known are {', '.join(known)}")
     if not folder.is_dir():
         raise SetupError(f"there is no folder {folder}")
-    files = {}
-    for file in FORMATS[format_name].files:
-        if (folder / file.name).is_file():
-            files[file.name] = (folder / file.name).read_bytes()
-    reading, settled = night.check_files(format_name, files)
+    reading, settled = night.check_files(format_name, read_folder(folder, FORMATS[format_name].file_names))
     found = None
     if settled is not None:
         found = with_catalogue(settled.issues).with_columns(issues.place(), source_kind=pl.lit(CSV))
+    file_errors = with_catalogue(reading.file_errors)
     if as_json:
-        _print_json(_check_json(reading.file_errors, found))
+        _print_json(_problems_json(file_errors, found))
     else:
         for note in (*reading.notes, *(settled.notes if settled is not None else ())):
             told.print(escape(note), style="dim")
-        _show_file_errors(with_catalogue(reading.file_errors))
+        _show_file_errors(file_errors)
         if found is not None:
             _show_issues(found)
     if len(reading.file_errors):
@@ -323,11 +369,8 @@ def _issue_rows(found: pl.DataFrame) -> list[dict[str, Any]]:
     return named.select(ISSUE).to_dicts()
 
 
-def _check_json(file_errors: pl.DataFrame, found: pl.DataFrame | None) -> dict[str, Any]:
-    errors = [
-        {"code": code, "file": file, "line": line, "message": message(code, detail)}
-        for code, file, line, detail in file_errors.select("code", "file", "line", "detail").iter_rows()
-    ]
+def _problems_json(file_errors: pl.DataFrame, found: pl.DataFrame | None) -> dict[str, Any]:
+    errors = file_errors.select("code", "file", "line", "message").to_dicts()
     listed = _issue_rows(found) if found is not None else []
     codes = [entry["code"] for entry in (*errors, *listed)]
     return {"file_errors": errors, "issues": listed, "counts": {code: codes.count(code) for code in sorted(set(codes))}}
@@ -336,7 +379,7 @@ def _check_json(file_errors: pl.DataFrame, found: pl.DataFrame | None) -> dict[s
 def _show_file_errors(file_errors: pl.DataFrame) -> None:
     if file_errors.is_empty():
         return
-    out.print(f"[bold red]{file_errors.height} file errors: they stop the whole delivery[/]")
+    out.print(f"[bold red]{count(file_errors.height, 'file error')}: nothing of the delivery is used[/]")
     for (code, file), rows in file_errors.group_by("code", "file", maintain_order=True):
         entry = CATALOGUE[str(code)]
         out.print(f"\n[red]{file}: {escape(entry.title)}[/] ({code}, {rows.height})")
@@ -345,28 +388,35 @@ def _show_file_errors(file_errors: pl.DataFrame) -> None:
             out.print(f"  {where}: {escape(said)}")
         if rows.height > SHOWN:
             out.print(f"  and {rows.height - SHOWN} more; --json lists all")
-        out.print(f"  [dim]{escape(entry.remedy)}[/]")
+        _explain(entry)
+
+
+def _explain(entry: Entry) -> None:
+    """What a problem means, and how to fix it."""
+    out.print(f"    {escape(entry.meaning)}")
+    out.print(f"    [dim]{escape(entry.remedy)}[/]")
 
 
 def _show_issues(found: pl.DataFrame) -> None:
     if found.is_empty():
         out.print("[green]no errors, no alerts[/]")
         return
-    for severity, title, colour in ((Severity.ERROR, "errors", "red"), (Severity.ALERT, "alerts", "yellow")):
+    for severity, title, colour in ((Severity.ERROR, "error", "red"), (Severity.ALERT, "alert", "yellow")):
         here = found.filter(pl.col("severity") == severity)
         if here.is_empty():
             continue
-        out.print(f"\n[bold {colour}]{here.height} {title}[/]")
+        out.print(f"\n[bold {colour}]{count(here.height, title)}[/]")
         counted = here.group_by("source_kind", "code").len()
-        for kind, code, count in counted.sort(pl.col("len"), "code", descending=[True, False]).iter_rows():
+        for kind, code, number in counted.sort(pl.col("len"), "code", descending=[True, False]).iter_rows():
             entry = catalogue(kind)[code]
             rows = here.filter(code=code, source_kind=kind).sort("file", "line", "record_id")
             places = rows["place"].unique(maintain_order=True).head(SHOWN)
             more = ", …" if rows.height > SHOWN else ""
-            fall = rows["consequences"].sum()
-            falling = f"; {fall} records fall with them" if fall else ""
-            out.print(f"  [{colour}]{escape(entry.title)}[/] ({code}): {count} at {', '.join(places)}{more}{falling}")
-            out.print(f"    [dim]{escape(entry.remedy)}[/]")
+            fall = int(rows["consequences"].sum())
+            falling = f"; {count(fall, 'record falls', 'records fall')} with {'it' if number == 1 else 'them'}"
+            listed = f"{number} at {', '.join(places)}{more}{falling if fall else ''}"
+            out.print(f"  [{colour}]{escape(entry.title)}[/] ({code}): {listed}")
+            _explain(entry)
 
 
 @app.command()
@@ -421,11 +471,9 @@ def start_prefect(settings: Settings) -> None:
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         # Its services for events complain of a server that is busy, on and on.
         "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        # Without these two the server answers 503 on SQLite while it records task runs.
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+        # Prefect itself reads the file only where it is started beside it.
+        **_variables("PREFECT", tomllib.loads(PREFECT_SETTINGS.read_text())),
     }
     if not os.environ.get("PREFECT_API_URL"):
         defaults |= {
@@ -438,6 +486,15 @@ def start_prefect(settings: Settings) -> None:
             told.print("starting a temporary Prefect server (set PREFECT_API_URL to use yours)", style="dim")
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def _variables(name: str, settings: dict[str, Any]) -> dict[str, str]:
+    """The environment variables that say the same as a file of Prefect's settings."""
+    found: dict[str, str] = {}
+    for key, value in settings.items():
+        below = f"{name}_{key.upper()}"
+        found |= _variables(below, value) if isinstance(value, dict) else {below: str(value)}
+    return found
 
 
 def _clever() -> Connection:
@@ -468,7 +525,7 @@ def run_district(
     with opened() as database:
         # Refuses what makes no sense, before any server.
         with database.reading() as session:
-            orders = night.orders(session, district, schools, delivery, now=now)
+            orders = night.orders(session, district, schools, delivery, now=now, landing=settings.landing)
             before = max((run.id or 0 for run in runs.runs_of(session, district, 1)), default=0)
         met = {order: pause for order in orders if (pause := night.paused(database, order)) is not None}
         if orders and len(met) == len(orders):
@@ -510,7 +567,8 @@ def sync(
     """Sync a district, or some of its schools. Never waits for files.
 
     Of a Clever source it fetches the district anew. Exit code 0: all connected or unchanged, or nothing waiting; 1: a
-    school on hold, a rejected delivery, or paused; 3: a failure.
+    school on hold, a rejected delivery, paused, or waiting for Clever; 2: not possible, and nothing was done; 3: a
+    failure.
     """
     code = run_district(district, school, now=now, delivery=delivery)
     with opened() as database:
@@ -518,6 +576,10 @@ def sync(
     raise typer.Exit(code)
 
 
+DistrictOrAll = Annotated[
+    str | None,
+    typer.Argument(metavar="[DISTRICT]", parser=clean, help="only this district's; else that of all districts"),
+]
 Until = Annotated[
     str | None,
     typer.Option("--until", metavar="TIME", help="when it ends by itself, such as 2026-11-24T18:00"),
@@ -527,7 +589,7 @@ Until = Annotated[
 @app.command()
 def pause(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="why; administrators read it")],
-    district: Annotated[str | None, typer.Argument(metavar="[DISTRICT]", help="only this district; else all")] = None,
+    district: DistrictOrAll = None,
     until: Until = None,
 ) -> None:
     """Pause Clever syncs for maintenance. The school under way finishes first; CSV syncs go on."""
@@ -543,7 +605,7 @@ def pause(
 
 @app.command()
 def resume(
-    district: Annotated[str | None, typer.Argument(metavar="[DISTRICT]", help="only this district's own pause")] = None,
+    district: DistrictOrAll = None,
 ) -> None:
     """Resume Clever syncs after a pause, and catch up what was asked for meanwhile.
 
@@ -602,7 +664,7 @@ COLOURS = {
 
 @app.command(name="status")
 def status_command(
-    district: Annotated[str | None, typer.Argument(metavar="[DISTRICT]", help="only this district")] = None,
+    district: OneDistrict = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the SIS sync report: every school, what needs action first."""
@@ -630,6 +692,8 @@ def status_command(
                     }
                     for row in report.schools
                 ],
+                "without_school": {"errors": report.errors, "alerts": report.alerts},
+                "file_errors": report.file_errors,
             }
             for report in reports
         ]
@@ -689,11 +753,11 @@ def show_report(database: Database, district: str | None) -> None:
         for notice in report.notices:
             out.print(f"[yellow]Clever:[/] {escape(notice)}")
         if report.file_errors:
-            out.print(
-                f"[red]! the last files have {report.file_errors} file errors:[/] rollcall issues {report.district_id}"
-            )
+            wrong = count(report.file_errors, "file error")
+            out.print(f"[red]! the last files have {wrong}:[/] rollcall issues {report.district_id}")
         if report.errors or report.alerts:
-            out.print(f"{report.errors} errors and {report.alerts} alerts belong to no known school")
+            told_errors, told_alerts = count(report.errors, "error"), count(report.alerts, "alert")
+            out.print(f"of no known school: {told_errors} and {told_alerts} (rollcall issues {report.district_id})")
         for line in unsent[report.district_id]:
             out.print(f"[yellow]Mail to the administrators:[/] {escape(line)}")
         if report is not reports[-1]:
@@ -703,7 +767,7 @@ def show_report(database: Database, district: str | None) -> None:
 @app.command(name="issues")
 def issues_command(
     district: DistrictId,
-    school: Annotated[str | None, typer.Option("--school", metavar="ID", help="only this school")] = None,
+    school: Annotated[str | None, typer.Option("--school", metavar="ID", parser=clean, help="only this school")] = None,
     as_json: AsJson = False,
     csv_file: CsvFile = None,
 ) -> None:
@@ -715,7 +779,7 @@ def issues_command(
         found = issues.stored_issues(session, district, f"{district}/{school}" if school is not None else None)
         file_errors = issues.stored_file_errors(session, district)
     if as_json:
-        _print_json(_issue_rows(found))
+        _print_json(_problems_json(file_errors, found))
     elif csv_file is not None:
         # A rejected delivery's bad rows are what has to be fixed first, and its issues are those of an older one.
         rejected = not file_errors.is_empty()
@@ -740,10 +804,17 @@ def _time(moment: datetime | None, zone: ZoneInfo) -> str:
 
 @app.command()
 def deliveries(district: DistrictId) -> None:
-    """Show the deliveries taken, newest first; each clean one whose files are kept can be applied again."""
-    table = Table("delivery", "source", "taken", "outcome", "sent again", "bytes", box=None, pad_edge=False)
+    """Show the deliveries taken, newest first; each clean one whose files are kept can be applied again.
+
+    In force is what every night finishes for the schools that are not done with it.
+    """
+    table = Table("delivery", "source", "taken", box=None, pad_edge=False)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("sent again")
+    table.add_column("bytes")
     with opened() as database, database.reading() as session:
         zone = _zone(session, district)
+        in_force = {source.current_delivery_id for source in night.sources_of(session, district)}
         for delivery in taking.deliveries_of(session, district):
             size = sum(file["size"] for file in delivery.files or [])
             again = f"{delivery.receipts}, last {_time(delivery.received_at, zone)}" if delivery.receipts else ""
@@ -751,7 +822,7 @@ def deliveries(district: DistrictId) -> None:
                 str(delivery.id),
                 delivery.source_id,
                 _time(delivery.taken_at, zone),
-                delivery.outcome,
+                f"{delivery.outcome}, in force" if delivery.id in in_force else delivery.outcome,
                 again,
                 f"{size:,}" if delivery.path else "files removed",
             )
@@ -773,7 +844,7 @@ def runs_command(district: DistrictId) -> None:
                 _time(run.started_at, zone),
                 took,
                 str(run.delivery_id or ""),
-                run.outcome or "running",
+                "waiting for Clever" if run.outcome == night.NOT_READY else run.outcome or "running",
             )
             notes[run.id] = run.notes or []
         decided = [
@@ -793,7 +864,7 @@ def runs_command(district: DistrictId) -> None:
 
 @app.command(name="holds")
 def holds_command(
-    district: Annotated[str | None, typer.Argument(metavar="[DISTRICT]", help="only this district")] = None,
+    district: OneDistrict = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the open holds."""
@@ -832,9 +903,11 @@ def holds_command(
 
 OneHold = Annotated[int, typer.Argument(metavar="ID", help="the hold's number")]
 HoldIds = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="the holds' numbers")]
-OfDistrict = Annotated[str | None, typer.Option("--district", metavar="ID", help="all holds of this district instead")]
+OfDistrict = Annotated[
+    str | None,
+    typer.Option("--district", metavar="ID", parser=clean, help="all holds of this district instead"),
+]
 Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="why; kept and shown")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask first")]
 
 
 @hold_app.command(name="show")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts.addresses import mail_address
+from contracts.text import clean, without_invisible_text
 from errors import SetupError
 
 if TYPE_CHECKING:
@@ -88,14 +89,16 @@ class Settings(BaseSettings):
     def _is_sender(cls, value: str, info: ValidationInfo) -> str:
         if not value and info.data.get("smtp_host"):
             raise ValueError("is needed with ROLLCALL_SMTP_HOST: the sender of mails, such as Rollcall <sync@HOST>")
-        if value:
-            try:
-                Address(addr_spec=parseaddr(value)[1])
-            except (ValueError, IndexError, LookupError):
-                raise ValueError("must be an address such as sync@HOST or Rollcall <sync@HOST>") from None
-            if "@" not in parseaddr(value)[1] or not value.isprintable():
-                raise ValueError("must be an address such as sync@HOST or Rollcall <sync@HOST>")
-        return value
+        value = clean(without_invisible_text(value))
+        if not value:
+            return value
+        if not value.isprintable():
+            raise ValueError("must be one line")
+        address = parseaddr(value)[1]
+        try:
+            return value.replace(address, mail_address(address)) if address else mail_address(value)
+        except ValueError as error:
+            raise ValueError(f"{error}; it must be such as sync@HOST or Rollcall <sync@HOST>") from None
 
     @field_validator("log_level", mode="before")
     @classmethod

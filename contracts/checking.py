@@ -13,10 +13,15 @@ from datetime import date
 
 import polars as pl
 
-from contracts import values
+from contracts import spelling, values
 from contracts.contract import Rule, breaking, contract
-from contracts.roster import EMPLOYEE, GUARDIAN, PLACE, STUDENT, Roster, Schema
+from contracts.normalizing import READ, TEXTS, VALUES, called, marked, normalized, of_kind, without_nobodies
+from contracts.roster import EMPLOYEE, GUARDIAN, PLACE, STUDENT, DateOrder, Field, Roster, Schema
 
+# An ID that a spreadsheet program has made of a long number.
+SCIENTIFIC = r"^[0-9](?:[.,][0-9]+)?[Ee]\+?[0-9]+$"
+SPREADSHEET = "IDs like this are made when a file is opened and saved in a spreadsheet program"
+_COMPARED_ROWS = 50
 MAX_SCHOOL_NAME = 60
 MAX_CLASS_NAME = 255
 SHARING_LIMIT = 3
@@ -39,10 +44,6 @@ IN, OUT, UNKNOWN = "in", "out", "unknown"
 _FIELDS = ("first_name", "last_name", "email", "phone", "birth_date", "grade", "language")
 
 
-def _good(name: str) -> pl.Expr:
-    return pl.col(name).is_not_null() | pl.col(f"raw_{name}").is_null()
-
-
 def _is_within(name: str, limit: int) -> pl.Expr:
     return pl.col(name).is_null() | (pl.col(name).str.len_chars() <= limit)
 
@@ -58,17 +59,8 @@ SCHOOLS = contract(
                 "school_name_too_long", pl.col("name").is_null() | (pl.col("name").str.len_chars() <= MAX_SCHOOL_NAME)
             ),
             Rule("duplicate_conflict", pl.col("conflicts").is_null()),
-        )
-    },
-)
-VALUES = contract(
-    "values",
-    {
-        # What a teacher's bad e-mail means depends on their other rows.
-        "email": (Rule("email_invalid", _good("email") | _IS_EMPLOYEE),),
-        "phone": (Rule("phone_invalid", _good("phone")),),
-        "birth_date": (Rule("birth_date_invalid", _good("birth_date")),),
-        "grade": (Rule("grade_unknown", _good("grade")),),
+        ),
+        "source_id": (Rule("school_empty", pl.col("has_rows")),),
     },
 )
 PEOPLE = contract(
@@ -83,12 +75,6 @@ PEOPLE = contract(
             Rule("teacher_email_missing", ~_IS_EMPLOYEE | pl.col("email").is_not_null() | pl.col("bad_email")),
             Rule("teacher_email_invalid", ~_IS_EMPLOYEE | pl.col("email").is_not_null() | ~pl.col("bad_email")),
             Rule("email_invalid", ~_IS_EMPLOYEE | pl.col("email").is_null() | ~pl.col("bad_email")),
-        ),
-        "birth_date": (
-            Rule(
-                "birth_date_missing",
-                (pl.col("kind") != STUDENT) | pl.col("birth_date").is_not_null() | pl.col("bad_birth_date"),
-            ),
         ),
     },
 )
@@ -130,17 +116,24 @@ class Records:
     """A checked roster, before anything is settled. Only rows in scope, or of an unknown school, unless said.
 
     people: kind, role, source_id, other_id, first_name, last_name, email, phone, phone_extension, birth_date (Date),
-    grade, language, file, line, is_valid, is_shared (two people on the ID); employees and students, one row per ID.
+    grade, language, file, line, is_valid, is_shared (two people on the ID), bad_birth_date, and unread_email,
+    unread_phone, unread_birth_date, unread_grade (Boolean: what was last applied stays, as no row has a good value and
+    one has a value that cannot be read, or the source lacks the field); employees and students, one row per ID.
     members: kind, source_id, school_id; in scope only.
     entries, left_out: entry, student_id, guardian_id, other_id, first_name, last_name, email, phone, phone_extension,
-    language, relationship, type, file, line, student_is_known; guardian entries, one per row; those of left-out
-    schools apart.
-    entry_issues: entry, code. classes: source_id, other_id, name, school_id, schools (List), file, line, is_valid.
-    owners: class_id, source_id, file, line. enrollments: class_id, source_id, school_id, file, line (any school's).
+    language, relationship, type, file, line, student_is_known, unread_email, unread_phone (Boolean: a value came that
+    cannot be read); guardian entries, one per row; those of left-out schools apart.
+    entry_issues: entry, code, detail. classes: source_id, other_id, name, school_id, schools (List), file, line,
+    is_valid. owners: class_id, source_id, file, line. enrollments: class_id, kind, source_id, school_id, file, line
+    (any school's).
     seen: kind, source_id; every employee and student in any row. seen_classes: source_id, school_id; likewise.
-    in_classes: kind, source_id; everybody whom any row puts into a class.
-    unknown_schools: table (employee, student, class), key; who has a row with an unknown school. found: FOUND.
-    rows, has_lines, shares_part: the roster's.
+    in_classes: kind, source_id; everybody whom any row puts into a class. ids: table (school, employee, student,
+    class), key, file; every ID that is there. elsewhere: kind, source_id, school_id, name; who is only in rows of
+    left-out schools, and which.
+    unknown_schools: table (employee, student, class), key; who has a row with an unknown school. near_schools: table,
+    key, school_id; the schools that such rows nearly name. found: FOUND.
+    places: table (employee, student, class), key, school_id, file, line; every row of theirs.
+    rows, has_lines, shares_part, names, absent: the roster's.
     """
 
     schools: tuple[str, ...]
@@ -158,22 +151,36 @@ class Records:
     seen: pl.DataFrame
     seen_classes: pl.DataFrame
     in_classes: pl.DataFrame
+    ids: pl.DataFrame
+    elsewhere: pl.DataFrame
     unknown_schools: pl.DataFrame
+    near_schools: pl.DataFrame
     found: pl.DataFrame
+    places: pl.DataFrame
     rows: Mapping[str, pl.DataFrame]
     has_lines: bool
     shares_part: bool
+    names: Mapping[Field, str]
+    absent: Mapping[Field, str]
 
     def emails(self) -> list[str]:
         """Every e-mail that a record claims, normalised."""
         return pl.concat([self.people["email"], self.entries["email"]]).drop_nulls().unique().sort().to_list()
 
 
-def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US", today: date) -> Records:
+def check(
+    roster: Roster,
+    schools: Collection[str] | None,
+    *,
+    region: str = "US",
+    today: date,
+    date_order: DateOrder | None = None,
+) -> Records:
     """Check a roster by itself.
 
     schools: the source's IDs of the schools in scope; None (a dry run): all that the schools table names. region: where
-    phone numbers without a country code belong. today: no birth date is later.
+    phone numbers without a country code belong. today: no birth date is later. date_order: the district's own, for
+    dates whose source leaves it open.
 
     Raises:
         DataError: a check could not be computed.
@@ -182,7 +189,7 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
     scope = sorted(set(named) if schools is None else set(named) & set(schools))
     missing = () if schools is None else tuple(sorted(set(schools) - set(named)))
     left_out_schools = sorted(set(named) - set(scope))
-    notes = (_left_out_note(roster.schools, left_out_schools),) if left_out_schools else ()
+    notes = [_left_out_note(roster.schools, left_out_schools)] if left_out_schools else []
     standing = (
         pl.when(pl.col("school_id").is_in(scope))
         .then(pl.lit(IN))
@@ -194,22 +201,27 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
     memberships = roster.school_members.with_columns(standing)
     class_rows = roster.classes.with_columns(standing)
 
-    rows = _normalised(_with_standing(roster, memberships), region, today)
+    named_people, guardianships = without_nobodies(roster)
+    placed = _with_standing(named_people, guardianships, memberships)
+    rows, is_day_first = normalized(placed, region=region, today=today, date_order=roster.date_order or date_order)
+    if is_day_first:
+        column = called(roster.names, STUDENT, "birth_date")
+        notes.append(f"column {column} is read with the day first, as most of its dates can be read in no other way")
     here = rows.filter(pl.col("standing") != OUT)
-    bad_values = breaking(VALUES, here)
+    bad_values = _bad_values(here, roster.names)
     members = memberships.filter(standing=IN).select("kind", "source_id", "school_id").unique()
     person_schools = members.rename({"kind": "table", "source_id": "key"})
-    people, person_issues = _people(here.filter(pl.col("kind") != GUARDIAN), members)
+    people, person_issues = _people(here.filter(pl.col("kind") != GUARDIAN), members, roster)
     seen = memberships.select("kind", "source_id").unique()
-    guardianships = roster.guardianships.join(
+    guardianships = guardianships.join(
         seen.filter(kind=STUDENT).select(student_id="source_id", student_is_known=pl.lit(True)),
         on="student_id",
         how="left",
     ).with_columns(pl.col("student_is_known").fill_null(False))
     entries, entry_issues = _entries(here, guardianships)
     left_out, _ = _entries(rows.filter(standing=OUT), guardianships)
-    entry_values = bad_values.filter(kind=GUARDIAN).select("entry", "code")
-    classes, class_issues = _classes(class_rows)
+    entry_values = bad_values.filter(kind=GUARDIAN).select("entry", "code", "detail")
+    classes, class_issues = _classes(class_rows, roster.names)
     class_schools = (
         classes.select(pl.lit("class").alias("table"), pl.col("source_id").alias("key"), pl.col("schools"))
         .explode("schools")
@@ -217,10 +229,12 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
         .rename({"schools": "school_id"})
     )
     schools_of = pl.concat([person_schools.select("table", "key", "school_id"), class_schools])
-    person_values = bad_values.filter(pl.col("kind") != GUARDIAN).select(
-        "code", "file", "line", table="kind", key="source_id", detail=pl.lit(None, pl.String)
+    person_values = (
+        bad_values.filter(pl.col("kind") != GUARDIAN)
+        .select("code", "file", "line", "detail", table="kind", key="source_id")
+        .select("code", "file", "line", "table", "key", "detail")
     )
-    unknown_rows = pl.concat(
+    places = pl.concat(
         [
             memberships.select("standing", "school_id", "file", "line", table="kind", key="source_id"),
             class_rows.select("standing", "school_id", "file", "line", table=pl.lit("class"), key="source_id"),
@@ -229,18 +243,25 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
     # A record that names no school is lacking by itself, whatever the source shares.
     may_be_unshared = pl.lit(roster.shares_part) & pl.col("school_id").is_not_null()
     unknown = (
-        breaking(MEMBERSHIPS, unknown_rows.with_columns(may_be_unshared=may_be_unshared))
+        breaking(MEMBERSHIPS, places.with_columns(may_be_unshared=may_be_unshared))
         .sort("file", "line")
         .unique(["table", "key", "school_id"], keep="first", maintain_order=True)
-        .select("code", "file", "line", "table", "key", detail=not_shared("school"))
     )
+    ids = _ids(roster, places)
+    near_schools = spelling.near(_unknown_schools(roster, ids), ids.filter(table="school"))
+    unknown = unknown.join(
+        spelling.hints(near_schools), left_on="school_id", right_on="key", how="left", maintain_order="left"
+    ).with_columns(detail=pl.coalesce(not_shared("school"), "hint"))
     first_bad_values = person_values.sort("file", "line").unique(
         ["code", "table", "key"], keep="first", maintain_order=True
     )
+    is_first_unclear = pl.col("code").ne("date_order_unclear") | pl.struct("code", "school_id").is_first_distinct()
+    of_values = at_schools(first_bad_values, schools_of).sort("file", "line").filter(is_first_unclear)
     found = pl.concat(
         [
-            _school_issues(roster.schools, scope),
-            at_schools(pl.concat([person_issues, first_bad_values, unknown, class_issues]), schools_of),
+            _school_issues(roster, scope, near_schools),
+            of_values,
+            at_schools(pl.concat([person_issues, unknown.select(person_issues.columns), class_issues]), schools_of),
             _repeated_rows(roster, memberships, class_rows, scope, schools_of),
         ]
     )
@@ -250,7 +271,7 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
         schools=tuple(scope),
         missing_schools=missing,
         left_out_schools=tuple(left_out_schools),
-        notes=notes,
+        notes=tuple(notes),
         people=people,
         members=members,
         entries=entries,
@@ -262,22 +283,81 @@ def check(roster: Roster, schools: Collection[str] | None, *, region: str = "US"
         .join(classes, left_on="class_id", right_on="source_id", how="semi")
         .select("class_id", "source_id", "file", "line"),
         enrollments=class_members.filter(~pl.col("is_owner")).select(
-            "class_id", "source_id", "school_id", "file", "line"
+            "class_id", "kind", "source_id", "school_id", "file", "line"
         ),
         seen=seen,
         seen_classes=roster.classes.select("source_id", "school_id").unique(),
         in_classes=class_members.select("kind", "source_id").unique(),
+        ids=ids,
+        elsewhere=_elsewhere(roster, memberships, people),
         unknown_schools=unknown.select("table", "key").unique(),
+        near_schools=unknown.join(near_schools, left_on="school_id", right_on="key")
+        .select("table", "key", school_id="there")
+        .unique(),
         found=found,
+        places=places.drop("standing"),
         rows=roster.rows,
         has_lines=roster.has_lines,
         shares_part=roster.shares_part,
+        names=roster.names,
+        absent=roster.absent,
+    )
+
+
+def _bad_values(rows: pl.DataFrame, names: Mapping[Field, str]) -> pl.DataFrame:
+    """The people's rows that break VALUES or TEXTS, with code and detail."""
+    texts = marked(
+        rows,
+        names={name: of_kind(names, name) for name in ("first_name", "last_name")},
+        ids={"source_id": of_kind(names, "source_id")},
+        by=("kind",),
+    )
+    return pl.concat(
+        [
+            breaking(VALUES, rows).with_columns(detail=pl.when(code="placeholder_value").then("placeholder")),
+            _bad_texts(texts),
+        ],
+        how="diagonal",
+    )
+
+
+def _bad_texts(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `marked` that break TEXTS, with code and detail: what is hidden, or which names are damaged."""
+    return breaking(TEXTS, rows).with_columns(
+        detail=pl.when(code="invisible_character").then("hidden").otherwise("damaged")
     )
 
 
 def not_shared(kind: str) -> pl.Expr:
     """The detail of an issue with `code`: which kind of record is not shared, else null."""
     return pl.when(code="record_not_shared").then(pl.lit(kind))
+
+
+def _ids(roster: Roster, places: pl.DataFrame) -> pl.DataFrame:
+    """table, key, file: every ID of a school, employee, student or class in its own table."""
+    schools = roster.schools.select(table=pl.lit("school"), key="source_id", file="file")
+    return (
+        pl.concat([schools, places.select("table", "key", "file")]).group_by("table", "key").agg(pl.col("file").min())
+    )
+
+
+def _unknown_schools(roster: Roster, ids: pl.DataFrame) -> pl.DataFrame:
+    """table, key: the school IDs of any row that the schools table does not have."""
+    named = pl.concat([rows["school_id"] for rows in (roster.school_members, roster.classes, roster.class_members)])
+    missed = named.drop_nulls().unique().alias("key").to_frame().select(table=pl.lit("school"), key="key")
+    return missed.join(ids, on=["table", "key"], how="anti")
+
+
+def _elsewhere(roster: Roster, memberships: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
+    """kind, source_id, school_id, name: the left-out schools of those who are in no other row."""
+    schools = roster.schools.select("name", school_id="source_id").unique()
+    return (
+        memberships.filter(standing=OUT)
+        .join(people, on=["kind", "source_id"], how="anti")
+        .select("kind", "source_id", "school_id")
+        .unique()
+        .join(schools, on="school_id")
+    )
 
 
 def _left_out_note(schools: pl.DataFrame, left_out: list[str]) -> str:
@@ -303,14 +383,14 @@ def at_schools(issues: pl.DataFrame, schools_of: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _with_standing(roster: Roster, memberships: pl.DataFrame) -> pl.DataFrame:
+def _with_standing(people: pl.DataFrame, guardianships: pl.DataFrame, memberships: pl.DataFrame) -> pl.DataFrame:
     """The people's rows with the standing of the school in the same row; a guardian's row is the student's.
 
     A row of several schools stands as it does at the best of them, one that names no school as its person elsewhere.
     """
-    of_student = roster.guardianships.select("entry", "student_id")
+    of_student = guardianships.select("entry", "student_id")
     people = (
-        roster.people.join(of_student, on="entry", how="left")
+        people.join(of_student, on="entry", how="left")
         .with_columns(
             school_kind=pl.when(kind=GUARDIAN).then(pl.lit(STUDENT)).otherwise("kind"),
             school_of=pl.when(kind=GUARDIAN).then("student_id").otherwise("source_id"),
@@ -330,22 +410,6 @@ def _with_standing(roster: Roster, memberships: pl.DataFrame) -> pl.DataFrame:
             .drop("best")
         )
     return placed.drop("school_kind", "school_of")
-
-
-def _normalised(people: pl.DataFrame, region: str, today: date) -> pl.DataFrame:
-    """The rows with good values, or null, in place of those that came, which stay beside them as ``raw_``."""
-    checked = ("email", "phone", "birth_date", "grade")
-    return (
-        people.with_columns(
-            *(pl.col(name).alias(f"raw_{name}") for name in checked),
-            email=values.email(pl.col("email")),
-            birth_date=values.birth_date(pl.col("birth_date"), today),
-            grade=values.grade(pl.col("grade")),
-            parsed=values.phones(people["phone"], region),
-        )
-        .drop("phone")
-        .unnest("parsed")
-    )
 
 
 def _joined(names: Collection[str]) -> list[pl.Expr]:
@@ -368,7 +432,7 @@ def _conflicts(names: Mapping[str, str]) -> pl.Expr:
     return pl.when(named != "").then(named)
 
 
-def _people(rows: pl.DataFrame, members: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _people(rows: pl.DataFrame, members: pl.DataFrame, roster: Roster) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of each employee and student joined, and what is wrong with the records.
 
     Rule: joined from the values that are good; each field takes the non-empty value that sorts first.
@@ -383,25 +447,21 @@ def _people(rows: pl.DataFrame, members: pl.DataFrame) -> tuple[pl.DataFrame, pl
             *_joined(_FIELDS),
             pl.col("file").first(),
             pl.col("line").first(),
-            bad_email=(~_good("email")).any(),
-            bad_birth_date=(~_good("birth_date")).any(),
+            *(pl.col(f"bad_{name}").any() for name in READ),
+            rows=pl.len(),
         )
+        .with_columns(_unread(name, roster) for name in READ)
     )
-    spelled = rows.select(*key, first=values.folded(pl.col("first_name")), last=values.folded(pl.col("last_name")))
-    several = spelled.drop_nulls().unique().filter(pl.len().over(key) > 1)
-    two_names = (
-        several.join(several, on=key, suffix="_other")
-        .filter((pl.col("first") != pl.col("first_other")) & (pl.col("last") != pl.col("last_other")))
-        .select(key)
-        .unique()
-        .with_columns(two_names=pl.lit(True))
+    names = roster.names
+    of_employees, of_students = (
+        _conflicts({name: called(names, kind, name) for name in _FIELDS}) for kind in (EMPLOYEE, STUDENT)
     )
     records = (
-        joined.join(two_names, on=key, how="left")
+        joined.join(_shared_ids(rows), on=key, how="left")
         .join(members.select(key).unique().with_columns(has_school=pl.lit(True)), on=key, how="left")
         .with_columns(
-            is_shared=pl.col("two_names").fill_null(False) | pl.col("differs_birth_date"),
-            conflicts=_conflicts({name: name for name in _FIELDS}),
+            pl.col("is_shared").fill_null(False),
+            conflicts=pl.when(kind=EMPLOYEE).then(of_employees).otherwise(of_students),
         )
     )
     broken = breaking(PEOPLE, records)
@@ -415,14 +475,67 @@ def _people(rows: pl.DataFrame, members: pl.DataFrame) -> tuple[pl.DataFrame, pl
         "line",
         table="kind",
         key="source_id",
-        detail=pl.when(code="duplicate_conflict").then("conflicts"),
+        detail=pl.when(code="duplicate_conflict").then("conflicts").when(code="id_shared").then(_rows_of_id()),
     )
     columns = ["kind", "role", "source_id", "other_id", *_FIELDS[:4], "phone_extension", *_FIELDS[4:], "file", "line"]
-    return records.select(*columns, "is_valid", "is_shared"), issues
+    unread = [f"unread_{name}" for name in READ]
+    return records.select(*columns, "is_valid", "is_shared", "bad_birth_date", *unread), issues
+
+
+def _unread(name: str, roster: Roster) -> pl.Expr:
+    lacking = [kind for kind in (EMPLOYEE, STUDENT) if (kind, name) in roster.absent]
+    return (pl.col(name).is_null() & (pl.col(f"bad_{name}") | pl.col("kind").is_in(lacking))).alias(f"unread_{name}")
+
+
+def _rows_of_id() -> pl.Expr:
+    """How many rows are on an ID, where a spreadsheet program may have made one ID of many."""
+    is_short = pl.col("source_id").str.contains(SCIENTIFIC)
+    return pl.when(is_short).then(pl.format("{} records; {}", "rows", pl.lit(SPREADSHEET)))
+
+
+def _words(name: pl.Expr) -> pl.Expr:
+    """A name in words of letters and digits only, without accents."""
+    plain = values.folded(name).str.normalize("NFKD").str.replace_all(r"\p{M}", "")
+    return plain.str.replace_all(r"[^\p{L}\p{N}]+", " ").str.strip_chars().replace("", None)
+
+
+def _shared_ids(rows: pl.DataFrame) -> pl.DataFrame:
+    """kind, source_id, is_shared: IDs that stand for two people.
+
+    Rule: both names differ; or the birth dates, and a name or the email; or, of students, the first names, neither of
+    which begins the other word by word, and the grade, email or phone. Only what is not empty differs, and names are
+    compared by letters and digits.
+    """
+    key = ["kind", "source_id"]
+    told = ("email", "phone", "birth_date", "grade")
+    named = (_words(pl.col(name)).alias(name) for name in ("first_name", "last_name"))
+    spelled = rows.select(*key, *told, *named)
+    several = spelled.unique().filter(pl.len().over(key) > 1)
+    # However many rows are on one ID, these are enough to tell that they are several people's.
+    some = several.filter(pl.struct(*told, "first_name", "last_name").rank("dense").over(key) <= _COMPARED_ROWS)
+    pairs = several.join(some, on=key, suffix="_other")
+
+    def differs(name: str) -> pl.Expr:
+        return (pl.col(name) != pl.col(f"{name}_other")).fill_null(False)
+
+    def other_name(name: str) -> pl.Expr:
+        one, other = (pl.col(each).str.replace_all(" ", "", literal=True) for each in (name, f"{name}_other"))
+        return (one != other).fill_null(False)
+
+    first, last = other_name("first_name"), other_name("last_name")
+    one, other = pl.col("first_name"), pl.col("first_name_other")
+    begins = pl.format("{} ", one).str.starts_with(pl.format("{} ", other)) | pl.format("{} ", other).str.starts_with(
+        pl.format("{} ", one)
+    )
+    are_twins = (
+        (pl.col("kind") == STUDENT) & first & ~begins & pl.any_horizontal(map(differs, ("grade", "email", "phone")))
+    )
+    two_people = (first & last) | (differs("birth_date") & (first | last | differs("email"))) | are_twins
+    return pairs.filter(two_people).select(key).unique().with_columns(is_shared=pl.lit(True))
 
 
 def _entries(rows: pl.DataFrame, guardianships: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The guardian entries among the rows, and what is wrong with them (entry, code).
+    """The guardian entries among the rows, and what is wrong with them (entry, code, detail).
 
     Rule: an address under more than three different full names of guardians is none of theirs.
     """
@@ -443,9 +556,10 @@ def _entries(rows: pl.DataFrame, guardianships: pl.DataFrame) -> tuple[pl.DataFr
         .agg(sharing=pl.len())
     )
     shared = named.join(sharing, on="email", how="left", maintain_order="left").with_columns(
-        pl.col("sharing").fill_null(0)
+        pl.col("sharing").fill_null(0),
+        *((pl.col(name).is_null() & pl.col(f"bad_{name}")).alias(f"unread_{name}") for name in ("email", "phone")),
     )
-    issues = breaking(ENTRIES, shared).select("entry", "code")
+    issues = breaking(ENTRIES, shared).select("entry", "code", detail=not_shared("student"))
     return (
         shared.with_columns(email=pl.when(pl.col("sharing") <= SHARING_LIMIT).then("email")).select(
             "entry",
@@ -463,12 +577,14 @@ def _entries(rows: pl.DataFrame, guardianships: pl.DataFrame) -> tuple[pl.DataFr
             "file",
             "line",
             "student_is_known",
+            "unread_email",
+            "unread_phone",
         ),
         issues,
     )
 
 
-def _classes(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _classes(rows: pl.DataFrame, names: Mapping[Field, str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of each class joined, and what is wrong with them. Rule: class names are at most 255 characters."""
     here = rows.filter(pl.col("standing") != OUT).sort("file", "line")
     in_scope = pl.col("school_id").filter(pl.col("standing") == IN)
@@ -481,9 +597,10 @@ def _classes(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             schools=in_scope.unique().sort(),
             differs_name=(pl.col("name").min() != pl.col("name").max()).fill_null(False),
         )
-        .with_columns(conflicts=_conflicts({"name": "class_name"}))
+        .with_columns(conflicts=_conflicts({"name": called(names, "class", "name")}))
     )
-    broken = breaking(CLASSES, joined)
+    texts = _marked_names(joined, names, "class")
+    broken = pl.concat([breaking(CLASSES, texts), _bad_texts(texts)], how="diagonal")
     rejected = broken.filter(pl.col("code").is_in(CLASS_ERRORS)).select("source_id").unique()
     records = joined.join(rejected.with_columns(rejected=pl.lit(True)), on="source_id", how="left").select(
         "source_id",
@@ -501,14 +618,29 @@ def _classes(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         "line",
         table=pl.lit("class"),
         key="source_id",
-        detail=pl.when(code="duplicate_conflict").then("conflicts"),
+        detail=pl.coalesce(pl.when(code="duplicate_conflict").then("conflicts"), "detail"),
     )
     return records, issues
 
 
-def _school_issues(schools: pl.DataFrame, scope: list[str]) -> pl.DataFrame:
+def _marked_names(records: pl.DataFrame, names: Mapping[Field, str], table: str) -> pl.DataFrame:
+    return marked(
+        records,
+        names={"name": called(names, table, "name")},
+        ids={"source_id": called(names, table, "source_id")},
+    )
+
+
+def _school_issues(roster: Roster, scope: list[str], near_schools: pl.DataFrame) -> pl.DataFrame:
+    """FOUND of schools. Rule: a school is empty where no row of any kind names it, or nearly names it."""
+    with_rows = pl.concat(
+        [
+            *(rows["school_id"] for rows in (roster.school_members, roster.classes, roster.class_members)),
+            near_schools["there"],
+        ]
+    )
     joined = (
-        schools.filter(pl.col("source_id").is_in(scope))
+        roster.schools.filter(pl.col("source_id").is_in(scope))
         .sort("file", "line")
         .group_by("source_id", maintain_order=True)
         .agg(
@@ -517,17 +649,21 @@ def _school_issues(schools: pl.DataFrame, scope: list[str]) -> pl.DataFrame:
             pl.col("line").first(),
             differs_name=(pl.col("name").min() != pl.col("name").max()).fill_null(False),
         )
-        .with_columns(conflicts=_conflicts({"name": "school_name"}))
+        .with_columns(
+            conflicts=_conflicts({"name": called(roster.names, "school", "name")}),
+            has_rows=pl.col("source_id").is_in(with_rows.drop_nulls().unique().implode()),
+        )
     )
+    texts = _marked_names(joined, roster.names, "school")
     return (
-        breaking(SCHOOLS, joined)
+        pl.concat([breaking(SCHOOLS, texts), _bad_texts(texts)], how="diagonal")
         .select(
             "code",
             "file",
             "line",
             school_id="source_id",
             record_id="source_id",
-            detail=pl.when(code="duplicate_conflict").then("conflicts"),
+            detail=pl.coalesce(pl.when(code="duplicate_conflict").then("conflicts"), "detail"),
             root_table=pl.lit(None, pl.String),
             root=pl.lit(None, pl.String),
         )

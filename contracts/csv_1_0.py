@@ -96,7 +96,8 @@ def to_roster(reading: Reading) -> Roster:
 
     A row of teachers.csv or students.csv gives one row each of people and school_members; one of students.csv that
     names a guardian also a guardian's row of people and the guardianship; one of classes.csv one row each of classes
-    and class_members. Nothing is joined or left out: rows repeated in a file are repeated here.
+    and class_members; one of enrollments.csv a row of class_members without a kind, as students and teachers share the
+    column. Nothing is joined or left out: rows repeated in a file are repeated here.
     """
     schools, teachers, students, classes, enrollments = (
         reading.rows[name].with_columns(file=pl.lit(name)) for name in FORMAT.file_names
@@ -174,7 +175,7 @@ def to_roster(reading: Reading) -> Roster:
                     is_owner=pl.lit(True),
                     school_id=None,
                 ),
-                as_table(enrollments, CLASS_MEMBERS, kind=pl.lit(STUDENT), source_id="user_id", is_owner=pl.lit(False)),
+                as_table(enrollments, CLASS_MEMBERS, kind=None, source_id="user_id", is_owner=pl.lit(False)),
             ]
         ),
         guardianships=as_table(
@@ -191,12 +192,12 @@ def to_roster(reading: Reading) -> Roster:
             for column, field in fields.items()
             if column in reading.columns[file]
         },
-        absent=frozenset(
-            field
+        absent={
+            field: f"{file}: column {column}"
             for file, fields in _FIELDS.items()
             for column, field in fields.items()
             if column not in reading.columns[file]
-        ),
+        },
     )
 
 

@@ -37,7 +37,8 @@ SUBJECTS: Final = ("file", "school", "teacher", "student", "guardian", "class", 
 class Entry:
     """One kind of problem. `subject` is what its records are, one of SUBJECTS; the texts hold no value of any record.
 
-    `title` is a phrase without a full stop; `meaning` and `remedy` are whole sentences.
+    `title` is a phrase without a full stop; `meaning` and `remedy` are whole sentences. `is_about_rows`: the problem is
+    between the rows of a record, so that all of them are shown.
     """
 
     code: str
@@ -46,6 +47,7 @@ class Entry:
     title: str
     meaning: str
     remedy: str
+    is_about_rows: bool = False
 
 
 _CHOICE: Final = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
@@ -53,6 +55,10 @@ _CHOICE: Final = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _AGAIN_FILES = "Then send the complete set of files again."
 _AGAIN_CLEVER = "The next nightly sync picks it up, or check for new Clever data."
 _AGAIN = "{" + _AGAIN_FILES + "|" + _AGAIN_CLEVER + "}"
+
+_FOOTER = (
+    "If the row is a total or a count of rows that the export adds at the end, switch that footer off in the export. "
+)
 
 _FILE_ERRORS = (
     Entry(
@@ -62,8 +68,18 @@ _FILE_ERRORS = (
         "A file is missing",
         "All files of the format are needed to tell what is new, changed or gone. This one was not sent, or was not "
         "sent again with the others.",
-        "Check in your SIS that the export makes all files, each under its exact name; a file without records still "
-        "needs its first line with the column names. " + _AGAIN_FILES,
+        "Check in your SIS that the export makes all files, each under its own name (capital letters make no "
+        "difference); a file without records still needs its first line with the column names. " + _AGAIN_FILES,
+    ),
+    Entry(
+        "file_duplicate",
+        Severity.FILE_ERROR,
+        "file",
+        "Two files have the same name",
+        "Capital letters, and blanks at the ends of a name, make no difference. Both of these files were sent, so that "
+        "it is unclear which one counts.",
+        "Remove the file that is not meant from the folder, and let the export in your SIS write each file under one "
+        "name only. " + _AGAIN_FILES,
     ),
     Entry(
         "file_empty",
@@ -79,9 +95,11 @@ _FILE_ERRORS = (
         Severity.FILE_ERROR,
         "file",
         "The file cannot be read",
-        "The file is not a CSV text file. It may be a spreadsheet, a PDF or a compressed file whose name was changed.",
+        "The file is not a CSV text file. It may be a spreadsheet, a PDF, a compressed file or a web page whose name "
+        "was changed.",
         "Set the export in your SIS to CSV (text). If the file was opened in a spreadsheet program, save it there as "
-        "CSV UTF-8; changing the name is not enough. " + _AGAIN_FILES,
+        "CSV UTF-8; changing the name is not enough. If it was downloaded, a web page may have been saved in its "
+        "place: sign in and download it again. " + _AGAIN_FILES,
     ),
     Entry(
         "encoding_invalid",
@@ -99,6 +117,16 @@ _FILE_ERRORS = (
         "The columns are not separated by commas",
         "The file uses another character between its columns.",
         "Set the separator (also called delimiter) of the export in your SIS to comma. " + _AGAIN_FILES,
+    ),
+    Entry(
+        "header_missing",
+        Severity.FILE_ERROR,
+        "file",
+        "The first line does not name the columns",
+        "The first line has to hold the names of the columns, and this one holds none of them: it may be a title, or "
+        "the records may start at once.",
+        "Set the export in your SIS to write the column names as the first line, spelled as the file format names "
+        "them, and nothing above them: no title, no date, no line such as sep=,. " + _AGAIN_FILES,
     ),
     Entry(
         "column_missing",
@@ -126,7 +154,7 @@ _FILE_ERRORS = (
         "The row does not have one cell for each column of the first line, so that its values would end up in the "
         "wrong columns. Often a value holds a comma and is not in quotes, or a row was cut short.",
         "Look the row up in your SIS and correct the value, or set the export to put values in double quotes. An "
-        "empty value still needs its comma. " + _AGAIN_FILES,
+        "empty value still needs its comma. " + _FOOTER + _AGAIN_FILES,
     ),
     Entry(
         "quotes_invalid",
@@ -165,6 +193,7 @@ _FILE_ERRORS = (
         "The row has an empty cell in an ID column that must be filled in every row. Without it the row cannot be "
         "told apart from others, and somebody could be removed by mistake.",
         "Look the row up in your SIS and fill in the ID of the column shown. If it is not a real record, remove it. "
+        + _FOOTER
         + _AGAIN_FILES,
     ),
 )
@@ -177,8 +206,8 @@ _ERRORS = (
         "Teacher{| or staff member} without an e-mail address",
         "The {teacher|person} has no e-mail address. {Teachers|Teachers and staff} sign in with it, so no account can "
         "be created.",
-        "Enter the {teacher|person}'s work e-mail address in your SIS{ (column email in teachers.csv)| or in Clever}. "
-        + _AGAIN,
+        "Enter the {teacher|person}'s work e-mail address in your SIS{ (column teacher_email in teachers.csv)| or in "
+        "Clever}. " + _AGAIN,
     ),
     Entry(
         "teacher_email_invalid",
@@ -187,7 +216,8 @@ _ERRORS = (
         "Teacher's {|or staff member's }e-mail address is not valid",
         "The e-mail address is not one that mail can be sent to. {Teachers|Teachers and staff} sign in with it, so no "
         "account can be created.",
-        "Correct the {teacher|person}'s e-mail address in your SIS{ (column email in teachers.csv)| or in Clever}: one "
+        "Correct the {teacher|person}'s e-mail address in your SIS{ (column teacher_email in teachers.csv)| or in "
+        "Clever}: one "
         "address, with an @ and no blanks. " + _AGAIN,
     ),
     Entry(
@@ -197,7 +227,8 @@ _ERRORS = (
         "Teacher's {|or staff member's }e-mail address is in use by somebody else",
         "Another account has this e-mail address already, or another person of the district has it in the "
         "{files|data}. No two accounts can share one.",
-        "Give the {teacher|person} an e-mail address of their own in your SIS{ (column email in teachers.csv)| or in "
+        "Give the {teacher|person} an e-mail address of their own in your SIS{ (column teacher_email in "
+        "teachers.csv)| or in "
         "Clever}. If one person is in it twice, {with two teacher IDs|as two users}, keep one of them. " + _AGAIN,
     ),
     Entry(
@@ -207,8 +238,9 @@ _ERRORS = (
         "Name is missing",
         "A teacher{|, staff member} or student needs a first and a last name, a guardian at least one of the two. "
         "Without it no account can be created.",
-        "Fill in the name in your SIS{ (columns first_name and last_name; for guardians in students.csv "
-        "guardian_first_name and guardian_last_name)| or in Clever}. " + _AGAIN,
+        "Fill in the name in your SIS{ (columns teacher_first_name and teacher_last_name in teachers.csv, "
+        "student_first_name and student_last_name in students.csv; for guardians guardian_first_name and "
+        "guardian_last_name there)| or in Clever}. " + _AGAIN,
     ),
     Entry(
         "guardian_unreachable",
@@ -217,19 +249,23 @@ _ERRORS = (
         "Guardian without e-mail address and phone",
         "The guardian has neither a phone number nor an e-mail address that can be used, so no account can be "
         "created. An e-mail address that is not valid, or that belongs to somebody else, does not count.",
-        "Enter the guardian's own e-mail address or phone number in your SIS{ (columns guardian_email and "
-        "guardian_phone in students.csv)| or in Clever}. " + _AGAIN,
+        "Enter an email address or phone number that only this guardian has in your SIS{ (columns guardian_email and "
+        "guardian_phone in students.csv)| or in Clever}. Teachers who are parents need a phone or a second address as "
+        "guardians. " + _AGAIN,
     ),
     Entry(
         "id_shared",
         Severity.ERROR,
         "person",
         "Two people have the same ID",
-        "{Rows|Records} with the same ID differ in both names or in the date of birth, so they are about different "
-        "people. None of them can be created, as it is not known whose ID it is.",
+        "{Rows|Records} with the same ID differ in both names, in the date of birth and a name or email address, or "
+        "are "
+        "about twins, so they are about different people. None of them can be created, as it is not known whose ID it "
+        "is.",
         "Give each person an ID of their own in your SIS{ (column teacher_id in teachers.csv, student_id in "
         "students.csv)| or in Clever}. If it is one person, make the names and the date of birth the same in all "
         "{rows|records}. " + _AGAIN,
+        is_about_rows=True,
     ),
     Entry(
         "school_unknown",
@@ -256,10 +292,11 @@ _ERRORS = (
         Severity.ERROR,
         "class",
         "Class without a known teacher",
-        "{None of the teacher IDs of this class is in teachers.csv|The section has no teacher, or none of its teachers "
-        "is shared}, so nobody could lead the class and it cannot be created.",
-        "Assign a teacher to the {class|section} in your SIS{ (column teacher_id in classes.csv)| or in Clever}, or "
-        "make sure that the teacher is {in teachers.csv|shared}. " + _AGAIN,
+        "{None of the teacher IDs that classes.csv and enrollments.csv name for this class is in teachers.csv|The "
+        "section has no teacher, or none of its teachers is shared}, so nobody could lead the class and it cannot be "
+        "created.",
+        "Assign a teacher to the {class|section} in your SIS{ (column teacher_id in classes.csv, or a row of "
+        "enrollments.csv)| or in Clever}, or make sure that the teacher is {in teachers.csv|shared}. " + _AGAIN,
     ),
     Entry(
         "class_in_two_schools",
@@ -270,14 +307,15 @@ _ERRORS = (
         "created.",
         "Give each school's class an ID of its own in your SIS{| or in Clever}, or correct the school{ (columns "
         "class_id and school_id in classes.csv)|}. " + _AGAIN,
+        is_about_rows=True,
     ),
     Entry(
         "enrollment_class_unknown",
         Severity.ERROR,
         "enrollment",
         "Enrollment in an unknown class",
-        "{The row enrolls a student in a class ID that classes.csv does not have|A student is enrolled in a section "
-        "that does not exist}, so the student cannot be put into the class.",
+        "{The row enrolls somebody in a class ID that classes.csv does not have|Somebody is enrolled in a section that "
+        "does not exist}, so they cannot be put into the class. Whoever is in a class already stays there.",
         "Correct the class of the enrollment in your SIS{ (column class_id in enrollments.csv)| or in Clever}, or make "
         "sure that the class is {in classes.csv|shared}. " + _AGAIN,
     ),
@@ -285,11 +323,11 @@ _ERRORS = (
         "enrollment_student_unknown",
         Severity.ERROR,
         "enrollment",
-        "Enrollment of an unknown student",
-        "{The row enrolls a student ID that students.csv does not have|Somebody is enrolled who does not exist}, so "
-        "nobody can be put into the class.",
-        "Correct the student of the enrollment in your SIS{ (column student_id in enrollments.csv)| or in Clever}, or "
-        "make sure that the student is {in students.csv|shared}. " + _AGAIN,
+        "Enrollment of an unknown person",
+        "{The row enrolls an ID that neither students.csv nor teachers.csv has|Somebody is enrolled who does not "
+        "exist}, so nobody can be put into the class. Whoever is in the class already stays there.",
+        "Correct the person of the enrollment in your SIS{ (column user_id in enrollments.csv)| or in Clever}, or make "
+        "sure that the person is {in students.csv or teachers.csv|shared}. " + _AGAIN,
     ),
 )
 
@@ -323,6 +361,48 @@ _ALERTS = (
         "differ in the fields shown}. One of the values was chosen, and it may not be the right one.",
         "Make the values of the {columns shown the same in all rows of this ID in your SIS|fields shown the same in "
         "all records of this person in your SIS or in Clever}. " + _AGAIN,
+        is_about_rows=True,
+    ),
+    Entry(
+        "invisible_character",
+        Severity.ALERT,
+        "person",
+        "Name or ID holds an invisible character",
+        "A name or ID holds a character that nobody can see, as shown, often pasted in from a web page or a PDF. It "
+        "looks "
+        "like another name or ID, but is not the same.",
+        "Type the name or ID shown anew in your SIS{| or in Clever}, without copying it. " + _AGAIN,
+    ),
+    Entry(
+        "name_damaged",
+        Severity.ALERT,
+        "person",
+        "Name has damaged letters",
+        "The name, as shown, holds letters that were damaged on the way, such as Ã± in place of ñ, &eacute; in place "
+        "of é, "
+        "or a black diamond with a question mark.",
+        "Type the name anew in your SIS{, or set the character encoding of its export to UTF-8| or in Clever}. "
+        + _AGAIN,
+    ),
+    Entry(
+        "placeholder_value",
+        Severity.ALERT,
+        "person",
+        "A placeholder stands in place of a value",
+        "The field shown holds a word that people type where they know nothing, such as N/A or 0. As an ID it was not "
+        "used; as a name it was used as it is, but for guardians.",
+        "Enter the value in your SIS{| or in Clever}, or leave it empty. " + _AGAIN,
+    ),
+    Entry(
+        "date_order_unclear",
+        Severity.ALERT,
+        "student",
+        "Dates of birth can be read in two ways",
+        "Some dates of this {column|field} have the month first and others the day, so that it is not known which is "
+        "which "
+        "in dates such as 3/4/2014. Those were not used; students keep the date they had.",
+        "Set the date format {of the export |}in your SIS{| or in Clever} to year-month-day, such as 2014-04-03. "
+        + _AGAIN,
     ),
     Entry(
         "duplicate_row",
@@ -341,7 +421,8 @@ _ALERTS = (
         "Neither the student nor any of their guardians has an e-mail address or phone number that can be used, so "
         "messages about the student reach nobody.",
         "Enter an e-mail address or phone number for a guardian {or the student in your SIS (columns guardian_email, "
-        "guardian_phone, email and phone in students.csv)|(contact), or an e-mail address for the student, in your SIS "
+        "guardian_phone, student_email and student_phone in students.csv)|(contact), or an e-mail address for the "
+        "student, in your SIS "
         "or in Clever}. " + _AGAIN,
     ),
     Entry(
@@ -358,9 +439,11 @@ _ALERTS = (
         Severity.ALERT,
         "person",
         "E-mail address is not valid",
-        "The e-mail address is not one that mail can be sent to, so it was left out.",
+        "The email address is not one that mail can be sent to, so it was not used. If the person had one before, "
+        "that one stays.",
         "Correct the e-mail address in your SIS{| or in Clever}, or leave it empty: one address, with an @ and no "
-        "blanks{ (column email, for guardians guardian_email in students.csv)|}. " + _AGAIN,
+        "blanks{ (columns teacher_email in teachers.csv, student_email and guardian_email in students.csv)|}. "
+        + _AGAIN,
     ),
     Entry(
         "email_taken",
@@ -369,26 +452,31 @@ _ALERTS = (
         "E-mail address is in use by somebody else",
         "Another account has this e-mail address already, or another person of the district has it in the "
         "{files|data}. No two accounts can share one, so the person is set up without it.",
-        "Enter the person's own e-mail address in your SIS{| or in Clever}, or leave it empty{ (in students.csv column "
-        "email for students, guardian_email for guardians)|}. " + _AGAIN,
+        "Enter an email address that only this person has in your SIS{| or in Clever}, or leave it empty{ (columns "
+        "student_email and guardian_email in students.csv)|}. Teachers who are parents need a phone or a second "
+        "address "
+        "as guardians. " + _AGAIN,
     ),
     Entry(
         "phone_invalid",
         Severity.ALERT,
         "person",
         "Phone number is not valid",
-        "The phone number is not one that can be called, so it was left out.",
-        "Correct the phone number in your SIS{| or in Clever}, with its area code and without words, or leave it "
-        "empty{ (column phone, for guardians guardian_phone in students.csv)|}. " + _AGAIN,
+        "The phone number, or what else is in its place, cannot be called, so it was not used. If the person had a "
+        "number "
+        "before, that one stays. Of several numbers in one place only the first is used.",
+        "Enter one phone number in your SIS{| or in Clever}, with its area code and without words, or leave it empty{ "
+        "(columns teacher_mobile_phone in teachers.csv, student_phone and guardian_phone in students.csv)|}. " + _AGAIN,
     ),
     Entry(
         "birth_date_invalid",
         Severity.ALERT,
         "student",
         "Date of birth is not valid",
-        "The date of birth is not a date that can be read, or not a possible one, so it was left out. It helps to tell "
-        "students apart.",
-        "Correct the date of birth in your SIS{, such as 2014-09-03 or 9/3/2014 (column birth_date in students.csv)| "
+        "The date of birth is not a date that can be read, or not a possible one, so it was not used. If the student "
+        "had "
+        "one before, that one stays. It helps to tell students apart.",
+        "Correct the date of birth in your SIS{, such as 2014-09-03 or 9/3/2014 (column dob in students.csv)| "
         "or in Clever, such as 9/3/2014}. " + _AGAIN,
     ),
     Entry(
@@ -397,14 +485,14 @@ _ALERTS = (
         "student",
         "Date of birth is missing",
         "The student has no date of birth. It helps to tell students apart.",
-        "Enter the student's date of birth in your SIS{ (column birth_date in students.csv)| or in Clever}. " + _AGAIN,
+        "Enter the student's date of birth in your SIS{ (column dob in students.csv)| or in Clever}. " + _AGAIN,
     ),
     Entry(
         "grade_unknown",
         Severity.ALERT,
         "student",
         "Grade is not known",
-        "The grade is not one that is known, so it was left out.",
+        "The grade is not one that is known, so it was not used. If the student had one before, that one stays.",
         "Correct the grade in your SIS{: a number from 1 to 13, K for kindergarten, PK or TK before it (column grade "
         "in students.csv)| or in Clever: a number from 1 to 13, Kindergarten or what precedes it, or PostGraduate}. "
         + _AGAIN,
@@ -433,8 +521,8 @@ _ALERTS = (
         "teacher",
         "Teacher without a class",
         "The teacher has an account, but leads no class.",
-        "Assign the teacher to their {classes|sections} in your SIS{ (column teacher_id in classes.csv)| or in "
-        "Clever}. If they teach none, nothing needs to be done. " + _AGAIN,
+        "Assign the teacher to their {classes|sections} in your SIS{ (column teacher_id in classes.csv, or a row of "
+        "enrollments.csv)| or in Clever}. If they teach none, nothing needs to be done. " + _AGAIN,
     ),
     Entry(
         "co_teacher_unknown",
@@ -457,11 +545,20 @@ _ALERTS = (
         "correct the school of the section}. " + _AGAIN,
     ),
     Entry(
+        "enrollment_ambiguous",
+        Severity.ALERT,
+        "enrollment",
+        "A student and a teacher of the class have the same ID",
+        "The ID of this enrollment is a student's who is in the class already, and also that of a teacher whom "
+        "{classes.csv names for it|the section names}. The student stays in the class.",
+        "Give the student or the teacher another ID in your SIS{, the same in all files| or in Clever}. " + _AGAIN,
+    ),
+    Entry(
         "enrollment_school_mismatch",
         Severity.ALERT,
         "enrollment",
         "Enrollment names another school than its class",
-        "The school of the enrollment is not the school of its class. The student is put into the class all the same.",
+        "The school of the enrollment is not the school of its class. The person is put into the class all the same.",
         "Correct the school in your SIS{, or leave it out (column school_id in enrollments.csv; the class's school is "
         "in classes.csv)| or in Clever}. " + _AGAIN,
     ),
@@ -499,11 +596,44 @@ _ALERTS = (
         Severity.ALERT,
         "guardian",
         "One guardian has several names",
-        "{Rows|Contacts} that are about one guardian, by ID, phone or e-mail address, spell the name differently. One "
+        "{Rows|Contacts} that are about one guardian, by ID, phone or email address, spell the name differently. One "
         "of the names was chosen.",
-        "Spell the guardian's name the same for all their students in your SIS{| or in Clever}; if they are two "
-        "people, give each an {ID, |}e-mail address and phone number of their own{ (columns guardian_first_name, "
-        "guardian_last_name and guardian_id in students.csv)|}. " + _AGAIN,
+        "Spell the guardian's name the same for all their students in your SIS{| or in Clever}. If they are two "
+        "people, give each an {ID, |}email address and phone number of their own{ (columns guardian_first_name, "
+        "guardian_last_name, guardian_id, guardian_email and guardian_phone in students.csv)|}. " + _AGAIN,
+    ),
+    Entry(
+        "guardian_id_shared",
+        Severity.ALERT,
+        "guardian",
+        "Several guardians have the same ID",
+        "{Rows|Contacts} with the same guardian ID are about different people: their names differ, and so do their "
+        "contact details. The ID was not used. Each of them is set up by name, phone and email address.",
+        "Give each guardian an ID of their own in your SIS{ (column guardian_id in students.csv), or leave it empty| "
+        "or in Clever}. If they are one person, spell the name and enter the phone number the same everywhere. "
+        + _AGAIN,
+    ),
+    Entry(
+        "former_school_unknown",
+        Severity.ALERT,
+        "person",
+        "{Person's school is no longer in schools.csv|Person is in no school any more}",
+        "The person has an account at this school, but {the only school that the files name for them is not in "
+        "schools.csv|Clever names no school for them}. The account stays as it is.",
+        "If the person has left, for example by graduating, leave them out of {the export in your SIS|what you share "
+        "in Clever}: that removes the account. If not, {correct their school in your SIS (column school_id), or add it "
+        "to schools.csv. Capital letters and leading zeros have to be the same in both|assign them to a school in your "
+        "SIS or in Clever}. " + _AGAIN,
+    ),
+    Entry(
+        "school_empty",
+        Severity.ALERT,
+        "school",
+        "School without any records",
+        "{schools.csv names the school, but no row of any other file does|Clever has the school, but no students, "
+        "teachers or sections of it}, so nothing can be set up there.",
+        "Make sure that the {export in your SIS covers this school|school's records are shared in Clever, and correct "
+        "it in your SIS or in Clever}. If it has no students and teachers yet, nothing needs to be done. " + _AGAIN,
     ),
     Entry(
         "school_name_too_long",
@@ -589,12 +719,14 @@ _HOLDS = (
         Severity.HOLD,
         "school",
         "The connection to {the drop folder|Clever} is broken",
-        "The {folder that the files arrive in|district's data in Clever} cannot be reached, or we are refused. The "
-        "school's accounts stay as they were.",
+        "The {folder that the files arrive in cannot be reached, or we are refused|district's data in Clever cannot be "
+        "reached, we are refused, or Clever reports the district as pending or in error}. The school's accounts stay "
+        "as they were.",
         "{Check that the drop folder is there and that we may read it, and that the export in your SIS still sends to "
-        "it|Check in Clever that our app is still authorized for the district and that the schools are shared, and "
-        "correct it in your SIS or in Clever}. Then choose I fixed it (rollcall hold fixed), and the data are "
-        "processed at once. {It also ends by itself at the next sync that gets through; if files were missed, send "
+        "it|If Clever reports an error, Clever has to solve it, and nothing needs to be done here. Otherwise check in "
+        "Clever that our app is still authorized for the district, that the schools are shared and that nothing is "
+        "pending, and correct it in your SIS or in Clever}. Then choose I fixed it (rollcall hold fixed), and the data "
+        "are processed at once. {It also ends by itself at the next sync that gets through; if files were missed, send "
         "the complete set of files again.|" + _AGAIN_CLEVER + "}",
     ),
     Entry(

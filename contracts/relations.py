@@ -1,7 +1,8 @@
 """Classes, their teachers and students, and guardianships: what refers to a record, and what falls with it.
 
 Rule: what refers to a rejected record goes on with it as last applied, and falls with it only if it was never
-provisioned. What merely follows from another problem is no issue of its own. References to left-out rows are no issue.
+provisioned. What merely follows from another problem is no issue of its own: nobody lacks what a rejected row or a
+nearly right one would give them, or what they have as last applied. References to left-out rows are no issue.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from contracts import values
+from contracts import spelling, values
 from contracts.checking import FOUND, Records, at_schools, not_shared
 from contracts.contract import Rule, breaking, contract
 from contracts.roster import (
@@ -24,6 +25,9 @@ from contracts.roster import (
     Schema,
     as_table,
 )
+
+# Of a class's members: the table of KEPT, and the kind.
+_TABLES = {"class_owners": EMPLOYEE, "class_students": STUDENT}
 
 # How many records fall with one: by table (employee, student, class) and ID.
 FALLEN: Schema = {"root_table": pl.String, "root": pl.String, "consequences": pl.UInt32}
@@ -41,22 +45,26 @@ CLASSES = contract(
     "classes of the district",
     {
         "teachers": (Rule("class_teacher_unknown", pl.col("teachers") > 0),),
-        "students": (Rule("class_without_students", (pl.col("students") > 0) | ~pl.col("is_valid")),),
+        "has_students": (Rule("class_without_students", pl.col("has_students") | ~pl.col("is_valid")),),
         "name": (Rule("class_name_duplicate", (pl.col("of_this_name") <= 1) | ~pl.col("is_valid")),),
     },
 )
-_STUDENT_STANDS = pl.col("student_is_known") | pl.col("is_elsewhere")
+_PERSON_STANDS = pl.col("person_is_known") | pl.col("is_elsewhere")
 ENROLLMENTS = contract(
     "enrollments",
     {
         "class_id": (Rule("enrollment_class_unknown", pl.col("class_is_known") | pl.col("is_elsewhere")),),
         "source_id": (
-            Rule("enrollment_student_unknown", _STUDENT_STANDS | pl.col("may_be_unshared")),
-            Rule("record_not_shared", _STUDENT_STANDS | ~pl.col("may_be_unshared")),
+            Rule("enrollment_student_unknown", _PERSON_STANDS | pl.col("may_be_unshared")),
+            Rule("record_not_shared", _PERSON_STANDS | ~pl.col("may_be_unshared")),
         ),
+        "kind": (Rule("enrollment_ambiguous", ~pl.col("stands") | ~pl.col("is_ambiguous")),),
         "school_id": (
             Rule("enrollment_school_mismatch", ~pl.col("stands") | ~pl.col("names_other")),
-            Rule("enrollment_student_other_school", ~pl.col("stands") | pl.col("at_school")),
+            Rule(
+                "enrollment_student_other_school",
+                ~pl.col("stands") | pl.col("at_school") | (pl.col("kind") != STUDENT),
+            ),
         ),
     },
 )
@@ -64,7 +72,10 @@ ENROLLMENTS = contract(
 
 @dataclass(frozen=True)
 class Related:
-    """What hangs on people: frames of the roster's settled schemas, FOUND issues, FALLEN counts, KEPT pairs."""
+    """What hangs on people: frames of the roster's settled schemas, FOUND issues, FALLEN counts, KEPT pairs.
+
+    in_classes: kind, source_id; who is in a class, or would be but for a row that is not right.
+    """
 
     classes: pl.DataFrame
     class_members: pl.DataFrame
@@ -72,6 +83,7 @@ class Related:
     kept: pl.DataFrame
     found: pl.DataFrame
     fallen: pl.DataFrame
+    in_classes: pl.DataFrame
 
 
 def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pairs: pl.DataFrame, held: Held) -> Related:
@@ -83,23 +95,95 @@ def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pair
     """
     teachers = people.filter(kind=EMPLOYEE).select("source_id", "person", "link_id")
     students = people.filter(kind=STUDENT).select("source_id", "person", "link_id")
-    classes = _Classes.of(records, teachers, held)
-    enrollments = _enrollments(records, classes, students, held)
+    enrolled = _enrolled(records, held)
+    near = _near(records, enrolled)
+    classes = _Classes.of(records, teachers, enrolled, held)
+    enrollments = _enrollments(records, classes, enrolled, people)
     owners = classes.owners.filter("class_is_valid", "goes_on")
     guardianships = _guardianships(pairs, students, guardians)
     led = owners.with_columns(kind=pl.lit(EMPLOYEE), is_owner=pl.lit(True))
-    attended = enrollments.filter("goes_on").with_columns(
-        kind=pl.lit(STUDENT), is_owner=pl.lit(False), school_id="class_school"
+    attended = enrollments.filter("goes_on", kind=STUDENT).with_columns(
+        is_owner=pl.lit(False), school_id="class_school"
     )
     members = pl.concat([as_table(led, SETTLED_CLASS_MEMBERS), as_table(attended, SETTLED_CLASS_MEMBERS)])
+    kept = _kept(records, classes, enrollments, held)
+    lasting = _lasting(records, kept, held)
+    with_students = pl.concat(
+        [
+            enrolled.filter(pl.col("kind").ne_missing(EMPLOYEE)).select("class_id"),
+            near.filter(table="class").select(class_id="there"),
+            lasting.filter(kind=STUDENT).select("class_id"),
+        ]
+    )
     return Related(
         classes=classes.valid.select(list(SETTLED_CLASSES)).sort("source_id"),
         class_members=members.unique(),
         guardianships=guardianships,
-        kept=_kept(records, classes, enrollments, held),
-        found=pl.concat([classes.found, _enrollment_issues(records, classes, enrollments)]),
-        fallen=_fallen(classes, enrollments, pairs, students),
+        kept=kept,
+        found=pl.concat(
+            [
+                _class_issues(records, classes, with_students["class_id"], near),
+                _enrollment_issues(records, classes, enrollments, near),
+            ]
+        ),
+        fallen=_fallen(classes, enrollments.filter(kind=STUDENT), pairs, students),
+        in_classes=pl.concat(
+            [
+                frame.select("kind", "source_id").drop_nulls()
+                for frame in (
+                    records.in_classes,
+                    enrolled,
+                    near.rename({"table": "kind", "there": "source_id"}),
+                    lasting,
+                )
+            ]
+        ).unique(),
     )
+
+
+def _enrolled(records: Records, held: Held) -> pl.DataFrame:
+    """The enrollments with the kind of their person (null: it is nobody's ID that is known), and is_ambiguous.
+
+    Rule: an ID that is both a student's and a teacher's is the student's; it is the teacher's only if the class itself
+    names it and the rows carry teachers at all, some ID in them being a teacher's only. Even then a student who is in
+    the class already stays, which is ambiguous.
+    """
+    flags = {
+        "is_student": records.seen.filter(kind=STUDENT).select("source_id"),
+        "is_teacher": records.seen.filter(kind=EMPLOYEE).select("source_id"),
+        "is_named": records.owners.select("class_id", "source_id").unique(),
+        "is_in_class": held.class_members.filter(~pl.col("is_owner"))
+        .join(held.links.filter("own", kind=STUDENT), on="link_id")
+        .select("class_id", "source_id")
+        .unique(),
+    }
+    rows = records.enrollments.with_columns(kind_is_told=pl.col("kind").is_not_null())
+    for name, known in flags.items():
+        rows = rows.join(known.with_columns(pl.lit(True).alias(name)), on=known.columns, how="left")
+    rows = rows.with_columns(pl.col(list(flags)).fill_null(False))
+    carry_teachers = (~pl.col("kind_is_told") & pl.col("is_teacher") & ~pl.col("is_student")).any()
+    may_teach = pl.col("is_teacher") & pl.col("is_named") & carry_teachers
+    return rows.with_columns(
+        kind=pl.when("kind_is_told")
+        .then("kind")
+        .when(pl.col("is_student") & (~may_teach | pl.col("is_in_class")))
+        .then(pl.lit(STUDENT))
+        .when("is_teacher")
+        .then(pl.lit(EMPLOYEE)),
+        is_ambiguous=~pl.col("kind_is_told") & pl.col("is_student") & may_teach & pl.col("is_in_class"),
+    ).drop("kind_is_told", *flags)
+
+
+def _near(records: Records, enrolled: pl.DataFrame) -> pl.DataFrame:
+    """NEAR of the classes, people and schools that rows refer to and that are not there."""
+    people = enrolled.filter(pl.col("kind").is_null())
+    missed = [
+        enrolled.select(table=pl.lit("class"), key="class_id"),
+        enrolled.select(table=pl.lit("school"), key="school_id"),
+        *(people.select(table=pl.lit(kind), key="source_id") for kind in (STUDENT, EMPLOYEE)),
+        records.owners.select(table=pl.lit(EMPLOYEE), key="source_id"),
+    ]
+    return spelling.near(pl.concat(missed).unique().join(records.ids, on=["table", "key"], how="anti"), records.ids)
 
 
 @dataclass(frozen=True)
@@ -115,15 +199,18 @@ class _Classes:
     all: pl.DataFrame
     valid: pl.DataFrame
     owners: pl.DataFrame
-    found: pl.DataFrame
 
     @staticmethod
-    def of(records: Records, teachers: pl.DataFrame, held: Held) -> _Classes:
-        """Judge every class by its teachers. Rule: an error where none of its teacher IDs is known at all."""
+    def of(records: Records, teachers: pl.DataFrame, enrolled: pl.DataFrame, held: Held) -> _Classes:
+        """Judge every class by its teachers, enrolled ones too. Rule: an error where none of their IDs is known."""
         known = records.seen.filter(kind=EMPLOYEE).select("source_id", is_known=pl.lit(True))
         in_scope = teachers.with_columns(is_here=pl.lit(True))
+        enrolled_teachers = enrolled.filter(kind=EMPLOYEE).join(
+            records.classes, left_on="class_id", right_on="source_id", how="semi"
+        )
         owners = (
-            records.owners.sort("file", "line")
+            pl.concat([records.owners, enrolled_teachers.select(records.owners.columns)])
+            .sort("file", "line")
             .unique(["class_id", "source_id"], keep="first", maintain_order=True)
             .join(known, on="source_id", how="left")
             .join(in_scope, on="source_id", how="left")
@@ -138,15 +225,13 @@ class _Classes:
             teachers=pl.col("is_known").sum(),
             standing=(pl.col("is_known") & ~pl.col("is_fallen")).sum(),
         )
-        enrolled = records.enrollments.group_by(source_id="class_id").agg(students=pl.len())
         last_applied = held.classes.group_by("source_id").agg(
             went_on=pl.when(pl.len() == 1).then(pl.col("school_id").first()), is_held=pl.lit(True)
         )
         judged = (
             records.classes.join(by_class, on="source_id", how="left")
-            .join(enrolled, on="source_id", how="left")
             .join(last_applied, on="source_id", how="left")
-            .with_columns(pl.col("teachers", "standing", "students").fill_null(0), pl.col("is_held").fill_null(False))
+            .with_columns(pl.col("teachers", "standing").fill_null(0), pl.col("is_held").fill_null(False))
             .with_columns(
                 has_own_error=~pl.col("is_valid") | (pl.col("teachers") == 0),
                 is_valid=pl.col("is_valid") & (pl.col("standing") > 0),
@@ -170,51 +255,62 @@ class _Classes:
                 ),
                 on="class_id",
             ),
-            found=_class_issues(records, judged, owners),
         )
 
 
-def _class_issues(records: Records, classes: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
+def _class_issues(records: Records, classes: _Classes, with_students: pl.Series, near: pl.DataFrame) -> pl.DataFrame:
+    """FOUND of classes. with_students: the IDs of classes that a student is in, or would be."""
+    judged = classes.all
     schools_of = (
-        classes.select("schools", table=pl.lit("class"), key="source_id")
+        judged.select("schools", table=pl.lit("class"), key="source_id")
         .explode("schools")
         .drop_nulls()
         .rename({"schools": "school_id"})
     )
-    at_school = records.members.filter(kind=EMPLOYEE).select("source_id", "school_id", at_school=pl.lit(True))
     led = (
-        owners.join(
-            classes.select(
-                class_id="source_id", school_id="school_id", class_is_valid="is_valid", known="teachers", named="name"
-            ),
-            on="class_id",
-        )
-        .join(at_school, on=["source_id", "school_id"], how="left")
+        classes.owners.join(judged.select(class_id="source_id", known="teachers", named="name"), on="class_id")
+        .join(_at_schools(records).filter(kind=EMPLOYEE), on=["source_id", "school_id"], how="left")
+        .join(_misplaced(records).filter(kind=EMPLOYEE), on="source_id", how="left")
         .with_columns(
             teacher="source_id",
             others_known=pl.col("known") > 0,
-            at_school=pl.col("at_school").fill_null(False),
+            at_school=pl.coalesce("at_school", "is_misplaced", pl.lit(False)),
             is_person=pl.col("person").is_not_null(),
         )
+        .join(spelling.hints(near.filter(table=EMPLOYEE)), left_on="source_id", right_on="key", how="left")
+    )
+    unknown = led.filter(~pl.col("is_known")).sort("file", "line").group_by(source_id="class_id")
+    filled = judged.join(unknown.agg(pl.col("hint").drop_nulls().first()), on="source_id", how="left").with_columns(
+        has_students=pl.col("source_id").is_in(with_students.unique().implode())
     )
     broken = pl.concat(
         [
-            breaking(CLASSES, classes).select("code", "file", "line", key="source_id"),
-            breaking(OWNERS, led).select("code", "file", "line", key="class_id"),
+            breaking(CLASSES, filled).select("code", "file", "line", "hint", key="source_id"),
+            breaking(OWNERS, led).select("code", "file", "line", "hint", key="class_id"),
         ]
     )
-    return at_schools(broken.with_columns(table=pl.lit("class"), detail=pl.lit(None, pl.String)), schools_of)
+    of_teachers = pl.col("code").is_in(["class_teacher_unknown", "co_teacher_unknown"])
+    return at_schools(broken.with_columns(table=pl.lit("class"), detail=pl.when(of_teachers).then("hint")), schools_of)
 
 
-def _enrollments(records: Records, classes: _Classes, students: pl.DataFrame, held: Held) -> pl.DataFrame:
-    """Each pair of class and student, with what is known of the two.
+def _at_schools(records: Records) -> pl.DataFrame:
+    return records.members.select("kind", "source_id", "school_id", at_school=pl.lit(True))
 
-    A pair repeated keeps its first line. `is_elsewhere`: its class or student is only in left-out schools, or, where
+
+def _misplaced(records: Records) -> pl.DataFrame:
+    """kind, source_id of whoever has a row of an unknown school, which may be meant for any: is_misplaced."""
+    mistaken = records.unknown_schools.filter(not records.shares_part)
+    return mistaken.select(kind="table", source_id="key", is_misplaced=pl.lit(True))
+
+
+def _enrollments(records: Records, classes: _Classes, enrolled: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
+    """Each pair of class and person, with what is known of the two.
+
+    A pair repeated keeps its first line. `is_elsewhere`: its class or person is only in left-out schools, or, where
     neither is known, the row names such a school.
     """
     is_left_out = pl.col("school_id").is_in(records.left_out_schools).fill_null(False)
     known_classes = records.seen_classes.select(class_id="source_id", class_is_known=pl.lit(True)).unique()
-    known_students = records.seen.filter(kind=STUDENT).select("source_id", student_is_known=pl.lit(True))
     of_class = classes.all.select(
         class_id="source_id",
         class_school=pl.when("is_valid").then("school_id").otherwise("went_on"),
@@ -223,20 +319,20 @@ def _enrollments(records: Records, classes: _Classes, students: pl.DataFrame, he
         class_is_fallen="is_fallen",
         has_class=pl.lit(True),
     )
-    at_school = records.members.filter(kind=STUDENT).select(
-        "source_id", class_school="school_id", at_school=pl.lit(True)
-    )
+    person = ["kind", "source_id"]
     rows = (
-        records.enrollments.sort("file", "line")
+        enrolled.sort("file", "line")
         .unique(["class_id", "source_id", "school_id"], keep="first", maintain_order=True)
         .join(known_classes, on="class_id", how="left")
-        .join(known_students, on="source_id", how="left")
+        .join(records.seen.with_columns(person_is_known=pl.lit(True)), on=person, how="left")
         .join(of_class, on="class_id", how="left")
-        .join(students.with_columns(has_student=pl.lit(True)), on="source_id", how="left")
-        .join(at_school, on=["source_id", "class_school"], how="left")
+        .join(people.with_columns(has_person=pl.lit(True)), on=person, how="left")
+        .join(_at_schools(records).rename({"school_id": "class_school"}), on=[*person, "class_school"], how="left")
+        .join(_misplaced(records), on=person, how="left")
+        .with_columns(at_school=pl.coalesce("at_school", "is_misplaced"))
     )
     flags = (
-        *("class_is_known", "student_is_known", "has_class", "has_student", "at_school"),
+        *("class_is_known", "person_is_known", "has_class", "has_person", "at_school"),
         *("class_is_valid", "class_is_held", "class_is_fallen"),
     )
     return (
@@ -245,8 +341,8 @@ def _enrollments(records: Records, classes: _Classes, students: pl.DataFrame, he
             goes_on=pl.col("class_school").is_not_null()
             & (pl.col("person").is_not_null() | pl.col("link_id").is_not_null()),
             is_elsewhere=(pl.col("class_is_known") & ~pl.col("has_class"))
-            | (pl.col("student_is_known") & ~pl.col("has_student"))
-            | (~pl.col("class_is_known") & ~pl.col("student_is_known") & is_left_out),
+            | (pl.col("person_is_known") & ~pl.col("has_person"))
+            | (~pl.col("class_is_known") & ~pl.col("person_is_known") & is_left_out),
             names_other=(pl.col("school_id") != pl.col("class_school")).fill_null(False),
         )
         .with_columns(
@@ -256,8 +352,10 @@ def _enrollments(records: Records, classes: _Classes, students: pl.DataFrame, he
     )
 
 
-def _enrollment_issues(records: Records, classes: _Classes, enrollments: pl.DataFrame) -> pl.DataFrame:
-    """FOUND. An enrollment's school is its class's, else its student's, else the one in the row if it is in scope."""
+def _enrollment_issues(
+    records: Records, classes: _Classes, enrollments: pl.DataFrame, near: pl.DataFrame
+) -> pl.DataFrame:
+    """FOUND. An enrollment's school is its class's, else its person's, else the one in the row if it is in scope."""
     by_row = pl.col("school_id").is_in(records.schools)
     broken = (
         breaking(ENROLLMENTS, enrollments)
@@ -265,18 +363,34 @@ def _enrollment_issues(records: Records, classes: _Classes, enrollments: pl.Data
         .unique(["code", "class_id", "source_id"], keep="first", maintain_order=True)
     )
     of_class = classes.all.select("schools", class_id="source_id").filter(pl.col("schools").list.len() > 0)
-    of_student = (
-        records.members.filter(kind=STUDENT).group_by("source_id").agg(student_schools=pl.col("school_id").sort())
+    of_person = records.members.group_by("kind", "source_id").agg(person_schools=pl.col("school_id").sort())
+    hints = pl.concat(
+        [
+            spelling.hints(near.filter(pl.col("table").is_in(tables))).with_columns(code=pl.lit(code))
+            for code, tables in (
+                ("enrollment_class_unknown", ["class"]),
+                ("enrollment_student_unknown", [STUDENT, EMPLOYEE]),
+                ("enrollment_school_mismatch", ["school"]),
+            )
+        ]
     )
     placed = (
         broken.join(of_class, on="class_id", how="left")
-        .join(of_student, on="source_id", how="left")
+        .join(of_person, on=["kind", "source_id"], how="left")
         .with_columns(
-            school_id=pl.coalesce("schools", "student_schools", pl.when(by_row).then(pl.concat_list("school_id"))),
+            school_id=pl.coalesce("schools", "person_schools", pl.when(by_row).then(pl.concat_list("school_id"))),
             record_id=pl.when(pl.col("code").is_in(["enrollment_class_unknown", "record_not_shared"]))
             .then("class_id")
             .otherwise("source_id"),
-            detail=not_shared("student"),
+            refers_to=pl.when(code="enrollment_class_unknown")
+            .then("class_id")
+            .when(code="enrollment_school_mismatch")
+            .then("school_id")
+            .otherwise("source_id"),
+        )
+        .join(hints, left_on=["code", "refers_to"], right_on=["code", "key"], how="left", maintain_order="left")
+        .with_columns(
+            detail=pl.coalesce(not_shared("student"), "hint"),
             root_table=pl.lit(None, pl.String),
             root=pl.lit(None, pl.String),
         )
@@ -310,11 +424,10 @@ def _guardianships(pairs: pl.DataFrame, students: pl.DataFrame, guardians: pl.Da
 def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: Held) -> pl.DataFrame:
     """KEPT of classes, class_owners and class_students, for every row that was not applied.
 
-    A record that is only not shared keeps its own places, and nobody else's in its classes: that may last for ever.
+    A record that is only not shared keeps its own places, and nobody else's in its classes: that may last for ever. An
+    enrollment of nobody who is known may be a teacher's or a student's.
     """
     own = held.links.filter("own").select("kind", "source_id", "link_id")
-    teacher_links = own.filter(kind=EMPLOYEE).select("source_id", "link_id")
-    student_links = own.filter(kind=STUDENT).select("source_id", "link_id")
     not_applied = pl.concat(
         [
             classes.all.filter(~pl.col("is_valid")).select("source_id"),
@@ -323,15 +436,23 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
     )
     owners = classes.owners.filter(
         ~pl.col("class_is_valid") | (~pl.col("goes_on") & (pl.col("is_fallen") | ~pl.col("is_known")))
-    ).drop("link_id")
-    fallen = enrollments.filter(~pl.col("goes_on") & ~pl.col("is_elsewhere")).drop("link_id")
+    )
+    fallen = enrollments.filter(~pl.col("goes_on") & ~pl.col("is_elsewhere"))
     is_mistaken = pl.lit(not records.shares_part)
+
+    def rows_of(kind: str, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.filter(pl.col("kind").fill_null(kind) == kind)
 
     def classes_of(table: str, rows: pl.DataFrame, column: str) -> pl.DataFrame:
         return rows.select(table=pl.lit(table), link_id=pl.lit(None, pl.String), class_id=column)
 
-    def links_of(table: str, rows: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
-        return rows.join(links, on="source_id").select("link_id", table=pl.lit(table), class_id=pl.lit(None, pl.String))
+    def links_of(table: str, rows: pl.DataFrame, kind: str) -> pl.DataFrame:
+        links = own.filter(kind=kind).select("source_id", "link_id")
+        return (
+            rows.select("source_id")
+            .join(links, on="source_id")
+            .select("link_id", table=pl.lit(table), class_id=pl.lit(None, pl.String))
+        )
 
     return pl.concat(
         [
@@ -344,19 +465,46 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
                     owners.filter(is_mistaken | pl.col("is_known") | ~pl.col("class_is_valid")),
                     "class_id",
                 ),
-                links_of("class_owners", owners, teacher_links),
-                classes_of("class_students", fallen.filter(is_mistaken | pl.col("student_is_known")), "class_id"),
-                links_of("class_students", fallen, student_links),
+                links_of("class_owners", owners, EMPLOYEE),
+                *(
+                    frame
+                    for table, kind in _TABLES.items()
+                    for frame in (
+                        classes_of(
+                            table, rows_of(kind, fallen).filter(is_mistaken | pl.col("person_is_known")), "class_id"
+                        ),
+                        links_of(table, rows_of(kind, fallen), kind),
+                    )
+                ),
             )
         ]
     )
 
 
+def _lasting(records: Records, kept: pl.DataFrame, held: Held) -> pl.DataFrame:
+    """class_id, kind, source_id: those who stay in a class as last applied, as a row that was not applied keeps them.
+
+    Only of people in the delivery: the others leave their classes when they go.
+    """
+    members = held.class_members.join(
+        held.links.filter("own").select("link_id", "kind", "source_id"), on="link_id"
+    ).join(records.seen, on=["kind", "source_id"], how="semi")
+    return pl.concat(
+        [
+            members.filter(kind=kind)
+            .join(kept.filter(table=table).select(column).drop_nulls(), on=column, how="semi")
+            .select("class_id", "kind", "source_id")
+            for table, kind in _TABLES.items()
+            for column in ("link_id", "class_id")
+        ]
+    ).unique()
+
+
 def _fallen(classes: _Classes, enrollments: pl.DataFrame, pairs: pl.DataFrame, students: pl.DataFrame) -> pl.DataFrame:
     """FALLEN: enrollments with their class; classes and their enrollments with a teacher; a student's enrollments and
-    guardian entries. Rule: only what was never provisioned falls.
+    guardian entries. Rule: only what was never provisioned falls. enrollments: of students.
     """
-    known = enrollments.filter("has_class", "has_student").unique(["class_id", "source_id"])
+    known = enrollments.filter("has_class", "has_person").unique(["class_id", "source_id"])
     of_class = known.filter(~pl.col("class_is_valid") & ~pl.col("class_is_held"))
     never_provisioned = students.filter(pl.col("person").is_null() & pl.col("link_id").is_null())
     of_student = pl.concat([known.select("source_id"), pairs.select(source_id="student_id")]).join(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 import polars as pl
 
@@ -15,6 +16,7 @@ Schema = Mapping[str, "pl.DataType | type[pl.DataType]"]
 
 # A field of the roster: whose (a kind of people, guardianship, class, school) and which column, as (guardian, phone).
 Field = tuple[str, str]
+DateOrder = Literal["month", "day"]
 
 EMPLOYEE, STUDENT, GUARDIAN = "employee", "student", "guardian"
 KINDS = (EMPLOYEE, STUDENT, GUARDIAN)
@@ -53,9 +55,9 @@ CLASSES: Schema = MappingProxyType(
 CLASS_MEMBERS: Schema = MappingProxyType(
     {
         "class_id": pl.String,
-        "kind": pl.String,
+        "kind": pl.String,  # null: whoever has this ID, a student or a teacher; `contracts.relations` finds out
         "source_id": pl.String,
-        "is_owner": pl.Boolean,  # true: a teacher of the class; false: an enrolled student
+        "is_owner": pl.Boolean,  # true: a teacher of the class; false: enrolled, and its teacher if it is one's ID
         "school_id": pl.String,  # as the row itself says it (enrollments.csv's optional column), else null
         **PLACE,
     }
@@ -90,7 +92,9 @@ class Roster:
     can keep the row it is about. ``has_lines``: people can look a row up by its line, so issues carry it.
     ``shares_part``: the source may hold back records that those it gives refer to, which is then no mistake of theirs.
     ``names``: what the source calls a field, where it calls it otherwise than here. ``absent``: the fields that it does
-    not have at all, of which it says nothing: a missing column, or a field absent from every record of a kind.
+    not have at all, of which it says nothing (a missing column, or a field absent from every record of a kind), each in
+    words, such as "students.csv: column guardian_phone". ``date_order``: whether ambiguous dates are month or day
+    first; None: the dates themselves show it.
     """
 
     schools: pl.DataFrame
@@ -103,7 +107,8 @@ class Roster:
     has_lines: bool = True
     shares_part: bool = False
     names: Mapping[Field, str] = field(default_factory=dict)
-    absent: frozenset[Field] = frozenset()
+    absent: Mapping[Field, str] = field(default_factory=dict)
+    date_order: DateOrder | None = None
 
 
 # --- settled: one row per valid record, values normalised; `person` numbers the people of one settling ---
@@ -153,8 +158,9 @@ SETTLED_GUARDIANSHIPS: Schema = MappingProxyType(
         "type": pl.String,
     }
 )
-# The links of this source found in any row of the delivery, rejected ones and those of left-out schools included.
-# A link that gave up its ID to another person is not among them.
+# The links of this source found in any row of the delivery, rejected ones included; of those who are only in rows of
+# left-out schools, whom another source is still to take. A link that gave up its ID to another person is not among
+# them.
 SEEN_LINKS: Schema = MappingProxyType({"link_id": pl.String})
 SEEN_CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String})
 # Whose pairs may not go, because a row of theirs in that file was rejected. One of link_id and class_id is set.
@@ -200,9 +206,25 @@ HELD_LINKS: Schema = MappingProxyType(
 )
 # Guardianships of links that are own or moving: active ones, and those that ended as one of the two left the
 # organization.
-HELD_GUARDIANSHIPS: Schema = MappingProxyType({"student_link_id": pl.String, "guardian_link_id": pl.String})
+HELD_GUARDIANSHIPS: Schema = MappingProxyType(
+    {"student_link_id": pl.String, "guardian_link_id": pl.String, "relationship": pl.String, "type": pl.String}
+)
 # Active classes of the source.
 HELD_CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String})
+# Where links of the source are, or were until `left_at`: schools of the delivery, by the source's ID.
+HELD_SCHOOL_MEMBERS: Schema = MappingProxyType(
+    {"link_id": pl.String, "school_id": pl.String, "left_at": pl.Datetime("us", "UTC")}
+)
+# Who is in active classes of the source; of its links.
+HELD_CLASS_MEMBERS: Schema = MappingProxyType({"class_id": pl.String, "link_id": pl.String, "is_owner": pl.Boolean})
+# Schools of the district that other sources sync, by their sources' IDs.
+HELD_OTHER_SCHOOLS: Schema = MappingProxyType(
+    {
+        "school_id": pl.String,
+        "name": pl.String,
+        "spoke_at": pl.Datetime("us", "UTC"),  # when the delivery last applied there had come; null: none was
+    }
+)
 # Active accounts that may stand in the way of, or be adopted by, this delivery's people: every one that holds an
 # e-mail of theirs, and every one made by hand in the district without a link of it.
 HELD_ACCOUNTS: Schema = MappingProxyType(
@@ -222,12 +244,15 @@ HELD_ACCOUNTS: Schema = MappingProxyType(
 
 @dataclass(frozen=True)
 class Held:
-    """What the database holds of a district: frames HELD_LINKS, HELD_GUARDIANSHIPS, HELD_CLASSES, HELD_ACCOUNTS."""
+    """What the database holds of a district: frames of the schemas above, each field that of its name."""
 
     links: pl.DataFrame
     guardianships: pl.DataFrame
     classes: pl.DataFrame
     accounts: pl.DataFrame
+    school_members: pl.DataFrame = field(default_factory=lambda: empty(HELD_SCHOOL_MEMBERS))
+    class_members: pl.DataFrame = field(default_factory=lambda: empty(HELD_CLASS_MEMBERS))
+    other_schools: pl.DataFrame = field(default_factory=lambda: empty(HELD_OTHER_SCHOOLS))
 
     @staticmethod
     def nothing() -> Held:
@@ -243,9 +268,11 @@ ISSUES: Schema = MappingProxyType(
         "file": pl.String,  # of PLACE
         "line": pl.UInt32,  # null where the source has no lines
         "record_id": pl.String,  # the record's source ID; null for a guardian without one
-        "detail": pl.String,  # what the message says beyond the catalogue: column names and counts, never a value
+        "detail": pl.String,  # what the message says beyond the catalogue: columns, counts and IDs, no other value
         "consequences": pl.UInt32,  # records that fall with this one
         "row": pl.String,  # the row as it came, a JSON object; personal data
+        # Where the problem is between rows, the others of it, one a line: its line, a tab, and it as `row`.
+        "other_rows": pl.String,
     }
 )
 

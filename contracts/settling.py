@@ -6,15 +6,16 @@ ID), then whose e-mail, then what refers to whom. Rule: the order of rows and sc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection
 
 import polars as pl
 
-from contracts import emails, guardians, reissued, relations, values
-from contracts.checking import FOUND, Records, at_schools, not_shared
+from contracts import emails, guardians, leaving, reissued, relations, values
+from contracts.checking import FOUND, Records, at_schools
 from contracts.contract import Rule, breaking, contract
 from contracts.guardians import Guardians
-from contracts.issues import CATALOGUE, Severity
+from contracts.issues import CATALOGUE, Entry, Severity
+from contracts.normalizing import READ, called
 from contracts.roster import (
     EMPLOYEE,
     FREED_EMAILS,
@@ -28,10 +29,12 @@ from contracts.roster import (
     SETTLED_SCHOOL_MEMBERS,
     STUDENT,
     TEACHER,
+    Field,
     Held,
     Settled,
     as_table,
 )
+from contracts.whereabouts import placed, whereabouts
 
 GUARDIANS = contract(
     "guardians",
@@ -54,6 +57,12 @@ PEOPLE = contract(
             Rule("teacher_email_taken", ~pl.col("lost") | (pl.col("kind") != EMPLOYEE)),
             Rule("email_taken", ~pl.col("lost") | (pl.col("kind") == EMPLOYEE)),
         ),
+        "birth_date": (
+            Rule(
+                "birth_date_missing",
+                (pl.col("kind") != STUDENT) | pl.col("birth_date").is_not_null() | pl.col("bad_birth_date"),
+            ),
+        ),
         "has_class": (
             Rule("student_without_class", pl.col("has_class") | (pl.col("kind") != STUDENT) | ~pl.col("is_valid")),
             Rule("teacher_without_class", pl.col("has_class") | (pl.col("role") != TEACHER) | ~pl.col("is_valid")),
@@ -68,18 +77,36 @@ PEOPLE = contract(
 )
 
 
+_REACHABLE = pl.col("email").is_not_null() | pl.col("phone").is_not_null()
+# The columns that name a guardian: a source without any of them says nothing about guardians.
+_NAMING = ("source_id", "first_name", "last_name", "email", "phone")
+
+
+def says_nothing_of_guardians(absent: Collection[Field]) -> bool:
+    """Whether a source lacks every field that could name a guardian, so that none is added or removed."""
+    return all((GUARDIAN, name) in absent for name in _NAMING)
+
+
 def settle(records: Records, held: Held) -> Settled:
     """Settle a checked district against what is held of it. Pure: the same records and holdings, the same result.
 
     Raises:
         DataError: a check could not be computed.
     """
-    found = guardians.identify(records.entries, records.left_out, held)
-    everyone = _everyone(_with_links(records, found, held), found)
-    seen = pl.concat([everyone["link_id"], _left_out_links(records, held), found.seen["link_id"]])
-    # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere.
-    staying = pl.concat([seen, everyone.filter(~pl.col("is_valid"))["given_up"]]).drop_nulls().unique()
-    everyone = reissued.find(everyone, found.pairs, held, staying)
+    awaited = leaving.awaited(records, held)
+    of_awaited = awaited.filter(kind=STUDENT).select(student_id="source_id")
+    left_out = records.left_out.join(of_awaited, on="student_id", how="semi")
+    found = guardians.identify(records.entries, left_out, held, records.absent)
+    everyone = _inheriting(_everyone(_with_links(records, found, held), found), held)
+    silent = _silent_guardians(records, held)
+    elsewhere = _links_elsewhere(records, held)
+    to_be_taken = elsewhere.join(awaited, on=["kind", "source_id"], how="semi")
+    seen = pl.concat([frame["link_id"] for frame in (everyone, to_be_taken, found.seen, silent)])
+    # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere. Who is elsewhere is
+    # there under the ID of old.
+    given_up = everyone.filter(~pl.col("is_valid"))["given_up"]
+    staying = pl.concat([seen, elsewhere["link_id"], given_up]).drop_nulls().unique()
+    everyone = _inheriting(reissued.find(everyone, found.pairs, held, staying), held)
     seen = pl.concat([seen, everyone["link_id"]])
     everyone = _with_gone(everyone, found.pairs, held)
     # Who left the organization, and stays gone, claims no e-mail and adopts nothing.
@@ -96,14 +123,15 @@ def settle(records: Records, held: Held) -> Settled:
         records,
         going_on.filter(pl.col("kind") != GUARDIAN).drop("guardian"),
         going_on.filter(kind=GUARDIAN).select("guardian", "person", "link_id"),
-        pairs,
+        pairs.filter(~pl.col("is_anothers")),
         held,
     )
+    at = whereabouts(records, people, held)
     valid = people.filter("is_valid").sort("person")
     issues = [
-        records.found,
-        _people_issues(records, people, pairs, held),
-        _guardian_issues(records, people, pairs, found),
+        placed(records, people, at),
+        _people_issues(records, people, pairs, related.in_classes, held),
+        _guardian_issues(records, people, pairs, found, at),
         related.found,
     ]
     return Settled(
@@ -117,9 +145,14 @@ def settle(records: Records, held: Held) -> Settled:
         guardianships=related.guardianships,
         seen_links=as_table(seen.to_frame("link_id"), SEEN_LINKS),
         seen_classes=as_table(records.seen_classes, SEEN_CLASSES).sort("source_id", "school_id"),
-        kept=_kept(records, people, pairs, related.kept),
-        issues=_issues(pl.concat(issues), related.fallen, records.rows, has_lines=records.has_lines),
-        notes=records.notes,
+        kept=_kept(records, people, pairs, related.kept, held),
+        issues=_issues(
+            records,
+            _without_followers(pl.concat(issues), valid, related.classes),
+            related.fallen,
+            _places(records, found),
+        ),
+        notes=(*records.notes, *_missing_columns(records, held)),
         missing_schools=records.missing_schools,
         freed_emails=as_table(owned.freed, FREED_EMAILS).sort("account_id", "email"),
     )
@@ -163,6 +196,52 @@ def _with_links(records: Records, found: Guardians, held: Held) -> pl.DataFrame:
     )
 
 
+def _inheriting(everyone: pl.DataFrame, held: Held) -> pl.DataFrame:
+    """Everybody whose link is known, with the values last applied to it where the source says nothing that can be read.
+
+    Then guardians are judged. Rule: an optional value that is there but cannot be read is not taken, and the one last
+    applied stays; a missing column says nothing. Someone new, or another person on an old ID, inherits nothing.
+    """
+    last = held.links.select("link_id", *(pl.col(name).alias(f"held_{name}") for name in (*READ, "phone_extension")))
+    keeps = {name: pl.col(f"unread_{name}").fill_null(False) & pl.col(name).is_null() for name in READ}
+    # A teacher's email is no optional value: without a good one they are rejected.
+    keeps["email"] &= pl.col("kind") != EMPLOYEE
+    filled = everyone.join(last, on="link_id", how="left", maintain_order="left").with_columns(
+        *(pl.when(keeps[name]).then(f"held_{name}").otherwise(name).alias(name) for name in READ),
+        phone_extension=pl.when(keeps["phone"]).then("held_phone_extension").otherwise("phone_extension"),
+    )
+    is_guardian = pl.col("kind") == GUARDIAN
+    fit = (pl.col("first_name").is_not_null() | pl.col("last_name").is_not_null()) & _REACHABLE
+    return filled.with_columns(
+        is_valid=pl.when(is_guardian).then(fit & pl.col("is_wanted")).otherwise("is_valid"),
+        is_rejected=pl.when(is_guardian).then(~fit).otherwise("is_rejected"),
+    ).select(everyone.columns)
+
+
+def _silent_guardians(records: Records, held: Held) -> pl.DataFrame:
+    """link_id: every guardian of the source, where it has no column that names one: it says nothing about guardians."""
+    own = held.links.filter(pl.col("own") & (pl.col("kind") == GUARDIAN) & pl.col("active"))
+    return own.filter(says_nothing_of_guardians(records.absent)).select("link_id")
+
+
+def _missing_columns(records: Records, held: Held) -> list[str]:
+    """A note on each missing column of which an active link holds a value."""
+    own = held.links.filter("own", "active")
+    kept = {
+        (kind, name)
+        for kind, name in records.absent
+        if kind in KINDS and name in own.columns and own.filter(kind=kind)[name].count()
+    }
+    if own.filter(kind=GUARDIAN)["guardian_ids"].count():
+        kept.add((GUARDIAN, "source_id"))
+    kept |= {
+        ("guardianship", name)
+        for name in ("relationship", "type")
+        if name in held.guardianships.columns and held.guardianships[name].count()
+    }
+    return sorted({f"{words}, sent before, is missing" for field, words in records.absent.items() if field in kept})
+
+
 def _with_gone(everyone: pl.DataFrame, pairs: pl.DataFrame, held: Held) -> pl.DataFrame:
     """With is_gone: who left the organization, and stays gone; a guardian all of whose students did, with them."""
     gone = held.links.filter("gone")
@@ -202,8 +281,6 @@ def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
         .select("guardian", is_wanted=pl.lit(True))
         .unique()
     )
-    named = pl.col("first_name").is_not_null() | pl.col("last_name").is_not_null()
-    reachable = pl.col("email").is_not_null() | pl.col("phone").is_not_null()
     content = pl.concat_str(
         *(pl.col(name).fill_null("") for name in ("last_name", "first_name", "phone", "email")), separator="\n"
     )
@@ -211,8 +288,7 @@ def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
         kind=pl.lit(GUARDIAN),
         role=pl.lit(GUARDIAN),
         content=content,
-        is_valid=named & reachable & pl.col("is_wanted").fill_null(False),
-        is_rejected=~(named & reachable),
+        is_wanted=pl.col("is_wanted").fill_null(False),
     )
     of_people = people.with_columns(content=pl.lit(""), is_rejected=~pl.col("is_valid"))
     added = (
@@ -224,6 +300,9 @@ def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
         "is_valid",
         "is_shared",
         "is_rejected",
+        "is_wanted",
+        "bad_birth_date",
+        *(f"unread_{name}" for name in READ),
     )
     return (
         pl.concat([of_people, of_guardians], how="diagonal")
@@ -247,10 +326,10 @@ def _numbered(people: pl.DataFrame, held: Held) -> pl.DataFrame:
     )
 
 
-def _left_out_links(records: Records, held: Held) -> pl.Series:
-    """The links of employees and students whose rows are all left out."""
-    own = held.links.filter("own").join(records.seen, on=["kind", "source_id"], how="semi")
-    return own.join(records.people, on=["kind", "source_id"], how="anti")["link_id"]
+def _links_elsewhere(records: Records, held: Held) -> pl.DataFrame:
+    """The links (link_id, kind, source_id) of employees and students whose rows are all left out."""
+    own = held.links.filter("own").select("link_id", "kind", "source_id")
+    return own.join(records.elsewhere, on=["kind", "source_id"], how="semi")
 
 
 def _pairs(records: Records, found: Guardians) -> pl.DataFrame:
@@ -262,24 +341,32 @@ def _pairs(records: Records, found: Guardians) -> pl.DataFrame:
     )
 
 
-def _people_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, held: Held) -> pl.DataFrame:
-    """FOUND of employees and students: what only shows once everything is settled."""
-    reach = pl.col("email").is_not_null() | pl.col("phone").is_not_null()
-    as_held = held.links.select(stands_in="link_id", held_reach=reach)
+def _people_issues(
+    records: Records, people: pl.DataFrame, pairs: pl.DataFrame, in_classes: pl.DataFrame, held: Held
+) -> pl.DataFrame:
+    """FOUND of employees and students: what only shows once everything is settled. in_classes: as in `Related`."""
+    as_held = held.links.select(stands_in="link_id", held_reach=_REACHABLE)
     guardians_reached = (
         people.filter(kind=GUARDIAN)
         .join(as_held, on="stands_in", how="left")
-        .filter((pl.col("is_valid") & reach) | pl.col("held_reach").fill_null(False))
+        # A guardian who is rejected is told of by that.
+        .filter((pl.col("is_valid") & _REACHABLE) | pl.col("held_reach").fill_null(False) | pl.col("is_rejected"))
         .select("guardian")
     )
     reached = pairs.join(guardians_reached, on="guardian", how="semi")["student_id"].unique().implode()
+    silent = held.guardianships.join(_silent_guardians(records, held), left_on="guardian_link_id", right_on="link_id")
+    reaching = silent.join(held.links.filter(_REACHABLE), left_on="guardian_link_id", right_on="link_id", how="semi")
+    keeps_guardians, keeps_reachable = (
+        pl.col("link_id").is_in(kept["student_link_id"].unique().implode()).fill_null(False)
+        for kept in (silent, reaching)
+    )
     marked = (
         people.filter(pl.col("kind") != GUARDIAN)
-        .join(records.in_classes.with_columns(has_class=pl.lit(True)), on=["kind", "source_id"], how="left")
+        .join(in_classes.with_columns(has_class=pl.lit(True)), on=["kind", "source_id"], how="left")
         .with_columns(
             pl.col("has_class").fill_null(False),
-            has_guardian=pl.col("source_id").is_in(pairs["student_id"].unique().implode()),
-            is_reachable=reach | pl.col("source_id").is_in(reached),
+            has_guardian=pl.col("source_id").is_in(pairs["student_id"].unique().implode()) | keeps_guardians,
+            is_reachable=_REACHABLE | pl.col("source_id").is_in(reached) | keeps_reachable,
         )
     )
     broken = breaking(PEOPLE, marked).select(
@@ -288,16 +375,19 @@ def _people_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, 
     return at_schools(broken, records.members.rename({"kind": "table", "source_id": "key"}))
 
 
-def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, found: Guardians) -> pl.DataFrame:
-    """FOUND of guardians, once for each guardian and code, at every school of their students.
+def _guardian_issues(
+    records: Records, people: pl.DataFrame, pairs: pl.DataFrame, found: Guardians, at: pl.DataFrame
+) -> pl.DataFrame:
+    """FOUND of guardians, once for each guardian and code, at every school of their students, or where those are.
 
     Of a guardian whose students are all unknown, nothing but that is told: nobody would be set up for them.
     """
     differing = [name for name in found.people.columns if name.startswith("differs_")]
     in_pairs = [name for name in pairs.columns if name.startswith("differs_")]
-    # A file names the fields of guardians within the rows of their students.
-    prefix = "guardian_" if records.has_lines else ""
-    columns = {name: f"{prefix}{name.removeprefix('differs_')}" for name in (*differing, *in_pairs)}
+    columns = {
+        **{name: called(records.names, GUARDIAN, name.removeprefix("differs_")) for name in differing},
+        **{name: called(records.names, "guardianship", name.removeprefix("differs_")) for name in in_pairs},
+    }
     conflicts = pl.concat_str(
         [pl.when(pl.col(name)).then(pl.lit(shown)) for name, shown in columns.items()],
         separator=", ",
@@ -323,8 +413,10 @@ def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame
         )
     )
     is_known = pairs.filter("student_is_known")["guardian"].unique().implode()
+    of_ids = called(records.names, GUARDIAN, "source_id")
     of_entries = (
-        records.entry_issues.join(found.entries, on="entry")
+        pl.concat([records.entry_issues, found.issues.with_columns(detail=pl.lit(of_ids))])
+        .join(found.entries, on="entry")
         .filter((pl.col("code") == "record_not_shared") | pl.col("guardian").is_in(is_known))
         .join(records.entries.select("entry", "guardian_id"), on="entry")
         .join(found.people.select("guardian", "source_id"), on="guardian")
@@ -335,25 +427,33 @@ def _guardian_issues(records: Records, people: pl.DataFrame, pairs: pl.DataFrame
             "file",
             "line",
             "guardian",
+            "detail",
             record_id=pl.coalesce("guardian_id", "source_id"),
-            detail=not_shared("student"),
         )
+    )
+    of_students = pl.concat(
+        [
+            records.members.filter(kind=STUDENT).select("source_id", "school_id"),
+            at.filter(table=STUDENT).select(source_id="key", school_id="school_id"),
+        ]
     )
     schools = (
         pairs.select("guardian", "student_id")
-        .join(records.members.filter(kind=STUDENT), left_on="student_id", right_on="source_id")
+        .join(of_students, left_on="student_id", right_on="source_id")
         .select("guardian", "school_id")
         .unique()
     )
     return as_table(
-        pl.concat([of_records, of_entries])
+        pl.concat([of_records, of_entries.select(of_records.columns)])
         .join(schools, on="guardian", how="left")
-        .with_columns(root_table=None, root=None),
+        .with_columns(root_table=pl.lit(GUARDIAN), root=pl.col("guardian").cast(pl.String)),
         FOUND,
     )
 
 
-def _kept(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, related: pl.DataFrame) -> pl.DataFrame:
+def _kept(
+    records: Records, people: pl.DataFrame, pairs: pl.DataFrame, related: pl.DataFrame, held: Held
+) -> pl.DataFrame:
     """KEPT: who has a row that was not applied, whatever the reason; that a school is only not shared is none."""
     unknown = records.unknown_schools.filter(not records.shares_part).select(
         kind="table", source_id="key", has_bad_row=pl.lit(True)
@@ -370,6 +470,7 @@ def _kept(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, related: 
         ("guardianships", students.filter("not_applied")),
         ("guardianships", students.join(with_bad_guardian, on="source_id", how="semi")),
         ("guardianships", bad_guardians),
+        ("guardianships", _silent_guardians(records, held)),
     ]
     frames = [
         frame.drop_nulls("link_id").select("link_id", table=pl.lit(table), class_id=None) for table, frame in links
@@ -381,26 +482,104 @@ def _kept(records: Records, people: pl.DataFrame, pairs: pl.DataFrame, related: 
     )
 
 
-def _issues(
-    found: pl.DataFrame, fallen: pl.DataFrame, rows: Mapping[str, pl.DataFrame], *, has_lines: bool
-) -> pl.DataFrame:
-    """ISSUES: with the number of records that fall with each, and the row as it came.
+def _is_error() -> pl.Expr:
+    return pl.col("code").is_in([code for code, entry in CATALOGUE.items() if entry.severity == Severity.ERROR])
 
-    Without lines, what differs in nothing else is one issue.
-    """
-    errors = [code for code, entry in CATALOGUE.items() if entry.severity == Severity.ERROR]
-    counted = found.join(fallen, on=["root_table", "root"], how="left").with_columns(
-        consequences=pl.when(pl.col("code").is_in(errors)).then("consequences").otherwise(None).fill_null(0)
+
+def _places(records: Records, found: Guardians) -> pl.DataFrame:
+    """Every row of each record, as `Records.places`; a guardian's key is their number, their rows those of students."""
+    of_students = records.places.filter(table=STUDENT).select("school_id", "file", "line").unique()
+    of_guardians = found.entries.join(of_students, on=["file", "line"], how="left").select(
+        "school_id", "file", "line", table=pl.lit(GUARDIAN), key=pl.col("guardian").cast(pl.String)
     )
-    places = counted.select("file", "line").unique()
-    texts = [
-        came.join(places.filter(file=file), on="line", how="semi").select(
-            "line", file=pl.lit(file), row=pl.struct(pl.exclude("line")).struct.json_encode()
-        )
-        for file, came in rows.items()
-    ]
-    known = pl.concat(texts) if texts else pl.DataFrame(schema={"line": pl.UInt32, "file": pl.String, "row": pl.String})
-    issues = counted.join(known, on=["file", "line"], how="left")
-    if not has_lines:
+    return pl.concat([records.places, of_guardians.select(records.places.columns)])
+
+
+def _issues(records: Records, found: pl.DataFrame, fallen: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """ISSUES: with the number of records that fall with each, and the row or rows as they came.
+
+    Rule: without lines, what differs in nothing else is one issue.
+    """
+    counted = (
+        _at_own_lines(found, places)
+        .join(fallen, on=["root_table", "root"], how="left")
+        .with_columns(consequences=pl.when(_IS_ERROR).then("consequences").otherwise(None).fill_null(0))
+    )
+    issues = counted.join(_rows_as_they_came(records, counted), on=["file", "line"], how="left").join(
+        _other_rows(records, counted, places), on=_OF_ROWS, how="left", nulls_equal=True
+    )
+    if not records.has_lines:
         issues = issues.with_columns(line=None).unique()
     return as_table(issues, ISSUES).sort("code", "school_id", "file", "line", "record_id", "detail", nulls_last=True)
+
+
+_OF_ROWS = ["code", "root_table", "root", "file", "line"]
+
+
+def _is_one_of(kind: Callable[[Entry], bool]) -> pl.Expr:
+    return pl.col("code").is_in([code for code, entry in CATALOGUE.items() if kind(entry)])
+
+
+_IS_ABOUT_ROWS = _is_one_of(lambda entry: entry.is_about_rows)
+_IS_ERROR = _is_one_of(lambda entry: entry.severity == Severity.ERROR)
+
+
+def _without_followers(found: pl.DataFrame, people: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
+    """FOUND without the alerts of records that an error keeps from being created: they are consequences of it.
+
+    people, classes: the valid ones.
+    """
+    of_record = ["root_table", "root"]
+    valid = pl.concat(
+        [
+            people.select(root_table="kind", root=pl.coalesce(pl.col("guardian").cast(pl.String), "source_id")),
+            classes.select(root_table=pl.lit("class"), root="source_id"),
+        ]
+    )
+    failed = found.filter(_IS_ERROR).drop_nulls("root").select(of_record).unique().join(valid, on=of_record, how="anti")
+    return pl.concat([found.filter(_IS_ERROR), found.filter(~_IS_ERROR).join(failed, on=of_record, how="anti")])
+
+
+def _at_own_lines(found: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """The issues, those about all rows of a record at each school's own first line of it."""
+    of_record = ["root_table", "root", "file"]
+    named = places.rename({"table": "root_table", "key": "root"})
+    own = named.group_by(*of_record, "school_id").agg(own_line=pl.col("line").min())
+    placed = found.join(own, on=[*of_record, "school_id"], how="left")
+    return placed.with_columns(line=pl.when(_IS_ABOUT_ROWS).then(pl.coalesce("own_line", "line")).otherwise("line"))
+
+
+def _rows_as_they_came(records: Records, places: pl.DataFrame) -> pl.DataFrame:
+    """file, line, row: the rows at these places (file, line) as JSON objects."""
+    wanted = places.select("file", "line").unique()
+    texts = [
+        came.join(wanted.filter(file=file), on="line", how="semi").select(
+            "line", file=pl.lit(file), row=pl.struct(pl.exclude("line")).struct.json_encode()
+        )
+        for file, came in records.rows.items()
+    ]
+    nothing = pl.DataFrame(schema={"line": pl.UInt32, "file": pl.String, "row": pl.String})
+    return pl.concat([nothing, *texts])
+
+
+def _other_rows(records: Records, issues: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """_OF_ROWS and other_rows: of issues between rows, the others: all of the record, or those that are the same."""
+    wanted = issues.filter(_IS_ABOUT_ROWS).drop_nulls("root").select(_OF_ROWS).unique()
+    of_record = places.select("file", root_table="table", root="key", other_line="line").unique()
+    repeated = issues.filter(code="duplicate_row").select(_OF_ROWS).unique()
+    same = [repeated.join(_same_rows(came, repeated, file), on=["file", "line"]) for file, came in records.rows.items()]
+    others = pl.concat([wanted.join(of_record, on=["root_table", "root", "file"]), *same], how="diagonal").filter(
+        pl.col("line") != pl.col("other_line")
+    )
+    came = _rows_as_they_came(records, others.select("file", line="other_line"))
+    told = others.join(came.rename({"line": "other_line"}), on=["file", "other_line"]).sort("other_line")
+    line = pl.col("other_line").cast(pl.String) if records.has_lines else pl.lit("")
+    return told.group_by(_OF_ROWS).agg(other_rows=pl.format("{}\t{}", line, "row").str.join("\n"))
+
+
+def _same_rows(came: pl.DataFrame, repeated: pl.DataFrame, file: str) -> pl.DataFrame:
+    """file, line, other_line: rows of a file that are the same as one of those repeated."""
+    columns = [name for name in came.columns if name != "line"]
+    some = came.join(repeated.filter(file=file), on="line", how="semi")
+    pairs = some.join(came.rename({"line": "other_line"}), on=columns, nulls_equal=True)
+    return pairs.select("line", "other_line", file=pl.lit(file))

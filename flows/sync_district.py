@@ -109,14 +109,13 @@ async def _sync_source(order: Order) -> str:
     """
     with leased(order, wait=order.by_hand) as lease:
         fetched = fetch(order, lease.run_id)
-        lease.notes.append(fetched.message)
+        lease.notes += [fetched.message, *fetched.notes]
         lease.outcome, lease.delivery_id = fetched.state, fetched.delivery_id
         if fetched.delivery_id is None:
             return lease.outcome
         read = read_roster(order, lease.run_id, fetched.delivery_id)
         if isinstance(read, Rejected):
-            told = ", ".join(f"{code} {count}" for code, count in read.counts.items())
-            lease.notes.append(f"rejected for its file errors: {told}")
+            lease.notes.append(f"rejected for its file errors: {read.told}")
             lease.outcome = night.REJECTED
             return lease.outcome
         roster, notes = read

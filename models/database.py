@@ -2,18 +2,25 @@
 
 An embedded database (SQLite) is made and migrated when it is opened, after a copy; PostgreSQL is migrated only on
 request. Bulk reading and writing is `models.bulk`'s; what the tables are is `models.tables`'s.
+
+A process loses every lock that SQLite holds for it on a file as soon as it closes any other handle on that file, and
+then others take the database for unused and remove its write-ahead log. So nothing here, and nothing elsewhere, opens
+an embedded database (or its -wal and -shm files) but SQLite itself; it is made before SQLite first sees it.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
+import threading
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -53,13 +60,19 @@ _TRANSIENT_CODES = {
 _UNIQUE_CODES = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 _MIGRATING = 7_265_526_55  # the advisory lock of two that migrate one PostgreSQL at once
 
+# What this process has open, and how often it was asked to open it.
+_engines: dict[URL, Engine] = {}
+_users: Counter[URL] = Counter()
+_opening = threading.RLock()
+
 
 @dataclass(frozen=True)
 class Database:
-    """An open database at the program's own schema."""
+    """An open database at the program's own schema; all who open it in one process share its connections."""
 
     engine: Engine
     dialect: Dialect
+    _open: ExitStack = field(repr=False, compare=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -122,8 +135,8 @@ class Database:
             yield
 
     def close(self) -> None:
-        """Close every connection."""
-        self.engine.dispose()
+        """Let go of it; once nobody in this process has it open any more, every connection is closed."""
+        self._open.close()
 
     def __enter__(self) -> Database:
         return self
@@ -172,7 +185,8 @@ def open_database(url: str, *, backups: Path | None) -> Database:
     """Open a database, making and migrating it first where it is an embedded one.
 
     Before an embedded database is migrated it is copied into `backups` (None: no copy), where the last three copies
-    are kept. Two processes may open the same new database at once.
+    are kept. Two processes may open the same new database at once. Within a process it is opened once, however often
+    it is asked for: each `Database` given is closed by whoever asked for it.
 
     Raises:
         SetupError: the address is not one of a SQLite file or of PostgreSQL.
@@ -180,13 +194,31 @@ def open_database(url: str, *, backups: Path | None) -> Database:
         DatabaseUnavailable: the database is out of reach or stayed locked.
     """
     address = _address(url)
+    with _opening:
+        if address not in _engines:
+            _engines[address] = _opened(address, backups)
+        _users[address] += 1
+        engine = _engines[address]
+    mine = ExitStack()
+    mine.callback(_let_go, address)
+    return Database(engine, "sqlite" if address.drivername == "sqlite" else "postgresql", mine)
+
+
+def _let_go(address: URL) -> None:
+    with _opening:
+        _users[address] -= 1
+        if not _users[address]:
+            _engines.pop(address).dispose()
+
+
+def _opened(address: URL, backups: Path | None) -> Engine:
     if address.drivername == "sqlite":
         _make_and_migrate(Path(str(address.database)), backups)
-        return Database(_sqlite_engine(address), "sqlite")
-    database = Database(_postgresql_engine(address), "postgresql")
+        return _sqlite_engine(address)
+    engine = _postgresql_engine(address)
     try:
-        with database.reading() as session:
-            held = _revision(session.connection())
+        with shielded("reading from the database"), engine.connect() as connection:
+            held = _revision(connection)
         if held != NEWEST_REVISION:
             raise SchemaError(
                 "the database has no Rollcall schema yet: run `rollcall migrate`"
@@ -195,9 +227,9 @@ def open_database(url: str, *, backups: Path | None) -> Database:
                 " run `rollcall migrate`"
             )
     except BaseException:
-        database.close()
+        engine.dispose()
         raise
-    return database
+    return engine
 
 
 def migrate(url: str, *, backups: Path | None) -> tuple[str | None, str]:
@@ -230,6 +262,7 @@ def copy_embedded(file: Path, target: Path) -> None:
     partial = target.with_name(target.name + ".partial")
     try:
         with shielded("copying the database"):
+            partial.unlink(missing_ok=True)
             _make_private(partial)
             with closing(sqlite3.connect(file)) as origin, closing(sqlite3.connect(partial)) as copy:
                 origin.backup(copy)
@@ -250,8 +283,8 @@ def _address(url: str) -> URL:
         raise wrong from None
     if address.drivername in ("postgres", "postgresql"):
         address = address.set(drivername="postgresql+psycopg")
-    if address.drivername == "sqlite" and address.database not in (None, "", ":memory:"):
-        return address
+    if address.drivername == "sqlite" and address.database and address.database != ":memory:":
+        return address.set(database=str(Path(address.database).resolve()))
     if address.drivername == "postgresql+psycopg":
         return address
     raise wrong
@@ -293,8 +326,7 @@ def _postgresql_engine(address: URL) -> Engine:
 
 def _make_and_migrate(file: Path, backups: Path | None) -> str | None:
     """Bring an embedded database to the program's schema; gives its revision before, None for a new one."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with shielded("opening the database"):
+    with _opening, shielded("opening the database"):
         _make_private(file)
         _write_ahead(file)
     engine = _sqlite_engine(URL.create("sqlite", database=str(file)), migrating=True)
@@ -317,11 +349,18 @@ def _make_and_migrate(file: Path, backups: Path | None) -> str | None:
 
 
 def _make_private(file: Path) -> None:
-    """Make sure the file exists, for nobody else's eyes: it holds personal data."""
+    """Make the file, where there is none, for nobody else's eyes: it holds personal data.
+
+    SQLite makes the -wal and -shm files as private as it finds this one, and sees it only afterwards: see above.
+    """
     try:
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         raise DatabaseUnavailable(f"{file} cannot be opened: {error.strerror}") from None
+    if not os.access(file, os.R_OK | os.W_OK):
+        raise DatabaseUnavailable(f"{file} cannot be opened: {os.strerror(errno.EACCES)}")
 
 
 def _write_ahead(file: Path) -> None:

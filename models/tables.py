@@ -41,6 +41,7 @@ class District(SQLModel, table=True):
     rostering_enforcement: bool = False
     # The guard's limits that are the district's own: type -> [share, count]; others are the guard's.
     limits: dict[str, list[float]] | None = _json()
+    date_order: str | None = None  # month, day: which is first in dates such as 3/4/2014; null: the dates show it
 
 
 class Source(SQLModel, table=True):
@@ -66,6 +67,7 @@ class Source(SQLModel, table=True):
     # clever: paused, pending or error, as it was last seen, and why; null while all is well.
     remote_state: str | None = None
     remote_reason: str | None = None
+    not_ready_since: datetime | None = _at(nullable=True)  # the first of the looks in a row that found pending or error
     leaves_out_contacts: bool = False  # contacts of type emergency and secondary, as somebody decided
     stale_noticed_at: datetime | None = _at(nullable=True)  # when the coming staleness was last told
 
@@ -189,7 +191,7 @@ class Class(SQLModel, table=True):
     id: str = Field(primary_key=True)
     source: str = Field(foreign_key="source.id")
     school_id: str = Field(foreign_key="school.id", index=True)
-    source_id: str
+    source_id: str | None = None  # null once given up to another class
     name: str
     claimed: bool = False
     archived_at: datetime | None = _at(nullable=True)
@@ -238,6 +240,7 @@ class Issue(SQLModel, table=True):
     detail: str | None = None
     consequences: int = 0
     row: str | None = None  # the row as it came, a JSON object; personal data
+    other_rows: str | None = None  # of a problem between rows the others: line, tab and JSON object, one a line
 
 
 class Run(SQLModel, table=True):
@@ -257,6 +260,7 @@ class Run(SQLModel, table=True):
     district_id: str = Field(foreign_key="district.id", index=True)
     source_id: str = Field(foreign_key="source.id")
     delivery_id: int | None = Field(default=None, foreign_key="delivery.id")
+    processing_since: datetime | None = _at(nullable=True)  # null: it has found nothing to bring in yet
     schools: list[str] | None = _json()  # school ids asked for; null: all
     started_at: datetime = _at()
     alive_at: datetime = _at()

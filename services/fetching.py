@@ -10,10 +10,13 @@ from sqlmodel import Session
 
 from models.tables import Delivery, Source
 from services.clever import RemoteDistrict
+from services.status import was_applied
 
 PAUSED, PENDING, ERROR = "paused", "pending", "error"
 # Rule: an unchanged district is fetched in full all the same when the last time is so long ago.
 FULL_FETCH_EVERY = timedelta(days=7)
+# Rule: a problem of Clever's that is there at two looks so far apart disconnects the schools.
+PATIENCE = timedelta(hours=12)
 _LONGEST_REASON = 300
 
 
@@ -21,12 +24,13 @@ _LONGEST_REASON = 300
 class Standing:
     """How a district stands on Clever's side. state: paused, pending, error, or None while all is well.
 
-    message: for runs; reason: for the report, with Clever's own words where it gives any.
+    message: for runs; reason: for the report, with Clever's own words where it gives any; next_step: for a hold.
     """
 
     state: str | None
     message: str | None
     reason: str | None
+    next_step: str | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -44,22 +48,44 @@ def standing(remote: RemoteDistrict, now: datetime, zone: ZoneInfo) -> Standing:
         until = f" until {remote.pause_end:%Y-%m-%d}" if remote.pause_end is not None else ""
         message = f"Clever has the district's data paused{until}: nobody is archived meanwhile"
         return Standing(PAUSED, message, message)
-    messages = {
-        PENDING: "Clever waits for the district (state pending), which can solve it in Clever: nothing is processed",
-        ERROR: "Clever has a problem with the district (state error), which Clever must solve: nothing is processed",
-    }
-    if remote.state not in messages:
+    if remote.state not in _PROBLEMS:
         return Standing(None, None, None)
-    message = messages[remote.state]
+    message, next_step = _PROBLEMS[remote.state]
     said = " ".join((remote.error or "").split())[:_LONGEST_REASON]
-    return Standing(remote.state, message, f"{message}. Clever says: {said}" if said else message)
+    return Standing(remote.state, message, f"{message}. Clever says: {said}" if said else message, next_step)
 
 
-def note(session: Session, source: Source, standing: Standing) -> None:
-    """Keep how the district stands, for the report to show."""
+_PROBLEMS = {
+    PENDING: (
+        "Clever waits for the district (state pending), which can solve it in Clever: nothing is processed",
+        "Solve it in Clever, then choose I fixed it",
+    ),
+    ERROR: (
+        "Clever has a problem with the district (state error), which Clever must solve: nothing is processed",
+        "There is nothing to do here: it ends by itself once Clever has solved it",
+    ),
+}
+
+
+def note(session: Session, source: Source, standing: Standing, now: datetime) -> None:
+    """Keep how the district stands, for the report to show, and since when Clever has had a problem with it."""
     source.remote_state, source.remote_reason = standing.state, standing.reason
+    source.not_ready_since = None if standing.is_ready else source.not_ready_since or now
     session.add(source)
     session.flush()
+
+
+def has_lasted(session: Session, source: Source, now: datetime) -> bool:
+    """Whether Clever's problem with the district puts its schools on hold.
+
+    Rule: it was there at two looks at least 12 hours apart, and at all between, and something of the source was applied
+    before; a new district waits in Setup sync. The caller has noted what was seen now.
+    """
+    return (
+        source.not_ready_since is not None
+        and now - source.not_ready_since >= PATIENCE
+        and was_applied(session, source.id)
+    )
 
 
 def is_known(session: Session, source: Source, remote: RemoteDistrict, standing: Standing, now: datetime) -> bool:

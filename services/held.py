@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import polars as pl
 from sqlmodel import Session
@@ -11,9 +12,13 @@ from sqlmodel import Session
 from contracts.roster import (
     GUARDIAN,
     HELD_ACCOUNTS,
+    HELD_CLASS_MEMBERS,
     HELD_CLASSES,
     HELD_GUARDIANSHIPS,
     HELD_LINKS,
+    HELD_OTHER_SCHOOLS,
+    HELD_SCHOOL_MEMBERS,
+    DateOrder,
     Held,
     Schema,
 )
@@ -34,7 +39,7 @@ class Scope:
     """A source and the schools it may touch: on the plan, not frozen, set up with this source (SCOPE_SCHOOLS).
 
     leaves_out_contacts: its emergency contacts are left out. limits: the guard's that are the district's own, type ->
-    [share, count].
+    [share, count]. date_order: which comes first in the district's dates, where it says so.
     """
 
     district_id: str
@@ -44,6 +49,7 @@ class Scope:
     schools: pl.DataFrame
     leaves_out_contacts: bool = False
     limits: Mapping[str, list[float]] | None = None
+    date_order: DateOrder | None = None
 
     @property
     def source_school_ids(self) -> list[str]:
@@ -81,6 +87,7 @@ def read_scope(session: Session, source_id: str) -> Scope:
         schools,
         leaves_out_contacts=source.leaves_out_contacts,
         limits=district.limits,
+        date_order=cast("DateOrder | None", district.date_order),
     )
 
 
@@ -88,10 +95,11 @@ def read_scope(session: Session, source_id: str) -> Scope:
 class Stored:
     """The rows a plan is compared with, active and archived, of the whole district and all its sources.
 
-    links: HELD_LINKS. memberships: id, link_id, school_id, active. classes: id, source, school_id, source_id, name,
-    active. class_memberships: id, class_id, link_id, is_owner, active, by_choice. guardianships: id, student_link_id,
-    guardian_link_id, relationship, type, active, by_leaving (ended as one of the two left the organization). IDs are
-    ours, as String.
+    links: HELD_LINKS. memberships: id, link_id, school_id, active, left_at. classes: id, source, school_id, source_id,
+    name, active. class_memberships: id, class_id, link_id, is_owner, active, by_choice. guardianships: id,
+    student_link_id, guardian_link_id, relationship, type, active, by_leaving (ended as one of the two left the
+    organization). schools: school_id, source, source_school_id, name, live (on the plan, not frozen), spoke_at (when
+    the delivery last applied there had come). IDs are ours, as String; times are in UTC.
     """
 
     links: pl.DataFrame
@@ -111,7 +119,7 @@ SELECT l.id AS link_id, l.account_id, l.source = :source AS own, l.source, l.kin
 FROM link l JOIN source s ON s.id = l.source JOIN district d ON d.id = s.district_id WHERE s.district_id = :district
 """
 _MEMBERSHIPS = """
-SELECT m.id, m.link_id, m.school_id, m.active
+SELECT m.id, m.link_id, m.school_id, m.active, m.left_at
 FROM school_membership m JOIN school s ON s.id = m.school_id WHERE s.district_id = :district
 """
 _CLASSES = """
@@ -131,8 +139,14 @@ JOIN source s ON s.id = l.source
 WHERE s.district_id = :district
 """
 _SCHOOLS = """
-SELECT id AS school_id, source_id AS source, on_plan AND NOT frozen AS live
-FROM school WHERE district_id = :district
+SELECT s.id AS school_id, s.source_id AS source, s.source_school_id, s.name, s.on_plan AND NOT s.frozen AS live,
+       spoken.received_at AS spoke_at
+FROM school s LEFT JOIN (
+    SELECT r.school_id, r.source_id, max(d.received_at) AS received_at
+    FROM school_run r JOIN delivery d ON d.id = r.delivery_id
+    WHERE r.outcome IN ('applied', 'unchanged') GROUP BY r.school_id, r.source_id
+) spoken ON spoken.school_id = s.id AND spoken.source_id = s.source_id
+WHERE s.district_id = :district
 """
 
 _ACCOUNTS = """
@@ -148,13 +162,29 @@ def load_stored(session: Session, scope: Scope) -> Stored:
     """Every row of the district a plan may have to change."""
     parameters = {"district": scope.district_id}
     schools = bulk.read(
-        session, _SCHOOLS, parameters, {"school_id": pl.String, "source": pl.String, "live": pl.Boolean}
+        session,
+        _SCHOOLS,
+        parameters,
+        {
+            "school_id": pl.String,
+            "source": pl.String,
+            "source_school_id": pl.String,
+            "name": pl.String,
+            "live": pl.Boolean,
+            "spoke_at": bulk.MOMENT,
+        },
     )
     memberships = bulk.read(
         session,
         _MEMBERSHIPS,
         parameters,
-        {"id": pl.String, "link_id": pl.String, "school_id": pl.String, "active": pl.Boolean},
+        {
+            "id": pl.String,
+            "link_id": pl.String,
+            "school_id": pl.String,
+            "active": pl.Boolean,
+            "left_at": bulk.MOMENT,
+        },
     )
     guardianships = bulk.read(
         session,
@@ -238,7 +268,7 @@ def _with_standing(
     standing = (
         pl.concat([present, through_students])
         .unique()
-        .join(schools, on="school_id")
+        .join(schools.select("school_id", "source", "live"), on="school_id")
         .join(links.select("link_id", link_source="source"), on="link_id")
         .with_columns(elsewhere=pl.col("live") & (pl.col("source") != pl.col("link_source")).fill_null(False))
         .group_by("link_id")
@@ -266,15 +296,33 @@ def load_held(session: Session, scope: Scope, stored: Stored, emails: Collection
         HELD_ACCOUNTS,
     )
     own = stored.links.filter(pl.col("own") | pl.col("moving"))
-    classes = (
-        stored.classes.filter(pl.col("active") & (pl.col("source") == scope.source_id))
-        .join(scope.schools, on="school_id")
-        .select("source_id", school_id="source_school_id")
+    here = scope.schools.select("school_id", "source_school_id")
+    classes = stored.classes.filter(pl.col("active") & (pl.col("source") == scope.source_id)).join(here, on="school_id")
+    of_source = stored.links.filter("own").select("link_id")
+    school_members = (
+        stored.memberships.join(here, on="school_id")
+        .join(of_source, on="link_id", how="semi")
+        .select("link_id", "left_at", school_id="source_school_id")
     )
+    class_members = (
+        stored.class_memberships.filter("active")
+        .join(classes.select("source_id", class_id="id"), on="class_id")
+        .join(of_source, on="link_id", how="semi")
+        .select("link_id", "is_owner", class_id="source_id")
+    )
+    others = stored.schools.filter(pl.col("live") & (pl.col("source") != scope.source_id))
     guardianships = (
         stored.guardianships.filter(pl.col("active") | pl.col("by_leaving"))
         .join(own.select(student_link_id="link_id"), on="student_link_id", how="semi")
         .join(own.filter(kind=GUARDIAN).select(guardian_link_id="link_id"), on="guardian_link_id", how="semi")
         .select(list(HELD_GUARDIANSHIPS))
     )
-    return Held(stored.links.select(list(HELD_LINKS)), guardianships, classes.select(list(HELD_CLASSES)), accounts)
+    return Held(
+        stored.links.select(list(HELD_LINKS)),
+        guardianships,
+        classes.select("source_id", school_id="source_school_id").select(list(HELD_CLASSES)),
+        accounts,
+        school_members.select(list(HELD_SCHOOL_MEMBERS)),
+        class_members.select(list(HELD_CLASS_MEMBERS)),
+        others.select("name", "spoke_at", school_id="source_school_id").select(list(HELD_OTHER_SCHOOLS)),
+    )

@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 from sqlmodel import Session, col, select
 
+from contracts.text import count
 from errors import TransientError
 from models import bulk
 from models.database import Database
@@ -46,17 +47,20 @@ class Cleaned:
     busy: int = 0
 
     def __str__(self) -> str:
-        told = ", ".join(f"{getattr(self, name)} {what}" for name, what in _TOLD.items() if getattr(self, name))
+        told = ", ".join(count(getattr(self, name), *what) for name, what in _TOLD.items() if getattr(self, name))
         said = f"removed {told}" if told else "nothing to remove"
-        return f"{said}; {self.busy} districts with a run under way are left for the next time" if self.busy else said
+        if not self.busy:
+            return said
+        busy = count(self.busy, "district with a run under way is", "districts with a run under way are")
+        return f"{said}; {busy} left for the next time"
 
 
 _TOLD = {
-    "deliveries": "deliveries' files",
-    "evidence": "records of ended holds",
-    "issues": "issues",
-    "mails": "mails",
-    "folders": "left-over folders",
+    "deliveries": ("delivery's files", "deliveries' files"),
+    "evidence": ("record of ended holds", "records of ended holds"),
+    "issues": ("issue",),
+    "mails": ("mail",),
+    "folders": ("left-over folder",),
 }
 
 
@@ -88,7 +92,9 @@ def clean(database: Database, *, landing: Path, now: datetime) -> Cleaned:
         done = _sum(done, Cleaned(folders=len(removed), mails=_clean_mails(session, now)))
         record_status_changes(session, None, reason="housekeeping", now=now)
     if refused:
-        raise TransientError(f"{len(refused)} folders of the landing area {landing} cannot be removed: {refused[0]}")
+        raise TransientError(
+            f"{count(len(refused), 'folder')} of the landing area {landing} cannot be removed: {refused[0]}"
+        )
     return done
 
 

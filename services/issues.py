@@ -24,6 +24,7 @@ _ISSUES_READ: Schema = {
     "detail": pl.String,
     "consequences": pl.UInt32,
     "row": pl.String,
+    "other_rows": pl.String,
 }
 ISSUES: Schema = {
     "severity": pl.String,  # error, alert
@@ -35,8 +36,9 @@ ISSUES: Schema = {
     "message": pl.String,
     "consequences": pl.UInt32,
     "row": pl.String,  # the row as it came, a JSON object; personal data
+    "other_rows": pl.String,  # of a problem between rows the others, as contracts.roster.ISSUES
     "source_kind": pl.String,  # csv, clever: in whose words the message is
-    "place": pl.String,  # for people: students.csv:12, or student 58da8c58db8c (SIS ID 1001)
+    "place": pl.String,  # for people: students.csv:12, 15, or student 58da8c58db8c (SIS ID 1001)
 }
 _FILE_ERRORS_READ: Schema = {
     "source": pl.String,
@@ -59,7 +61,8 @@ FILE_ERRORS: Schema = {
 
 # A school's issues are those of its present source; a former one's say nothing about it any more.
 _ISSUES = """
-SELECT o.kind AS source_kind, i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.consequences, i.row
+SELECT o.kind AS source_kind, i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.consequences, i.row,
+       i.other_rows
 FROM issue i JOIN source o ON o.id = i.source LEFT JOIN school s ON s.id = i.school_id
 WHERE o.district_id = :district AND {scope}
 """
@@ -90,13 +93,16 @@ def stored_issues(session: Session, district_id: str, school_id: str | None = No
 
 
 def place() -> pl.Expr:
-    """Where people find the record of an issue with file, line, record_id and row: ``place`` String.
+    """Where people find the rows of an issue with file, line, record_id, row and other_rows: ``place`` String.
 
     Rule: by line where the source has lines, else by the record's type, its ID and its ID in the SIS.
     """
+    others = pl.col("other_rows").str.extract_all(r"(?m)^[0-9]+\t").list.eval(pl.element().str.strip_chars())
+    lines = pl.concat_str(pl.col("line").cast(pl.String), others.list.join(", "), separator=", ", ignore_nulls=True)
     sis_id = pl.col("row").str.json_path_match("$.sis_id")
     record = pl.concat_str("file", "record_id", pl.format("(SIS ID {})", sis_id), separator=" ", ignore_nulls=True)
-    return pl.coalesce(pl.format("{}:{}", "file", "line"), record).alias("place")
+    by_line = pl.when(pl.col("line").is_not_null()).then(pl.format("{}:{}", "file", lines.str.strip_suffix(", ")))
+    return pl.coalesce(by_line, record).alias("place")
 
 
 def source_kinds(session: Session, district_id: str | None = None) -> dict[str, str]:
@@ -116,9 +122,27 @@ def stored_file_errors(session: Session, district_id: str) -> pl.DataFrame:
 
 
 def issues_csv(issues: pl.DataFrame) -> str:
-    """The CSV download of ISSUES: one line a record, the columns of the row as it came after ours."""
-    ours = issues.drop("row", "source_kind", "place")
-    return to_csv(pl.concat([ours, _as_columns(issues["row"], taken=[*ours.columns, "row"])], how="horizontal"))
+    """The CSV download of ISSUES: a line for each row, the columns of the row as it came after ours."""
+    rows = _each_row(issues)
+    ours = rows.drop("row", "other_rows", "source_kind", "place")
+    return to_csv(pl.concat([ours, _as_columns(rows["row"], taken=[*ours.columns, "row"])], how="horizontal"))
+
+
+def _each_row(issues: pl.DataFrame) -> pl.DataFrame:
+    """The issues, those between rows once for each of them."""
+    numbered = issues.with_row_index("issue")
+    others = (
+        numbered.drop("line", "row")
+        .drop_nulls("other_rows")
+        .with_columns(pl.col("other_rows").str.split("\n"))
+        .explode("other_rows")
+        .with_columns(
+            line=pl.col("other_rows").str.extract(r"^([0-9]+)\t").cast(pl.UInt32),
+            row=pl.col("other_rows").str.replace(r"^[0-9]*\t", ""),
+        )
+    )
+    rows = pl.concat([numbered, others.select(numbered.columns)])
+    return rows.sort("issue", maintain_order=True).drop("issue")
 
 
 def file_errors_csv(file_errors: pl.DataFrame) -> str:

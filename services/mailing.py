@@ -14,7 +14,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -28,6 +27,8 @@ from pydantic import SecretStr
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
+from contracts.addresses import mail_address
+from contracts.text import count
 from errors import DatabaseUnavailable, MailRefused, MailUnreachable
 from models.database import Database
 from models.tables import District, Mail
@@ -96,9 +97,6 @@ class Server:
         except smtplib.SMTPDataError as error:
             _still_there(self._connection)
             sent = dict.fromkeys(recipients, (error.smtp_code, b""))
-        except (UnicodeError, smtplib.SMTPNotSupportedError):
-            # An address beyond ASCII, and a server that takes none.
-            sent = dict.fromkeys(recipients, (BAD_ADDRESS, b""))
         return {recipient: code for recipient, (code, _) in sent.items()}
 
     def close(self) -> None:
@@ -285,11 +283,11 @@ def told_unsent(session: Session, district_id: str | None = None) -> list[str]:
     given_up = [mail for mail in unsent if mail.attempts >= outbox.ATTEMPTS]
     lines = []
     if waiting:
-        wait = "1 mail waits" if len(waiting) == 1 else f"{len(waiting)} mails wait"
+        wait = f"{count(len(waiting), 'mail')} {'waits' if len(waiting) == 1 else 'wait'}"
         lines.append(f"{wait} since {waiting[0].created_at.astimezone(zone):%Y-%m-%d %H:%M %Z}{_last_answer(waiting)}")
     if given_up:
-        were = "1 mail was" if len(given_up) == 1 else f"{len(given_up)} mails were"
-        lines.append(f"{were} given up after {outbox.ATTEMPTS} refusals{_last_answer(given_up[::-1])}")
+        were = f"{count(len(given_up), 'mail')} {'was' if len(given_up) == 1 else 'were'}"
+        lines.append(f"{were} given up after {count(outbox.ATTEMPTS, 'refusal')}{_last_answer(given_up[::-1])}")
     return lines
 
 
@@ -312,28 +310,39 @@ def _next(database: Database, tried: Collection[int]) -> Mail | None:
 def _handed_over(
     transport: Transport, mail: Mail, recipients: Sequence[str], sender: str, pause: float
 ) -> Mapping[str, int]:
-    """The recipients that a mail was refused for, with SMTP's code."""
-    try:
-        message = to_message(mail, sender)
-    except (MessageError, ValueError):
-        # One address that no header can hold must not stop the other mails.
-        return dict.fromkeys(recipients, BAD_ADDRESS)
+    """The recipients that a mail was refused for, with SMTP's code; those that are no addresses among them."""
+    addresses = _addresses(recipients)
+    no_addresses = {recipient: BAD_ADDRESS for recipient in recipients if recipient not in addresses}
+    if not addresses:
+        return no_addresses
     again = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(MailUnreachable),
         stop=tenacity.stop_after_attempt(3),
         wait=tenacity.wait_exponential(multiplier=pause, exp_base=4, min=0),
         reraise=True,
     )
-    return again(transport.send, message, recipients)
+    refused = again(transport.send, to_message(mail, sender), list(addresses.values()))
+    return no_addresses | {
+        recipient: refused[address] for recipient, address in addresses.items() if address in refused
+    }
+
+
+def _addresses(recipients: Sequence[str]) -> dict[str, str]:
+    """Those recipients that mail can go to, each with the address for it: what was set up long ago may be none."""
+    found = {}
+    for recipient in recipients:
+        with suppress(ValueError):
+            found[recipient] = mail_address(recipient)
+    return found
 
 
 def to_message(mail: Mail, sender: str) -> EmailMessage:
-    """The mail as it goes out: plain text and HTML, to all its recipients, under its own Message-ID."""
+    """The mail as it goes out: plain text and HTML, to all its recipients with an address, under its own Message-ID."""
     name, address = parseaddr(sender)
     message = EmailMessage(policy=_policy)
     message["Subject"] = mail.subject
     message["From"] = Address(name or "Rollcall", addr_spec=address)
-    message["To"] = [Address(addr_spec=recipient) for recipient in mail.recipients]
+    message["To"] = [Address(addr_spec=address) for address in _addresses(mail.recipients).values()]
     message["Date"] = mail.created_at
     message["Message-ID"] = f"<{mail.message_id}@{address.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
@@ -359,10 +368,20 @@ def _mark(
         mail.attempts += 1
         if turned_down:
             codes = ", ".join(str(code) for code in sorted(set(turned_down.values())))
-            mail.problem = f"refused for {len(turned_down)} of {len(mail.recipients)} recipients ({codes})"
+            entries = _entries(session.get_one(District, mail.district_id), turned_down)
+            of = count(len(mail.recipients), "recipient")
+            mail.problem = f"refused for {len(turned_down)} of {of} ({codes}){entries}"
         else:
             mail.sent_at, mail.problem = now, None
         session.add(mail)
+
+
+def _entries(district: District, recipients: Collection[str]) -> str:
+    """Which entries of the setup file's administrators these are, in place of the addresses."""
+    numbers = [str(number) for number, one in enumerate(district.administrators, 1) if one in recipients]
+    if not numbers:
+        return ""
+    return f": administrators {'entry' if len(numbers) == 1 else 'entries'} {', '.join(numbers)} in the setup file"
 
 
 def _note_problem(database: Database, mail_id: int, problem: str) -> None:

@@ -23,6 +23,7 @@ from sqlmodel import Session, col, select
 from contracts.checking import check
 from contracts.contacts import without_contacts
 from contracts.formats import CLEVER, CSV, FORMATS, Reading
+from contracts.issues import CATALOGUE
 from contracts.roster import Held, Roster, Settled, empty
 from contracts.settling import settle
 from contracts.text import count
@@ -64,11 +65,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What there is to process. state: ready, or how the run ends at once; message: for people, no personal data."""
+    """What there is to process. state: ready, or how the run ends at once; message: for people, no personal data.
+
+    notes: what lies in the source's place and is not read.
+    """
 
     state: str
     message: str
     delivery_id: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def clock() -> datetime:
@@ -132,10 +137,11 @@ def orders(
     now: bool = False,
     by_hand: bool = False,
     kind: str | None = None,
+    landing: Path | None = None,
 ) -> list[Order]:
     """One order for each source that a request touches. schools: their keys; None or empty for all.
 
-    kind: only sources of this kind.
+    kind: only sources of this kind. landing: where the files of a delivery asked for are looked for.
 
     Raises:
         NotFound, NotPossible: the district, a school or the delivery is not to be synced.
@@ -149,7 +155,7 @@ def orders(
                 f"district {district_id} has no delivery {delivery_id}; `rollcall deliveries {district_id}` lists them"
             )
         assert delivery is not None
-        taking.assert_kept(delivery)
+        taking.assert_applicable(delivery, landing=landing)
     asked = school_ids(session, district_id, schools) if schools else None
     found = []
     for source in sources:
@@ -200,7 +206,7 @@ def _something_to_do(session: Session, source: Source, *, arrivals_only: bool) -
         waiting = look_at(session, source)
     except SourceUnreachable as error:
         return str(error)
-    if waiting.state in ("ready", "overdue"):
+    if waiting.state == taking.Arrival.READY or len(waiting.file_errors):
         return waiting.message
     if arrivals_only:
         return None
@@ -299,7 +305,9 @@ def fetch(
     except (SourceUnreachable, SourceRefused) as error:
         said = str(error)
     else:
-        return taken if taken.state not in (NOTHING, ARRIVING, RECEIPT) else _finish(database, order, run_id, taken)
+        if taken.state in (NOTHING, ARRIVING, RECEIPT):
+            return replace(_finish(database, order, run_id, taken), notes=taken.notes)
+        return taken
     with database.transaction() as session:
         runs.assert_open(session, run_id)
         _hold(session, order.source_id, DISCONNECTED, run_id, detail=said)
@@ -346,7 +354,7 @@ def _source(session: Session, source_id: str) -> Source:
 
 
 def _ready(session: Session, run_id: int, delivery_id: int, message: str) -> Fetched:
-    runs.set_delivery(session, run_id, delivery_id)
+    runs.note_processing(session, run_id, delivery_id=delivery_id, now=clock())
     status.record_status_changes(session, None, reason=f"processing delivery {delivery_id}", now=clock())
     return Fetched("ready", message, delivery_id)
 
@@ -378,9 +386,9 @@ def _looked_at(database: Database, order: Order, run_id: int) -> tuple[Source, t
 def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fetched:
     """The waiting delivery, taken where it may be."""
     source, waiting = _looked_at(database, order, run_id)
-    if waiting.state == "nothing":
-        return Fetched(NOTHING, "no new files")
-    if waiting.state == "overdue":
+    if waiting.state == taking.Arrival.NOTHING:
+        return Fetched(NOTHING, "no new files", notes=waiting.notes)
+    if len(waiting.file_errors):
         with database.transaction() as session:
             runs.assert_open(session, run_id)
             known = taking.file_error_places(session, source)
@@ -389,13 +397,14 @@ def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fe
             if wrong != known:
                 outbox.note_file_errors(session, source.district_id, wrong, run_id=run_id, now=clock())
             _hold(session, source.id, FILE_ERRORS, run_id)
-        return Fetched(REJECTED, waiting.message)
-    if waiting.state != "ready":
-        return Fetched(ARRIVING, waiting.message)
+        return Fetched(REJECTED, waiting.message, notes=waiting.notes)
+    if waiting.state != taking.Arrival.READY:
+        return Fetched(ARRIVING, waiting.message, notes=waiting.notes)
     landed = taking.land(_place(source), waiting, landing=landing, source_id=source.id, now=clock())
     if landed is None:
-        return Fetched(ARRIVING, "the files changed while they were being copied; they are taken once they are quiet")
-    return _recorded(database, source.id, run_id, landed, landing=landing)
+        message = "the files changed while they were being copied; they will be taken once they are quiet"
+        return Fetched(ARRIVING, message, notes=waiting.notes)
+    return replace(_recorded(database, source.id, run_id, landed, landing=landing), notes=waiting.notes)
 
 
 def _take_from_clever(
@@ -415,9 +424,15 @@ def _take_from_clever(
     with database.transaction() as session:
         runs.assert_open(session, run_id)
         source = _source(session, order.source_id)
-        fetching.note(session, source, standing)
+        fetching.note(session, source, standing, clock())
+        if fetching.has_lasted(session, source, clock()):
+            _hold(session, source.id, DISCONNECTED, run_id, detail=f"{standing.reason}. {standing.next_step}")
+            return Fetched(DISCONNECTED, standing.message or "")
         is_known = not order.by_hand and fetching.is_known(session, source, remote, standing, clock())
         done = is_known and not runs.unfinished_schools(session, source, runs.setup_digest(session, source))
+        if standing.is_ready and not done:
+            runs.note_processing(session, run_id, now=clock())
+            status.record_status_changes(session, None, reason="fetching from Clever", now=clock())
         session.expunge(source)
     if not standing.is_ready or done:
         _reached(database, source.id, run_id)
@@ -495,6 +510,11 @@ class Rejected:
     delivery_id: int
     counts: Mapping[str, int]
 
+    @property
+    def told(self) -> str:
+        """The file errors' titles, each with how many there are."""
+        return ", ".join(f"{CATALOGUE[code].title} ({number})" for code, number in self.counts.items())
+
 
 def read_roster(
     database: Database, order: Order, run_id: int, delivery_id: int, *, landing: Path
@@ -562,7 +582,13 @@ def plan_roster(
         roster, left_out = without_contacts(roster)
 
     def settled() -> Settled:
-        records = check(roster, scope.source_school_ids, region=scope.region, today=clock().date())
+        records = check(
+            roster,
+            scope.source_school_ids,
+            region=scope.region,
+            today=clock().date(),
+            date_order=scope.date_order,
+        )
         held = load_held(session, scope, stored, records.emails())
         return settle(records, held)
 
@@ -604,6 +630,8 @@ def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, sto
 def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "US") -> tuple[Reading, Settled | None]:
     """A dry run of files without any database: what was read, and, without file errors, what settling found.
 
+    files: by their names, as `contracts.formats.match_names` takes them.
+
     Raises:
         DataError: a check or frame failed on the data.
     """
@@ -640,6 +668,7 @@ def preview(session: Session, order: Order, *, landing: Path, connection: clever
     """
     source = _source(session, order.source_id)
     may_remove = True
+    notes: tuple[str, ...] = ()
     if order.kind == CLEVER:
         assert connection is not None
         standing = fetching.standing(
@@ -651,23 +680,28 @@ def preview(session: Session, order: Order, *, landing: Path, connection: clever
         files: dict[str, bytes] | None = _fetched(connection, source, landing)
         message = standing.message or "what Clever has now"
     else:
-        files, message = _waiting_files(session, source, landing)
+        waiting = look_at(session, source, as_it_stands=True)
+        notes = waiting.notes
+        if len(waiting.file_errors):
+            return Preview(waiting.message, waiting.file_errors, notes=notes)
+        files, message = _waiting_files(session, source, waiting, landing)
     if files is None:
-        return Preview(message, empty(taking.FILE_ERRORS))
+        return Preview(message, empty(taking.FILE_ERRORS), notes=notes)
     form = FORMATS[source.format]
     reading = _guarded("reading the files", lambda: form.read(files))
     if len(reading.file_errors):
-        return Preview(message, reading.file_errors)
+        return Preview(message, reading.file_errors, notes=notes)
     scope = read_scope(session, source.id)
     plan = plan_roster(session, scope, form.to_roster(reading), may_remove=may_remove)
     asked = [changes for changes in plan.changesets if order.schools is None or changes.school_id in order.schools]
-    return Preview(message, reading.file_errors, tuple(asked), (*reading.notes, *plan.notes))
+    return Preview(message, reading.file_errors, tuple(asked), (*notes, *reading.notes, *plan.notes))
 
 
-def _waiting_files(session: Session, source: Source, landing: Path) -> tuple[dict[str, bytes] | None, str]:
+def _waiting_files(
+    session: Session, source: Source, waiting: taking.Waiting, landing: Path
+) -> tuple[dict[str, bytes] | None, str]:
     """The files that wait in the drop folder, else those of the current delivery, and which they are."""
-    waiting = look_at(session, source, as_it_stands=True)
-    if waiting.state == "ready":
+    if waiting.state == taking.Arrival.READY:
         return taking.peek(_place(source), waiting), "the files that wait now"
     delivery = session.get(Delivery, source.current_delivery_id) if source.current_delivery_id is not None else None
     if delivery is None:

@@ -55,7 +55,8 @@ def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] 
     """
     stored = bulk.read(
         session,
-        'SELECT code, school_id, file, line, record_id, detail, consequences, "row" FROM issue WHERE source = :source',
+        'SELECT code, school_id, file, line, record_id, detail, consequences, "row", other_rows FROM issue'
+        " WHERE source = :source",
         {"source": run.scope.source_id},
         ISSUES,
     )

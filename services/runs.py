@@ -118,9 +118,14 @@ def record_paused(
     session.flush()
 
 
-def set_delivery(session: Session, run_id: int, delivery_id: int) -> None:
-    """Note which delivery the run has in hand."""
-    session.execute(update(Run).where(col(Run.id) == run_id).values(delivery_id=delivery_id))
+def note_processing(session: Session, run_id: int, *, delivery_id: int | None = None, now: datetime) -> None:
+    """Note that the run has something to bring in, and which delivery once that is there.
+
+    Rule: its schools are Processing from then on; a run that only looks changes no status.
+    """
+    run = session.get_one(Run, run_id, populate_existing=True)
+    run.delivery_id, run.processing_since = delivery_id, run.processing_since or now
+    session.add(run)
     session.flush()
 
 
@@ -256,6 +261,7 @@ def setup_digest(session: Session, source: Source) -> dict[str, str]:
                     "source": [source.id, source.kind, source.format],
                     **({"clever_district_id": source.clever_district_id} if source.clever_district_id else {}),
                     **({"leaves_out_contacts": True} if source.leaves_out_contacts else {}),
+                    **({"date_order": district.date_order} if district.date_order else {}),
                     **({"rostering_enforcement": True} if district.rostering_enforcement else {}),
                     "source_school_id": school.source_school_id,
                 },

@@ -1,4 +1,4 @@
-"""What ops set up in one TOML file: reading it, and bringing the database to what it says.
+"""What ops set up in TOML files: reading them, and bringing the database to what they say.
 
 Districts, their sources and their schools; nothing of a roster, and no run.
 """
@@ -18,10 +18,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import phonenumbers
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
+from contracts.addresses import mail_address
 from contracts.clever import FORMAT as CLEVER_FORMAT
 from contracts.formats import CSV, formats_of
+from contracts.text import clean
 from errors import SetupError
 from models.tables import District, School, Source
 from services.figures import DISTRICT
@@ -37,7 +39,6 @@ def _slug(value: str) -> str:
 
 
 def _line(value: str) -> str:
-    value = value.strip()
     if not value:
         raise ValueError("is empty")
     if not value.isprintable():
@@ -49,13 +50,6 @@ def _school_name(value: str) -> str:
     value = _line(value)
     if len(value) > SCHOOL_NAME_LENGTH:
         raise ValueError(f"is longer than {SCHOOL_NAME_LENGTH} characters")
-    return value
-
-
-def _email(value: str) -> str:
-    value = value.strip()
-    if not re.fullmatch(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s.,;<>\"]+", value):
-        raise ValueError("is not an e-mail address")
     return value
 
 
@@ -190,25 +184,49 @@ class DistrictEntry(_Entry):
     name: Line
     timezone: Annotated[str, AfterValidator(_known_zone)]
     phone_region: Annotated[str, AfterValidator(_known_region)] = "US"
-    administrators: list[Annotated[str, AfterValidator(_email)]] = []
+    administrators: list[Annotated[str, AfterValidator(mail_address)]] = []
     limits: LimitEntries = LimitEntries()
+    date_order: Literal["month", "day"] | None = None  # None: as the dates of a delivery show it
     rostering_enforcement: bool | None = None  # None: as it is stored, so that the command line's switch lasts
     source: list[SourceEntry] = []
     school: list[SchoolEntry] = []
 
 
 class Setup(_Entry):
-    """A whole setup file: every district there is."""
+    """A whole setup: every district there is, or those to be added."""
 
     district: Annotated[list[DistrictEntry], Field(min_length=1)]
 
 
 def read_setup(path: Path) -> Setup:
-    """Read and check a setup file; relative folders are relative to the file's own and come out absolute.
+    """Read and check a setup file, or all files .toml of a folder as one, in the order of their names.
+
+    Values lose blanks and invisible characters at both ends. Relative folders are relative to the file's own and come
+    out absolute.
 
     Raises:
-        SetupError: the file cannot be read or makes no sense; one line for each problem, naming entry and key.
+        SetupError: a file cannot be read or makes no sense; one line for each problem, naming entry and key.
     """
+    if not path.is_dir():
+        districts, problems = _read_file(path)
+    else:
+        files = sorted(file for file in path.glob("*.toml") if not file.name.startswith("."))
+        if not files:
+            raise SetupError(f"{path} holds no setup file, .toml")
+        districts, problems = [], []
+        for file in files:
+            found, wrong = _read_file(file)
+            districts += found
+            problems += [f"{file.name}: {problem}" for problem in wrong]
+    setup = Setup.model_construct(district=districts)
+    problems = problems or list(_contradictions(setup))
+    if problems:
+        raise SetupError("\n".join(problems))
+    return setup
+
+
+def _read_file(path: Path) -> tuple[list[DistrictEntry], list[str]]:
+    """A file's districts, or what is wrong with them."""
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -216,35 +234,85 @@ def read_setup(path: Path) -> Setup:
     except UnicodeDecodeError:
         raise SetupError(f"{path} is not text in UTF-8") from None
     try:
-        raw = tomllib.loads(content)
+        raw = _cleaned(tomllib.loads(content))
     except tomllib.TOMLDecodeError as error:
         raise SetupError(f"{path} is not TOML: {error}") from None
-    problems: list[str] = []
     try:
         setup = Setup.model_validate(raw)
     except ValidationError as error:
-        problems = [_problem(raw, details) for details in error.errors(include_url=False, include_input=False)]
-    else:
-        setup = setup.model_copy(update={"district": [_absolute(entry, path) for entry in setup.district]})
-        problems = list(_contradictions(setup))
-    if problems:
-        raise SetupError("\n".join(problems))
-    return setup
+        return [], [_problem(raw, details) for details in error.errors(include_url=False, include_input=False)]
+    return [_absolute(entry, path) for entry in setup.district], []
 
 
-def apply_setup(session: Session, setup: Setup, *, now: datetime | None = None) -> list[str]:
+def _cleaned(raw: Any) -> Any:
+    match raw:
+        case str():
+            return clean(raw)
+        case dict():
+            return {key: _cleaned(value) for key, value in raw.items()}
+        case list():
+            return [_cleaned(value) for value in raw]
+        case _:
+            return raw
+
+
+def _unnamed(session: Session, setup: Setup) -> list[District | Source | School]:
+    """What is set up, not frozen and not named by the setup: each district with its sources, then its schools."""
+    named: dict[type, set[str]] = {
+        District: {entry.id for entry in setup.district},
+        Source: {f"{entry.id}/{source.id}" for entry in setup.district for source in entry.source},
+        School: {f"{entry.id}/{school.id}" for entry in setup.district for school in entry.school},
+    }
+    districts = session.exec(select(District).order_by(col(District.position), col(District.id))).all()
+    order = {district.id: number for number, district in enumerate(districts)}
+    rows: list[District | Source | School] = [
+        *districts,
+        *session.exec(select(Source).order_by(col(Source.position), col(Source.id))),
+        *session.exec(select(School).order_by(col(School.position), col(School.id))),
+    ]
+    found = [row for row in rows if not row.frozen and row.id not in named[type(row)]]
+    return sorted(found, key=lambda row: order[row.id if isinstance(row, District) else row.district_id])
+
+
+def would_freeze(session: Session, setup: Setup) -> list[str]:
+    """What setting it up would freeze, a line each; what goes with its district is not told."""
+    return [f"{told} would be frozen" for told in _told_unnamed(session, _unnamed(session, setup))]
+
+
+def _told_unnamed(session: Session, rows: list[District | Source | School]) -> list[str]:
+    districts = [row.id for row in rows if isinstance(row, District)]
+    told = []
+    for row in rows:
+        match row:
+            case District():
+                told.append(f"{row.name}:")
+            case _ if row.district_id in districts:
+                continue
+            case Source():
+                told.append(f"{session.get_one(District, row.district_id).name}: source {row.key}")
+            case School():
+                told.append(f"{session.get_one(District, row.district_id).name}: school {row.name}")
+    return told
+
+
+def apply_setup(session: Session, setup: Setup, *, add: bool = False, now: datetime | None = None) -> list[str]:
     """Bring the database to what the setup says; gives each change in words, none the second time.
 
     Rule: setting up never deletes. What the setup no longer names is frozen as it is; named again, it goes on. Schools
-    whose sync status changes by it have that recorded, at `now` (None: the present).
+    whose sync status changes by it have that recorded, at `now` (None: the present). add: what the setup does not name
+    is left alone, and what is new comes behind it.
 
     Raises:
+        SetupError: with `add`, something named is in the way of what is left alone.
         DatabaseUnavailable, DataError: by the database; see `Database.transaction`.
     """
+    others = _unnamed(session, setup)
+    if add and (problems := list(_contradictions(setup, others))):
+        raise SetupError("\n".join(problems))
     changes: list[str] = []
     held = {district.id: district for district in session.exec(select(District))}
-    for position, entry in enumerate(setup.district):
-        district = held.pop(entry.id, None)
+    for number, entry in enumerate(setup.district):
+        district = held.get(entry.id)
         returns = district is not None and district.frozen
         words = [
             *_bring(
@@ -255,21 +323,20 @@ def apply_setup(session: Session, setup: Setup, *, now: datetime | None = None) 
                     name=entry.name,
                     timezone=entry.timezone,
                     phone_region=entry.phone_region,
-                    administrators=list(dict.fromkeys(entry.administrators)),
+                    administrators=entry.administrators,
                     limits=entry.limits.stored(),
-                    position=position,
+                    date_order=entry.date_order,
+                    position=_position(held, entry.id, number, add),
                     rostering_enforcement=_enforcement(entry, district),
                 ),
             ),
-            *_bring_sources(session, entry, returns),
-            *_bring_schools(session, entry, returns),
+            *_bring_sources(session, entry, returns, add),
+            *_bring_schools(session, entry, returns, add),
         ]
         changes += [f"{entry.name}: {word}" for word in words]
-    for district in held.values():
-        if not district.frozen:
-            changes.append(f"{district.name}: frozen, as the setup file no longer names it")
-        district.frozen = True
-        for row in _children(session, district.id):
+    if not add:
+        changes += [f"{told} frozen, as the setup file no longer names it" for told in _told_unnamed(session, others)]
+        for row in others:
             row.frozen = True
     session.flush()
     record_status_changes(session, None, "the setup was changed", now or datetime.now(UTC))
@@ -282,30 +349,33 @@ def _enforcement(entry: DistrictEntry, held: District | None) -> bool:
     return held is not None and held.rostering_enforcement
 
 
-def _bring_sources(session: Session, entry: DistrictEntry, returns: bool) -> Iterator[str]:
+def _position(held: Mapping[str, District | Source | School], identifier: str, number: int, add: bool) -> int:
+    if not add:
+        return number
+    return held[identifier].position if identifier in held else len(held) + number
+
+
+def _bring_sources(session: Session, entry: DistrictEntry, returns: bool, add: bool) -> Iterator[str]:
     held = {row.id: row for row in session.exec(select(Source).where(Source.district_id == entry.id))}
-    for position, wanted in enumerate(entry.source):
+    for number, wanted in enumerate(entry.source):
         identifier = f"{entry.id}/{wanted.id}"
-        source = held.pop(identifier, None)
-        new = wanted.wanted(identifier, entry.id, position)
+        source = held.get(identifier)
+        new = wanted.wanted(identifier, entry.id, _position(held, identifier, number, add))
         if source is not None and (source.folder, source.clever_district_id) != (new.folder, new.clever_district_id):
             # What was noted of one place says nothing of another.
             source.stamps = source.last_sync = source.remote_state = source.remote_reason = None
+            source.not_ready_since = None
         words = _bring(session, source, new, silent=returns)
         yield from (f"source {wanted.id} {word}" for word in words)
-    for source in held.values():
-        if not source.frozen:
-            yield f"source {source.key} frozen, as the setup file no longer names it"
-        source.frozen = True
 
 
-def _bring_schools(session: Session, entry: DistrictEntry, returns: bool) -> Iterator[str]:
+def _bring_schools(session: Session, entry: DistrictEntry, returns: bool, add: bool) -> Iterator[str]:
     held = {row.id: row for row in session.exec(select(School).where(School.district_id == entry.id))}
-    for position, wanted in enumerate(entry.school):
+    for number, wanted in enumerate(entry.school):
         identifier = f"{entry.id}/{wanted.id}"
         words = _bring(
             session,
-            held.pop(identifier, None),
+            held.get(identifier),
             School(
                 id=identifier,
                 district_id=entry.id,
@@ -314,22 +384,11 @@ def _bring_schools(session: Session, entry: DistrictEntry, returns: bool) -> Ite
                 source_id=f"{entry.id}/{wanted.source}" if wanted.source is not None else None,
                 source_school_id=wanted.source_id,
                 on_plan=wanted.on_plan,
-                position=position,
+                position=_position(held, identifier, number, add),
             ),
             silent=returns,
         )
         yield from (f"school {wanted.name} {word}" for word in words)
-    for school in held.values():
-        if not school.frozen:
-            yield f"school {school.name} frozen, as the setup file no longer names it"
-        school.frozen = True
-
-
-def _children(session: Session, district_id: str) -> list[Source | School]:
-    return [
-        *session.exec(select(Source).where(Source.district_id == district_id)),
-        *session.exec(select(School).where(School.district_id == district_id)),
-    ]
 
 
 Row = TypeVar("Row", District, Source, School)
@@ -351,6 +410,7 @@ _NOT_SET_UP = {
     "last_sync",
     "remote_state",
     "remote_reason",
+    "not_ready_since",
     "leaves_out_contacts",
     "stale_noticed_at",
 }
@@ -465,10 +525,20 @@ def _said(details: ErrorDetails, key: str) -> str:
             return f"{key}: {details['msg']}"
 
 
-def _contradictions(setup: Setup) -> Iterator[str]:
+def _contradictions(setup: Setup, others: Iterable[District | Source | School] = ()) -> Iterator[str]:
+    """What cannot be together in the setup, or with what else is set up and left alone."""
     yield from (f"two districts have the id {double}" for double in _doubles(entry.id for entry in setup.district))
     folders: dict[Path, str] = {}
     clever: dict[str, str] = {}
+    taken: dict[str, dict[tuple[str, str], str]] = {}
+    for row in others:
+        if isinstance(row, Source) and row.folder is not None:
+            folders[Path(row.folder).resolve()] = f'district "{row.district_id}", source "{row.key}"'
+        elif isinstance(row, Source) and row.clever_district_id is not None:
+            clever[row.clever_district_id] = f'district "{row.district_id}", source "{row.key}"'
+        elif isinstance(row, School) and row.source_id is not None and row.source_school_id is not None:
+            source_key = row.source_id.removeprefix(f"{row.district_id}/")
+            taken.setdefault(row.district_id, {})[source_key, row.source_school_id] = row.key
     for district in setup.district:
         here = f'district "{district.id}"'
         sources = {source.id for source in district.source}
@@ -482,7 +552,7 @@ def _contradictions(setup: Setup) -> Iterator[str]:
                 other, key = clever.setdefault(source.district_id, label), "district_id"
             if other != label:
                 yield f"{label}: {key} is that of {other} already"
-        claims: dict[tuple[str, str], str] = {}
+        claims = taken.get(district.id, {})
         for school in district.school:
             label = f'{here}, school "{school.id}"'
             if school.source is None and school.source_id is None:

@@ -166,6 +166,12 @@ def statuses(session: Session, *, district_id: str | None = None, now: datetime)
     return found
 
 
+def was_applied(session: Session, source_id: str) -> bool:
+    """Whether anything of the source was ever applied at any school."""
+    done = select(SchoolRun.id).where(SchoolRun.source_id == source_id, col(SchoolRun.outcome).in_(DONE_OUTCOMES))
+    return session.exec(done.limit(1)).first() is not None
+
+
 def _is_clever(source: Source | None) -> bool:
     return source is not None and source.kind == CLEVER and not source.frozen
 
@@ -200,7 +206,7 @@ def _open_runs(session: Session, district_id: str | None) -> list[tuple[Run, fro
 
 def _has_in_hand(run: Run, done: frozenset[str], school_id: str, source_id: str | None) -> bool:
     return (
-        run.delivery_id is not None
+        run.processing_since is not None
         and run.source_id == source_id
         and (run.schools is None or school_id in run.schools)
         and school_id not in done

@@ -47,10 +47,8 @@ def fetch(order: Order, run_id: int) -> Fetched:
 def read_roster(order: Order, run_id: int, delivery_id: int) -> tuple[Roster, tuple[str, ...]] | Rejected:
     """Check the files' format and read them."""
     read = night.read_roster(database(), order, run_id, delivery_id, landing=landing())
-    logger = get_run_logger()
     if isinstance(read, Rejected):
-        told = ", ".join(f"{code} {count}" for code, count in read.counts.items())
-        logger.warning("delivery %s is rejected for its file errors (%s)", delivery_id, told)
+        get_run_logger().warning("delivery %s is rejected for its file errors: %s", delivery_id, read.told)
     return read
 
 

@@ -19,7 +19,7 @@ from models.tables import District
 from services import night, runs, status
 from services.night import Order
 from tasks.deliveries import RETRIES
-from tasks.opening import database
+from tasks.opening import database, landing
 
 WAIT_SECONDS = 3600
 
@@ -109,7 +109,9 @@ def read_orders(
         NotFound, NotPossible: the district, a school or the delivery is not to be synced.
     """
     with database().reading() as session:
-        return night.orders(session, district, schools, delivery, now=now, by_hand=by_hand, kind=kind)
+        return night.orders(
+            session, district, schools, delivery, now=now, by_hand=by_hand, kind=kind, landing=landing()
+        )
 
 
 async def tag_run(*tags: str) -> None:

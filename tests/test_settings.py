@@ -198,3 +198,34 @@ def test_half_a_mail_server_is_refused(monkeypatch: pytest.MonkeyPatch, values: 
         get_settings()
     assert str(raised.value).startswith(f"{told}: ")
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("sync@example.org", "sync@example.org"),
+        ("\ufeff Rollcall\u200b <sync@exa\u00admple.org>\u200f ", "Rollcall <sync@example.org>"),
+        ('"Rollcall, Sync" <sync@schüle.example>', '"Rollcall, Sync" <sync@xn--schle-mva.example>'),
+        ("", "Rollcall <rollcall@localhost>"),
+    ],
+)
+def test_the_sender_is_taken_as_a_mail_can_hold_it(monkeypatch: pytest.MonkeyPatch, given: str, taken: str) -> None:
+    monkeypatch.setenv("ROLLCALL_MAIL_FROM", given)
+    assert get_settings().mail_sender == taken
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("nobody", "an email address must have an @-sign"),
+        ("Rollcall <a..b@example.org>", "an email address cannot have two periods in a row"),
+        ("jörg@example.org", "internationalized characters before the @-sign are not supported: 'ö'"),
+    ],
+)
+def test_a_sender_that_no_mail_can_come_from_is_refused(monkeypatch: pytest.MonkeyPatch, given: str, why: str) -> None:
+    monkeypatch.setenv("ROLLCALL_MAIL_FROM", given)
+    with pytest.raises(SetupError) as raised:
+        get_settings()
+    assert str(raised.value) == (
+        f"ROLLCALL_MAIL_FROM: is not an email address: {why}; it must be such as sync@HOST or Rollcall <sync@HOST>"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import polars as pl
@@ -14,9 +14,12 @@ from contracts.delimited import read_files
 from contracts.formats import FORMATS
 from contracts.roster import (
     HELD_ACCOUNTS,
+    HELD_CLASS_MEMBERS,
     HELD_CLASSES,
     HELD_GUARDIANSHIPS,
     HELD_LINKS,
+    HELD_OTHER_SCHOOLS,
+    HELD_SCHOOL_MEMBERS,
     Held,
     Schema,
     Settled,
@@ -83,9 +86,12 @@ def enrollment(class_id: str, student_id: str, **values: str) -> Row:
 
 @dataclass
 class Files:
-    """Rows by file. As made: two schools; at school 1 teacher T1, class C1 and student S1 with guardian G1."""
+    """Rows by file. As made: at school 1 teacher T1, class C1 and student S1 with guardian G1.
 
-    schools: list[Row] = field(default_factory=lambda: [school("1"), school("2")])
+    schools: unless given, 1, and 2 where a row names it.
+    """
+
+    schools: list[Row] | None = None
     teachers: list[Row] = field(default_factory=lambda: [teacher("T1")])
     students: list[Row] = field(default_factory=lambda: [student("S1")])
     classes: list[Row] = field(default_factory=lambda: [class_("C1")])
@@ -106,8 +112,11 @@ class Files:
         return self
 
     def content(self) -> dict[str, bytes]:
-        tables = {name.removesuffix(".csv"): name for name in HEADERS}
-        return {name: _csv(HEADERS[name], getattr(self, table)) for table, name in tables.items()}
+        tables = {name: getattr(self, name.removesuffix(".csv")) for name in HEADERS}
+        if self.schools is None:
+            named = {row.get("school_id") for name in HEADERS if name != "schools.csv" for row in tables[name]}
+            tables["schools.csv"] = [school(school_id) for school_id in ("1", "2") if school_id in {"1", *named}]
+        return {name: _csv(HEADERS[name], rows) for name, rows in tables.items()}
 
 
 def _csv(header: list[str], rows: Sequence[Mapping[str, str]]) -> bytes:
@@ -163,15 +172,24 @@ def account(account_id: str, role: str, **values: Any) -> dict[str, Any]:
 
 def held(
     *links: dict[str, Any],
-    guardianships: Sequence[tuple[str, str]] = (),
+    guardianships: Sequence[tuple[str, ...]] = (),
     classes: Sequence[tuple[str, str]] = (),
     accounts: Sequence[dict[str, Any]] = (),
+    school_members: Sequence[tuple[str, str, datetime | None]] = (),
+    class_members: Sequence[tuple[str, str, bool]] = (),
+    other_schools: Sequence[tuple[str, str, datetime | None]] = (),
 ) -> Held:
+    def frame(schema: Schema, rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
+        return pl.DataFrame(list(rows), schema=dict(schema), orient="row")
+
     return Held(
         _frame(HELD_LINKS, links),
-        pl.DataFrame(list(guardianships), schema=dict(HELD_GUARDIANSHIPS), orient="row"),
-        pl.DataFrame(list(classes), schema=dict(HELD_CLASSES), orient="row"),
+        _frame(HELD_GUARDIANSHIPS, [dict(zip(HELD_GUARDIANSHIPS, pair, strict=False)) for pair in guardianships]),
+        frame(HELD_CLASSES, classes),
         _frame(HELD_ACCOUNTS, accounts),
+        frame(HELD_SCHOOL_MEMBERS, school_members),
+        frame(HELD_CLASS_MEMBERS, class_members),
+        frame(HELD_OTHER_SCHOOLS, other_schools),
     )
 
 

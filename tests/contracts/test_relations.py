@@ -1,3 +1,6 @@
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
 from tests.contracts.district import (
@@ -13,12 +16,14 @@ from tests.contracts.district import (
     link,
     members,
     pairs,
+    school,
     settled,
     student,
     teacher,
     who,
 )
 
+LEFT = datetime(2026, 11, 20, 9, tzinfo=UTC)
 BASE = [("C1", "1", "S1", False), ("C1", "1", "T1", True)]
 
 
@@ -47,7 +52,7 @@ def test_a_class_under_two_schools_is_an_error_at_both() -> None:
     files.classes += [class_("C2", "T1", "1"), class_("C2", "T1", "2")]
     files.enrollments.append(enrollment("C2", "S1"))
     found = settled(files)
-    assert issues(found) == [("class_in_two_schools", "1", 3, "C2", 1), ("class_in_two_schools", "2", 3, "C2", 1)]
+    assert issues(found) == [("class_in_two_schools", "1", 3, "C2", 1), ("class_in_two_schools", "2", 4, "C2", 1)]
     assert found.classes["source_id"].to_list() == ["C1"]
 
 
@@ -291,3 +296,270 @@ def test_alerts_are_of_valid_records_only() -> None:
     files.teachers.append(teacher("T2", "2", email=""))
     assert codes(settled(files)) == ["name_missing", "name_missing", "teacher_email_missing"]
     assert who(settled(files)) == ["T1", "S1", "G1"]
+
+
+# --- teachers in enrollments ---
+
+
+def shown(value: Any) -> list[tuple[Any, ...]]:
+    return issues(value, "code", "school_id", "file", "line", "record_id", "detail")
+
+
+def test_an_enrolled_teacher_teaches_the_class_beside_those_of_the_class() -> None:
+    files = Files(teachers=[teacher("T1"), teacher("T2")])
+    files.enrollments += [enrollment("C1", "T2"), enrollment("C1", "T1")]
+    found = settled(files)
+    assert shown(found) == []
+    assert members(found) == [*BASE, ("C1", "1", "T2", True)]
+    assert found.class_members["kind"].sort().to_list() == ["employee", "employee", "student"]
+
+
+def test_a_class_stands_with_an_enrolled_teacher_only() -> None:
+    files = Files(classes=[class_("C1", "T8")])
+    files.enrollments.append(enrollment("C1", "T1"))
+    found = settled(files)
+    assert shown(found) == [("co_teacher_unknown", "1", "classes.csv", 2, "C1", None)]
+    assert members(found) == BASE
+
+
+def test_a_class_whose_only_students_are_teachers_has_none() -> None:
+    files = Files(enrollments=[enrollment("C1", "T1")])
+    assert shown(settled(files)) == [
+        ("class_without_students", "1", "classes.csv", 2, "C1", None),
+        ("student_without_class", "1", "students.csv", 2, "S1", None),
+    ]
+
+
+def test_an_enrolled_teacher_of_another_school_is_told_at_the_enrollment() -> None:
+    files = Files(teachers=[teacher("T1"), teacher("T2", "2")])
+    files.enrollments.append(enrollment("C1", "T2", school_id="2"))
+    found = settled(files)
+    assert shown(found) == [
+        ("class_teacher_other_school", "1", "enrollments.csv", 3, "C1", None),
+        ("enrollment_school_mismatch", "1", "enrollments.csv", 3, "T2", None),
+    ]
+    assert members(found) == [*BASE, ("C1", "1", "T2", True)]
+
+
+def test_an_enrolled_teacher_who_is_rejected_falls_or_goes_on_as_one_of_the_class_does() -> None:
+    files = Files(teachers=[teacher("T1"), teacher("T2", email="")], classes=[class_("C1"), class_("C2", "T8")])
+    files.enrollments += [enrollment("C1", "T2"), enrollment("C2", "T2"), enrollment("C2", "S1")]
+    found = settled(files)
+    assert issues(found) == [("co_teacher_unknown", "1", 3, "C2", 0), ("teacher_email_missing", "1", 3, "T2", 2)]
+    assert members(found) == BASE
+    assert kept(found, "class_owners") == [(None, "C1"), (None, "C2")]
+    found = settled(files, held(link("L2", "employee", "T2")))
+    assert issues(found) == [("co_teacher_unknown", "1", 3, "C2", 0), ("teacher_email_missing", "1", 3, "T2", 0)]
+    assert members(found) == [
+        *(("C1", "1", "L2", True), ("C1", "1", "S1", False), ("C1", "1", "T1", True)),
+        *(("C2", "1", "L2", True), ("C2", "1", "S1", False)),
+    ]
+
+
+def test_no_teacher_leaves_while_an_enrollment_of_theirs_or_of_the_class_is_rejected() -> None:
+    files = Files(teachers=[teacher("T1"), teacher("T2")])
+    files.enrollments += [enrollment("C9", "T2"), enrollment("C1", "X")]
+    found = settled(files, held(link("L1", "employee", "T1"), link("L2", "employee", "T2"), link("LX", "student", "X")))
+    assert shown(found) == [
+        ("enrollment_class_unknown", "1", "enrollments.csv", 3, "C9", None),
+        ("enrollment_student_unknown", "1", "enrollments.csv", 4, "X", None),
+    ]
+    assert kept(found, "class_owners") == [("L2", None), (None, "C1"), (None, "C9")]
+    assert kept(found, "class_students") == [("LX", None), (None, "C1")]
+
+
+@pytest.mark.parametrize(
+    ("named", "carries_teachers", "in_class", "is_students", "is_ambiguous"),
+    [
+        (False, True, False, True, False),
+        (True, False, False, True, False),
+        (True, True, False, False, False),
+        (True, True, True, True, True),
+        (True, False, True, True, False),
+        (False, True, True, True, False),
+    ],
+)
+def test_an_id_of_both_is_the_students_unless_the_class_names_it_and_the_file_carries_teachers(
+    named: bool, carries_teachers: bool, in_class: bool, is_students: bool, is_ambiguous: bool
+) -> None:
+    both = "7"
+    files = Files(teachers=[teacher("T1"), teacher("T2"), teacher(both)], students=[student("S1"), student(both)])
+    files.classes = [class_("C1"), class_("C1", both), class_("C2", "T2"), class_("C2", both)][: 4 if named else 3]
+    if not named:
+        files.classes.pop(1)
+        files.classes.append(class_("C3", both))
+        files.enrollments.append(enrollment("C3", "S1"))
+    files.enrollments += [enrollment("C1", both), enrollment("C2", "S1")]
+    if carries_teachers:
+        files.enrollments.append(enrollment("C2", "T2"))
+    known = held(
+        link("L7", "student", both),
+        link("L7T", "employee", both),
+        # A teacher's membership, or one of another class, makes nobody a student of this one.
+        class_members=[("C1", "L7", False)] if in_class else [("C1", "L7T", True), ("C2", "L7", False)],
+    )
+    found = settled(files, known)
+    kinds = found.class_members.join(found.people, on="person").filter(class_id="C1", source_id=both)["kind"]
+    assert sorted(kinds) == (["employee"] if named else []) + (["student"] if is_students else [])
+    assert [code for code in codes(found) if code != "student_without_class"] == ["enrollment_ambiguous"] * is_ambiguous
+    assert ("student_without_class" in codes(found)) == (not is_students)
+
+
+# --- IDs that are nearly right ---
+
+ZEROS = "leading zeros and capitals have to be the same"
+
+
+def test_enrollments_that_nearly_name_their_students_leave_nobody_without_a_class() -> None:
+    files = Files(students=[student("001"), student("002"), student("ab3")])
+    files.enrollments = [enrollment("C1", "1"), enrollment("C1", "2.0"), enrollment("C1", "AB3")]
+    assert shown(settled(files)) == [
+        ("enrollment_student_unknown", "1", "enrollments.csv", 2, "1", f"students.csv has 001; {ZEROS}"),
+        (
+            *("enrollment_student_unknown", "1", "enrollments.csv", 3, "2.0"),
+            "students.csv has 002; every character has to be the same",
+        ),
+        ("enrollment_student_unknown", "1", "enrollments.csv", 4, "AB3", f"students.csv has ab3; {ZEROS}"),
+    ]
+
+
+def test_enrollments_that_nearly_name_their_class_leave_it_not_without_students() -> None:
+    files = Files(enrollments=[enrollment("c1", "S1", school_id="1")])
+    assert shown(settled(files)) == [
+        ("enrollment_class_unknown", "1", "enrollments.csv", 2, "c1", f"classes.csv has C1; {ZEROS}")
+    ]
+
+
+def test_a_class_or_enrollment_that_nearly_names_its_teacher_leaves_them_not_without_a_class() -> None:
+    files = Files(
+        teachers=[teacher("T1"), teacher("T2")], classes=[class_("C1"), class_("C1", "t2"), class_("C2", "t1")]
+    )
+    files.enrollments += [enrollment("C2", "S1"), enrollment("C2", "t2")]
+    assert shown(settled(files)) == [
+        ("class_teacher_unknown", "1", "classes.csv", 4, "C2", f"teachers.csv has T1; {ZEROS}"),
+        ("co_teacher_unknown", "1", "classes.csv", 3, "C1", f"teachers.csv has T2; {ZEROS}"),
+        ("enrollment_student_unknown", "1", "enrollments.csv", 4, "t2", f"teachers.csv has T2; {ZEROS}"),
+    ]
+
+
+def test_an_enrollment_that_nearly_names_its_school_says_so() -> None:
+    files = Files(schools=[school("01")], teachers=[teacher("T1", "01")], students=[student("S1", "01")])
+    files.classes = [class_("C1", "T1", "01")]
+    files.enrollments = [enrollment("C1", "S1", school_id="1")]
+    assert shown(settled(files)) == [
+        ("enrollment_school_mismatch", "01", "enrollments.csv", 2, "S1", f"schools.csv has 01; {ZEROS}")
+    ]
+
+
+def test_whoever_stays_in_a_class_as_last_applied_is_not_without_one() -> None:
+    files = Files(teachers=[teacher("T1"), teacher("T2")], students=[student("S1"), student("S2"), student("S3")])
+    files.classes = [class_("C1"), class_("C1", "T9"), class_("C2")]
+    files.enrollments = [enrollment("C1", "X1"), enrollment("C9", "S1"), enrollment("C9", "S3")]
+    everybody = [link("LS1", "student", "S1"), link("LS2", "student", "S2"), link("L2", "employee", "T2")]
+    expected = [
+        ("co_teacher_unknown", "1", "classes.csv", 3, "C1", None),
+        ("enrollment_class_unknown", "1", "enrollments.csv", 3, "C9", None),
+        ("enrollment_class_unknown", "1", "enrollments.csv", 4, "C9", None),
+        ("enrollment_student_unknown", "1", "enrollments.csv", 2, "X1", None),
+    ]
+    lacking = [
+        ("class_without_students", "1", "classes.csv", 4, "C2", None),
+        ("student_without_class", "1", "students.csv", 3, "S2", None),
+        ("teacher_without_class", "1", "teachers.csv", 3, "T2", None),
+    ]
+    assert shown(settled(files, held(*everybody))) == [lacking[0], *expected, *lacking[1:]]
+    # S2 and T2 stay in C1, which has a row that is not right; S1 stays in C2, having such a row.
+    in_classes = [("C1", "LS2", False), ("C1", "L2", True), ("C2", "LS1", False)]
+    assert shown(settled(files, held(*everybody, class_members=in_classes))) == expected
+    # Whoever is in no row of the delivery goes, and leaves the class without students.
+    files.students = [row for row in files.students if row["student_id"] != "S1"]
+    files.enrollments = files.enrollments[:1]
+    found = settled(files, held(*everybody, class_members=in_classes))
+    assert [code for code in codes(found) if code.startswith("class_without")] == ["class_without_students"]
+
+
+# --- rows of unknown schools ---
+
+
+def test_whoever_may_belong_to_the_classs_school_is_not_told_to_be_of_another() -> None:
+    files = Files(teachers=[teacher("T1", "2"), teacher("T1", "9")], students=[student("S1", "2"), student("S1", "9")])
+    assert shown(settled(files)) == [
+        ("school_unknown", "2", "students.csv", 3, "S1", None),
+        ("school_unknown", "2", "teachers.csv", 3, "T1", None),
+    ]
+
+
+def test_a_newcomer_of_an_unknown_school_is_an_error_and_whoever_is_provisioned_an_alert_where_they_are() -> None:
+    files = Files(teachers=[teacher("T1"), teacher("T2", "9")], students=[student("S1"), student("S2", "9")])
+    files.students += [student("S3", "9", grade="Owls", guardian=guardian_of("G3", phone="5")), student("S4", "9")]
+    known = held(
+        link("L2", "employee", "T2"),
+        link("LS2", "student", "S2"),
+        link("LS3", "student", "S3"),
+        link("LS4", "student", "S4", active=False),
+        school_members=[
+            ("L2", "1", None),
+            ("LS2", "1", None),
+            ("LS2", "2", LEFT),
+            ("LS3", "1", None),
+            ("LS3", "2", None),
+        ],
+    )
+    found = settled(files, known)
+    assert shown(found) == [
+        ("former_school_unknown", "1", "students.csv", 3, "S2", None),
+        ("former_school_unknown", "1", "students.csv", 4, "S3", None),
+        ("former_school_unknown", "1", "teachers.csv", 3, "T2", None),
+        ("former_school_unknown", "2", "students.csv", 4, "S3", None),
+        # What else is wrong with them, or with their guardians, is told there, too.
+        ("grade_unknown", "1", "students.csv", 4, "S3", None),
+        ("grade_unknown", "2", "students.csv", 4, "S3", None),
+        ("phone_invalid", "1", "students.csv", 4, "G3", None),
+        ("phone_invalid", "2", "students.csv", 4, "G3", None),
+        ("school_unknown", None, "students.csv", 5, "S4", None),
+    ]
+    assert found.seen_links["link_id"].to_list() == ["L2", "LS2", "LS3", "LS4"]
+    assert kept(found, "school_members") == [("L2", None), ("LS2", None), ("LS3", None), ("LS4", None)]
+
+
+def test_whoever_also_names_a_known_school_has_an_error_there() -> None:
+    files = Files(students=[student("S1"), student("S1", "9")])
+    known = held(link("LS1", "student", "S1"), school_members=[("LS1", "1", None)])
+    assert shown(settled(files, known)) == [("school_unknown", "1", "students.csv", 3, "S1", None)]
+
+
+def test_a_class_of_an_unknown_school_is_an_error_where_it_is_active() -> None:
+    files = Files(classes=[class_("C1"), class_("C2", "T1", "9")])
+    assert shown(settled(files)) == [("school_unknown", None, "classes.csv", 3, "C2", None)]
+    assert shown(settled(files, held(classes=[("C2", "1")]))) == [("school_unknown", "1", "classes.csv", 3, "C2", None)]
+
+
+def test_a_school_that_is_nearly_right_is_named_and_told_of_there() -> None:
+    files = Files(schools=[school("01"), school("02")], teachers=[teacher("T1", "01")])
+    files.students = [student("S1", "01"), student("S2", "1", last_name=""), student("S3", "2")]
+    files.classes = [class_("C1", "T1", "01"), class_("C2", "T1", "1")]
+    hint = f"schools.csv has 01; {ZEROS}"
+    known = held(link("LS3", "student", "S3"), school_members=[("LS3", "01", None)])
+    assert shown(settled(files, known)) == [
+        ("former_school_unknown", "01", "students.csv", 4, "S3", f"schools.csv has 02; {ZEROS}"),
+        ("name_missing", "01", "students.csv", 3, "S2", None),
+        ("school_unknown", "01", "classes.csv", 3, "C2", hint),
+        ("school_unknown", "01", "students.csv", 3, "S2", hint),
+    ]
+
+
+# --- schools ---
+
+
+def test_a_school_that_no_row_names_or_nearly_names_is_empty() -> None:
+    files = Files(schools=[school(school_id) for school_id in ("1", "02", "3", "4", "5", "6", "7")])
+    files.teachers += [teacher("T1", "2")]
+    files.students += [student("S1", "3")]
+    files.classes += [class_("C4", "T1", "4")]
+    files.enrollments += [enrollment("C4", "S1", school_id="5")]
+    found = settled(files)
+    assert [issue for issue in shown(found) if issue[0] == "school_empty"] == [
+        ("school_empty", "6", "schools.csv", 7, "6", None),
+        ("school_empty", "7", "schools.csv", 8, "7", None),
+    ]
+    assert [issue[1] for issue in shown(settled(files, schools=["1", "7"])) if issue[0] == "school_empty"] == ["7"]

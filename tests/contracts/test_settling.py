@@ -145,7 +145,8 @@ def _content(value: Settled) -> dict[str, list[Any]]:
     """Everything settled, but for lines."""
     frames = {name: getattr(value, name) for name in SCHEMAS}
     return {
-        name: sorted(frame.drop("file", "line", "row", strict=False).rows(), key=repr) for name, frame in frames.items()
+        name: sorted(frame.drop("file", "line", "row", "other_rows", strict=False).rows(), key=repr)
+        for name, frame in frames.items()
     }
 
 
@@ -175,8 +176,11 @@ def _held_from(value: Settled, keep: Callable[[int], bool]) -> Held:
     return Held(
         named.select(list(roster.HELD_LINKS)),
         value.guardianships.select(
-            student_link_id=pl.format("L{}", pl.col("student")), guardian_link_id=pl.format("L{}", pl.col("guardian"))
-        ),
+            "relationship",
+            "type",
+            student_link_id=pl.format("L{}", pl.col("student")),
+            guardian_link_id=pl.format("L{}", pl.col("guardian")),
+        ).select(list(roster.HELD_GUARDIANSHIPS)),
         value.classes.select(list(roster.HELD_CLASSES)),
         roster.empty(roster.HELD_ACCOUNTS),
     )

@@ -179,6 +179,40 @@ def test_a_district_is_fetched_and_connected(clever: Lakeside) -> None:
     assert clever.last_run().outcome == "receipt"
 
 
+# --- processing ----------------------------------------------------------------------------------------------------
+
+
+def kept_changes(clever: Lakeside, school: str = SCHOOLS[0]) -> list[tuple[str | None, str]]:
+    with clever.database.reading() as session:
+        changes = select(StatusChange).where(StatusChange.school_id == school).order_by(col(StatusChange.id))
+        return [(change.status, change.reason) for change in session.exec(changes)]
+
+
+def test_the_schools_are_processing_from_the_first_page_of_records_on(connected: Lakeside) -> None:
+    seen: list[dict[str, str | None]] = []
+
+    def see(_asked: Answered) -> None:
+        seen.append(connected.statuses())
+
+    connected.api.faults = Faults(before_page=see)
+    connected.night(schools=["lincoln"])
+    assert seen[0] == {**CONNECTED, "lincoln": "processing"}
+    assert connected.statuses() == CONNECTED
+    assert kept_changes(connected)[3:] == [
+        ("processing", "fetching from Clever"),
+        ("connected", "delivery 1 unchanged"),
+    ]
+
+
+def test_a_look_that_finds_nothing_changes_no_status(connected: Lakeside, remote: CleverDistrict) -> None:
+    before = kept_changes(connected)
+    connected.night(nightly=True)
+    assert ended(connected) == ("nothing", [SKIPPED])
+    connected.give(with_state(remote, state="pending"))
+    connected.night()
+    assert (kept_changes(connected), connected.last_run().processing_since) == (before, None)
+
+
 # --- disconnected ---------------------------------------------------------------------------------------------------
 
 CHECK_DISTRICT = "check in Clever that the district is still connected to the app"
@@ -325,7 +359,8 @@ def test_a_type_of_records_that_stays_refused_is_one_hold_all_along(connected: L
     assert connected.statuses() == ON_HOLD
     with connected.database.reading() as session:
         changes = select(StatusChange.status).where(StatusChange.school_id == SCHOOLS[0]).order_by(col(StatusChange.id))
-        assert list(session.exec(changes)) == ["setup_sync", "processing", "connected", "on_hold"]
+        nights = ["processing", "on_hold"] * 2
+        assert list(session.exec(changes)) == ["setup_sync", "processing", "connected", *nights]
 
 
 def test_a_hold_says_what_is_wrong_now(connected: Lakeside) -> None:
@@ -411,19 +446,12 @@ def test_who_takes_the_address_of_somebody_missing_gets_it_while_clever_is_pause
     assert everybody - active_people(clever) == {leaver}
 
 
-@pytest.mark.parametrize(
-    ("state", "notice"),
-    [
-        (
-            "pending",
-            "Clever waits for the district (state pending), which can solve it in Clever: nothing is processed",
-        ),
-        (
-            "error",
-            "Clever has a problem with the district (state error), which Clever must solve: nothing is processed",
-        ),
-    ],
-)
+PENDING = "Clever waits for the district (state pending), which can solve it in Clever: nothing is processed"
+ERROR = "Clever has a problem with the district (state error), which Clever must solve: nothing is processed"
+HALF_A_DAY = timedelta(hours=12)
+
+
+@pytest.mark.parametrize(("state", "notice"), [("pending", PENDING), ("error", ERROR)])
 def test_while_clever_has_a_problem_nothing_is_processed(
     connected: Lakeside, district: District, remote: CleverDistrict, state: Any, notice: str
 ) -> None:
@@ -442,11 +470,58 @@ def test_while_clever_has_a_problem_nothing_is_processed(
     assert notices(connected) == ()
 
 
+def test_a_problem_of_clever_s_at_two_looks_twelve_hours_apart_disconnects_the_schools(
+    connected: Lakeside, remote: CleverDistrict, at: Callable[[datetime], None]
+) -> None:
+    before = snapshot(connected.database)
+
+    def look(moment: datetime, **state: Any) -> tuple[str | None, set[str | None]]:
+        at(moment)
+        connected.give(with_state(remote, **state))
+        assert connected.night(nightly=True) == []
+        return ended(connected)[0], {hold.reasons[0].detail for hold in open_holds(connected)}
+
+    assert look(NOW, state="pending") == ("not_ready", set())
+    assert look(NOW + HALF_A_DAY - timedelta(seconds=1), state="error") == ("not_ready", set())
+    assert connected.statuses() == CONNECTED
+    said = f"{PENDING}. Clever says: Terms. Solve it in Clever, then choose I fixed it"
+    assert look(NOW + HALF_A_DAY, state="pending", error="Terms") == ("disconnected", {said})
+    assert (connected.statuses(), held_for(connected)) == (ON_HOLD, {key: ["disconnected"] for key in CONNECTED})
+    said = f"{ERROR}. There is nothing to do here: it ends by itself once Clever has solved it"
+    assert look(NOW + 2 * HALF_A_DAY, state="error") == ("disconnected", {said})
+    assert snapshot(connected.database) == before
+    # The first look that finds neither ends it, and what comes after begins anew.
+    assert look(NOW + 3 * HALF_A_DAY, state="success") == ("nothing", set())
+    assert connected.statuses() == CONNECTED
+    assert look(NOW + 4 * HALF_A_DAY, state="pending") == ("not_ready", set())
+    assert look(NOW + 5 * HALF_A_DAY, state="pending", pause_start="2026-11-01")[0] != "not_ready"
+    assert look(NOW + 6 * HALF_A_DAY, state="pending") == ("not_ready", set())
+
+
+def test_a_problem_of_clever_s_that_is_solved_ends_with_i_fixed_it(
+    connected: Lakeside, remote: CleverDistrict, at: Callable[[datetime], None]
+) -> None:
+    connected.give(with_state(remote, state="pending"))
+    for moment in (NOW, NOW + HALF_A_DAY):
+        at(moment)
+        connected.night(nightly=True)
+    held = open_holds(connected)[0]
+    with connected.database.transaction() as session:
+        holds.decide(session, held.id, FIXED, by="ops", now=NOW + HALF_A_DAY)
+    connected.night()
+    assert open_holds(connected)[0].id == held.id
+    connected.give(remote)
+    connected.night()
+    assert (connected.statuses(), open_holds(connected)) == (CONNECTED, [])
+
+
 def test_a_new_district_that_clever_has_a_problem_with_stays_in_setup(
-    embedded: Lakeside, remote: CleverDistrict
+    embedded: Lakeside, remote: CleverDistrict, at: Callable[[datetime], None]
 ) -> None:
     embedded.give(with_state(remote, state="error"))
-    embedded.night()
+    for moment in (NOW, NOW + HALF_A_DAY):
+        at(moment)
+        embedded.night()
     assert embedded.statuses() == dict.fromkeys(CONNECTED, "setup_sync")
     assert deliveries(embedded) == []
 

@@ -33,6 +33,8 @@ from sandbox.generator import District, generate
 from services.setup import apply_setup, read_setup
 from tests.setups import SETUP
 
+ROOT = Path(__file__).parents[2]  # where the server finds its settings, prefect.toml
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -54,14 +56,10 @@ def _serving(home: Path) -> Iterator[Server]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
-    # Without the batches the server answers 503 on SQLite while it records task runs.
     environment = {
         **os.environ,
         "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
     }
     command = [
         sys.executable,
@@ -76,7 +74,7 @@ def _serving(home: Path) -> Iterator[Server]:
         "--no-ui",
     ]
     with (home / "log").open("wb") as log:
-        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         api = f"http://127.0.0.1:{port}/api"
         until = time.monotonic() + 120

@@ -10,16 +10,22 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from sqlmodel import select
+from typer.testing import CliRunner
 
 import cli
+from contracts.issues import CATALOGUE
 from errors import NotFound, NotPossible, SetupError
 from flows.housekeeping import housekeeping
 from models import bulk
-from models.tables import Mail
+from models.tables import Delivery, Mail, Run, Source
+from models.tables import District as DistrictRow
 from sandbox.csv_files import CsvStyle
 from sandbox.generator import District, generate
 from tests.flows.conftest import Installation, ran, rollcall, shown
 from tests.setups import SETUP
+
+AT = datetime(2026, 11, 20, 12, 10, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -104,9 +110,90 @@ def test_a_rejected_delivery_exits_with_1_and_lists_every_bad_row(
     ]
     assert rollcall("sync", "unified", "--now").exit_code == 1
     assert rollcall("sync", "unified").exit_code == 1
+    listed = shown("issues", "unified", "--json")
+    assert [(error["code"], error["line"]) for error in listed["file_errors"]] == [
+        ("columns_invalid", 2),
+        ("id_missing", 3),
+        ("columns_invalid", 4),
+    ]
+    assert (listed["issues"], listed["counts"]) == ([], {"columns_invalid": 2, "id_missing": 1})
+    (district,) = shown("status", "--json")
+    assert (district["file_errors"], district["without_school"]) == (3, {"errors": 0, "alerts": 0})
     document = tmp_path / "errors.csv"
     assert rollcall("issues", "unified", "--csv", str(document)).exit_code == 0
     assert len(document.read_text().splitlines()) == 4
+
+
+def test_a_delivery_that_cannot_be_applied_is_refused_before_any_run(
+    installation: Installation, small_district: District, refused: Callable[..., str]
+) -> None:
+    installation.drop(small_district)
+    rejected, unchecked, lost = range(1, 4)
+    with installation.database.transaction() as session:
+        for outcome in ("rejected", "taken", "clean"):
+            files = [{"name": "schools.csv", "size": 1, "sha256": ""}]
+            session.add(
+                Delivery(
+                    source_id="unified/files", taken_at=AT, received_at=AT, outcome=outcome, path="gone", files=files
+                )
+            )
+            session.flush()
+    for delivery, said in (
+        (rejected, "delivery 1 was rejected for its file errors and cannot be applied"),
+        (unchecked, "delivery 2 is not checked yet: the next run does it"),
+        (lost, "schools.csv of delivery 3 cannot be found in the landing area"),
+    ):
+        assert said in refused(("sync", "unified", "--delivery", str(delivery)))
+    with installation.database.reading() as session:
+        assert session.exec(select(Run)).all() == []
+        assert session.exec(select(Source.current_delivery_id)).all() == [None]
+
+
+COAST = '[[district]]\nid = "coast"\nname = "Coast"\ntimezone = "America/New_York"\n'
+
+
+def test_a_setup_that_would_freeze_is_shown_and_asked_about(
+    installation: Installation, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = installation.home / "coast.toml"
+    file.write_text(COAST)
+    said = refused(("setup", str(file)))
+    assert said == "error: nothing was changed: --add leaves alone what the file does not name, --yes has it frozen"
+    monkeypatch.setattr(cli, "_can_ask", lambda: True)
+    declined = CliRunner().invoke(cli.app, ["setup", str(file)], input="n\n")
+    assert declined.stdout.splitlines()[:2] == [
+        f"{file} does not name all that is set up:",
+        "  Unified School District: would be frozen",
+    ]
+    assert (declined.exit_code, frozen(installation)) == (1, {"unified": False})
+    assert rollcall("setup", "--add", str(file)).stdout == "Coast: added\n1 change\n"
+    assert frozen(installation) == {"unified": False, "coast": False}
+    agreed = CliRunner().invoke(cli.app, ["setup", str(file)], input="y\n")
+    assert (agreed.exit_code, frozen(installation)) == (0, {"unified": True, "coast": False})
+
+
+def test_a_script_says_that_a_setup_may_freeze(installation: Installation) -> None:
+    file = installation.home / "coast.toml"
+    file.write_text(COAST)
+    assert rollcall("setup", str(file), "--yes").stdout == (
+        "Coast: added\nUnified School District: frozen, as the setup file no longer names it\n2 changes\n"
+    )
+
+
+def test_ids_are_typed_with_whatever_was_pasted_around_them(installation: Installation) -> None:
+    assert rollcall("status", "\ufeffunified\u00a0").stdout == rollcall("status", "unified").stdout
+    assert shown("issues", " unified", "--school", "lincoln\u200b", "--json") == {
+        "file_errors": [],
+        "issues": [],
+        "counts": {},
+    }
+    with pytest.raises(NotFound, match="has no school adams;"):
+        rollcall("sync", "unified\t", "--school", "\u2060adams")
+
+
+def frozen(installation: Installation) -> dict[str, bool]:
+    with installation.database.reading() as session:
+        return dict(session.exec(select(DistrictRow.id, DistrictRow.frozen)).all())
 
 
 @pytest.mark.parametrize(
@@ -138,7 +225,7 @@ def test_a_users_mistake_gets_a_sentence_and_exit_code_2(
 def test_reading_commands_say_what_there_is(installation: Installation, small_district: District) -> None:
     installation.drop(small_district)
     rollcall("sync", "unified", "--now")
-    assert "clean" in rollcall("deliveries", "unified").stdout
+    assert "  clean, in force  " in rollcall("deliveries", "unified").stdout
     assert "done" in rollcall("runs", "unified").stdout
     assert rollcall("holds").stdout == "no school is on hold\n"
     assert str(installation.home) in rollcall("settings").stdout
@@ -148,6 +235,31 @@ def test_reading_commands_say_what_there_is(installation: Installation, small_di
     assert setup.read_text() == SETUP
     assert rollcall("setup", str(setup)).stdout == "nothing to change\n"
     assert rollcall("backup", str(installation.home / "copy.sqlite")).exit_code == 0
+
+
+def test_what_a_problem_means_and_how_to_fix_it_is_said(tmp_path: Path) -> None:
+    for name, content in {
+        "schools.csv": "school_id,school_name\n1,Lincoln\n",
+        "teachers.csv": "school_id,teacher_id,teacher_first_name,teacher_last_name,teacher_email\n1,T1,Ida,Moen,\n",
+        "students.csv": "school_id,student_id,student_first_name,student_last_name\n",
+        "classes.csv": "school_id,class_id,teacher_id,class_name\n1,C1,T1,Art\n",
+        "enrollments.csv": "school_id,class_id,user_id\n",
+    }.items():
+        (tmp_path / name).write_text(content)
+    entry = CATALOGUE["teacher_email_missing"]
+    said = rollcall("check", str(tmp_path)).stdout
+    assert said == (
+        f"\n1 error\n  {entry.title} (teacher_email_missing): 1 at teachers.csv:2; 1 record falls with it"
+        f"\n    {entry.meaning}\n    {entry.remedy}\n"
+    )
+    (tmp_path / "classes.csv").write_text("school_id,class_id,teacher_id,class_name\n1,,T1,Art\n")
+    entry = CATALOGUE["id_missing"]
+    said = rollcall("check", str(tmp_path)).stdout
+    assert said == (
+        "1 file error: nothing of the delivery is used\n"
+        f"\nclasses.csv: {entry.title} (id_missing, 1)\n  line 2: {entry.title}: column class_id.\n"
+        f"    {entry.meaning}\n    {entry.remedy}\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [("-q", "check", "drop"), ("check", "drop", "--quiet"), ("check", "-q", "drop")])
@@ -200,7 +312,7 @@ def test_mail_that_waits_is_told_below_the_report(installation: Installation) ->
                 subject="1 school on hold",
                 text="",
                 html="",
-                created_at=datetime(2026, 11, 20, 12, 10, tzinfo=UTC),
+                created_at=AT,
                 problem="the mail server smtp.example:587 refuses the login (454)",
             )
         )
@@ -246,7 +358,7 @@ def test_housekeeping_is_told_and_so_are_the_files_it_removed(
     with installation.database.transaction() as session:
         long_ago = {"at": datetime(2020, 1, 1, tzinfo=UTC)}
         bulk.execute(session, "UPDATE delivery SET taken_at = :at, received_at = :at", long_ago)
-    assert rollcall("housekeeping").stdout == "removed 1 deliveries' files\n"
+    assert rollcall("housekeeping").stdout == "removed 1 delivery's files\n"
     assert rollcall("deliveries", "unified").stdout.count("removed") == 1
     with pytest.raises(NotPossible, match="the files of delivery 1 are removed"):
         rollcall("sync", "unified", "--delivery", "1")

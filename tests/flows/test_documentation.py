@@ -25,7 +25,8 @@ from sandbox.clever_records import clever_district
 from sandbox.generator import generate
 from sandbox.samples import lakeside
 from services import status
-from tests.flows.conftest import Server, rollcall
+from services.setup import read_setup
+from tests.flows.conftest import Server, rollcall, shown
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -56,6 +57,7 @@ def test_the_readme_has_no_command_that_is_not_run_here() -> None:
     ]
 
 
+@pytest.mark.journeys
 def test_a_stranger_sets_up_a_district(tmp_path: Path, prefect_template: Path) -> None:
     (setup,) = blocks("toml")
     (tmp_path / "districts.toml").write_text(setup)
@@ -77,13 +79,16 @@ def test_a_stranger_sets_up_a_district(tmp_path: Path, prefect_template: Path) -
     assert "Connected" in said["status"]
 
 
-def test_a_district_in_clever_is_set_up_and_paused(
+def test_the_pages_are_played_one_after_the_other_and_leave_alone_what_is_set_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: Server
 ) -> None:
-    text = (ROOT / "docs" / "clever.md").read_text()
-    (setup,) = blocks("toml", text)
-    (tmp_path / "clever.toml").write_text(setup)
-    said = {}
+    """A district that sends files, from the README; then one in Clever, which is paused."""
+    pages = {"districts.toml": README, "clever.toml": (ROOT / "docs" / "clever.md").read_text()}
+    for name, text in pages.items():
+        (setup,) = blocks("toml", text)
+        (tmp_path / name).write_text(setup)
+    generate(2, schools=1, students=40, teachers=5, classes=8, enrollments=80).write(tmp_path / "drop" / "unified")
+    said: dict[str, dict[str, str]] = {name: {} for name in pages}
     with serving(CleverApi([clever_district(lakeside()[0])])) as address:
         monkeypatch.chdir(tmp_path)
         for name, value in {
@@ -94,18 +99,36 @@ def test_a_district_in_clever_is_set_up_and_paused(
             "ROLLCALL_CLEVER_AUTH_URL": address,
         }.items():
             monkeypatch.setenv(name, value)
-        for command in commands(text):
-            assert command[0].endswith("rollcall")
-            ended = rollcall(*command[1:])
-            said[command[1]] = ended.output
-            assert (command, ended.exit_code) == (command, 0), ended.output
-    assert list(said) == ["setup", "preview", "sync", "pause", "status", "resume"]
+        for name, text in pages.items():
+            for command in commands(text):
+                if not command[0].endswith("rollcall"):
+                    continue
+                ended = rollcall(*command[1:])
+                said[name][command[1]] = ended.output
+                assert (command, ended.exit_code) == (command, 0), ended.output
+    here = said["clever.toml"]
+    assert list(here) == ["setup", "preview", "sync", "pause", "status", "resume"]
     # The school that is shared but not set up is named with its ID.
-    assert "c8b53dff2f72108e56bb2beb (Harbor Middle School)" in said["preview"]
-    assert "Connected" in said["sync"]
-    assert "Paused for maintenance until somebody resumes it: moving to new servers" in said["status"]
+    assert "c8b53dff2f72108e56bb2beb (Harbor Middle School)" in here["preview"]
+    assert "Connected" in here["sync"]
+    assert "Paused for maintenance until somebody resumes it: moving to new servers" in here["status"]
+    assert [(each["district"], [row["status"] for row in each["schools"]]) for each in shown("status", "--json")] == [
+        ("unified", ["connected"]),
+        ("lakeside", ["connected"]),
+    ]
 
 
+def test_a_school_goes_over_to_clever_in_the_setup_file(tmp_path: Path) -> None:
+    (setup,) = blocks("toml", (ROOT / "docs" / "clever.md").read_text())
+    (moving,) = blocks("toml", (ROOT / "docs" / "changing-systems.md").read_text())
+    district = setup[: setup.index("[[district.source]]")]
+    files = '[[district.source]]\nid = "files"\nkind = "csv"\nformat = "csv-1.0"\nfolder = "drop"\n\n'
+    (tmp_path / "districts.toml").write_text(district + files + moving)
+    (read,) = read_setup(tmp_path / "districts.toml").district
+    assert [(school.id, school.source) for school in read.school] == [("lakeside-high", "clever")]
+
+
+@pytest.mark.journeys
 def test_the_nights_run_by_themselves(tmp_path: Path, own_server: str) -> None:
     (setup,) = blocks("toml")
     (tmp_path / "districts.toml").write_text(setup.replace("quiet_seconds = 300", "quiet_seconds = 0"))
@@ -139,7 +162,7 @@ def test_the_nights_run_by_themselves(tmp_path: Path, own_server: str) -> None:
         working.wait(30)
 
 
-@pytest.mark.xdist_group("demo")
+@pytest.mark.journeys
 def test_the_demo_plays_two_nights(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "sandbox.demo"],
@@ -151,8 +174,8 @@ def test_the_demo_plays_two_nights(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     last = ended.stdout.split("The second night")[1]
-    for shown in ("Connected", "On hold", "Setup sync", "not on the plan", "! Lincoln", "Where to look next"):
-        assert shown in last
+    for words in ("Connected", "On hold", "Setup sync", "not on the plan", "! Lincoln", "Where to look next"):
+        assert words in last
 
 
 def named_commands() -> set[str]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 import stat
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import closing
@@ -181,7 +183,11 @@ def test_a_new_embedded_database_is_made_for_its_owner_only_and_without_a_copy(t
         assert count(database) == 0
         with database.reading() as session:
             assert session.connection().execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
-    assert (stat.S_IMODE(file.parent.stat().st_mode), stat.S_IMODE(file.stat().st_mode)) == (0o700, 0o600)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (file.parent, *file.parent.iterdir())}
+    assert modes == {
+        "home": 0o700,
+        **dict.fromkeys(("rollcall.sqlite", "rollcall.sqlite-wal", "rollcall.sqlite-shm"), 0o600),
+    }
     assert not (tmp_path / "backups").exists()
 
 
@@ -325,6 +331,73 @@ def test_processes_open_a_new_embedded_database_at_once(tmp_path: Path) -> None:
     assert [outcomes.get(timeout=60) for _ in processes] == ["open"] * 2
     for process in processes:
         process.join()
+
+
+# Asks from a process of its own, as no process is in the way of its own locks.
+_ASK_FOR_LOCK = """
+import fcntl, sys
+with open(sys.argv[1], "rb+") as file:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        print("locked")
+    else:
+        print("free")
+"""
+
+
+def lock_of(file: Path) -> str:
+    """Whether any process holds a lock on the file: SQLite's own, for as long as it has the database open."""
+    asked = subprocess.run([sys.executable, "-c", _ASK_FOR_LOCK, str(file)], capture_output=True, text=True, check=True)
+    return asked.stdout.strip()
+
+
+def open_and_close(url: str, _: Path) -> None:
+    open_database(url, backups=None).close()
+
+
+def migrate_again(url: str, _: Path) -> None:
+    migrate(url, backups=None)
+
+
+def copy(url: str, target: Path) -> None:
+    copy_embedded(Path(url.removeprefix("sqlite:///")), target)
+
+
+@pytest.mark.parametrize("beside", [open_and_close, migrate_again, copy])
+def test_the_locks_on_an_open_embedded_database_survive_what_is_done_beside_it(
+    sqlite_url: str, tmp_path: Path, beside: Callable[[str, Path], None]
+) -> None:
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    with open_database(sqlite_url, backups=None) as database:
+        assert count(database) == 0
+        beside(sqlite_url, tmp_path / "copy.sqlite")
+        assert (lock_of(file), lock_of(Path(f"{file}-shm"))) == ("locked", "locked")
+    assert lock_of(file) == "free"
+
+
+def test_a_process_that_opens_an_address_again_shares_what_is_open(database_url: str, tmp_path: Path) -> None:
+    first = open_database(database_url, backups=None)
+    with open_database(database_url, backups=None) as second:
+        assert second.engine is first.engine
+        second.close()
+    with first.transaction() as session:
+        session.add(account("a"))
+    assert count(first) == 1
+    first.close()
+    first.close()
+    with open_database(database_url, backups=None) as third:
+        assert third.engine is not first.engine
+        assert count(third) == 1
+
+
+def test_an_embedded_database_is_the_same_by_whatever_path(sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "home")
+    with (
+        open_database(sqlite_url, backups=None) as first,
+        open_database(f"sqlite:///{tmp_path / 'link' / '..' / 'home' / 'rollcall.sqlite'}", backups=None) as second,
+    ):
+        assert second.engine is first.engine
 
 
 def test_a_copy_that_fails_leaves_no_file(tmp_path: Path) -> None:

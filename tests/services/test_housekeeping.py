@@ -238,7 +238,7 @@ def test_a_folder_that_cannot_be_removed_is_said_when_all_else_is_done(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("services.housekeeping.shutil.rmtree", refuse)
-    with pytest.raises(TransientError, match=r"1 folders of the landing area .* cannot be removed: Permission denied"):
+    with pytest.raises(TransientError, match=r"1 folder of the landing area .* cannot be removed: Permission denied"):
         clean(started, landing=landing, now=NOW)
     with started.reading() as session:
         assert session.exec(select(Mail)).all() == []
@@ -424,5 +424,5 @@ def test_a_status_that_time_alone_changed_is_recorded(started: Database, landing
 def test_what_went_is_told() -> None:
     assert str(Cleaned()) == "nothing to remove"
     assert str(Cleaned(deliveries=2, mails=1, busy=1)) == (
-        "removed 2 deliveries' files, 1 mails; 1 districts with a run under way are left for the next time"
+        "removed 2 deliveries' files, 1 mail; 1 district with a run under way is left for the next time"
     )

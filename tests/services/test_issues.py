@@ -78,7 +78,7 @@ def test_shows_the_districts_issues_errors_first(session: Session) -> None:
     assert found.schema == pl.Schema(issues.ISSUES)
     plain = message("name_missing", None)
     assert found.rows() == [
-        ("error", "name_missing", "lincoln", "students.csv", 3, "03", plain, 3, None, "csv", "students.csv:3"),
+        ("error", "name_missing", "lincoln", "students.csv", 3, "03", plain, 3, None, None, "csv", "students.csv:3"),
         (
             "error",
             "name_missing",
@@ -89,18 +89,37 @@ def test_shows_the_districts_issues_errors_first(session: Session) -> None:
             message("name_missing", "first_name"),
             4,
             '{"student_id": "04"}',
+            None,
             "csv",
             "students.csv:4",
         ),
-        ("error", "name_missing", None, "students.csv", 5, "05", plain, 5, None, "csv", "students.csv:5"),
+        ("error", "name_missing", None, "students.csv", 5, "05", plain, 5, None, None, "csv", "students.csv:5"),
         (
             *("alert", "phone_invalid", "lincoln", "students.csv", 2, "02", message("phone_invalid", None), 2, None),
-            *("csv", "students.csv:2"),
+            *(None, "csv", "students.csv:2"),
         ),
     ]
     of_school = issues.stored_issues(session, "unified", "unified/lincoln")
     assert of_school["line"].to_list() == [3, 4, 2]
     assert issues.stored_issues(session, "valley", "unified/lincoln").is_empty()
+
+
+def test_a_problem_between_rows_shows_and_downloads_all_of_them(session: Session) -> None:
+    shared = an_issue("id_shared", 4, row='{"student_id":"04","grade":"5"}')
+    shared.other_rows = '7\t{"student_id":"04","grade":"6"}\n9\t{"student_id":"04","grade":null}'
+    add(session, shared, an_issue("name_missing", 5, row='{"student_id":"05","grade":"5"}'))
+    found = issues.stored_issues(session, "unified")
+    assert found.select("code", "place").rows() == [
+        ("id_shared", "students.csv:4, 7, 9"),
+        ("name_missing", "students.csv:5"),
+    ]
+    lines = pl.read_csv(issues.issues_csv(found).encode(), infer_schema=False)
+    assert lines.select("code", "line", "record_id", "student_id", "grade").rows() == [
+        ("id_shared", "4", "04", "04", "5"),
+        ("id_shared", "7", "04", "04", "6"),
+        ("id_shared", "9", "04", "04", None),
+        ("name_missing", "5", "05", "05", "5"),
+    ]
 
 
 def test_shows_every_file_error(session: Session) -> None:

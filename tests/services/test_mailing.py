@@ -194,7 +194,9 @@ def test_a_server_that_breaks_off_at_quit_has_accepted(waiting: Database, inbox:
 def test_who_accepted_never_gets_it_again(waiting: Database, inbox: Inbox, server: Server) -> None:
     inbox.refused = {HEAD: "450 try later"}
     assert send(waiting, server) == Sending(0, 1)
-    assert state(waiting) == [(False, 1, "refused for 1 of 2 recipients (450)")]
+    assert state(waiting) == [
+        (False, 1, "refused for 1 of 2 recipients (450): administrators entry 2 in the setup file")
+    ]
     inbox.refused = {}
     assert send(waiting, server) == Sending(1, 0)
     assert inbox.recipients == [[IT], [HEAD]]
@@ -208,17 +210,36 @@ def test_a_refusal_is_not_tried_for_ever_and_stops_no_other_mail(
     for _ in range(7):
         send(waiting, server)
     assert inbox.recipients == [["ops@unified.example"]]
-    assert state(waiting) == [(False, 5, "refused for 2 of 2 recipients (550)"), (True, 1, None)]
+    assert state(waiting) == [
+        (False, 5, "refused for 2 of 2 recipients (550): administrators entries 1, 2 in the setup file"),
+        (True, 1, None),
+    ]
 
 
-def test_an_address_that_no_header_can_hold_stops_no_other_mail(
-    waiting: Database, inbox: Inbox, server: Server
-) -> None:
+def test_what_is_no_address_keeps_nobody_else_from_the_mail(waiting: Database, inbox: Inbox) -> None:
+    bad = ["a..b@unified.example", "jörg@unified.example", "a@b.example\r\nBcc: c@d.example"]
+    administrators = [bad[0], IT, *bad[1:], "it@schüle.example", "h\u200bead@unified.example"]
     with waiting.transaction() as session:
-        session.exec(select(Mail)).one().recipients = ["a@b.example\r\nBcc: c@d.example"]
+        session.get_one(District, "unified").administrators = administrators
+        session.exec(select(Mail)).one().recipients = administrators
+    with listening(inbox, enable_SMTPUTF8=False) as port:
+        assert send(waiting, Server("127.0.0.1", port, SENDER, security="none", timeout=5)) == Sending(0, 1)
+    assert inbox.recipients == [[IT, "it@xn--schle-mva.example", HEAD]]
+    message = message_from_bytes(inbox.accepted[0][1], policy=policy.default)
+    assert message["To"] == f"{IT}, it@xn--schle-mva.example, {HEAD}"
+    assert unsent(waiting, "unified") == [
+        "1 mail waits since 2026-03-02 01:00 PST; last answer: refused for 3 of 6 recipients (553): administrators"
+        " entries 1, 3, 4 in the setup file"
+    ]
+
+
+def test_a_mail_that_nobody_can_get_stops_no_other_mail(waiting: Database, inbox: Inbox, server: Server) -> None:
+    with waiting.transaction() as session:
+        session.exec(select(Mail)).one().recipients = ["jörg@unified.example"]
     add(waiting, "m2", [IT])
     send(waiting, server)
     assert inbox.recipients == [[IT]]
+    assert state(waiting) == [(False, 1, "refused for 1 of 1 recipient (553)"), (True, 1, None)]
 
 
 class Crash(BaseException):
@@ -320,6 +341,9 @@ def test_a_folder_that_cannot_be_written_is_tried_again(waiting: Database, tmp_p
     assert state(waiting)[0][0] is False
 
 
+HEADS_ENTRY = ": administrators entry 2 in the setup file"
+
+
 def unsent(database: Database, district_id: str | None = None) -> list[str]:
     with database.reading() as session:
         return mailing.told_unsent(session, district_id)
@@ -336,18 +360,18 @@ def test_what_was_not_sent_is_told_in_numbers(waiting: Database, inbox: Inbox, s
     inbox.refused = {HEAD: "550 no such user", "ops@unified.example": "452 full"}
     send(waiting, server)
     assert unsent(waiting, "unified") == [
-        "2 mails wait since 2026-03-02 01:00 PST; last answer: refused for 1 of 2 recipients (550)"
+        f"2 mails wait since 2026-03-02 01:00 PST; last answer: refused for 1 of 2 recipients (550){HEADS_ENTRY}"
     ]
     for _ in range(3):
         send(waiting, server)
     assert unsent(waiting, "unified") == [
-        "1 mail waits since 2026-03-02 01:00 PST; last answer: refused for 1 of 1 recipients (452)",
-        "1 mail was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550)",
+        "1 mail waits since 2026-03-02 01:00 PST; last answer: refused for 1 of 1 recipient (452)",
+        f"1 mail was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550){HEADS_ENTRY}",
     ]
     inbox.refused = {HEAD: "550 no such user"}
     send(waiting, server)
     assert unsent(waiting, "unified") == [
-        "1 mail was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550)"
+        f"1 mail was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550){HEADS_ENTRY}"
     ]
 
 
@@ -554,13 +578,3 @@ def test_what_a_server_says_is_quoted_nowhere(waiting: Database, inbox: Inbox, s
     assert refused(waiting, server) == (
         f"the mail server 127.0.0.1:{server.port} refuses the sender (ROLLCALL_MAIL_FROM) (550)"
     )
-
-
-def test_an_address_beyond_ascii_stops_no_other_mail(waiting: Database, inbox: Inbox) -> None:
-    with waiting.transaction() as session:
-        session.exec(select(Mail)).one().recipients = ["it@schüle.example"]
-    add(waiting, "m2", [IT])
-    with listening(inbox, enable_SMTPUTF8=False) as port:
-        send(waiting, Server("127.0.0.1", port, SENDER, security="none", timeout=5))
-    assert inbox.recipients == [[IT]]
-    assert state(waiting)[0] == (False, 1, "refused for 1 of 1 recipients (553)")

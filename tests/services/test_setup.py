@@ -10,7 +10,14 @@ from errors import SetupError
 from models.database import Database
 from models.tables import District, School, Source, StatusChange
 from services.guard import ALL_LIMITS, Limit, limits_of
-from services.setup import CsvSourceEntry, LimitEntries, TogetherEntries, apply_setup, read_setup
+from services.setup import (
+    CsvSourceEntry,
+    LimitEntries,
+    TogetherEntries,
+    apply_setup,
+    read_setup,
+    would_freeze,
+)
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -88,6 +95,7 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "frozen": False,
                 "rostering_enforcement": False,
                 "limits": None,
+                "date_order": None,
             }
         ]
         assert [source.model_dump() for source in session.exec(select(Source))] == [
@@ -109,6 +117,7 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "last_sync": None,
                 "remote_state": None,
                 "remote_reason": None,
+                "not_ready_since": None,
                 "leaves_out_contacts": False,
                 "stale_noticed_at": None,
             }
@@ -215,6 +224,100 @@ def test_what_is_no_longer_named_is_frozen_and_named_again_goes_on(database: Dat
         ]
 
 
+def test_what_a_setup_would_freeze_is_told_before(database: Database, file: Path) -> None:
+    apply(database, file, UNIFIED + COAST)
+    for text, would in (
+        (COAST, ["Unified School District: would be frozen"]),
+        (
+            UNIFIED[: UNIFIED.index("[[district.source]]")],
+            [
+                "Unified School District: source files would be frozen",
+                "Unified School District: school Lincoln High School would be frozen",
+                "Unified School District: school Grant Middle School would be frozen",
+                "Coast District: would be frozen",
+            ],
+        ),
+        (UNIFIED + COAST, []),
+    ):
+        file.write_text(text)
+        with database.reading() as session:
+            assert would_freeze(session, read_setup(file)) == would
+    apply(database, file, COAST)
+    with database.reading() as session:
+        assert would_freeze(session, read_setup(file)) == []
+
+
+def added(database: Database, file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    with database.transaction() as session:
+        return apply_setup(session, read_setup(file), add=True, now=AT)
+
+
+def test_adding_leaves_alone_what_is_not_named(database: Database, file: Path) -> None:
+    apply(database, file, UNIFIED)
+    assert added(database, file, COAST) == ["Coast District: added"]
+    grown = UNIFIED[: UNIFIED.index("[[district.school]]")].replace("America/Los_Angeles", "America/Denver")
+    school = '[[district.school]]\nid = "adams"\nname = "Adams"\nsource = "files"\nsource_id = "0103"\n'
+    assert added(database, file, grown + school) == [
+        "Unified School District: timezone America/Los_Angeles → America/Denver",
+        "Unified School District: school Adams added",
+    ]
+    assert added(database, file, grown + school) == []
+    with database.reading() as session:
+        districts = select(District.id, District.position, District.frozen).order_by(col(District.position))
+        assert session.exec(districts).all() == [("unified", 0, False), ("coast", 1, False)]
+        assert session.exec(select(Source.key, Source.frozen)).all() == [("files", False)]
+        schools = select(School.key, School.position, School.frozen).order_by(col(School.position))
+        assert session.exec(schools).all() == [("lincoln", 0, False), ("grant", 1, False), ("adams", 2, False)]
+
+
+def test_what_is_added_is_not_in_the_way_of_what_is_left_alone(database: Database, file: Path, tmp_path: Path) -> None:
+    apply(database, file, UNIFIED + CLEVER)
+    coast = COAST + '[[district.source]]\nid = "{}"\nkind = "csv"\nformat = "csv-1.0"\nfolder = "{}"\n'
+    again = CLEVER.replace("lakeside", "seaside")
+    moved = UNIFIED[: UNIFIED.index("[[district.school]]")] + (
+        '[[district.school]]\nid = "adams"\nname = "Adams"\nsource = "files"\nsource_id = "0101"\n'
+    )
+    for text, said in (
+        (coast.format("files", "drop/unified"), f'district "coast", source "files": folder is that of {FILES} already'),
+        (again, f'district "seaside", source "clever": district_id is that of {AT_LAKESIDE} already'),
+        (moved, f'{HERE}, school "adams": source_id 0101 is that of school "lincoln" already'),
+    ):
+        with pytest.raises(SetupError) as raised:
+            added(database, file, text)
+        assert str(raised.value) == said
+    # What is frozen is in nobody's way.
+    apply(database, file, CLEVER)
+    assert added(database, file, coast.format("files", "drop/unified")) == [
+        "Coast District: added",
+        "Coast District: source files added",
+    ]
+
+
+def test_a_folder_of_files_is_one_setup(file: Path, tmp_path: Path) -> None:
+    file.write_text(UNIFIED + COAST)
+    whole = read_setup(file)
+    folder = tmp_path / "districts"
+    folder.mkdir()
+    with pytest.raises(SetupError, match=r"districts holds no setup file, \.toml"):
+        read_setup(folder)
+    (folder / "b.toml").write_text(COAST)
+    (folder / "a.toml").write_text(UNIFIED.replace("drop/unified", "../drop/unified"))
+    (folder / ".c.toml").write_text("left by an editor")
+    (folder / "notes.txt").write_text("no setup")
+    assert read_setup(folder) == whole
+    (folder / "a.toml").write_text(COAST)
+    with pytest.raises(SetupError, match=r"^two districts have the id coast$"):
+        read_setup(folder)
+    (folder / "a.toml").write_text(COAST.replace("name", "nom"))
+    with pytest.raises(SetupError) as raised:
+        read_setup(folder)
+    assert str(raised.value).splitlines() == [
+        'a.toml: district "coast": name is missing',
+        'a.toml: district "coast": unknown key nom',
+    ]
+
+
 def test_a_district_takes_what_is_its_own_along(database: Database, file: Path) -> None:
     apply(database, file, UNIFIED + COAST)
     assert apply(database, file, COAST) == [
@@ -263,7 +366,8 @@ def test_a_clever_source_is_named_by_its_district_there(database: Database, file
             "5f0000000000000000000001",
             None,
         )
-        source.last_sync, source.remote_state, source.remote_reason = "2026-11-23T09:00:00.000Z", "paused", "paused"
+        source.last_sync, source.remote_state, source.remote_reason = "2026-11-23T09:00:00.000Z", "error", "error"
+        source.not_ready_since = AT
         session.add(source)
     assert apply(database, file, CLEVER) == []
     other = CLEVER.replace("5f0000000000000000000001", "5f0000000000000000000002")
@@ -273,6 +377,7 @@ def test_a_clever_source_is_named_by_its_district_there(database: Database, file
     with database.reading() as session:
         (source,) = session.exec(select(Source)).all()
         assert (source.last_sync, source.remote_state, source.remote_reason) == (None, None, None)
+        assert source.not_ready_since is None
 
 
 @pytest.mark.parametrize(
@@ -302,6 +407,7 @@ def test_a_folder_may_be_absolute(file: Path) -> None:
 
 
 HERE = 'district "unified"'
+AT_LAKESIDE = 'district "lakeside", source "clever"'
 LINCOLN = f'{HERE}, school "lincoln"'
 FILES = f'{HERE}, source "files"'
 
@@ -340,7 +446,11 @@ FILES = f'{HERE}, source "files"'
         ('folder = "drop/unified"', "", f"{FILES}: folder is missing"),
         ("America/Los_Angeles", "Pacific", f"{HERE}: timezone is no known time zone, such as America/Los_Angeles"),
         ("America/Los_Angeles", "../UTC", f"{HERE}: timezone is no known time zone, such as America/Los_Angeles"),
-        ("it@unified.example", "it@", f"{HERE}: administrators entry 1 is not an e-mail address"),
+        (
+            "it@unified.example",
+            "it@",
+            f"{HERE}: administrators entry 1 is not an email address: there must be something after the @-sign",
+        ),
         ('["it@unified.example"]', '"it@unified.example"', f"{HERE}: administrators must be a list in brackets"),
         (
             "administrators =",
@@ -354,6 +464,35 @@ FILES = f'{HERE}, source "files"'
 def test_nonsense_is_refused_naming_entry_and_key(file: Path, old: str, new: str, said: str) -> None:
     assert old in UNIFIED
     assert refusal(file, UNIFIED.replace(old, new, 1)) == [said]
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("a..b@unified.example", "an email address cannot have two periods in a row"),
+        ("jörg@unified.example", "internationalized characters before the @-sign are not supported: 'ö'"),
+        ("head@unified", "the part after the @-sign is not valid. It should have a period"),
+        ("Head <head@unified.example>", "a display name and angle brackets around the email address are not permitted"),
+    ],
+)
+def test_an_address_that_no_mail_can_go_to_is_refused_with_its_number(file: Path, address: str, why: str) -> None:
+    (said,) = refusal(file, UNIFIED.replace('"it@unified.example"', f'"it@unified.example", "{address}"'))
+    assert said.removesuffix(" here") == f"{HERE}: administrators entry 2 is not an email address: {why}"
+
+
+def test_values_lose_blanks_and_invisible_characters(file: Path) -> None:
+    file.write_text(UNIFIED)
+    clean = read_setup(file)
+    dirty = UNIFIED.replace("it@unified.example", "it\u200b@unified.example")
+    for value in ("unified", "files", "csv", "csv-1.0", "drop/unified", "lincoln", "Lincoln High School", "0101"):
+        dirty = dirty.replace(f'"{value}"', f'"\ufeff \u2060{value}\u00ad\u200e\t"')
+    file.write_text(dirty)
+    assert read_setup(file) == clean
+
+
+def test_an_international_domain_is_kept_as_mail_servers_know_it(file: Path) -> None:
+    file.write_text(UNIFIED.replace("it@unified.example", "it@schüle.example"))
+    assert read_setup(file).district[0].administrators == ["it@xn--schle-mva.example"]
 
 
 def test_all_problems_are_said_at_once(file: Path) -> None:

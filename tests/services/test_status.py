@@ -85,7 +85,7 @@ def a_run(
     session: Session,
     *,
     silent: float = 0,
-    in_hand: bool = True,
+    processing: bool = True,
     ended: bool = False,
     schools: list[str] | None = None,
     source: str = "files",
@@ -96,7 +96,8 @@ def a_run(
     run = Run(
         district_id="unified",
         source_id=f"unified/{source}",
-        delivery_id=delivery.id if in_hand else None,
+        delivery_id=delivery.id,
+        processing_since=NOW if processing else None,
         schools=schools,
         started_at=NOW - timedelta(hours=1),
         alive_at=NOW - timedelta(seconds=silent),
@@ -217,9 +218,9 @@ def test_a_run_is_live_while_its_sign_of_life_is_younger_than_five_minutes(
 
 def test_a_run_has_in_hand_what_it_was_asked_for_and_is_not_done_with(session: Session) -> None:
     established(session)
-    run = a_run(session, in_hand=False)
+    run = a_run(session, processing=False)
     assert status(session) == Status.CONNECTED
-    run.delivery_id = session.exec(select(Delivery.id)).first()
+    run.processing_since = NOW
     run.schools = ["unified/another"]
     session.flush()
     assert status(session) == Status.CONNECTED

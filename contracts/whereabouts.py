@@ -1,0 +1,62 @@
+"""At which school a record is told of that no school in scope has: where it goes on, or what its rows nearly name.
+
+Rule: whoever is provisioned and only names a school that is not there stays as applied. They have probably left, which
+is no error, and is told where they are.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from contracts.checking import Records
+from contracts.contract import Rule, breaking, contract
+from contracts.roster import GUARDIAN, Held
+
+FORMER = contract(
+    "records of a school that is not there",
+    {"is_standing": (Rule("former_school_unknown", ~pl.col("is_standing")),)},
+)
+
+
+def whereabouts(records: Records, people: pl.DataFrame, held: Held) -> pl.DataFrame:
+    """table (employee, student, class), key, school_id: of records without a row of a school in scope.
+
+    people: kind, source_id, stands_in; everybody of the delivery, with the active link of whoever goes on as last
+    applied.
+    """
+    lost = _lost(records, people)
+    classes = records.classes.filter(pl.col("schools").list.len() == 0)
+    active = lost.join(
+        held.school_members.filter(pl.col("left_at").is_null()), left_on="stands_in", right_on="link_id"
+    ).select("school_id", table="kind", key="source_id")
+    as_applied = held.classes.join(classes, on="source_id", how="semi").select(
+        "school_id", table=pl.lit("class"), key="source_id"
+    )
+    known = pl.concat([active, as_applied])
+    nowhere = pl.concat(
+        [lost.select(table="kind", key="source_id"), classes.select(table=pl.lit("class"), key="source_id")]
+    ).join(known, on=["table", "key"], how="anti")
+    near = records.near_schools.join(nowhere, on=["table", "key"], how="semi")
+    return pl.concat([known.select(near.columns), near]).unique()
+
+
+def placed(records: Records, people: pl.DataFrame, at: pl.DataFrame) -> pl.DataFrame:
+    """The records' issues, FOUND, those of no school at the record's whereabouts. people, at: as in `whereabouts`."""
+    of_record = ["root_table", "root"]
+    standing = (
+        _lost(records, people)
+        .drop_nulls("stands_in")
+        .select(root_table="kind", root="source_id", is_standing=pl.lit(True))
+    )
+    marked = (
+        records.found.join(at.select(root_table="table", root="key", place="school_id"), on=of_record, how="left")
+        .join(standing, on=of_record, how="left")
+        .with_columns(school_id=pl.coalesce("school_id", "place"), is_standing=pl.col("is_standing").fill_null(False))
+    )
+    is_former = (pl.col("code") == "school_unknown") & pl.col("is_standing")
+    former = breaking(FORMER, marked.filter(is_former).drop("code"))
+    return pl.concat([frame.select(records.found.columns) for frame in (marked.filter(~is_former), former)])
+
+
+def _lost(records: Records, people: pl.DataFrame) -> pl.DataFrame:
+    return people.filter(pl.col("kind") != GUARDIAN).join(records.members, on=["kind", "source_id"], how="anti")

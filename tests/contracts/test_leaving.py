@@ -1,0 +1,91 @@
+"""Who is only in rows of schools that this source does not sync: who leaves, and who waits for another source."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contracts.roster import Held
+from tests.contracts.district import Files, Row, guardian_of, held, link, one, settled, student, teacher, who
+
+LEFT = datetime(2026, 11, 20, 9, tzinfo=UTC)
+LATER, EARLIER = LEFT + timedelta(hours=1), LEFT - timedelta(hours=1)
+Other = tuple[str, str, datetime | None]
+
+
+def moved(*rows: Row) -> Files:
+    """S2 and T2 have moved to school 2."""
+    files = Files(teachers=[teacher("T1"), teacher("T2", "2")])
+    files.students += rows or (student("S2", "2"),)
+    return files
+
+
+def before(*others: Other, left_at: datetime | None = None) -> Held:
+    """They were in school 1, with S2's guardian."""
+    return held(
+        link("L2", "employee", "T2"),
+        link("LS2", "student", "S2", birth_date=datetime(2014, 9, 3).date()),
+        link("LG2", "guardian", "G2", email="g2@mail.example"),
+        guardianships=[("LS2", "LG2")],
+        school_members=[("L2", "1", left_at), ("LS2", "1", left_at)],
+        other_schools=others,
+    )
+
+
+def seen(files: Files, known: Held) -> list[str]:
+    found = settled(files, known, schools=["1"])
+    assert found.issues.rows() == []
+    assert who(found)[:2] == ["T1", "S1"]
+    return found.seen_links["link_id"].to_list()
+
+
+def test_whoever_moves_to_a_school_that_nobody_syncs_is_in_no_row_and_so_are_their_guardians() -> None:
+    assert seen(moved(), before()) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "left_at", "stays"),
+    [
+        (("2", "Adams", None), None, True),
+        (("2", "Adams", None), LEFT, True),
+        (("2", "Adams", EARLIER), LEFT, True),
+        (("2", "Adams", LATER), LEFT, False),
+        # As long as they are still in the school, they have yet to leave it.
+        (("2", "Adams", LATER), None, True),
+        # The other source has IDs of its own.
+        (("5f00", "SCHOOL  2", EARLIER), LEFT, True),
+        (("5f00", "School 2", LATER), LEFT, False),
+        (("5f00", "Adams", EARLIER), LEFT, False),
+    ],
+)
+def test_whoever_moves_to_another_sources_school_waits_until_it_has_spoken(
+    other: Other, left_at: datetime | None, stays: bool
+) -> None:
+    assert seen(moved(), before(other, left_at=left_at)) == (["L2", "LG2", "LS2"] if stays else [])
+
+
+def test_a_school_known_by_its_id_is_not_looked_for_by_its_name() -> None:
+    known = before(("2", "Adams", LATER), ("5f00", "School 2", EARLIER), left_at=LEFT)
+    assert seen(moved(), known) == []
+
+
+def test_whoever_stays_in_one_school_goes_nowhere() -> None:
+    files = moved(student("S2", "2"), student("S2", "1"))
+    files.enrollments.append({"class_id": "C1", "student_id": "S2"})
+    found = settled(files, before(), schools=["1"])
+    assert found.seen_links["link_id"].to_list() == ["LG2", "LS2"]
+
+
+def test_a_guardian_stays_with_another_of_their_students() -> None:
+    files = moved()
+    files.students[0] = student("S1", guardian=guardian_of("G2"))
+    assert seen(files, before()) == ["LG2"]
+
+
+def test_a_newcomer_is_not_taken_for_one_who_moved_away() -> None:
+    """The same name and birth date under another ID would be a re-issued one, were the old ID in no row at all."""
+    files = Files(students=[student("S1"), student("S3", first_name="Stu2", last_name="Dent2")])
+    assert one(settled(files, before(), schools=["1"]), "S3", "link_id") == "LS2"
+    files.students.append(student("S2", "2"))
+    found = settled(files, before(), schools=["1"])
+    assert one(found, "S3", "link_id") is None
+    assert found.seen_links["link_id"].to_list() == []

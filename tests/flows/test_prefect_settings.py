@@ -1,0 +1,45 @@
+"""prefect.toml: whoever starts a Prefect server for Rollcall, it runs with the settings that it needs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import httpx
+import pytest
+from prefect.settings import Settings
+
+import cli
+from settings import get_settings
+from tests.flows.conftest import Server
+
+NEEDED = {"analytics": False, "written at once": 200, "read at once": 200}
+
+
+def ours(server: dict[str, Any]) -> dict[str, object]:
+    recorder = server["services"]["task_run_recorder"]
+    return {
+        "analytics": server["analytics_enabled"],
+        "written at once": recorder["batch_size"],
+        "read at once": recorder["read_batch_size"],
+    }
+
+
+def resolved() -> dict[str, object]:
+    """What Prefect makes of the environment and the working directory."""
+    return ours(Settings().server.model_dump())
+
+
+def test_a_server_started_in_this_folder(prefect_server: Server) -> None:
+    settings = httpx.get(f"{prefect_server.address}/admin/settings").json()
+    assert ours(settings["server"]) == NEEDED
+
+
+def test_a_server_started_by_the_command_line_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert resolved() != NEEDED
+    with mock.patch.dict(os.environ):
+        cli.start_prefect(get_settings())
+        assert resolved() == NEEDED

@@ -1,0 +1,68 @@
+"""One process that works through several districts: ``python -m tests.journeys.writing HOW WHAT [ID]...``.
+
+HOW: ``prefect`` runs the flow of one district after the other, as the command line does; ``services`` the same steps
+without Prefect. WHAT: ``sync`` of the districts named, ``accept`` the holds of the districts named, ``resume`` after a
+pause.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import cli
+from errors import SetupError
+from services import holds, maintenance, night, status
+from services.clever import Connection
+from settings import get_settings
+from tests.end_to_end.nights import play
+
+
+def sync_under_prefect(districts: Iterable[str]) -> None:
+    """Sync one district after the other."""
+    for district in districts:
+        if cli.run_district(district, now=True) != cli.OK:
+            raise SystemExit(f"{district} is not connected")
+
+
+def sync(districts: Iterable[str]) -> None:
+    """Play a night of each, and look at its report, for which the open database is opened and closed once more."""
+    settings = get_settings()
+    with cli.opened() as database:
+        for district in districts:
+            play(database, settings.landing, district, connection=_connection())
+            with cli.opened() as again, again.reading() as session:
+                status.report(session, district, now=night.clock())
+
+
+def accept(districts: Iterable[str]) -> None:
+    """Accept what all the districts' holds show, and play a night of each."""
+    with cli.opened() as database, database.transaction() as session:
+        for district in districts:
+            for hold in holds.choose(session, holds.ACCEPT, district_id=district):
+                holds.decide(session, hold.id, holds.ACCEPT, by="ops", now=night.clock())
+    sync(districts)
+
+
+def resume() -> None:
+    """End the pause, and play a night of each district that missed one."""
+    with cli.opened() as database, database.transaction() as session:
+        resumed = maintenance.resume(session, None, by="ops", now=night.clock())
+    sync(resumed.missed)
+
+
+def _connection() -> Connection | None:
+    try:
+        return get_settings().clever()
+    except SetupError:
+        return None
+
+
+if __name__ == "__main__":
+    how, what, *named = sys.argv[1:]
+    if how == "prefect":
+        sync_under_prefect(named)
+    elif what == "resume":
+        resume()
+    else:
+        {"sync": sync, "accept": accept}[what](named)
