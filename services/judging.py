@@ -10,6 +10,7 @@ from dataclasses import replace
 import polars as pl
 from sqlmodel import Session
 
+from contracts.roster import empty
 from models import bulk
 from services import guard, holds
 from services.changesets import TYPE_OF_KIND, ChangeSet, Plan
@@ -69,6 +70,8 @@ def _confirmed(session: Session, scope: Scope) -> pl.DataFrame:
     Rule: they count on until its last school is released, as else confirming school by school would slip under it.
     """
     released = holds.confirmed_for_the_district(session, scope.school_ids)
+    if not released:
+        return empty(CONFIRMED)
     condition, parameters = bulk.in_list(session, "h.id", released)
     # What a release removes ends at its very moment, as both are one transaction. Guardians go with their students.
     people = bulk.read(
