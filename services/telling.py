@@ -45,8 +45,8 @@ _WRITTEN = (
 class Told:
     """By school_id: changes (CHANGES), before (type, len: active before), updates (UPDATES), families (FAMILIES).
 
-    after: type, len, see `services.changesets.ChangeSet`. present: PRESENT. contacts: schools where a guardian is, or was,
-    an emergency contact.
+    after: type, len, see `services.changesets.ChangeSet`. present: PRESENT. contacts: schools where a guardian is,
+    or was, an emergency contact.
     """
 
     changes: pl.DataFrame
