@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from contracts.contacts import CONTACT_TYPES
+from contracts.contacts import CONTACT_TYPES, contact_type
 from contracts.roster import Schema, empty
 from services.changesets import (
     CHANGE_ID,
@@ -266,7 +266,7 @@ def _contacts(changeset: ChangeSet, accepted: pl.DataFrame) -> Reason | None:
     contacts = _unaccepted(changeset.families, EMERGENCY_CONTACTS, accepted).filter("is_contact")
     if contacts.is_empty():
         return None
-    kinds = contacts["type"].str.strip_chars().str.to_lowercase()
+    kinds = contacts.select(contact_type(pl.col("type"))).to_series()
     counts = {kind: {"found": (kinds == kind).sum()} for kind in CONTACT_TYPES if (kinds == kind).any()}
     return Reason(EMERGENCY_CONTACTS, counts, items=_family_items(contacts, EMERGENCY_CONTACTS))
 
