@@ -14,8 +14,10 @@ from types import MappingProxyType
 from typing import Any
 
 import polars as pl
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from contracts.contacts import CONTACT_TYPES
 from contracts.formats import CSV
 from contracts.issues import catalogue
 from contracts.roster import empty
@@ -459,6 +461,25 @@ def forget_accepted(session: Session, school_id: str, lapsed: pl.Series) -> None
         f"DELETE FROM acceptance WHERE {condition} AND link_id IN"
         " (SELECT link_id FROM school_membership WHERE school_id = :school)",
         {"school": school_id, **parameters},
+    )
+
+
+def asked_about_contacts(session: Session, school_ids: Collection[str]) -> frozenset[str]:
+    """The schools whose open hold, or else last one, is about emergency contacts.
+
+    Rule: of a hold that has ended only one that found some; whoever accepted guardians without a type is not asked
+    again for that alone.
+    """
+    newest = select(func.max(HoldRow.id)).where(col(HoldRow.school_id).in_(school_ids)).group_by(HoldRow.school_id)
+    found = session.exec(
+        select(HoldRow, HoldReason)
+        .join(HoldReason, col(HoldReason.hold_id) == HoldRow.id)
+        .where(col(HoldRow.id).in_(newest), HoldReason.code == EMERGENCY_CONTACTS)
+    )
+    return frozenset(
+        hold.school_id
+        for hold, reason in found
+        if hold.ended_at is None or not (reason.counts or {}).keys().isdisjoint(CONTACT_TYPES)
     )
 
 

@@ -24,6 +24,8 @@ def judged(session: Session, scope: Scope, plan: Plan, *, delivery_id: int | Non
     delivery_id: of the delivery that is planned, where it has one; see `holds.is_known_missing`.
     """
     limits = guard.limits_of(scope.limits)
+    is_untyped = any(changes.untyped for changes in plan.changesets)
+    asked = holds.asked_about_contacts(session, scope.school_ids) if is_untyped else frozenset[str]()
     accepted = holds.acceptances(session, scope.district_id)
     families = [changes.families for changes in plan.changesets]
     lapsed = guard.lapsed(pl.concat(families), accepted) if families else accepted["link_id"]
@@ -32,7 +34,13 @@ def judged(session: Session, scope: Scope, plan: Plan, *, delivery_id: int | Non
         is_known_missing = changes.missing and holds.is_known_missing(
             session, changes.school_id, has_anything=bool(changes.before), delivery_id=delivery_id
         )
-        reasons = guard.judge(changes, limits, accepted, is_known_missing=is_known_missing)
+        reasons = guard.judge(
+            changes,
+            limits,
+            accepted,
+            is_known_missing=is_known_missing,
+            asked_about_contacts=changes.school_id in asked,
+        )
         return replace(changes, reasons=tuple(reasons), lapsed=lapsed)
 
     changesets = [alone(changes) for changes in plan.changesets]
