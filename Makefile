@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-faults bench lint format lock clean
+.PHONY: help install demo test test-journeys test-faults bench lint format lock clean
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,8 +20,11 @@ install: .venv/installed ## set everything up in .venv
 demo: install ## play two nights over the sample districts and print the SIS sync report
 	@$(BIN)/python -m sandbox.demo
 
-test: install ## run all tests, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not faults"
+test: install ## run all tests but the slow ones, on SQLite and on PostgreSQL
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journeys and not faults"
+
+test-journeys: install ## run what is slow by nature: several processes, servers, workers, kills
+	$(BIN)/python -m pytest -m journeys
 
 test-faults: install ## kill runs at every step, on PostgreSQL and under Prefect too
 	$(BIN)/python -m pytest -m faults

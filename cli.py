@@ -55,6 +55,7 @@ from services.backup import backup
 from services.changesets import ACTIONS, TYPES
 from services.clever import Connection
 from services.setup import apply_setup, read_setup, would_freeze
+from services.taking import read_folder
 from services.version import VERSION
 from settings import Settings, get_settings
 
@@ -341,11 +342,7 @@ def check(
         raise SetupError(f"there is no format {format_name}; known are {', '.join(known)}")
     if not folder.is_dir():
         raise SetupError(f"there is no folder {folder}")
-    files = {}
-    for file in FORMATS[format_name].files:
-        if (folder / file.name).is_file():
-            files[file.name] = (folder / file.name).read_bytes()
-    reading, settled = night.check_files(format_name, files)
+    reading, settled = night.check_files(format_name, read_folder(folder, FORMATS[format_name].file_names))
     found = None
     if settled is not None:
         found = with_catalogue(settled.issues).with_columns(issues.place(), source_kind=pl.lit(CSV))

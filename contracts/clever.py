@@ -7,6 +7,7 @@ but a file or an ID that is missing is, as somebody could be removed by mistake.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -27,11 +28,13 @@ from contracts.roster import (
     STAFF,
     STUDENT,
     TEACHER,
+    Field,
     Roster,
     Schema,
     as_table,
     empty,
 )
+from contracts.text import cleaned
 from errors import DataError
 
 SCHOOLS_FILE: Final = "schools.jsonl"
@@ -106,8 +109,26 @@ _ROLES: Final[Mapping[str, str]] = MappingProxyType(
     {STUDENTS_FILE: "student", TEACHERS_FILE: "teacher", STAFF_FILE: "staff", CONTACTS_FILE: "contact"}
 )
 
-# Grades that Clever knows and that say nothing about the year.
-_WITHOUT_GRADE: Final = ("ungraded", "other")
+# Which field of the roster each of these is, where a district need not share it.
+_FIELDS: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
+    {
+        STUDENTS_FILE: {"email": (STUDENT, "email"), "dob": (STUDENT, "birth_date"), "grade": (STUDENT, "grade")},
+        CONTACTS_FILE: {
+            "email": (GUARDIAN, "email"),
+            "phone": (GUARDIAN, "phone"),
+            "relationship": ("guardianship", "relationship"),
+            "type": ("guardianship", "type"),
+        },
+    }
+)
+# What Clever has of nobody.
+_NEVER: Final[Mapping[Field, str]] = MappingProxyType(
+    {
+        (EMPLOYEE, "phone"): "Clever's teachers and staff: phone",
+        (STUDENT, "phone"): "Clever's students: phone",
+        (GUARDIAN, "language"): "Clever's contacts: language",
+    }
+)
 
 _CONTROL: Final = r"[\x00-\x1f\x7f]+"
 # How Polars hands out an object or a list where text belongs.
@@ -117,11 +138,12 @@ _NOT_TEXT: Final = r'(?s)^(?:\[(?:\]|(?:["\[{]|-?[0-9.]+[,\]]|(?:true|false|null
 def read(form: Format, files: Mapping[str, bytes]) -> Reading:
     """Read the records of all files; there are no file errors.
 
-    ``rows``, by file name: ``line`` UInt32 (1 for the first) and ``id``, never null; then String columns, trimmed,
+    ``rows``, by file name: ``line`` UInt32 (1 for the first) and ``id``, never null; then String columns, cleaned,
     empty as null, under Clever's names or, for the parts of a name, first_name and last_name; a staff member's staff_id
     as sis_id. Of users also ``schools`` List(String); of sections ``teachers`` (the primary one first) and
     ``students`` List(String); of contacts ``relationships``, List of Struct(student, relationship, type), those with a
-    student. ``notes``: how many contacts have no student, and district administrators no other role.
+    student. ``columns``: of the fields that a district need not share, those that any record has. ``notes``: how many
+    contacts have no student, and district administrators no other role.
     A number where text belongs is taken as its digits; an object or a list there is null.
 
     Raises:
@@ -135,7 +157,17 @@ def read(form: Format, files: Mapping[str, bytes]) -> Reading:
             ~rows[DISTRICT_ADMINS_FILE]["id"].is_in(employed.implode())
         ).sum(),
     }
-    return Reading(rows, empty(FILE_ERRORS), tuple(f"{what}: {count}" for what, count in counts.items() if count))
+    return Reading(
+        rows,
+        empty(FILE_ERRORS),
+        tuple(f"{what}: {count}" for what, count in counts.items() if count),
+        {name: {key: key for key in fields if _has_key(files[name], key)} for name, fields in _FIELDS.items()},
+    )
+
+
+def _has_key(content: bytes, key: str) -> bool:
+    # Inside a value every quote is escaped, so that only a key is this.
+    return re.search(rb'"%s"\s*:' % key.encode(), content) is not None
 
 
 def _records(name: str, files: Mapping[str, bytes]) -> pl.DataFrame:
@@ -175,8 +207,8 @@ def _fields(name: str) -> list[str]:
 
 
 def _text(value: pl.Expr) -> pl.Expr:
-    cleaned = value.str.replace_all(_CONTROL, " ").str.strip_chars()
-    return pl.when((cleaned != "") & ~cleaned.str.contains(_NOT_TEXT)).then(cleaned)
+    text = cleaned(value.str.replace_all(_CONTROL, " "))
+    return pl.when(~text.str.contains(_NOT_TEXT)).then(text)
 
 
 def _texts(values: pl.Expr) -> pl.Expr:
@@ -186,12 +218,12 @@ def _texts(values: pl.Expr) -> pl.Expr:
 def _relationships(values: pl.Expr) -> pl.Expr:
     """Those that name a student. Rule: the words in lower case, as school systems export them."""
     field = pl.element().struct.field
-    cleaned = pl.struct(
+    words = pl.struct(
         _text(field("student")).alias("student"),
         _text(field("relationship")).str.to_lowercase().alias("relationship"),
         _text(field("type")).str.to_lowercase().alias("type"),
     )
-    found = values.list.eval(cleaned)
+    found = values.list.eval(words)
     with_student = found.list.eval(pl.element().filter(pl.element().struct.field("student").is_not_null()))
     return with_student.fill_null([])
 
@@ -203,7 +235,7 @@ def to_roster(reading: Reading) -> Roster:
     student, with its guardianship; one of school_members for each school of somebody, and one without a school for who
     has none; one of classes for each section. A user with several roles is one employee, a teacher if that is one of
     them, in all schools of the roles. An enrollment's place is the student's record where there is one, else the
-    section's.
+    section's. A field that no record of a kind has is absent; where there are no records, none is.
     """
     rows = reading.rows
     placed = {name: rows[name].with_columns(file=pl.lit(record_type)) for name, record_type in RECORD_TYPES.items()}
@@ -230,7 +262,7 @@ def to_roster(reading: Reading) -> Roster:
                     "role": pl.lit(STUDENT),
                     "source_id": "id",
                     "birth_date": "dob",
-                    "grade": pl.when(~pl.col("grade").str.to_lowercase().is_in(_WITHOUT_GRADE)).then("grade"),
+                    "grade": "grade",
                 },
             ),
             as_table(
@@ -278,6 +310,17 @@ def to_roster(reading: Reading) -> Roster:
         rows=_to_read(placed),
         has_lines=False,
         shares_part=True,
+        names={(STUDENT, "birth_date"): "dob"},
+        absent={
+            **_NEVER,
+            **{
+                field: f"Clever's {RECORD_TYPES[name]}s: {key}"
+                for name, fields in _FIELDS.items()
+                for key, field in fields.items()
+                if not rows[name].is_empty() and key not in reading.columns[name]
+            },
+        },
+        date_order="month",
     )
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import bisect
 import codecs
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
 import polars as pl
 
-from contracts.formats import FileFormat, Format, Reading
+from contracts.formats import FileFormat, Format, Reading, match_names
 from contracts.roster import Schema, empty
-from contracts.text import clean
+from contracts.text import clean, cleaned, count, listed, needs_cleaning, nothing, stripped
 from errors import DataError
 
 # One row per file error. `line` is the physical line, null where the whole file is meant; `row` is that line as it
@@ -33,6 +33,9 @@ _OTHER_SEPARATORS: Final = MappingProxyType({";": "semicolons", "\t": "tabs", "|
 # How many lines after an unclosed quote are looked at for its end, before the quote is taken for a stray one.
 _LONGEST_CELL_LINES: Final = 100
 
+# How far a header is looked for below a first line that is none.
+_LONGEST_TITLE_LINES: Final = 10
+
 # Above this number of columns a pattern for a whole record is too large to be compiled.
 _WIDEST_PATTERN: Final = 500
 
@@ -46,6 +49,12 @@ _OTHER_KINDS: Final = MappingProxyType(
         b"%PDF": "it is a PDF document",
     }
 )
+# How text of other kinds begins.
+_OTHER_TEXTS: Final = MappingProxyType(
+    {r"<[!?a-zA-Z]": "it is a web page or an XML document", r"\{|\[\s*(?:\{|\Z)": "it is a JSON document"}
+)
+# What some programs end a file with.
+_CONTROL_Z: Final = "\x1a"
 
 
 # By the byte-order mark that a file begins with.
@@ -55,21 +64,31 @@ _ENCODINGS: Final = MappingProxyType(
 
 
 def read_files(fmt: Format, files: Mapping[str, bytes]) -> Reading:
-    """Check and read all files of a format; files that are not of it are ignored.
+    """Check and read all files of a format, whose names match as `contracts.formats.match_names` says.
 
-    ``rows``, by file name: ``line`` UInt32 (physical, 1 for the first) and the format's columns as String, trimmed,
-    empty as null, columns absent from the file null. ``notes``: the unknown columns left out, of files without a file
-    error.
+    ``rows``, by file name: ``line`` UInt32 (physical, 1 for the first) and the format's columns as String, cleaned as
+    `contracts.text.cleaned` does, empty as null, columns absent from the file null. ``notes``: the files that are not
+    of the format; and of files without a file error, the columns left out and the lines skipped.
 
     Raises DataError where Polars fails on text that passed the check.
     Rule: files are format-checked first, and any file error stops the whole delivery; so every file is checked, even
     where another one is bad or missing.
     """
-    readings = [_read_file(file, files.get(file.name)) for file in fmt.files]
+    names = match_names(fmt.file_names, files)
+    readings = []
+    for file in fmt.files:
+        match names.files[file.name]:
+            case ():
+                reading = _rejected(file, "file_missing", detail=names.found)
+            case (name,):
+                reading = _read_file(file, files[name])
+            case several:
+                reading = _rejected(file, "file_duplicate", detail=f"found {listed(several)}")
+        readings.append(reading)
     return Reading(
         rows={file.name: reading.rows for file, reading in zip(fmt.files, readings, strict=True)},
         file_errors=pl.concat([empty(FILE_ERRORS), *(reading.errors for reading in readings)]),
-        notes=tuple(note for reading in readings for note in reading.notes),
+        notes=(*names.notes, *(note for reading in readings for note in reading.notes)),
         columns={file.name: reading.columns for file, reading in zip(fmt.files, readings, strict=True)},
     )
 
@@ -84,7 +103,7 @@ class _FileReading:
 
 @dataclass(frozen=True)
 class _Text:
-    """A file's text without byte-order mark; line ends are LF, and none is last.
+    """A file's text without byte-order marks; line ends are LF, and none is last.
 
     `bad_line`: the first line that is not as encoded.
     """
@@ -103,9 +122,7 @@ class _Header:
     cells: tuple[str, ...] | None
 
 
-def _read_file(file: FileFormat, data: bytes | None) -> _FileReading:
-    if data is None:
-        return _rejected(file, "file_missing")
+def _read_file(file: FileFormat, data: bytes) -> _FileReading:
     if not data:
         return _rejected(file, "file_empty")
     kind = next((kind for start, kind in _OTHER_KINDS.items() if data.startswith(start)), None)
@@ -116,21 +133,30 @@ def _read_file(file: FileFormat, data: bytes | None) -> _FileReading:
         return _rejected(file, "encoding_invalid", line=1)
 
     lines = _lines(decoded.text)
-    filled = lines.filter(pl.col("text").str.strip_chars() != "")
+    text = pl.col("text")
+    marks = lines.select(slight=text.str.contains(_SLIGHT), hidden=needs_cleaning(text).any())
+    slight, hidden = lines.filter(marks["slight"]), marks["hidden"][0]
+    blank = slight.filter(pl.any_horizontal(_consists_of("", each) for each in (_COMMA, *_OTHER_SEPARATORS)))
+    filled = _without(lines, blank)
     if filled.is_empty():
         return _rejected(file, "file_empty")
-    if "\0" in filled["text"][0]:
-        return _rejected(file, "file_unreadable")
+    start = clean(filled["text"][0])
+    kind = next((kind for pattern, kind in _OTHER_TEXTS.items() if re.match(pattern, start)), None)
+    if kind is not None or "\0" in start:
+        return _rejected(file, "file_unreadable", detail=kind)
 
     errors = []
     if decoded.bad_line is not None:
         errors.append(_error(file, "encoding_invalid", decoded.bad_line, row=lines["text"][decoded.bad_line - 1]))
     header = _read_header(file, lines, filled["line"][0])
+    if header.cells is not None and not _names_columns(file, header):
+        errors.append(_header_missing(file, header, lines))
+        return _FileReading(empty(_row_schema(file)), pl.concat(errors).sort("line", maintain_order=True))
     header_errors, positions, notes = _check_header(file, header, lines["text"][header.first_line - 1])
     errors.extend(header_errors)
     spelled = {name: clean(header.cells[place]) for name, place in positions.items()} if header.cells else {}
 
-    records = filled.filter(pl.col("line") > header.last_line)
+    records, skipped = _records(file, lines, slight, header)
     width = None if header.cells is None else len(header.cells)
     good, bad = _judge(records, lines["text"], header.separator, width)
     errors.append(_pick(file, bad))
@@ -138,22 +164,21 @@ def _read_file(file: FileFormat, data: bytes | None) -> _FileReading:
         rows = empty(_row_schema(file))
     else:
         body = None
-        if good.height == lines.height - header.last_line:
+        if good["text"].equals(lines["text"].slice(header.last_line)):
             body = decoded.text.split("\n", header.last_line)[-1]
         cells = _split(file, good["text"], header.separator, width, body)
-        rows = _rows(file, good["line"], cells, positions)
-        ids = [column.name for column in file.columns if column.is_id and column.name in positions]
-        rows, missing = _check_ids(file, rows, good, ids)
+        rows = _rows(file, good["line"], cells, positions, cleaned if hidden else stripped)
+        rows, missing = _check_ids(file, rows, records, spelled)
         errors.append(missing)
 
     found = pl.concat(errors).sort("line", maintain_order=True)
-    return _FileReading(rows, found, notes if found.is_empty() else (), spelled)
+    return _FileReading(rows, found, (*notes, *skipped) if found.is_empty() else (), spelled)
 
 
 def _decode(data: bytes) -> _Text | None:
     """The text of the bytes, or None where they cannot be read as text at all.
 
-    Rule: UTF-8, with or without byte-order mark, and UTF-16 with one. Anything else is read as far as it goes, so that
+    Rule: UTF-8, with or without byte-order marks, and UTF-16 with one. Anything else is read as far as it goes, so that
     the other problems of the file show as well.
     """
     if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
@@ -163,17 +188,20 @@ def _decode(data: bytes) -> _Text | None:
         return None
     encoding, data = _ENCODINGS.get(mark, "utf-8"), data[len(mark) :]
     try:
-        return _Text(_with_plain_line_ends(data.decode(encoding)).removesuffix("\n"))
+        return _Text(_plain(data.decode(encoding)))
     except UnicodeDecodeError as error:
         before = _with_plain_line_ends(data[: error.start].decode(encoding))
-    text = _with_plain_line_ends(data.decode(encoding, errors="replace"))
-    return _Text(text.removesuffix("\n"), bad_line=before.count("\n") + 1)
+    return _Text(_plain(data.decode(encoding, errors="replace")), bad_line=before.count("\n") + 1)
 
 
 def _is_utf16_without_mark(data: bytes) -> bool:
     even, odd = data[:256:2], data[1:256:2]
     zeros = even.count(0), odd.count(0)
     return min(zeros) == 0 and max(zeros) > 0.9 * len(odd) > 1
+
+
+def _plain(text: str) -> str:
+    return _with_plain_line_ends(text).lstrip("\ufeff").removesuffix("\n").removesuffix(_CONTROL_Z).removesuffix("\n")
 
 
 def _with_plain_line_ends(text: str) -> str:
@@ -186,8 +214,23 @@ def _lines(text: str) -> pl.DataFrame:
     return pl.DataFrame({"line": pl.int_range(1, texts.len() + 1, dtype=pl.UInt32, eager=True), "text": texts})
 
 
+def _without(lines: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    return lines if others.is_empty() else lines.join(others, on="line", how="anti", maintain_order="left")
+
+
+# The lines that may be of no record, as they hold no letter and no digit.
+_SLIGHT: Final = rf'\A[{nothing()}",;|\-]*\z'
+
+
+def _consists_of(pattern: str, separator: str) -> pl.Expr:
+    """Whether each of a line's cells is this, in quotes or not, and nothing else that can be seen."""
+    near = nothing(but=separator)
+    cell = rf'{near}*(?:"{near}*{pattern}{near}*"|{pattern}){near}*'
+    return pl.col("text").str.contains(rf"\A{cell}(?:{re.escape(separator)}{cell})*\z")
+
+
 def _read_header(file: FileFormat, lines: pl.DataFrame, first_line: int) -> _Header:
-    known = {spelling for column in file.columns for spelling in column.spellings}
+    known = _known(file)
     near = lines["text"].slice(first_line - 1, _LONGEST_CELL_LINES + 1).to_list()
     last = _end_of_record(near)
     text = "\n".join(near[: last + 1])
@@ -201,6 +244,23 @@ def _read_header(file: FileFormat, lines: pl.DataFrame, first_line: int) -> _Hea
     # More known names win, then a comma that splits at all, then more cells.
     *_, separator, cells = max(candidates, key=lambda found: (found[0], found[2] == _COMMA and found[1] > 1, found[1]))
     return _Header(first_line, first_line + last, separator, tuple(cells))
+
+
+def _known(file: FileFormat) -> set[str]:
+    return {spelling for column in file.columns for spelling in column.spellings}
+
+
+def _names_columns(file: FileFormat, header: _Header) -> bool:
+    return not _known(file).isdisjoint(map(_column_name, header.cells or ()))
+
+
+def _header_missing(file: FileFormat, header: _Header, lines: pl.DataFrame) -> pl.DataFrame:
+    """The error of a first line that names no column of the file, in any spelling: a title, or data."""
+    line = header.first_line
+    after = range(line + 1, min(line + _LONGEST_TITLE_LINES, lines.height) + 1)
+    found = next((each for each in after if _names_columns(file, _read_header(file, lines, each))), None)
+    detail = None if found is None else f"the column names are in line {found}"
+    return _error(file, "header_missing", line, detail, lines["text"][line - 1])
 
 
 def _end_of_record(near: Sequence[str]) -> int:
@@ -232,25 +292,26 @@ def _check_header(
     for place, cell in enumerate(header.cells):
         places.setdefault(_column_name(cell), []).append(place)
     unnamed = len(places.pop("", []))
+    spelled = {name: clean(header.cells[found[0]]) for name, found in places.items()}
     errors.extend(
         _error(file, "column_missing", line, f"column {column.name}", row)
         for column in file.columns
         if column.required and places.keys().isdisjoint(column.spellings)
     )
-    known = {spelling for column in file.columns for spelling in column.spellings}
+    known = _known(file)
     errors.extend(
-        _error(file, "column_duplicate", line, f"column {name}" if name in known else _numbers(found), row)
+        _error(file, "column_duplicate", line, f"column {spelled[name]}" if name in known else _numbers(found), row)
         for name, found in places.items()
         if len(found) > 1
     )
     present = {column.name: [name for name in column.spellings if name in places] for column in file.columns}
     read = {name: spellings[0] for name, spellings in present.items() if spellings}
     notes = [
-        f"{file.name}: column {other} is not read, as the file has {read[name]} too"
+        f"{file.name}: column {spelled[other]} is not read, as the file has {spelled[read[name]]} too"
         for name, spellings in present.items()
         for other in spellings[1:]
     ]
-    unknown = [clean(header.cells[found[0]]) for name, found in places.items() if name not in known]
+    unknown = [spelling for name, spelling in spelled.items() if name not in known]
     if unnamed:
         unknown.append(f"{unnamed} without a name")
     if unknown:
@@ -267,13 +328,54 @@ def _numbers(places: Sequence[int]) -> str:
     return f"columns number {', '.join(others)} and {last}"
 
 
+def _records(
+    file: FileFormat, lines: pl.DataFrame, slight: pl.DataFrame, header: _Header
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The lines below the header that are of records, and notes on those skipped.
+
+    Rule: a line whose cells are all empty is blank. The header again, and a line of dashes as some programs draw it
+    below the header, are skipped and noted; no placeholder in a cell has three dashes.
+    """
+    below = lines.filter(pl.col("line") > header.last_line)
+    empty_cells, dashes = _consists_of("", header.separator), _consists_of("-*", header.separator)
+    drawn = slight.filter(pl.col("line") > header.last_line, dashes, pl.col("text").str.contains("---", literal=True))
+    again = below.clear() if header.cells is None else _repeated(below, header)
+    idle = pl.concat([slight.filter(empty_cells), drawn, again])
+    notes = (("repeats the header", "repeat the header", again), ("is a line of dashes", "are lines of dashes", drawn))
+    return _without(below, idle), tuple(
+        f"{file.name}: {'line' if found.height == 1 else 'lines'} {listed(found['line'].to_list())} skipped, as "
+        f"{f'it {one}' if found.height == 1 else f'they {many}'}"
+        for one, many, found in notes
+        if found.height
+    )
+
+
+def _repeated(lines: pl.DataFrame, header: _Header) -> pl.DataFrame:
+    """The lines that name the columns that the header names, in the same order."""
+    assert header.cells is not None
+    separator = re.escape(header.separator)
+    around = rf'(?:{nothing(but=header.separator)}|")*'
+    first = r"[\s_]+".join(map(re.escape, re.split(r"[\s_]+", clean(header.cells[0]))))
+    # Few lines are left of which all cells are compared.
+    near = lines.filter(pl.col("text").str.contains(rf"(?i)\A{around}{first}{around}(?:{separator}|\z)"))
+    named = (
+        pl.col("text")
+        .str.replace_all(rf"({separator}|\A){around}", "$1")
+        .str.replace_all(rf"{around}({separator}|\z)", "$1")
+        .str.replace_all(r"\s+", "_")
+        .str.to_lowercase()
+    )
+    return near.filter(named == header.separator.join(map(_column_name, header.cells)))
+
+
 def _judge(
     records: pl.DataFrame, texts: pl.Series, separator: str, width: int | None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The good lines (``line``, ``text``), and the others with their one structural error (``code``, ``detail``).
 
-    Lines that continue a record broken before are in neither. Rules: a quote encloses the whole cell, and inner quotes
-    are doubled; a record is one line; it has as many cells as the header (any number where `width` is None).
+    Lines that continue a record broken before are in neither; good lines have nothing around quotes any more. Rules: a
+    quote encloses the whole cell but for blanks and invisible characters, and inner quotes are doubled; a record is one
+    line; it has as many cells as the header (any number where `width` is None).
     """
     nul = pl.col("text").str.contains("\0", literal=True)
     sound = records.select(_sound(records["text"], separator, width) & ~nul).to_series()
@@ -297,11 +399,12 @@ def _judge(
     )
     # A null character inside a broken record is told on its own line.
     judged = pl.concat([judged.filter(nul), _outside(judged.filter(~nul), broken)])
-    wrong_width = pl.format("{} cells, {} columns", "cells", pl.lit(width))
+    cells = pl.when(pl.col("cells") == 1).then(pl.lit("1 cell")).otherwise(pl.format("{} cells", "cells"))
+    wrong_width = pl.format("{}, {}", cells, pl.lit(count(width or 0, "column")))
     bad = judged.filter(pl.col("code").is_not_null()).with_columns(
         detail=pl.when(pl.col("code") == "columns_invalid").then(wrong_width)
     )
-    spared = judged.filter(pl.col("code").is_null()).select(good.columns)
+    spared = judged.filter(pl.col("code").is_null()).select("line", _with_bare_quotes(separator))
     return (pl.concat([good, spared]).sort("line") if spared.height else good), bad
 
 
@@ -310,7 +413,8 @@ def _sound(texts: pl.Series, separator: str, width: int | None) -> pl.Expr:
     if width is None or width > _WIDEST_PATTERN:
         return pl.lit(False)
     if texts.str.contains('"', literal=True).any():
-        return pl.col("text").str.contains(_record_pattern(separator, width))
+        cell = _bare_pattern(separator)
+        return pl.col("text").str.contains(rf"\A{cell}(?:{re.escape(separator)}{cell}){{{width - 1}}}\z")
     return pl.col("text").str.count_matches(separator, literal=True) == width - 1
 
 
@@ -349,26 +453,39 @@ def _broken_records(suspects: pl.DataFrame, texts: pl.Series, separator: str, wi
 _QUOTED: Final = r'"(?:[^"]|"")*"'
 
 
-def _cell_pattern(separator: str) -> str:
+def _bare_pattern(separator: str) -> str:
     return rf'(?:{_QUOTED}|[^"{re.escape(separator)}]*)'
 
 
-def _record_pattern(separator: str, width: int | None = None) -> str:
+def _cell_pattern(separator: str) -> str:
+    around = f"{nothing(but=separator)}*"
+    return rf'(?:{around}{_QUOTED}{around}|[^"{re.escape(separator)}]*)'
+
+
+def _record_pattern(separator: str) -> str:
     cell = _cell_pattern(separator)
-    times = "*" if width is None else f"{{{width - 1}}}"
-    return rf"\A{cell}(?:{re.escape(separator)}{cell}){times}\z"
+    return rf"\A{cell}(?:{re.escape(separator)}{cell})*\z"
 
 
 def _unclosed_pattern(separator: str) -> str:
-    return rf'\A(?:{_cell_pattern(separator)}{re.escape(separator)})*"(?:[^"]|"")*\z'
+    return rf'\A(?:{_cell_pattern(separator)}{re.escape(separator)})*{nothing(but=separator)}*"(?:[^"]|"")*\z'
+
+
+def _with_bare_quotes(separator: str) -> pl.Expr:
+    """Well-formed records without what stands around their quotes."""
+    around, sep = f"{nothing(but=separator)}*", re.escape(separator)
+    # Every cell is matched, so that what looks like one inside quotes is not; but for an empty first one, whose match
+    # would hide the second.
+    return pl.col("text").str.replace_all(rf'({sep}|\A)(?:{around}({_QUOTED}){around}|([^"{sep}]*))', "$1$2$3")
 
 
 def _cells(text: str, separator: str) -> list[str] | None:
     """The cells of one record, line breaks inside quotes included; None where its quotes are not right."""
-    cell = _cell_pattern(separator)
-    if re.fullmatch(rf"{cell}(?:{re.escape(separator)}{cell})*", text) is None:
+    record = pl.DataFrame({"text": [text]}).filter(pl.col("text").str.contains(_record_pattern(separator)))
+    if record.is_empty():
         return None
-    found = re.finditer(rf"(?:\A|{re.escape(separator)})({cell})", text)
+    bare = record.select(_with_bare_quotes(separator)).item()
+    found = re.finditer(rf"(?:\A|{re.escape(separator)})({_bare_pattern(separator)})", bare)
     raw = [match.group(1) for match in found]
     return [cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in raw]
 
@@ -395,16 +512,26 @@ def _row_schema(file: FileFormat) -> Schema:
     return {"line": pl.UInt32, **{column.name: pl.String for column in file.columns}}
 
 
-def _rows(file: FileFormat, lines: pl.Series, cells: pl.DataFrame, positions: Mapping[str, int]) -> pl.DataFrame:
-    trimmed = [pl.col(str(place)).str.strip_chars().replace("", None).alias(name) for name, place in positions.items()]
+def _rows(
+    file: FileFormat,
+    lines: pl.Series,
+    cells: pl.DataFrame,
+    positions: Mapping[str, int],
+    cleaned: Callable[[pl.Expr], pl.Expr],
+) -> pl.DataFrame:
+    values = [cleaned(pl.col(str(place))).alias(name) for name, place in positions.items()]
     absent = [pl.lit(None, pl.String).alias(column.name) for column in file.columns if column.name not in positions]
-    return cells.select(lines, *trimmed, *absent).select(*_row_schema(file))
+    return cells.select(lines, *values, *absent).select(*_row_schema(file))
 
 
 def _check_ids(
-    file: FileFormat, rows: pl.DataFrame, good: pl.DataFrame, ids: Sequence[str]
+    file: FileFormat, rows: pl.DataFrame, records: pl.DataFrame, spelled: Mapping[str, str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows with all their IDs, and one id_missing for each empty cell of the others."""
+    """The rows with all their IDs, and one id_missing for each empty cell of the others.
+
+    `records`: the lines as they came. `spelled`: how the header spells each column.
+    """
+    ids = [column.name for column in file.columns if column.is_id and column.name in spelled]
     if not ids:
         return rows, empty(FILE_ERRORS)
     lacking = pl.any_horizontal(pl.col(ids).is_null())
@@ -413,8 +540,8 @@ def _check_ids(
         .unpivot(ids, index="line", variable_name="column")
         .filter(pl.col("value").is_null())
         .sort("line", maintain_order=True)
-        .join(good.select("line", "text"), on="line", maintain_order="left")
-        .with_columns(code=pl.lit("id_missing"), detail=pl.format("column {}", "column"))
+        .join(records, on="line", maintain_order="left")
+        .with_columns(code=pl.lit("id_missing"), detail=pl.format("column {}", pl.col("column").replace(spelled)))
     )
     return rows.filter(~lacking), _pick(file, missing)
 

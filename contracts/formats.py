@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -17,6 +17,7 @@ import polars as pl
 
 import contracts
 from contracts.roster import Roster
+from contracts.text import clean, listed
 
 # The kinds of sources, by what a district's roster comes as.
 CSV: Final = "csv"
@@ -45,7 +46,7 @@ class Column:
 
 @dataclass(frozen=True)
 class FileFormat:
-    """A file of a format, by its exact name. Every file of a format is required."""
+    """A file of a format, by its name. Every file of a format is required."""
 
     name: str
     columns: tuple[Column, ...]
@@ -68,6 +69,43 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Names:
+    """Which names are those of a format's files.
+
+    ``files``: by each file's own name, the names that match it, sorted. ``others``: the names that match none; those
+    that are hidden by a leading dot last.
+    """
+
+    files: Mapping[str, tuple[str, ...]]
+    others: tuple[str, ...]
+
+    @property
+    def found(self) -> str | None:
+        """What is there in place of a missing file, as file_missing details it."""
+        return f"found {listed(self.others)}" if self.others else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is left out, as a note."""
+        if not self.others:
+            return ()
+        what = "not a file" if len(self.others) == 1 else "not files"
+        return (f"{what} of the format, left out: {listed(self.others)}",)
+
+
+def match_names(files: Iterable[str], names: Iterable[str]) -> Names:
+    """Find the files of a format, given by their own names, among names.
+
+    Rule: names match without regard to case, and to blanks and invisible characters at their ends.
+    """
+    keys = {name: clean(name).casefold() for name in sorted(names)}
+    matching = {file: tuple(name for name, key in keys.items() if key == file.casefold()) for file in files}
+    matched = {name for several in matching.values() for name in several}
+    others = sorted(keys.keys() - matched, key=lambda name: (name.startswith("."), name))
+    return Names(matching, tuple(others))
+
+
+@dataclass(frozen=True)
 class Format:
     """A set of files, how they are read, and how their rows become the canonical roster.
 
@@ -81,7 +119,7 @@ class Format:
     to_roster: Callable[[Reading], Roster]
 
     def read(self, files: Mapping[str, bytes]) -> Reading:
-        """Check and read the files, by name; those that are not of the format are ignored.
+        """Check and read the files, by name; those that are not of the format are not looked into.
 
         Raises:
             DataError: reading failed on data it should have accepted.

@@ -1,83 +1,126 @@
 """Which guardian entries are one person, and which of the source's links is theirs.
 
-Rule: entries are one guardian when they share a guardian_id, or a phone and the full name, or an e-mail and one of the
-two names, transitively. A guardian is found again among the source's links by the first thing in common with what they
-last held: guardian_id; phone and full name; student's ID and full name; e-mail and one name. One link, one guardian.
+Rule: entries are one guardian when they share a guardian_id, or a phone and the full name, or an email and one of the
+two names, transitively; what is compared is the joined person, not the single entry. Those contradict each other, and
+nothing joins them, whose first names differ, and so do their phones or their guardian_ids. A guardian is found again
+among the source's links by the first thing in common with what they last held: guardian_id; phone and full name;
+student's ID and full name; email and one name. One link, one guardian. Of what the source lacks altogether it says
+nothing, so that what the links hold stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import reduce
+from itertools import chain, combinations
 
 import polars as pl
 
 from contracts import values
-from contracts.roster import GUARDIAN, Held
+from contracts.contract import Rule, breaking, contract
+from contracts.roster import GUARDIAN, STUDENT, Field, Held
+
+IDS = contract(
+    "guardian IDs",
+    {
+        "guardian_id": (
+            Rule("placeholder_value", ~pl.col("is_placeholder")),
+            Rule("guardian_id_shared", ~pl.col("is_shared")),
+        )
+    },
+)
 
 # What tells entries apart. `alone` is the student's ID of an entry that has nothing to be known by elsewhere.
 _COMPARED = ("guardian_id", "phone", "first", "last", "email", "alone")
-# What an entry can be known by, in the order in which a link is looked for.
-_TIERS = (
-    (("guardian_id",),),
+_BY_ID = ("guardian_id",)
+# What joins entries after a guardian_id, in this order.
+_JOINING = (("phone", "full_name"), ("email", "first"), ("email", "last"))
+# What a link is found by, in this order.
+_FINDING = (
+    (_BY_ID,),
     (("phone", "full_name"),),
     (("student_id", "full_name"),),
     (("email", "first"), ("email", "last")),
 )
-_JOINING = (("guardian_id",), ("phone", "full_name"), ("email", "first"), ("email", "last"))
+# What entries are filled with before they are joined, where the source lacks it.
+_FILLED = ("guardian_id", "first_name", "last_name", "email", "phone")
+_COMPARED_WITH = 10
+_IN_PAIRS = ("relationship", "type")
+_WHOSE = (GUARDIAN, "guardianship")
 
 
 @dataclass(frozen=True)
 class Guardians:
     """The guardians of a delivery.
 
-    people: guardian (UInt32, in order of what they are, not of rows), source_id, guardian_ids (List), first_name,
-    last_name, email, phone, phone_extension, language, file, line, link_id, names_differ, and differs_ columns of the
-    fields that were not the same in all entries. pairs: guardian, student_id, relationship, type, differs_relationship,
-    differs_type. entries: entry, guardian, file, line. seen: link_id of every link found, by left-out entries too.
+    people: guardian (UInt32, in order of what they are, not of rows), source_id, guardian_ids (List), other_id,
+    first_name, last_name, email, phone, phone_extension, language, unread_email, unread_phone (Boolean: no entry has a
+    good value, and one has a value that cannot be read or the source lacks the field, so that the link's stays), file,
+    line, names_differ, differs_ columns of the fields that were not the same in all entries, and link_id. pairs:
+    guardian, student_id, relationship, type, differs_relationship, differs_type, is_anothers (Boolean: the guardian
+    cannot be provisioned, and the link is another person's, who is no guardian of this student). entries: entry,
+    guardian, file, line. issues: entry, code; the guardian_ids that count as absent. seen: link_id of every link found,
+    by left-out entries too.
     """
 
     people: pl.DataFrame
     pairs: pl.DataFrame
     entries: pl.DataFrame
+    issues: pl.DataFrame
     seen: pl.DataFrame
 
 
-def identify(entries: pl.DataFrame, left_out: pl.DataFrame, held: Held) -> Guardians:
-    """Join the entries into guardians, and find each one's link.
+def identify(entries: pl.DataFrame, left_out: pl.DataFrame, held: Held, absent: Collection[Field] = ()) -> Guardians:
+    """Join the entries into guardians, and find each one's link. The order of rows makes no difference but to lines.
 
-    entries, left_out: as in `contracts.checking.Records`. The order of the entries makes no difference but to lines.
+    entries, left_out: as in `contracts.checking.Records`. absent: the fields that the source lacks altogether.
+
+    Rule: a guardian_id that is a placeholder, or shared by people who cannot be one, counts as absent.
     """
-    named = _numberable(_comparable(entries))
-    numbered = named.join(_grouped(named), on=_COMPARED, nulls_equal=True)
-    people = _people(numbered)
+    lacking = {"guardian_id" if name == "source_id" else name for whose, name in absent if whose in _WHOSE}
     links = _links(held)
-    linked = _found_again(numbered, people, links)
-    strays = _stray(_comparable(left_out), links)
-    pairs = numbered.group_by("guardian", "student_id").agg(
-        *(pl.col(name).min() for name in ("relationship", "type")),
-        *(
-            (pl.col(name).min() != pl.col(name).max()).fill_null(False).alias(f"differs_{name}")
-            for name in ("relationship", "type")
-        ),
-    )
+    named = _filled(_comparable(_without_placeholders(entries)), held, lacking)
+    shared = _shared_ids(named)
+    named = _without_ids(named, shared)
+    numbered = _numbered(named)
+    people = _people(numbered, lacking)
+    found = _found_again(numbered, people, links)
+    strays = _stray(_without_ids(_comparable(_without_placeholders(left_out)), shared), links)
     return Guardians(
-        people=people.join(linked, on="guardian", how="left").sort("guardian"),
-        pairs=pairs,
+        people=_going_on(people, found, links, lacking).sort("guardian"),
+        pairs=_pairs(numbered, found, held, links, lacking),
         entries=numbered.select("entry", "guardian", "file", "line"),
-        seen=pl.concat([linked.select("link_id"), strays]).unique(),
+        issues=_issues(entries, shared),
+        seen=pl.concat([found.select("link_id"), strays]).unique(),
     )
+
+
+# --- entries, as they are compared ---
+
+
+def _without_placeholders(entries: pl.DataFrame) -> pl.DataFrame:
+    return entries.with_columns(
+        pl.when(~values.is_placeholder(pl.col(name))).then(name).alias(name) for name in ("guardian_id", "other_id")
+    )
+
+
+def _without_ids(entries: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
+    return entries.with_columns(guardian_id=pl.when(~pl.col("guardian_id").is_in(ids.implode())).then("guardian_id"))
+
+
+def _issues(entries: pl.DataFrame, shared: pl.Series) -> pl.DataFrame:
+    marked = entries.with_columns(
+        is_placeholder=pl.any_horizontal(values.is_placeholder(pl.col(name)) for name in ("guardian_id", "other_id")),
+        is_shared=pl.col("guardian_id").is_in(shared.implode()).fill_null(False),
+    )
+    return breaking(IDS, marked).select("entry", "code")
 
 
 def _comparable(entries: pl.DataFrame) -> pl.DataFrame:
     """With first, last and full_name as names are compared; full_name is null where there is no name at all."""
-    first, last = (values.folded(pl.col(name)) for name in ("first_name", "last_name"))
+    first, last = (values.folded(pl.col(name)).replace("", None) for name in ("first_name", "last_name"))
     return entries.with_columns(first=first, last=last).with_columns(full_name=_full_name())
-
-
-def _numberable(entries: pl.DataFrame) -> pl.DataFrame:
-    has_key = pl.any_horizontal(pl.all_horizontal(pl.col(name).is_not_null() for name in keys) for keys in _JOINING)
-    return entries.with_columns(alone=pl.when(~has_key).then("student_id"))
 
 
 def _full_name() -> pl.Expr:
@@ -85,34 +128,157 @@ def _full_name() -> pl.Expr:
     return pl.when(full != "\n").then(full)
 
 
-def _grouped(entries: pl.DataFrame) -> pl.DataFrame:
-    """_COMPARED and guardian: the connected components of the entries, numbered by their content.
+def _shared_ids(entries: pl.DataFrame) -> pl.Series:
+    """The guardian_ids that are not one person's.
 
-    Labels spread along shared keys to the least of the numbers, and each step follows the labels found so far, so that
-    the number of steps grows with the logarithm of the longest chain.
+    Rule: two of the entries under it contradict each other, or have both names different, and neither phone nor email
+    in common.
     """
-    nodes = entries.select(*_COMPARED, "full_name").unique().sort([*_COMPARED], nulls_last=True).with_row_index("node")
-    edges = [
-        nodes.drop_nulls(keys)
-        .select("node", pl.struct(pl.lit(number).alias("tier"), *keys).rank("dense").alias("key"))
-        .filter(pl.len().over("key") > 1)
-        .with_columns(pl.lit(number, pl.UInt8).alias("tier"))
-        for number, keys in enumerate(_JOINING)
+    compared = ("guardian_id", "first", "last", "phone", "email")
+    several = entries.select(compared).drop_nulls("guardian_id").unique().filter(pl.len().over("guardian_id") > 1)
+    # As soon as there are several of both, two differ in both.
+    contradict = (
+        several.drop_nulls(["first", "phone"])
+        .group_by("guardian_id")
+        .agg(pl.col("first", "phone").n_unique())
+        .filter((pl.col("first") > 1) & (pl.col("phone") > 1))
+    )
+    return pl.concat([contradict["guardian_id"], _of_strangers(several)]).unique().sort()
+
+
+def _of_strangers(entries: pl.DataFrame) -> pl.Series:
+    """The guardian_ids under which two have both names different, and neither phone nor email in common.
+
+    Pairs are counted, not made: a guardian_id may stand in every row of a district. Those that have anything in common
+    are counted by inclusion and exclusion, and fewer than all are too few.
+    """
+    named = entries.drop_nulls(["first", "last"])
+    likely = named.group_by("guardian_id").agg(pl.col("first", "last").n_unique())
+    named = named.join(likely.filter((pl.col("first") > 1) & (pl.col("last") > 1)), on="guardian_id", how="semi")
+
+    def pairs(*same: str) -> pl.DataFrame:
+        alike = named.drop_nulls(same).group_by("guardian_id", *same).agg(pl.len().cast(pl.Int64))
+        return alike.group_by("guardian_id").agg(pairs=(pl.col("len") * (pl.col("len") - 1) // 2).sum())
+
+    things = ("first", "last", "phone", "email")
+    counted = [
+        pairs(*same).with_columns(pairs=pl.col("pairs") * (1 if size % 2 else -1))
+        for size in range(1, len(things) + 1)
+        for same in combinations(things, size)
     ]
-    shared = pl.concat(edges).select("node", key=pl.struct("tier", "key").rank("dense"))
-    label = nodes["node"].alias("label")
+    alike = pl.concat(counted).group_by("guardian_id").agg(alike=pl.col("pairs").sum())
+    return pairs().join(alike, on="guardian_id").filter(pl.col("alike") < pl.col("pairs"))["guardian_id"]
+
+
+# --- which entries are one person ---
+
+
+def _numbered(entries: pl.DataFrame) -> pl.DataFrame:
+    """The entries with guardian, numbered by their content."""
+    has_key = pl.any_horizontal(
+        pl.all_horizontal(pl.col(name).is_not_null() for name in keys) for keys in (_BY_ID, *_JOINING)
+    )
+    named = entries.with_columns(alone=pl.when(~has_key).then("student_id"))
+    nodes = (
+        named.select(*_COMPARED, "full_name")
+        .unique()
+        .sort(_COMPARED, nulls_last=True)
+        .with_columns(person=pl.int_range(pl.len(), dtype=pl.UInt32))
+    )
+    joined = _joined(nodes, _BY_ID)
+    while True:
+        before = joined["person"]
+        for keys in _JOINING:
+            joined = _joined(joined, keys)
+        # Whoever has become one may have in common with somebody what their entries had not.
+        if joined["person"].equals(before):
+            break
+    guardian = (pl.col("person").rank("dense") - 1).cast(pl.UInt32)
+    return named.join(joined.select(*_COMPARED, guardian=guardian), on=_COMPARED, nulls_equal=True)
+
+
+def _joined(nodes: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
+    """The nodes with the person they have become by what they have in common in the keys.
+
+    Rule: all persons under one value are joined, or, if any two of them contradict each other, none by that value.
+    Values with a person in common join all of theirs, or, if any two of these contradict each other, nobody.
+    """
+    of_several = (_values(nodes, "person", key).filter(pl.len().over(key) > 1) for key in keys)
+    groups = (
+        _combinations(of_several, "person")
+        .filter(pl.len().over(keys) > 1)
+        .select("person", group=pl.struct(keys).rank("dense"))
+    )
+    if groups.is_empty():
+        return nodes
+    chains = _chains(groups.join(_contradicting(groups, nodes), on="group", how="anti"))
+    together = chains.join(_contradicting(chains, nodes), on="group", how="anti")
+    return (
+        nodes.join(together, on="person", how="left", maintain_order="left")
+        .with_columns(person=pl.coalesce("group", "person"))
+        .drop("group")
+    )
+
+
+def _values(rows: pl.DataFrame, whose: str, name: str) -> pl.DataFrame:
+    """Everyone's values of a column, each once."""
+    return rows.select(whose, name).drop_nulls().unique()
+
+
+def _contradicting(groups: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
+    """group: those of groups (group, person) in which two persons contradict each other.
+
+    Rule: their first names differ, and so do their phones or their guardian_ids. What one side lacks never differs,
+    and several values differ when they have none in common.
+    """
+    named = (
+        nodes.join(groups, on="person", how="semi")
+        .group_by("person")
+        .agg(least=pl.col("first").min(), most=pl.col("first").max())
+    )
+    several = groups.join(named, on="person").group_by("group").agg(pl.col("least").min(), pl.col("most").max())
+    doubtful = groups.join(several.filter(pl.col("least") != pl.col("most")), on="group", how="semi")
+    told = (
+        nodes.join(doubtful, on="person", how="semi")
+        .group_by("person")
+        .agg(pl.col(name).drop_nulls().unique().sort() for name in ("first", "phone", "guardian_id"))
+    )
+    found = []
+    for name in ("phone", "guardian_id"):
+        has_both = pl.all_horizontal(pl.col("first", name).list.len() > 0)
+        known = doubtful.join(told.filter(has_both), on="person").sort("group", "person")
+        # Of people with one value of each, any two that are not the same tell whether others contradict either.
+        some = known.unique(["group", "first", name], keep="first", maintain_order=True).filter(
+            pl.int_range(pl.len()).over("group") < _COMPARED_WITH
+        )
+        in_common = [pl.col(each).list.set_intersection(f"{each}_other").list.len() for each in ("first", name)]
+        pairs = known.join(some, on="group", suffix="_other")
+        found.append(pairs.filter(pl.all_horizontal(common == 0 for common in in_common)).select("group"))
+    return pl.concat(found).unique()
+
+
+def _chains(groups: pl.DataFrame) -> pl.DataFrame:
+    """person and group, now the least person of all that are connected by groups (group, person).
+
+    Labels spread along groups to the least of the numbers, and each step follows the labels found so far, so that the
+    number of steps grows with the logarithm of the longest chain.
+    """
+    people = groups["person"].unique().sort()
+    numbers = pl.DataFrame({"person": people}).with_row_index("node")
+    shared = groups.join(numbers, on="person").select("node", "group")
+    label = numbers["node"]
     while True:
         least = (
             shared.with_columns(label=label.gather(shared["node"]))
-            .with_columns(pl.col("label").min().over("key"))
+            .with_columns(pl.col("label").min().over("group"))
             .group_by("node")
-            .agg(pl.col("label").min().alias("least"))
+            .agg(least=pl.col("label").min())
         )
         # A label points at a node of the same guardian: it takes what its node has found, too.
         offered = pl.concat([least.select(at=label.gather(least["node"]), least="least"), least.rename({"node": "at"})])
         best = offered.group_by("at").agg(pl.col("least").min())
         new = (
-            pl.DataFrame({"at": nodes["node"], "label": label})
+            pl.DataFrame({"at": numbers["node"], "label": label})
             .join(best, on="at", how="left", maintain_order="left")
             .select(pl.min_horizontal("label", "least").alias("label"))
             .to_series()
@@ -121,122 +287,251 @@ def _grouped(entries: pl.DataFrame) -> pl.DataFrame:
         if new.equals(label):
             break
         label = new
-    number = (pl.col("label").rank("dense") - 1).cast(pl.UInt32)
-    return nodes.with_columns(label=label).select(*_COMPARED, guardian=number)
+    return pl.DataFrame({"person": people, "group": people.gather(label)})
 
 
-def _people(numbered: pl.DataFrame) -> pl.DataFrame:
-    """Each guardian's record: the name whole from one entry, the other fields those that sort first."""
+# --- what a person holds ---
+
+
+def _people(numbered: pl.DataFrame, lacking: Collection[str]) -> pl.DataFrame:
+    """Each guardian's record: the name whole from one entry, the other fields those that sort first.
+
+    Rule: no contact point is of an entry that contradicts the one that the name, or the phone, is from.
+    """
+    has_first, has_last = pl.col("first").is_not_null(), pl.col("last").is_not_null()
+    ranked = numbered.with_columns(nameless=~has_first & ~has_last, one_only=~(has_first & has_last))
+    named = _first(ranked, "nameless", "one_only", "first_name", "last_name", "phone", "guardian_id")
+    agreeing = _agreeing(numbered, named)
+    called = _first(agreeing, "phone", "phone_extension", "first", "guardian_id")
+    reached = _agreeing(agreeing, called).group_by("guardian").agg(pl.col("email").min())
     fields = ("email", "phone", "language")
-    differs = [(pl.col(name).min() != pl.col(name).max()).fill_null(False).alias(f"differs_{name}") for name in fields]
     joined = (
         numbered.sort("file", "line")
         .group_by("guardian", maintain_order=True)
         .agg(
             pl.col("guardian_id").drop_nulls().unique().sort().alias("guardian_ids"),
-            *(pl.col(name).min() for name in ("other_id", *fields)),
-            pl.col("phone_extension").filter(pl.col("phone") == pl.col("phone").min()).min(),
-            *differs,
-            *(
-                (pl.col(name).min() != pl.col(name).max()).fill_null(False).alias(f"spelled_{name}")
-                for name in ("first", "last")
-            ),
-            pl.col("file").first(),
-            pl.col("line").first(),
+            pl.col("other_id", "language").min(),
+            pl.col("unread_email", "unread_phone").any(),
+            *(_differs(name).alias(f"differs_{name}") for name in fields),
+            pl.col("file", "line").first(),
+            names_differ=_differs("first") | _differs("last"),
         )
     )
-    both = pl.col("first_name").is_not_null() & pl.col("last_name").is_not_null()
-    names = (
-        numbered.select("guardian", "first_name", "last_name", one_only=~both, nameless=pl.col("full_name").is_null())
-        .unique()
-        .sort("guardian", "nameless", "one_only", "first_name", "last_name", nulls_last=True)
-        .unique("guardian", keep="first", maintain_order=True)
-        .select("guardian", "first_name", "last_name")
-    )
-    known = pl.col("guardian_ids").list.len() > 0
     return (
-        joined.join(names, on="guardian")
+        joined.join(named.select("guardian", "first_name", "last_name"), on="guardian")
+        .join(called.select("guardian", "phone", "phone_extension"), on="guardian")
+        .join(reached, on="guardian")
         .with_columns(
+            *(
+                (pl.col(name).is_null() & (pl.col(f"unread_{name}") | (name in lacking))).alias(f"unread_{name}")
+                for name in ("email", "phone")
+            ),
+            guardian_ids=pl.when(pl.col("guardian_ids").list.len() > 0).then("guardian_ids"),
             source_id=pl.col("guardian_ids").list.first(),
-            guardian_ids=pl.when(known).then("guardian_ids"),
-            names_differ=pl.col("spelled_first") | pl.col("spelled_last"),
         )
-        .drop("spelled_first", "spelled_last")
     )
+
+
+def _differs(name: str) -> pl.Expr:
+    return (pl.col(name).min() != pl.col(name).max()).fill_null(False)
+
+
+def _first(entries: pl.DataFrame, *order: str) -> pl.DataFrame:
+    """Of each guardian's entries the first in this order, those that lack something last."""
+    return entries.sort(order, nulls_last=True).unique("guardian", keep="first", maintain_order=True)
+
+
+def _agreeing(entries: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
+    """The entries that do not contradict the chosen one of their guardian."""
+    names = ("first", "phone", "guardian_id")
+    differs = {name: (pl.col(name) != pl.col(f"{name}_chosen")).fill_null(False) for name in names}
+    return (
+        entries.join(chosen.select("guardian", *names), on="guardian", suffix="_chosen")
+        .filter(~(differs["first"] & (differs["phone"] | differs["guardian_id"])))
+        .drop(f"{name}_chosen" for name in names)
+    )
+
+
+def _pairs(
+    numbered: pl.DataFrame, found: pl.DataFrame, held: Held, links: _Links, lacking: Collection[str]
+) -> pl.DataFrame:
+    pairs = numbered.group_by("guardian", "student_id").agg(
+        *(pl.col(name).min() for name in _IN_PAIRS), *(_differs(name).alias(f"differs_{name}") for name in _IN_PAIRS)
+    )
+    last = held.guardianships.join(links.students, on="student_link_id").select(
+        "student_id", *(pl.col(name).alias(f"{name}_last") for name in _IN_PAIRS), link_id="guardian_link_id", was=True
+    )
+    is_heir = ~pl.col("is_stranger") & ~pl.col("contradicts")
+    return (
+        pairs.join(found, on="guardian", how="left")
+        .join(last, on=["student_id", "link_id"], how="left")
+        .with_columns(
+            *(
+                pl.coalesce(name, pl.when(is_heir).then(f"{name}_last")).alias(name)
+                for name in _IN_PAIRS
+                if name in lacking
+            ),
+            is_anothers=pl.col("is_stranger").fill_null(False) & pl.col("was").is_null(),
+        )
+        .select(*pairs.columns, "is_anothers")
+    )
+
+
+def _going_on(people: pl.DataFrame, found: pl.DataFrame, links: _Links, lacking: Collection[str]) -> pl.DataFrame:
+    """The people with link_id, and with what it last held of names, language and IDs that the source lacks.
+
+    Rule: another person on an old ID inherits nothing.
+    """
+    filled = [name for name in ("first_name", "last_name", "language") if name in lacking]
+    heirs = found.filter(~pl.col("is_stranger") & ~pl.col("contradicts")).select("guardian", "link_id")
+    last = heirs.join(links.links.select("link_id", *filled, "guardian_ids"), on="link_id").drop("link_id")
+    ids, last_ids = pl.col("guardian_ids"), pl.col("guardian_ids_last")
+    if "guardian_id" in lacking:
+        ids = pl.coalesce(ids.list.set_union(last_ids), ids, last_ids).list.sort()
+    inherits = ~(pl.col("is_stranger") | pl.col("contradicts")).fill_null(False)
+    return (
+        people.join(found, on="guardian", how="left")
+        .join(last, on="guardian", how="left", suffix="_last")
+        .with_columns(
+            *(pl.coalesce(name, f"{name}_last") for name in filled),
+            *(pl.col(name) & inherits for name in ("unread_email", "unread_phone")),
+            guardian_ids=ids,
+        )
+        .with_columns(source_id=pl.col("guardian_ids").list.first())
+        .select(*people.columns, "link_id")
+    )
+
+
+# --- links ---
 
 
 @dataclass(frozen=True)
 class _Links:
-    """The source's guardian links, and what each is known by, one frame for each column that an entry may have."""
+    """The source's guardian links, and what each is known by.
+
+    links: link_id, active, guardian_ids, first_name, last_name, email, phone, phone_extension, language, first, last,
+    full_name. known_by: link_id, guardian_id, student_id, phone, email, first, last, full_name; every value that a link
+    has is in one of its rows. students: student_id, student_link_id.
+    """
 
     links: pl.DataFrame
     known_by: pl.DataFrame
+    students: pl.DataFrame
 
 
-def _links(held: Held) -> _Links:
-    own = held.links.filter(pl.col("own") & (pl.col("kind") == GUARDIAN))
-    links = _comparable(own.select("link_id", "active", "guardian_ids", "first_name", "last_name", "email", "phone"))
-    students = held.guardianships.join(
-        held.links.select(student_link_id="link_id", student_id="source_id"), on="student_link_id"
-    ).select("student_id", link_id="guardian_link_id")
-    ids = links.select("link_id", guardian_id="guardian_ids").explode("guardian_id").drop_nulls()
-    plain = links.select("link_id", "phone", "first", "last", "full_name", "email")
-    nothing = {"guardian_id": pl.String, "student_id": pl.String}
-    known_by = pl.concat(
-        [
-            plain.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in nothing.items()),
-            ids,
-            students.join(links.select("link_id", "full_name"), on="link_id"),
-        ],
-        how="diagonal",
+def _links(held: Held, lacking: Collection[str] = ()) -> _Links:
+    """The links, as if they held nothing in the lacking columns."""
+    own = held.links.filter("own")
+    fields = ("guardian_ids", "first_name", "last_name", "email", "phone", "phone_extension", "language")
+    emptied = (name for name in fields if name.replace("ids", "id") in lacking)
+    links = _comparable(
+        own.filter(kind=GUARDIAN)
+        .select("link_id", "active", *fields)
+        .with_columns(pl.lit(None, own.schema[name]).alias(name) for name in emptied)
     )
-    return _Links(links, known_by)
+    students = own.filter(kind=STUDENT).select(student_id="source_id", student_link_id="link_id").drop_nulls()
+    known_by = [
+        links.select("link_id", "phone", "email", "first", "last", "full_name"),
+        links.select("link_id", guardian_id="guardian_ids").explode("guardian_id"),
+        held.guardianships.join(students, on="student_link_id").select("student_id", link_id="guardian_link_id"),
+    ]
+    return _Links(links, pl.concat(known_by, how="diagonal"), students)
 
 
-def _candidates(entries: pl.DataFrame, links: _Links, by: str) -> Iterator[pl.DataFrame]:
-    """For each tier, the pairs (`by`, link_id) that have its thing in common."""
-    for tier in _TIERS:
-        matches = [
-            entries.select(by, *keys)
-            .drop_nulls()
-            .unique()
-            .join(links.known_by.select("link_id", *keys).drop_nulls().unique(), on=keys)
-            .select(by, "link_id")
-            for keys in tier
-        ]
-        yield pl.concat(matches).unique()
+def _combinations(values_of: Iterable[pl.DataFrame], whose: str) -> pl.DataFrame:
+    """Every combination of what each has, from one frame of `whose` and a column for each column."""
+    return reduce(lambda one, other: one.join(other, on=whose), values_of)
+
+
+def _candidates(rows: pl.DataFrame, by: str, links: _Links, tier: tuple[tuple[str, ...], ...]) -> pl.DataFrame:
+    """The pairs (`by`, link_id) that have any of the tier's things in common."""
+    if rows.is_empty() or links.links.is_empty():
+        return pl.DataFrame(schema={by: rows.schema[by], "link_id": pl.String})
+    matches = []
+    for keys in tier:
+        theirs = _combinations((_values(links.known_by, "link_id", key) for key in keys), "link_id")
+        mine = _combinations((_values(rows, by, key).join(theirs, on=key, how="semi") for key in keys), by)
+        matches.append(mine.join(theirs, on=keys).select(by, "link_id"))
+    return pl.concat(matches).unique()
+
+
+def _judged(pairs: pl.DataFrame, rows: pl.DataFrame, by: str, links: _Links) -> pl.DataFrame:
+    """Of the pairs (`by`, link_id) those with another person than the link's: is_stranger, contradicts (Boolean).
+
+    Rule: strangers have both names different and no email in common; who contradicts what the link last held has
+    another first name, and another phone or guardian_id.
+    """
+    names = ("first", "last", "email", "phone", "guardian_id")
+    alike = (
+        pairs.join(_values(rows, by, "first"), on=by)
+        .join(links.links, on=["link_id", "first"], how="semi")
+        .select(by, "link_id")
+    )
+    held = links.links.select("link_id", "guardian_ids", *(pl.col(name).alias(f"held_{name}") for name in names[:-1]))
+    same = {name: pl.col(name) == pl.col(f"held_{name}") for name in names[:-1]}
+    same["guardian_id"] = pl.when(pl.col("guardian_id").is_not_null()).then(
+        pl.col("guardian_ids").list.contains(pl.col("guardian_id"))
+    )
+    differs = {name: ~pl.col(name).fill_null(True) for name in names}
+    return (
+        pairs.join(alike, on=[by, "link_id"], how="anti")
+        .join(rows.select(by, *names), on=by)
+        .join(held, on="link_id")
+        .with_columns(**same)
+        .group_by(by, "link_id")
+        .agg(pl.col(name).max() for name in names)
+        .select(
+            by,
+            "link_id",
+            is_stranger=differs["first"] & differs["last"] & ~pl.col("email").fill_null(False),
+            contradicts=differs["first"] & (differs["phone"] | differs["guardian_id"]),
+        )
+        .filter(pl.col("is_stranger") | pl.col("contradicts"))
+    )
 
 
 def _found_again(numbered: pl.DataFrame, people: pl.DataFrame, links: _Links) -> pl.DataFrame:
-    """guardian, link_id. What a guardian is as a whole counts beside each of their entries."""
-    whole = _comparable(people).select("guardian", "phone", "first", "last", "email", "full_name")
-    entries = pl.concat(
-        [numbered.select("guardian", "guardian_id", "student_id", *whole.columns[1:]), whole], how="diagonal"
+    """guardian, link_id, is_stranger, contradicts (Boolean): each guardian's link, each link at most once.
+
+    Rule: the same ID with both names different and no email in common is another person; one who cannot be provisioned
+    is never taken for a newcomer in somebody's place. A link that a guardian contradicts is found by its ID only, and
+    only if nobody else finds it.
+    """
+    named = pl.col("first_name").is_not_null() | pl.col("last_name").is_not_null()
+    reachable = pl.col("email").is_not_null() | pl.col("phone").is_not_null()
+    fit = people.filter(named & reachable).select("guardian")
+    pair = ["guardian", "link_id"]
+    found = pl.DataFrame(
+        schema={"guardian": pl.UInt32, "link_id": pl.String, "is_stranger": pl.Boolean, "contradicts": pl.Boolean}
     )
-    held = links.links.rename({name: f"held_{name}" for name in ("first", "last", "email", "phone", "guardian_ids")})
-    found = pl.DataFrame(schema={"guardian": pl.UInt32, "link_id": pl.String})
-    strangers = _strangers(entries, people, links)
-    for tier, candidates in enumerate(_candidates(entries, links, "guardian")):
+    for tier, may_contradict in (*((tier, False) for tier in _FINDING), (_FINDING[0], True)):
+        candidates = _candidates(numbered, "guardian", links, tier)
         free = candidates.join(found, on="guardian", how="anti").join(found, on="link_id", how="anti")
-        if tier == 0:
-            free = free.join(strangers, on=["guardian", "link_id"], how="anti")
-        agreement = pl.sum_horizontal(
-            *(
-                pl.col(name).eq_missing(pl.col(f"held_{name}")).cast(pl.Int8)
-                for name in ("first", "last", "email", "phone")
-            ),
-            pl.col("guardian_ids").eq_missing(pl.col("held_guardian_ids")).cast(pl.Int8),
+        if free.is_empty():
+            continue
+        judged = _judged(free, numbered, "guardian", links)
+        newcomers = judged.filter("is_stranger").join(fit, on="guardian", how="semi")
+        barred = pl.concat([newcomers, judged.filter(pl.col("contradicts") & (not may_contradict))])
+        best = _mutual_best(_ranked(free.join(barred, on=pair, how="anti"), people, links))
+        of_others = best.join(judged, on=pair, how="left").with_columns(
+            pl.col("is_stranger", "contradicts").fill_null(False)
         )
-        ranked = (
-            free.join(whole.select("guardian", "first", "last", "email", "phone"), on="guardian")
-            .join(people.select("guardian", "guardian_ids"), on="guardian")
-            .join(held.select("link_id", "active", "^held_.*$"), on="link_id")
-            .with_columns(agreement=agreement)
-            .sort("active", "agreement", "link_id", "guardian", descending=[True, True, False, False])
-            .select("guardian", "link_id", pl.int_range(pl.len()).alias("rank"))
-        )
-        found = pl.concat([found, _mutual_best(ranked)])
+        found = pl.concat([found, of_others])
     return found
+
+
+def _ranked(pairs: pl.DataFrame, people: pl.DataFrame, links: _Links) -> pl.DataFrame:
+    """guardian, link_id, rank: active links first, then those that agree in most with what the guardian is."""
+    names = ("first", "last", "email", "phone", "guardian_ids")
+    return (
+        pairs.join(_comparable(people).select("guardian", *names), on="guardian")
+        .join(links.links.select("link_id", "active", *names), on="link_id", suffix="_held")
+        .with_columns(
+            agreement=pl.sum_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_held")).cast(pl.Int8) for name in names)
+        )
+        .sort("active", "agreement", "link_id", "guardian", descending=[True, True, False, False])
+        .select("guardian", "link_id", rank=pl.int_range(pl.len()))
+    )
 
 
 def _mutual_best(ranked: pl.DataFrame) -> pl.DataFrame:
@@ -252,40 +547,54 @@ def _mutual_best(ranked: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(found)
 
 
-def _strangers(entries: pl.DataFrame, people: pl.DataFrame, links: _Links) -> pl.DataFrame:
-    """guardian, link_id: with the same guardian_id, and nevertheless two people.
-
-    Rule: the same ID with both names different and no e-mail in common is another person. One who cannot be
-    provisioned is never taken for a newcomer in somebody's place.
-    """
-    same_id, *_ = _candidates(entries, links, "guardian")
-    provisioned = people.filter(
-        (pl.col("first_name").is_not_null() | pl.col("last_name").is_not_null())
-        & (pl.col("email").is_not_null() | pl.col("phone").is_not_null())
-    )
-    spelled = entries.select("guardian", "first", "last", "email").unique()
-    compared = (
-        same_id.join(provisioned, on="guardian", how="semi")
-        .join(spelled, on="guardian")
-        .join(links.links.select("link_id", "first", "last", "email"), on="link_id", suffix="_held")
-        .with_columns(
-            same_first=pl.col("first") == pl.col("first_held"),
-            same_last=pl.col("last") == pl.col("last_held"),
-            same_email=pl.col("email") == pl.col("email_held"),
-        )
-    )
-    four = pl.col("same_first").is_not_null() & pl.col("same_last").is_not_null()
-    judged = compared.group_by("guardian", "link_id").agg(
-        named=four.any(),
-        alike=((pl.col("same_first") | pl.col("same_last")) & four).any(),
-        same_email=pl.col("same_email").fill_null(False).any(),
-    )
-    return judged.filter(pl.col("named") & ~pl.col("alike") & ~pl.col("same_email")).select("guardian", "link_id")
-
-
 def _stray(left_out: pl.DataFrame, links: _Links) -> pl.DataFrame:
     """link_id: the links that left-out entries are about, each by the first thing in common."""
     found = pl.DataFrame(schema={"entry": pl.UInt32, "link_id": pl.String})
-    for candidates in _candidates(left_out, links, "entry"):
+    for tier in _FINDING:
+        candidates = _candidates(left_out, "entry", links, tier)
         found = pl.concat([found, candidates.join(found, on="entry", how="anti")])
     return found.select("link_id").unique()
+
+
+# --- what the source lacks altogether ---
+
+
+def _filled(entries: pl.DataFrame, held: Held, lacking: Collection[str]) -> pl.DataFrame:
+    """The entries with what the source lacks of what guardians are known by, from the links of the student's guardians.
+
+    Rule: an entry is filled where exactly one of the student's guardians matches it, and it alone matches them, by what
+    is left of what links are found by.
+    """
+    filled = [name for name in _FILLED if name in lacking]
+    if not filled:
+        return entries
+    links, left = _links(held), _links(held, filled)
+    gone = {"student_id", *(name.removesuffix("_name") for name in filled)}
+    if {"first", "last"} <= gone:
+        gone.add("full_name")
+    columns = ("student_id", "guardian_id", "first", "last", "full_name", "email", "phone")
+    nodes = entries.select(columns).unique().with_row_index("node")
+    found = pl.DataFrame(schema={"node": pl.UInt32, "student_id": pl.String, "link_id": pl.String})
+    pair = ["student_id", "link_id"]
+    for keys in chain(*_FINDING):
+        common = [key for key in keys if key not in gone]
+        if not common:
+            continue
+        matching = _candidates(nodes, "node", left, (("student_id", *common),))
+        matching = matching.join(_judged(matching, nodes, "node", links), on=["node", "link_id"], how="anti")
+        free = (
+            matching.join(found, on="node", how="anti")
+            .join(nodes.select("node", "student_id"), on="node")
+            .join(found, on=pair, how="anti")
+        )
+        alone = (pl.len().over("node") == 1) & (pl.len().over(pair) == 1)
+        found = pl.concat([found, free.filter(alone).select(found.columns)])
+    last = links.links.with_columns(guardian_id=pl.col("guardian_ids").list.first())
+    taken = [*filled, *(["phone_extension"] if "phone" in filled else [])]
+    return _comparable(
+        entries.join(nodes, on=columns, how="left", nulls_equal=True)
+        .join(found.select("node", "link_id"), on="node", how="left")
+        .join(last.select("link_id", *taken), on="link_id", how="left", suffix="_last")
+        .with_columns(pl.coalesce(name, f"{name}_last") for name in taken)
+        .select(entries.columns)
+    )

@@ -56,6 +56,10 @@ _AGAIN_FILES = "Then send the complete set of files again."
 _AGAIN_CLEVER = "The next nightly sync picks it up, or check for new Clever data."
 _AGAIN = "{" + _AGAIN_FILES + "|" + _AGAIN_CLEVER + "}"
 
+_FOOTER = (
+    "If the row is a total or a count of rows that the export adds at the end, switch that footer off in the export. "
+)
+
 _FILE_ERRORS = (
     Entry(
         "file_missing",
@@ -64,8 +68,18 @@ _FILE_ERRORS = (
         "A file is missing",
         "All files of the format are needed to tell what is new, changed or gone. This one was not sent, or was not "
         "sent again with the others.",
-        "Check in your SIS that the export makes all files, each under its exact name; a file without records still "
-        "needs its first line with the column names. " + _AGAIN_FILES,
+        "Check in your SIS that the export makes all files, each under its own name (capital letters make no "
+        "difference); a file without records still needs its first line with the column names. " + _AGAIN_FILES,
+    ),
+    Entry(
+        "file_duplicate",
+        Severity.FILE_ERROR,
+        "file",
+        "Two files have the same name",
+        "Capital letters, and blanks at the ends of a name, make no difference. Both of these files were sent, so that "
+        "it is unclear which one counts.",
+        "Remove the file that is not meant from the folder, and let the export in your SIS write each file under one "
+        "name only. " + _AGAIN_FILES,
     ),
     Entry(
         "file_empty",
@@ -81,9 +95,11 @@ _FILE_ERRORS = (
         Severity.FILE_ERROR,
         "file",
         "The file cannot be read",
-        "The file is not a CSV text file. It may be a spreadsheet, a PDF or a compressed file whose name was changed.",
+        "The file is not a CSV text file. It may be a spreadsheet, a PDF, a compressed file or a web page whose name "
+        "was changed.",
         "Set the export in your SIS to CSV (text). If the file was opened in a spreadsheet program, save it there as "
-        "CSV UTF-8; changing the name is not enough. " + _AGAIN_FILES,
+        "CSV UTF-8; changing the name is not enough. If it was downloaded, a web page may have been saved in its "
+        "place: sign in and download it again. " + _AGAIN_FILES,
     ),
     Entry(
         "encoding_invalid",
@@ -101,6 +117,16 @@ _FILE_ERRORS = (
         "The columns are not separated by commas",
         "The file uses another character between its columns.",
         "Set the separator (also called delimiter) of the export in your SIS to comma. " + _AGAIN_FILES,
+    ),
+    Entry(
+        "header_missing",
+        Severity.FILE_ERROR,
+        "file",
+        "The first line does not name the columns",
+        "The first line has to hold the names of the columns, and this one holds none of them: it may be a title, or "
+        "the records may start at once.",
+        "Set the export in your SIS to write the column names as the first line, spelled as the file format names "
+        "them, and nothing above them: no title, no date, no line such as sep=,. " + _AGAIN_FILES,
     ),
     Entry(
         "column_missing",
@@ -128,7 +154,7 @@ _FILE_ERRORS = (
         "The row does not have one cell for each column of the first line, so that its values would end up in the "
         "wrong columns. Often a value holds a comma and is not in quotes, or a row was cut short.",
         "Look the row up in your SIS and correct the value, or set the export to put values in double quotes. An "
-        "empty value still needs its comma. " + _AGAIN_FILES,
+        "empty value still needs its comma. " + _FOOTER + _AGAIN_FILES,
     ),
     Entry(
         "quotes_invalid",
@@ -167,6 +193,7 @@ _FILE_ERRORS = (
         "The row has an empty cell in an ID column that must be filled in every row. Without it the row cannot be "
         "told apart from others, and somebody could be removed by mistake.",
         "Look the row up in your SIS and fill in the ID of the column shown. If it is not a real record, remove it. "
+        + _FOOTER
         + _AGAIN_FILES,
     ),
 )
@@ -569,11 +596,22 @@ _ALERTS = (
         Severity.ALERT,
         "guardian",
         "One guardian has several names",
-        "{Rows|Contacts} that are about one guardian, by ID, phone or e-mail address, spell the name differently. One "
+        "{Rows|Contacts} that are about one guardian, by ID, phone or email address, spell the name differently. One "
         "of the names was chosen.",
-        "Spell the guardian's name the same for all their students in your SIS{| or in Clever}; if they are two "
-        "people, give each an {ID, |}e-mail address and phone number of their own{ (columns guardian_first_name, "
-        "guardian_last_name and guardian_id in students.csv)|}. " + _AGAIN,
+        "Spell the guardian's name the same for all their students in your SIS{| or in Clever}. If they are two "
+        "people, give each an {ID, |}email address and phone number of their own{ (columns guardian_first_name, "
+        "guardian_last_name, guardian_id, guardian_email and guardian_phone in students.csv)|}. " + _AGAIN,
+    ),
+    Entry(
+        "guardian_id_shared",
+        Severity.ALERT,
+        "guardian",
+        "Several guardians have the same ID",
+        "{Rows|Contacts} with the same guardian ID are about different people: their names differ, and so do their "
+        "contact details. The ID was not used. Each of them is set up by name, phone and email address.",
+        "Give each guardian an ID of their own in your SIS{ (column guardian_id in students.csv), or leave it empty| "
+        "or in Clever}. If they are one person, spell the name and enter the phone number the same everywhere. "
+        + _AGAIN,
     ),
     Entry(
         "former_school_unknown",

@@ -206,7 +206,9 @@ HELD_LINKS: Schema = MappingProxyType(
 )
 # Guardianships of links that are own or moving: active ones, and those that ended as one of the two left the
 # organization.
-HELD_GUARDIANSHIPS: Schema = MappingProxyType({"student_link_id": pl.String, "guardian_link_id": pl.String})
+HELD_GUARDIANSHIPS: Schema = MappingProxyType(
+    {"student_link_id": pl.String, "guardian_link_id": pl.String, "relationship": pl.String, "type": pl.String}
+)
 # Active classes of the source.
 HELD_CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String})
 # Where links of the source are, or were until `left_at`: schools of the delivery, by the source's ID.

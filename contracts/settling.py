@@ -95,7 +95,8 @@ def settle(records: Records, held: Held) -> Settled:
     """
     awaited = leaving.awaited(records, held)
     of_awaited = awaited.filter(kind=STUDENT).select(student_id="source_id")
-    found = guardians.identify(records.entries, records.left_out.join(of_awaited, on="student_id", how="semi"), held)
+    left_out = records.left_out.join(of_awaited, on="student_id", how="semi")
+    found = guardians.identify(records.entries, left_out, held, records.absent)
     everyone = _inheriting(_everyone(_with_links(records, found, held), found), held)
     silent = _silent_guardians(records, held)
     elsewhere = _links_elsewhere(records, held)
@@ -122,7 +123,7 @@ def settle(records: Records, held: Held) -> Settled:
         records,
         going_on.filter(pl.col("kind") != GUARDIAN).drop("guardian"),
         going_on.filter(kind=GUARDIAN).select("guardian", "person", "link_id"),
-        pairs,
+        pairs.filter(~pl.col("is_anothers")),
         held,
     )
     at = whereabouts(records, people, held)
@@ -412,8 +413,10 @@ def _guardian_issues(
         )
     )
     is_known = pairs.filter("student_is_known")["guardian"].unique().implode()
+    of_ids = called(records.names, GUARDIAN, "source_id")
     of_entries = (
-        records.entry_issues.join(found.entries, on="entry")
+        pl.concat([records.entry_issues, found.issues.with_columns(detail=pl.lit(of_ids))])
+        .join(found.entries, on="entry")
         .filter((pl.col("code") == "record_not_shared") | pl.col("guardian").is_in(is_known))
         .join(records.entries.select("entry", "guardian_id"), on="entry")
         .join(found.people.select("guardian", "source_id"), on="guardian")

@@ -1,4 +1,4 @@
-"""What every value that enters Rollcall loses, whatever it is: blanks and invisible characters; and counts in words.
+"""What every value that enters Rollcall loses, whatever it is: blanks and invisible characters; counts, lists in words.
 
 Rule: at both ends blanks and invisible characters go (Unicode Cf, and Cc but NUL, LF and CR); inside only from values
 that never hold one, such as emails. What a value means is `contracts.values`' business.
@@ -6,12 +6,16 @@ that never hold one, such as emails. What a value means is `contracts.values`' b
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
 
 INVISIBLE: Final = r"[\p{Cf}\p{Cc}&&[^\x00\n\r]]"
+# Those of them that are no blanks, which plain stripping leaves.
+_NO_BLANK: Final = r"[\p{Cf}\p{Cc}--[\x00\s]]"
 _AT_THE_ENDS: Final = r"\A[\s\p{Cf}\p{Cc}&&[^\x00]]+|[\s\p{Cf}\p{Cc}&&[^\x00]]+\z"
 
 # Scripts whose letters join or form clusters, where a joiner or non-joiner between two letters is spelling.
@@ -31,6 +35,21 @@ def cleaned(value: pl.Expr) -> pl.Expr:
 def without_invisible(value: pl.Expr) -> pl.Expr:
     """The text without any invisible character; blanks stay."""
     return value.str.replace_all(INVISIBLE, "")
+
+
+def stripped(value: pl.Expr) -> pl.Expr:
+    """As `cleaned`, of texts without invisible characters; see `needs_cleaning`."""
+    return value.str.strip_chars().replace("", None)
+
+
+def needs_cleaning(value: pl.Expr) -> pl.Expr:
+    """Whether the text holds an invisible character, so that only `cleaned` takes from its ends what has to go."""
+    return value.str.contains(_NO_BLANK)
+
+
+def nothing(but: str = "") -> str:
+    """The pattern, for Polars, of one blank or invisible character; `but`: none of these."""
+    return rf"[\s\p{{Cf}}\p{{Cc}}&&[^\x00{re.escape(but)}]]"
 
 
 def hides_something(value: pl.Expr) -> pl.Expr:
@@ -87,3 +106,11 @@ def spelled_out(value: str) -> str:
 
 def _code_point(character: str) -> str:
     return f"U+{ord(character):04X}"
+
+
+def listed(items: Sequence[object], most: int = 5) -> str:
+    """The items as a sentence names them: a, b and c; a, b and 7 more."""
+    shown = [str(item) for item in (items if len(items) <= most else items[:most])]
+    left = [f"{len(items) - most} more"] if len(items) > most else []
+    *others, last = [*shown, *left]
+    return f"{', '.join(others)} and {last}" if others else last

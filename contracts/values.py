@@ -10,13 +10,14 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Final, Literal
+from typing import Final
 
 import phonenumbers
 import polars as pl
 from ftfy.badness import is_bad
 
 from contracts import text
+from contracts.roster import DateOrder
 
 MAX_EMAIL = 254
 
@@ -63,8 +64,6 @@ _ONE_ORDER: Final = tuple(
     )
 )
 _EITHER_ORDER: Final = rf"(?i)^(?<first>[0-9]{{1,2}})[-/](?<second>[0-9]{{1,2}})[-/]{_YEAR}{_TIME}"
-
-DateOrder = Literal["month", "day"]
 
 # A spreadsheet's or database's first day, written where no date was known.
 _NO_DATES: Final = (date(1900, 1, 1), date(1901, 1, 1))
@@ -313,11 +312,6 @@ def birth_dates(values: pl.Series, today: date, *, order: DateOrder | None) -> B
     )
     of_cells = cells.join(read, on="value", how="left", maintain_order="left")
     return BirthDates(of_cells["date"].alias(values.name), of_cells["is_unclear"].fill_null(False), is_day_first)
-
-
-def birth_date(value: pl.Expr, today: date) -> pl.Expr:
-    """The date of each value as `birth_dates` reads it month first."""
-    return value.map_batches(lambda column: birth_dates(column, today, order="month").dates, return_dtype=pl.Date)
 
 
 def _readings(value: pl.Expr, today: date) -> dict[str, pl.Expr]:

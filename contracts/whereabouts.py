@@ -9,7 +9,13 @@ from __future__ import annotations
 import polars as pl
 
 from contracts.checking import Records
+from contracts.contract import Rule, breaking, contract
 from contracts.roster import GUARDIAN, Held
+
+FORMER = contract(
+    "records of a school that is not there",
+    {"is_standing": (Rule("former_school_unknown", ~pl.col("is_standing")),)},
+)
 
 
 def whereabouts(records: Records, people: pl.DataFrame, held: Held) -> pl.DataFrame:
@@ -42,16 +48,14 @@ def placed(records: Records, people: pl.DataFrame, at: pl.DataFrame) -> pl.DataF
         .drop_nulls("stands_in")
         .select(root_table="kind", root="source_id", is_standing=pl.lit(True))
     )
-    is_former = (pl.col("code") == "school_unknown") & pl.col("is_standing")
-    return (
+    marked = (
         records.found.join(at.select(root_table="table", root="key", place="school_id"), on=of_record, how="left")
         .join(standing, on=of_record, how="left")
-        .with_columns(
-            school_id=pl.coalesce("school_id", "place"),
-            code=pl.when(is_former).then(pl.lit("former_school_unknown")).otherwise("code"),
-        )
-        .select(records.found.columns)
+        .with_columns(school_id=pl.coalesce("school_id", "place"), is_standing=pl.col("is_standing").fill_null(False))
     )
+    is_former = (pl.col("code") == "school_unknown") & pl.col("is_standing")
+    former = breaking(FORMER, marked.filter(is_former).drop("code"))
+    return pl.concat([frame.select(records.found.columns) for frame in (marked.filter(~is_former), former)])
 
 
 def _lost(records: Records, people: pl.DataFrame) -> pl.DataFrame:

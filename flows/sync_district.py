@@ -109,7 +109,7 @@ async def _sync_source(order: Order) -> str:
     """
     with leased(order, wait=order.by_hand) as lease:
         fetched = fetch(order, lease.run_id)
-        lease.notes.append(fetched.message)
+        lease.notes += [fetched.message, *fetched.notes]
         lease.outcome, lease.delivery_id = fetched.state, fetched.delivery_id
         if fetched.delivery_id is None:
             return lease.outcome

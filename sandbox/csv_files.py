@@ -21,28 +21,58 @@ if TYPE_CHECKING:
 HEADERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "schools.csv": ("school_id", "school_name"),
-        "teachers.csv": ("teacher_id", "school_id", "first_name", "last_name", "email", "phone"),
-        "students.csv": (
-            "student_id",
+        "teachers.csv": (
             "school_id",
-            "first_name",
-            "last_name",
-            "email",
-            "phone",
-            "birth_date",
+            "teacher_id",
+            "teacher_first_name",
+            "teacher_last_name",
+            "teacher_email",
+            "teacher_mobile_phone",
+        ),
+        "students.csv": (
+            "school_id",
+            "student_id",
+            "student_first_name",
+            "student_last_name",
+            "dob",
             "grade",
-            "guardian_id",
+            "student_email",
+            "student_phone",
             "guardian_first_name",
             "guardian_last_name",
             "guardian_email",
             "guardian_phone",
+            "guardian_id",
             "guardian_relationship",
             "guardian_type",
             "guardian_language",
         ),
-        "classes.csv": ("class_id", "school_id", "class_name", "teacher_id"),
-        "enrollments.csv": ("class_id", "student_id", "school_id"),
+        "classes.csv": ("school_id", "class_id", "teacher_id", "class_name"),
+        "enrollments.csv": ("school_id", "class_id", "user_id"),
     }
+)
+
+# Other spellings of them, by file; `mixed` files have those of some.
+_OTHERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "teachers.csv": {
+            "teacher_first_name": "first_name",
+            "teacher_last_name": "last_name",
+            "teacher_email": "email",
+            "teacher_mobile_phone": "phone",
+        },
+        "students.csv": {
+            "student_first_name": "first_name",
+            "student_last_name": "last_name",
+            "student_email": "email",
+            "student_phone": "phone",
+            "dob": "birth_date",
+        },
+        "enrollments.csv": {"user_id": "student_id"},
+    }
+)
+SPELLINGS: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {"published": {}, "other": _OTHERS, "mixed": {"students.csv": _OTHERS["students.csv"]}}
 )
 
 BOMS = {"utf-8": b"\xef\xbb\xbf", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
@@ -50,7 +80,10 @@ BOMS = {"utf-8": b"\xef\xbb\xbf", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\
 
 @dataclass(frozen=True)
 class CsvStyle:
-    """How the files are written. UTF-16 always carries its byte-order mark, as the format asks."""
+    """How the files are written. UTF-16 always carries its byte-order mark, as the format asks.
+
+    spelling: of the columns, as published, in another way, or in another way in some of the files.
+    """
 
     line_end: str = "\n"
     bom: bool = False
@@ -58,11 +91,13 @@ class CsvStyle:
     quoting: Literal["where_needed", "mixed", "everything"] = "where_needed"
     final_newline: bool = True
     separator: str = ","
+    spelling: Literal["published", "other", "mixed"] = "published"
 
 
-def rows(district: District) -> dict[str, pl.DataFrame]:
+def rows(district: District, *, teachers_enrolled: bool = False) -> dict[str, pl.DataFrame]:
     """The district's rows by file name: the columns of HEADERS as String (null: an empty cell), as a SIS spells them.
 
+    teachers_enrolled: enrollments.csv names the teachers of a class as well, and classes.csv only the first of them.
     Telephones come in six notations and birth dates in four; one person's stay the same from day to day.
     """
     people = _spelled(district)
@@ -89,18 +124,36 @@ def rows(district: District) -> dict[str, pl.DataFrame]:
         on="class_id",
         maintain_order="left",
     )
+    owners, enrolled = class_members.filter("is_owner"), class_members.filter(~pl.col("is_owner"))
+    if teachers_enrolled:
+        owners, enrolled = owners.unique("class_id", keep="first", maintain_order=True), class_members
     files = {
         "schools.csv": district.schools.select(
             pl.col("source_id").alias("school_id"), pl.col("name").alias("school_name")
         ),
-        "teachers.csv": teachers.rename({"source_id": "teacher_id"}).join(
-            members, on="person", maintain_order="left_right"
-        ),
-        "students.csv": students.rename({"source_id": "student_id"})
+        "teachers.csv": teachers.rename(
+            {
+                "source_id": "teacher_id",
+                "first_name": "teacher_first_name",
+                "last_name": "teacher_last_name",
+                "email": "teacher_email",
+                "phone": "teacher_mobile_phone",
+            }
+        ).join(members, on="person", maintain_order="left_right"),
+        "students.csv": students.rename(
+            {
+                "source_id": "student_id",
+                "first_name": "student_first_name",
+                "last_name": "student_last_name",
+                "email": "student_email",
+                "phone": "student_phone",
+                "birth_date": "dob",
+            }
+        )
         .join(members, on="person", maintain_order="left_right")
         .join(entries, left_on="person", right_on="student", how="left", maintain_order="left_right"),
-        "classes.csv": class_members.filter("is_owner").rename({"source_id": "teacher_id"}),
-        "enrollments.csv": class_members.filter(~pl.col("is_owner")).rename({"source_id": "student_id"}),
+        "classes.csv": owners.rename({"source_id": "teacher_id"}),
+        "enrollments.csv": enrolled.rename({"source_id": "user_id"}),
     }
     return {name: frame.select(HEADERS[name]) for name, frame in files.items()}
 
@@ -134,8 +187,13 @@ def encode(written: pl.Series, style: CsvStyle) -> bytes:
 
 
 def write_rows(files: Mapping[str, pl.DataFrame], style: CsvStyle) -> dict[str, bytes]:
-    """The bytes of each file, by name. The frames' columns become the header as they are."""
-    return {name: encode(lines(frame, style), style) for name, frame in files.items()}
+    """The bytes of each file, by name. The frames' columns become the header, in the style's spelling."""
+    return {name: encode(lines(spelled(name, frame, style), style), style) for name, frame in files.items()}
+
+
+def spelled(name: str, frame: pl.DataFrame, style: CsvStyle) -> pl.DataFrame:
+    """A file's rows under the style's spelling of their columns."""
+    return frame.rename(SPELLINGS[style.spelling].get(name, {}), strict=False)
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -129,11 +129,9 @@ class _Planting:
             {
                 "student_id": number.cast(pl.String).str.zfill(6),
                 "school_id": schools,
-                "first_name": _in_turn(names.MASCULINE, number),
-                "last_name": last_name,
-                "birth_date": (self.district.day.year - 6 - lowest).cast(pl.String)
-                + "-10-1"
-                + (number % 10).cast(pl.String),
+                "student_first_name": _in_turn(names.MASCULINE, number),
+                "student_last_name": last_name,
+                "dob": (self.district.day.year - 6 - lowest).cast(pl.String) + "-10-1" + (number % 10).cast(pl.String),
                 "grade": grade_name(lowest),
             }
         )
@@ -145,7 +143,7 @@ class _Planting:
         with_names = students.with_columns(
             guardian_id="G" + number.cast(pl.String).str.zfill(6),
             guardian_first_name=_in_turn(names.FEMININE, number),
-            guardian_last_name=students["last_name"],
+            guardian_last_name=students["student_last_name"],
             guardian_phone=phones(self.district.seed, number),
             guardian_relationship=pl.lit("Mother"),
             guardian_type=pl.lit("primary"),
@@ -164,14 +162,14 @@ class _Planting:
             {
                 "teacher_id": "T" + number.cast(pl.String).str.zfill(5),
                 "school_id": self._schools(units),
-                "first_name": _in_turn(names.FEMININE, number),
-                "last_name": choose(self.seed, "last name", number, names.LAST),
+                "teacher_first_name": _in_turn(names.FEMININE, number),
+                "teacher_last_name": choose(self.seed, "last name", number, names.LAST),
             }
         ).with_columns(
-            email=pl.format(
+            teacher_email=pl.format(
                 "{}.{}{}@{}.example",
-                plain_name("first_name"),
-                plain_name("last_name"),
+                plain_name("teacher_first_name"),
+                plain_name("teacher_last_name"),
                 number,
                 pl.lit(self.district.key),
             )
@@ -217,7 +215,7 @@ class _Planting:
 
     def enroll(self, classes: pl.Series, students: pl.Series, schools: pl.Series, units: pl.Series) -> None:
         """Put an enrollment for each pair."""
-        pairs = pl.DataFrame({"class_id": classes, "student_id": students, "school_id": schools})
+        pairs = pl.DataFrame({"class_id": classes, "user_id": students, "school_id": schools})
         self.add("enrollments.csv", pairs, units)
 
     def enroll_students(self, students: pl.DataFrame, units: pl.Series) -> None:
@@ -359,11 +357,11 @@ TEACHER_FALLS, STUDENT_FALLS, CLASS_FALLS = 3, 2, 2
 
 
 def _teacher_email_missing(planting: _Planting, code: str, count: int) -> None:
-    _bad_teacher(planting, code, count, TEACHER_FALLS, email=None)
+    _bad_teacher(planting, code, count, TEACHER_FALLS, teacher_email=None)
 
 
 def _teacher_email_invalid(planting: _Planting, code: str, count: int) -> None:
-    _bad_teacher(planting, code, count, TEACHER_FALLS, email="front office")
+    _bad_teacher(planting, code, count, TEACHER_FALLS, teacher_email="front office")
 
 
 def _teacher_email_taken(planting: _Planting, code: str, count: int) -> None:
@@ -371,7 +369,7 @@ def _teacher_email_taken(planting: _Planting, code: str, count: int) -> None:
     units = planting.units(count)
     winners = planting.teachers(units)
     losers = planting.teachers(units).with_columns(
-        teacher_id=winners["teacher_id"] + "b", email=winners["email"].str.to_uppercase()
+        teacher_id=winners["teacher_id"] + "b", teacher_email=winners["teacher_email"].str.to_uppercase()
     )
     planting.add("teachers.csv", winners, units)
     marks = planting.add_marked("teachers.csv", losers, units)
@@ -384,9 +382,9 @@ def _teacher_email_taken(planting: _Planting, code: str, count: int) -> None:
 
 def _name_missing(planting: _Planting, code: str, count: int) -> None:
     third = count // 3
-    _bad_student(planting, code, count - 2 * third, STUDENT_FALLS, last_name=None)
+    _bad_student(planting, code, count - 2 * third, STUDENT_FALLS, student_last_name=None)
     if third:
-        _bad_teacher(planting, code, third, TEACHER_FALLS, first_name=None)
+        _bad_teacher(planting, code, third, TEACHER_FALLS, teacher_first_name=None)
         _bad_guardian(planting, code, third, guardian_first_name=None, guardian_last_name=None)
 
 
@@ -398,7 +396,7 @@ def _id_shared(planting: _Planting, code: str, count: int) -> None:
     units = planting.units(count)
     students = planting.students(units)
     others = planting.students(units).with_columns(
-        student_id=students["student_id"], school_id=students["school_id"], birth_date=pl.lit("2011-02-03")
+        student_id=students["student_id"], school_id=students["school_id"], dob=pl.lit("2011-02-03")
     )
     marks = planting.marks(count)
     planting.add("students.csv", students, units, marks)
@@ -497,7 +495,9 @@ def _good_student(planting: _Planting, units: pl.Series) -> pl.DataFrame:
 def _enrollment_class_unknown(planting: _Planting, code: str, count: int) -> None:
     units = planting.units(count)
     students = _good_student(planting, units)
-    unknown = students.select(pl.lit(planting.unknown_ids("U", count)).alias("class_id"), "student_id", "school_id")
+    unknown = students.select(
+        pl.lit(planting.unknown_ids("U", count)).alias("class_id"), "student_id", "school_id"
+    ).rename({"student_id": "user_id"})
     marks = planting.add_marked("enrollments.csv", unknown, units)
     planting.expect(code, "enrollments.csv", marks, students["school_id"], unknown["class_id"])
 
@@ -507,9 +507,9 @@ def _enrollment_student_unknown(planting: _Planting, code: str, count: int) -> N
     classes = planting.classes(units)
     planting.add("classes.csv", classes, units)
     planting.fill_classes(classes, units)
-    unknown = classes.select("class_id", pl.lit(planting.unknown_ids("U", count)).alias("student_id"), "school_id")
+    unknown = classes.select("class_id", pl.lit(planting.unknown_ids("U", count)).alias("user_id"), "school_id")
     marks = planting.add_marked("enrollments.csv", unknown, units)
-    planting.expect(code, "enrollments.csv", marks, classes["school_id"], unknown["student_id"])
+    planting.expect(code, "enrollments.csv", marks, classes["school_id"], unknown["user_id"])
 
 
 def _enrollment_school_mismatch(planting: _Planting, code: str, count: int) -> None:
@@ -520,12 +520,12 @@ def _enrollment_school_mismatch(planting: _Planting, code: str, count: int) -> N
     pairs = pl.DataFrame(
         {
             "class_id": planting.classes_of(schools),
-            "student_id": students["student_id"],
+            "user_id": students["student_id"],
             "school_id": schools.replace_strict(planting.other_school, return_dtype=pl.String),
         }
     )
     marks = planting.add_marked("enrollments.csv", pairs, units)
-    planting.expect(code, "enrollments.csv", marks, schools, pairs["student_id"])
+    planting.expect(code, "enrollments.csv", marks, schools, pairs["user_id"])
 
 
 def _enrollment_student_other_school(planting: _Planting, code: str, count: int) -> None:
@@ -533,10 +533,10 @@ def _enrollment_student_other_school(planting: _Planting, code: str, count: int)
     students = _good_student(planting, units)
     elsewhere = students["school_id"].replace_strict(planting.other_school, return_dtype=pl.String)
     pairs = pl.DataFrame(
-        {"class_id": planting.classes_of(elsewhere), "student_id": students["student_id"], "school_id": elsewhere}
+        {"class_id": planting.classes_of(elsewhere), "user_id": students["student_id"], "school_id": elsewhere}
     )
     marks = planting.add_marked("enrollments.csv", pairs, units)
-    planting.expect(code, "enrollments.csv", marks, elsewhere, pairs["student_id"])
+    planting.expect(code, "enrollments.csv", marks, elsewhere, pairs["user_id"])
 
 
 def _email_shared(planting: _Planting, code: str, count: int) -> None:
@@ -592,7 +592,7 @@ def _student_without_guardian(planting: _Planting, code: str, count: int) -> Non
     students = planting.students(units)
     planting.enroll_students(students, units)
     alone = _without_guardian(students).with_columns(
-        email=pl.format("student{}@students.{}.example", "student_id", pl.lit(planting.district.key))
+        student_email=pl.format("student{}@students.{}.example", "student_id", pl.lit(planting.district.key))
     )
     marks = planting.add_marked("students.csv", alone, units)
     planting.expect(code, "students.csv", marks, students["school_id"], students["student_id"])
@@ -608,7 +608,7 @@ def _student_unreachable(planting: _Planting, code: str, count: int) -> None:
 
 
 def _email_invalid(planting: _Planting, code: str, count: int) -> None:
-    _bad_student(planting, code, count - count // 2, email="none@school")
+    _bad_student(planting, code, count - count // 2, student_email="none@school")
     if count // 2:
         _bad_guardian(planting, code, count // 2, guardian_email="ask at work")
 
@@ -619,25 +619,25 @@ def _email_taken(planting: _Planting, code: str, count: int) -> None:
     students = planting.students(units)
     planting.enroll_students(students, units)
     marks = planting.add_marked(
-        "students.csv", students.with_columns(email=pl.col("guardian_email").str.to_uppercase()), units
+        "students.csv", students.with_columns(student_email=pl.col("guardian_email").str.to_uppercase()), units
     )
     planting.expect(code, "students.csv", marks, students["school_id"], students["student_id"])
 
 
 def _phone_invalid(planting: _Planting, code: str, count: int) -> None:
     third = count // 3
-    _bad_student(planting, code, count - 2 * third, phone="555-01")
+    _bad_student(planting, code, count - 2 * third, student_phone="555-01")
     if third:
-        _bad_teacher(planting, code, third, phone="123-456-7890")
+        _bad_teacher(planting, code, third, teacher_mobile_phone="123-456-7890")
         _bad_guardian(planting, code, third, guardian_phone="unlisted")
 
 
 def _birth_date_invalid(planting: _Planting, code: str, count: int) -> None:
-    _bad_student(planting, code, count, birth_date="2012-02-30")
+    _bad_student(planting, code, count, dob="2012-02-30")
 
 
 def _birth_date_missing(planting: _Planting, code: str, count: int) -> None:
-    _bad_student(planting, code, count, birth_date=None)
+    _bad_student(planting, code, count, dob=None)
 
 
 def _grade_unknown(planting: _Planting, code: str, count: int) -> None:

@@ -20,9 +20,11 @@ from sandbox.generator import District
 # These take a whole file each; the others take a line each.
 WHOLE_FILE = (
     "file_missing",
+    "file_duplicate",
     "file_empty",
     "file_unreadable",
     "separator_invalid",
+    "header_missing",
     "column_missing",
     "column_duplicate",
 )
@@ -31,10 +33,19 @@ LINES = ("encoding_invalid", "columns_invalid", "quotes_invalid", "line_break_in
 REQUIRED: Mapping[str, str] = MappingProxyType(
     {
         "schools.csv": "school_name",
-        "teachers.csv": "email",
-        "students.csv": "last_name",
+        "teachers.csv": "teacher_email",
+        "students.csv": "student_last_name",
         "classes.csv": "teacher_id",
-        "enrollments.csv": "student_id",
+        "enrollments.csv": "user_id",
+    }
+)
+_IDS: Mapping[str, str] = MappingProxyType(
+    {
+        "schools.csv": "school_id",
+        "teachers.csv": "teacher_id",
+        "students.csv": "student_id",
+        "classes.csv": "class_id",
+        "enrollments.csv": "user_id",
     }
 )
 
@@ -66,12 +77,12 @@ def plant_file_faults(
         raise ValueError("there are not so many files")
     whole = dict(zip(order, wanted, strict=False))
     lines = _chosen_lines(rows, [name for name in order if name not in whole], faults, seed)
-    files, expected = {}, []
+    files: dict[str, bytes] = {}
+    expected = []
     for name, frame in rows.items():
         if name in whole:
-            content, line = _spoilt_file(whole[name], name, frame, style)
-            if content is not None:
-                files[name] = content
+            spoilt, line = _spoilt_file(whole[name], name, frame, style)
+            files |= spoilt
             expected.append(
                 pl.DataFrame(
                     {"code": [whole[name]], "file": [name], "line": [line]}, schema_overrides={"line": pl.UInt32}
@@ -79,7 +90,7 @@ def plant_file_faults(
             )
         else:
             chosen = lines.filter(pl.col("file") == name)
-            files[name], found = _spoilt_lines(frame, chosen, style)
+            files[name], found = _spoilt_lines(name, frame, chosen, style)
             expected.append(found.with_columns(file=pl.lit(name)).select("code", "file", "line"))
     return Planted(
         files,
@@ -123,35 +134,42 @@ def _chosen_lines(
     )
 
 
-def _spoilt_file(code: str, name: str, frame: pl.DataFrame, style: CsvStyle) -> tuple[bytes | None, int | None]:
-    """The bytes of the spoilt file (None: it is not there) and the line that the error should name, if any."""
-    if code == "file_missing":
-        return None, None
-    if code == "file_empty":
-        return b"\n \n", None
-    if code == "file_unreadable":
-        return _SPREADSHEET, None
-    if code == "separator_invalid":
-        style = replace(style, separator=";")
-    elif code == "column_missing":
-        frame = frame.drop(REQUIRED[name])
-    else:
-        first = frame.columns[0]
-        frame = frame.with_columns(pl.col(first).alias(first.upper()))
-    return csv_files.encode(csv_files.lines(frame, style), style), 1
+def _spoilt_file(code: str, name: str, frame: pl.DataFrame, style: CsvStyle) -> tuple[dict[str, bytes], int | None]:
+    """What is there in place of the file, by name, and the line that the error should name, if any."""
+    written = csv_files.lines(csv_files.spelled(name, frame, style), style)
+    match code:
+        case "file_missing":
+            return {}, None
+        case "file_duplicate":
+            return dict.fromkeys((name, name.title()), csv_files.encode(written, style)), None
+        case "file_empty":
+            return {name: b"\n \n"}, None
+        case "file_unreadable":
+            return {name: _SPREADSHEET}, None
+        case "separator_invalid":
+            style = replace(style, separator=";")
+            written = csv_files.lines(csv_files.spelled(name, frame, style), style)
+        case "header_missing":
+            written = written[1:]
+        case "column_missing":
+            written = csv_files.lines(csv_files.spelled(name, frame.drop(REQUIRED[name]), style), style)
+        case _:
+            first = frame.columns[0]
+            twice = frame.with_columns(pl.col(first).alias(first.upper()))
+            written = csv_files.lines(csv_files.spelled(name, twice, style), style)
+    return {name: csv_files.encode(written, style)}, 1
 
 
-def _spoilt_lines(frame: pl.DataFrame, chosen: pl.DataFrame, style: CsvStyle) -> tuple[bytes, pl.DataFrame]:
+def _spoilt_lines(name: str, frame: pl.DataFrame, chosen: pl.DataFrame, style: CsvStyle) -> tuple[bytes, pl.DataFrame]:
     """The bytes of a file with the chosen rows spoilt, and code, line of each."""
     rows = frame.with_row_index("row").join(chosen.select("row", "code"), on="row", how="left", maintain_order="left")
-    first = frame.columns[0]
-    blanked = rows.with_columns(
-        pl.when(pl.col("code") == "id_missing").then(None).otherwise(pl.col(first)).alias(first)
-    )
+    key = _IDS[name]
+    blanked = rows.with_columns(pl.when(pl.col("code") == "id_missing").then(None).otherwise(pl.col(key)).alias(key))
+    written = csv_files.lines(csv_files.spelled(name, blanked.select(frame.columns), style), style)
     code = pl.concat([pl.Series("code", [None], dtype=pl.String), rows["code"]])
     text = pl.col("line")
     comma = style.separator
-    # Inside the first cell, quoted or not, which is an ID of more than two characters.
+    # Inside the first cell, quoted or not, which is a school's ID of more than two characters.
     stray = pl.col("code").replace_strict(
         {"encoding_invalid": _STRAY, "nul_character": "\0"}, default="", return_dtype=pl.String
     )
@@ -161,7 +179,7 @@ def _spoilt_lines(frame: pl.DataFrame, chosen: pl.DataFrame, style: CsvStyle) ->
         .otherwise(text.str.replace(f"{comma}([^{comma}]*)$", f'{comma}"$1{style.line_end}more"'))
     )
     even = pl.int_range(pl.len()) % 2 == 0
-    spoilt = pl.DataFrame({"line": csv_files.lines(blanked.select(frame.columns), style), "code": code}).with_columns(
+    spoilt = pl.DataFrame({"line": written, "code": code}).with_columns(
         text=pl.when(pl.col("code") == "columns_invalid")
         .then(pl.when(even).then(text + f"{comma}more").otherwise(text.str.split(comma).list.first()))
         .when(pl.col("code") == "quotes_invalid")

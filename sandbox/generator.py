@@ -100,13 +100,13 @@ class District:
             "enrollments": int((~owners).sum()),
         }
 
-    def csv_files(self, style: CsvStyle | None = None) -> dict[str, bytes]:
-        """The district as the five files of CSV format 1.0, by file name."""
-        return csv_files.write_rows(csv_files.rows(self), style or CsvStyle())
+    def csv_files(self, style: CsvStyle | None = None, *, teachers_enrolled: bool = False) -> dict[str, bytes]:
+        """The district as the five files of CSV format 1.0, by file name; see `csv_files.rows`."""
+        return csv_files.write_rows(csv_files.rows(self, teachers_enrolled=teachers_enrolled), style or CsvStyle())
 
-    def write(self, folder: Path, style: CsvStyle | None = None) -> None:
+    def write(self, folder: Path, style: CsvStyle | None = None, *, teachers_enrolled: bool = False) -> None:
         """Write the five files into a folder, made where it is missing."""
-        csv_files.write_files(folder, self.csv_files(style))
+        csv_files.write_files(folder, self.csv_files(style, teachers_enrolled=teachers_enrolled))
 
 
 def generate(

@@ -65,11 +65,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What there is to process. state: ready, or how the run ends at once; message: for people, no personal data."""
+    """What there is to process. state: ready, or how the run ends at once; message: for people, no personal data.
+
+    notes: what lies in the source's place and is not read.
+    """
 
     state: str
     message: str
     delivery_id: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def clock() -> datetime:
@@ -202,7 +206,7 @@ def _something_to_do(session: Session, source: Source, *, arrivals_only: bool) -
         waiting = look_at(session, source)
     except SourceUnreachable as error:
         return str(error)
-    if waiting.state in ("ready", "overdue"):
+    if waiting.state == taking.Arrival.READY or len(waiting.file_errors):
         return waiting.message
     if arrivals_only:
         return None
@@ -301,7 +305,9 @@ def fetch(
     except (SourceUnreachable, SourceRefused) as error:
         said = str(error)
     else:
-        return taken if taken.state not in (NOTHING, ARRIVING, RECEIPT) else _finish(database, order, run_id, taken)
+        if taken.state in (NOTHING, ARRIVING, RECEIPT):
+            return replace(_finish(database, order, run_id, taken), notes=taken.notes)
+        return taken
     with database.transaction() as session:
         runs.assert_open(session, run_id)
         _hold(session, order.source_id, DISCONNECTED, run_id, detail=said)
@@ -380,9 +386,9 @@ def _looked_at(database: Database, order: Order, run_id: int) -> tuple[Source, t
 def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fetched:
     """The waiting delivery, taken where it may be."""
     source, waiting = _looked_at(database, order, run_id)
-    if waiting.state == "nothing":
-        return Fetched(NOTHING, "no new files")
-    if waiting.state == "overdue":
+    if waiting.state == taking.Arrival.NOTHING:
+        return Fetched(NOTHING, "no new files", notes=waiting.notes)
+    if len(waiting.file_errors):
         with database.transaction() as session:
             runs.assert_open(session, run_id)
             known = taking.file_error_places(session, source)
@@ -391,13 +397,14 @@ def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fe
             if wrong != known:
                 outbox.note_file_errors(session, source.district_id, wrong, run_id=run_id, now=clock())
             _hold(session, source.id, FILE_ERRORS, run_id)
-        return Fetched(REJECTED, waiting.message)
-    if waiting.state != "ready":
-        return Fetched(ARRIVING, waiting.message)
+        return Fetched(REJECTED, waiting.message, notes=waiting.notes)
+    if waiting.state != taking.Arrival.READY:
+        return Fetched(ARRIVING, waiting.message, notes=waiting.notes)
     landed = taking.land(_place(source), waiting, landing=landing, source_id=source.id, now=clock())
     if landed is None:
-        return Fetched(ARRIVING, "the files changed while they were being copied; they are taken once they are quiet")
-    return _recorded(database, source.id, run_id, landed, landing=landing)
+        message = "the files changed while they were being copied; they will be taken once they are quiet"
+        return Fetched(ARRIVING, message, notes=waiting.notes)
+    return replace(_recorded(database, source.id, run_id, landed, landing=landing), notes=waiting.notes)
 
 
 def _take_from_clever(
@@ -623,6 +630,8 @@ def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, sto
 def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "US") -> tuple[Reading, Settled | None]:
     """A dry run of files without any database: what was read, and, without file errors, what settling found.
 
+    files: by their names, as `contracts.formats.match_names` takes them.
+
     Raises:
         DataError: a check or frame failed on the data.
     """
@@ -659,6 +668,7 @@ def preview(session: Session, order: Order, *, landing: Path, connection: clever
     """
     source = _source(session, order.source_id)
     may_remove = True
+    notes: tuple[str, ...] = ()
     if order.kind == CLEVER:
         assert connection is not None
         standing = fetching.standing(
@@ -670,23 +680,28 @@ def preview(session: Session, order: Order, *, landing: Path, connection: clever
         files: dict[str, bytes] | None = _fetched(connection, source, landing)
         message = standing.message or "what Clever has now"
     else:
-        files, message = _waiting_files(session, source, landing)
+        waiting = look_at(session, source, as_it_stands=True)
+        notes = waiting.notes
+        if len(waiting.file_errors):
+            return Preview(waiting.message, waiting.file_errors, notes=notes)
+        files, message = _waiting_files(session, source, waiting, landing)
     if files is None:
-        return Preview(message, empty(taking.FILE_ERRORS))
+        return Preview(message, empty(taking.FILE_ERRORS), notes=notes)
     form = FORMATS[source.format]
     reading = _guarded("reading the files", lambda: form.read(files))
     if len(reading.file_errors):
-        return Preview(message, reading.file_errors)
+        return Preview(message, reading.file_errors, notes=notes)
     scope = read_scope(session, source.id)
     plan = plan_roster(session, scope, form.to_roster(reading), may_remove=may_remove)
     asked = [changes for changes in plan.changesets if order.schools is None or changes.school_id in order.schools]
-    return Preview(message, reading.file_errors, tuple(asked), (*reading.notes, *plan.notes))
+    return Preview(message, reading.file_errors, tuple(asked), (*notes, *reading.notes, *plan.notes))
 
 
-def _waiting_files(session: Session, source: Source, landing: Path) -> tuple[dict[str, bytes] | None, str]:
+def _waiting_files(
+    session: Session, source: Source, waiting: taking.Waiting, landing: Path
+) -> tuple[dict[str, bytes] | None, str]:
     """The files that wait in the drop folder, else those of the current delivery, and which they are."""
-    waiting = look_at(session, source, as_it_stands=True)
-    if waiting.state == "ready":
+    if waiting.state == taking.Arrival.READY:
         return taking.peek(_place(source), waiting), "the files that wait now"
     delivery = session.get(Delivery, source.current_delivery_id) if source.current_delivery_id is not None else None
     if delivery is None:

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -24,7 +24,9 @@ import polars as pl
 from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
+from contracts.formats import Names, match_names
 from contracts.roster import Schema, empty
+from contracts.text import listed
 from errors import NotFound, NotPossible, SourceUnreachable, TransientError
 from models import bulk
 from models.tables import Delivery, District, FileError, School, SchoolRun, Source
@@ -36,7 +38,7 @@ STALE_NOTICE = timedelta(days=14)  # so long before, the administrators are told
 OVERDUE_AFTER = timedelta(hours=2)
 TAKEN, CLEAN, REJECTED = "taken", "clean", "rejected"
 
-FILE_MISSING = "file_missing"
+FILE_MISSING, FILE_DUPLICATE = "file_missing", "file_duplicate"
 NOT_SENT_AGAIN = "not sent again with the others"
 
 FILE_ERRORS: Schema = {
@@ -72,8 +74,8 @@ class Stamp:
 class Place(Protocol):
     """Where a district leaves its files. Never written to."""
 
-    def stamps(self, names: Collection[str]) -> dict[str, Stamp]:
-        """The stamps of those of these files that are there.
+    def entries(self) -> dict[str, Stamp | None]:
+        """Whatever lies there, by its name: a file's stamp, None for what is no file.
 
         Raises:
             SourceUnreachable: the place cannot be looked into.
@@ -93,15 +95,16 @@ class LocalFolder:
 
     folder: Path
 
-    def stamps(self, names: Collection[str]) -> dict[str, Stamp]:
-        """The stamps of those of these files that are there; see `Place`."""
-        wanted = frozenset(names)
+    def entries(self) -> dict[str, Stamp | None]:
+        """Whatever lies there; see `Place`."""
         with self._reachable(), os.scandir(self.folder) as entries:
             # Collected inside, as a file may go while it is looked at.
             return {
                 entry.name: Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+                if stat.S_ISREG(found.st_mode)
+                else None
                 for entry in entries
-                if entry.name in wanted and (found := _stat(entry)) is not None and stat.S_ISREG(found.st_mode)
+                if (found := _stat(entry)) is not None
             }
 
     def open(self, name: str) -> BinaryIO:
@@ -137,23 +140,28 @@ class Arrival(StrEnum):
     ARRIVING = "arriving"  # all are there, but not quiet long enough
     READY = "ready"
     OVERDUE = "overdue"  # incomplete for two hours
+    DOUBLE = "double"  # complete, but with two files that are both meant to be the same one
 
 
 @dataclass(frozen=True)
 class Waiting:
     """What waits in a source's place.
 
-    missing: files that are not there. not_again: there, but not written again though they have to be. ready_at: while
-    arriving, from when it would be taken. file_errors: FILE_ERRORS, what to say of an overdue one.
+    files: by the format's name of a file, the name there of the one to be read. stamps: by the name there, those of all
+    files that the format's names match. missing: files that are not there. not_again: there, but not written again
+    though they have to be. ready_at: while arriving, from when it would be taken. file_errors: FILE_ERRORS, what to say
+    of what can be no delivery. notes: what lies there and is not read.
     """
 
     state: Arrival
     message: str
+    files: Mapping[str, str]
     stamps: Mapping[str, Stamp]
     missing: tuple[str, ...] = ()
     not_again: tuple[str, ...] = ()
     ready_at: datetime | None = None
     file_errors: pl.DataFrame = field(default_factory=lambda: empty(FILE_ERRORS))
+    notes: tuple[str, ...] = ()
 
 
 def look(
@@ -170,65 +178,115 @@ def look(
 
     Rule: a delivery is taken when all its files are there, all (after a rejected delivery: at least those with errors)
     were written again since the last taking, and none has changed for `quiet_seconds`. If for two hours some were
-    written again and some not, that is said as a file error and is no taking.
+    written again and some not, that is said as a file error and is no taking. Of two names that match one file the one
+    written since the last taking counts; if both were, that is a file error too.
 
-    required: the format's files; others are not looked at. with_error: the files with errors of the delivery last
-    taken where that was rejected, else None. as_it_stands: take a complete set with anything new in it at once.
-    zone: of the times in the message.
+    required: the format's files, which names match as `contracts.formats.match_names` says. with_error: the files with
+    errors of the delivery last taken where that was rejected, else None. as_it_stands: take a complete set with
+    anything new in it at once. zone: of the times in the message.
 
     Raises:
         SourceUnreachable: the place cannot be looked into.
     """
-    stamps = place.stamps(required)
-    noted = source.stamps or {}
-    written = {name for name, stamp in stamps.items() if noted.get(name) != stamp.as_list()}
-    missing = tuple(name for name in required if name not in stamps)
-    if not written:
-        return Waiting(Arrival.NOTHING, _nothing(source, missing, required), stamps, missing)
+    found = _found(place.entries(), required, source.stamps or {})
+    missing = tuple(name for name in required if name not in found.files)
     again = required if with_error is None else tuple(name for name in required if name in with_error)
-    not_again = tuple(name for name in again if name in stamps and name not in written)
+    not_again = tuple(name for name in again if name in found.files and name not in found.written)
+    double = {name: names for name, names in found.written.items() if len(names) > 1}
+    twice = tuple((FILE_DUPLICATE, name, f"found {listed(names)}") for name, names in double.items())
+
+    def waiting(
+        state: Arrival, message: str, *errors: tuple[str, str, str | None], ready_at: datetime | None = None
+    ) -> Waiting:
+        return Waiting(
+            state,
+            message,
+            found.files,
+            found.stamps,
+            missing,
+            not_again if found.written else (),
+            ready_at,
+            _whole_files(errors),
+            (*found.notes, *found.names.notes),
+        )
+
+    if not found.written:
+        return waiting(Arrival.NOTHING, _nothing(source, found, is_empty=missing == required))
     if missing or (not_again and not as_it_stands):
-        since = min(stamps[name].changed_at for name in written)
+        since = min(found.stamps[there].changed_at for names in found.written.values() for there in names)
         lacking = _lacking(missing, not_again)
         if now - since < OVERDUE_AFTER:
-            return Waiting(
-                Arrival.INCOMPLETE, f"the files are not all there yet: {lacking}", stamps, missing, not_again
-            )
-        return Waiting(
+            return waiting(Arrival.INCOMPLETE, f"some files have not arrived yet: {lacking}")
+        return waiting(
             Arrival.OVERDUE,
-            f"files came at {_time(since, zone)}, but not all of them within two hours: {lacking}."
+            f"files arrived at {_time(since, zone)}, but not all of them within two hours: {lacking}."
             " Send the complete set of files again",
-            stamps,
-            missing,
-            not_again,
-            file_errors=_overdue(missing, not_again),
+            *((FILE_MISSING, name, found.names.found) for name in missing),
+            *((FILE_MISSING, name, NOT_SENT_AGAIN) for name in not_again),
+            *twice,
         )
-    ready_at = max(stamp.changed_at for stamp in stamps.values()) + timedelta(seconds=source.quiet_seconds)
-    if as_it_stands or ready_at <= now:
-        return Waiting(Arrival.READY, "a complete set of files is ready to be taken", stamps)
-    return Waiting(
-        Arrival.ARRIVING,
-        f"the files are still arriving: they would be taken from {_time(ready_at, zone, up=True)}, if none changes"
-        " until then",
-        stamps,
-        ready_at=ready_at,
-    )
+    ready_at = max(stamp.changed_at for stamp in found.stamps.values()) + timedelta(seconds=source.quiet_seconds)
+    if not as_it_stands and now < ready_at:
+        return waiting(
+            Arrival.ARRIVING,
+            f"the files are still arriving: they will be taken after {_time(ready_at, zone, up=True)}, unless one of"
+            " them changes before then",
+            ready_at=ready_at,
+        )
+    if double:
+        told = "; ".join(f"{listed(names)} would both be {name}" for name, names in double.items())
+        return waiting(Arrival.DOUBLE, f"a file arrived twice: {told}. Remove the one that is not meant", *twice)
+    return waiting(Arrival.READY, "a complete set of files is ready to be taken")
 
 
-def _nothing(source: Source, missing: tuple[str, ...], required: tuple[str, ...]) -> str:
-    if missing == required:
-        return f"the drop folder {source.folder} holds none of the files"
-    return "no file was written since the last delivery was taken"
+@dataclass(frozen=True)
+class _Found:
+    """What lies in a place. names: by the format's files. written: by file, the names there written since the last
+    taking, where there are any. files, stamps: as in `Waiting`. notes: which of two names is read.
+    """
+
+    names: Names
+    files: Mapping[str, str]
+    stamps: Mapping[str, Stamp]
+    written: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
+def _found(entries: Mapping[str, Stamp | None], required: tuple[str, ...], noted: Mapping[str, list[int]]) -> _Found:
+    present = {name: stamp for name, stamp in entries.items() if stamp is not None}
+    names = match_names(required, present)
+    no_files = tuple(f"{name} (a folder or a link)" for name in sorted(entries.keys() - present.keys()))
+    stamps = {there: present[there] for matching in names.files.values() for there in matching}
+    files, written, notes = {}, {}, []
+    for name, matching in names.files.items():
+        if not matching:
+            continue
+        new = tuple(there for there in matching if noted.get(there) != stamps[there].as_list())
+        files[name] = new[0] if new else max(matching, key=lambda there: stamps[there].changed_at)
+        if new:
+            written[name] = new
+        others = [there for there in matching if there != files[name]]
+        if others and len(new) < 2:
+            notes.append(f"{files[name]} is read, and not {listed(others)}, which was written before it")
+    return _Found(replace(names, others=(*names.others, *no_files)), files, stamps, written, tuple(notes))
+
+
+def _nothing(source: Source, found: _Found, *, is_empty: bool) -> str:
+    if not is_empty:
+        return "no file was written since the last delivery was taken"
+    return "; ".join(filter(None, (f"the drop folder {source.folder} holds none of the files", found.names.found)))
 
 
 def _lacking(missing: tuple[str, ...], not_again: tuple[str, ...]) -> str:
-    parts = [f"{', '.join(missing)} missing"] if missing else []
-    return "; ".join([*parts, *([f"{', '.join(not_again)} {NOT_SENT_AGAIN}"] if not_again else [])])
+    parts = ((missing, "is", "are", "missing"), (not_again, "was", "were", NOT_SENT_AGAIN))
+    return "; ".join(
+        f"{listed(names)} {one if len(names) == 1 else many} {what}" for names, one, many, what in parts if names
+    )
 
 
-def _overdue(missing: tuple[str, ...], not_again: tuple[str, ...]) -> pl.DataFrame:
-    rows: list[tuple[str, str, None, str | None, None]] = [(FILE_MISSING, name, None, None, None) for name in missing]
-    rows += [(FILE_MISSING, name, None, NOT_SENT_AGAIN, None) for name in not_again]
+def _whole_files(errors: Sequence[tuple[str, str, str | None]]) -> pl.DataFrame:
+    """FILE_ERRORS: code, file and detail of each, about the whole file."""
+    rows = [(code, name, None, detail, None) for code, name, detail in errors]
     return pl.DataFrame(rows, schema=dict(FILE_ERRORS), orient="row")
 
 
@@ -236,6 +294,21 @@ def _time(moment: datetime, zone: tzinfo, *, up: bool = False) -> str:
     # Rounded up where it promises something from then on.
     shown = moment + timedelta(seconds=59, microseconds=999_999) if up else moment
     return f"{shown.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
+def read_folder(folder: Path, required: tuple[str, ...]) -> dict[str, bytes]:
+    """Whatever lies in a folder, by its name; of what is no file that the required names match, no bytes.
+
+    Raises:
+        SourceUnreachable: the folder or a file cannot be read.
+    """
+    place = LocalFolder(folder)
+    found = _found(place.entries(), required, {})
+    files = dict.fromkeys(found.names.others, b"")
+    for there in found.stamps:
+        with place.open(there) as content:
+            files[there] = content.read()
+    return files
 
 
 @dataclass(frozen=True)
@@ -251,15 +324,17 @@ class Landed:
 def land(place: Place, waiting: Waiting, *, landing: Path, source_id: str, now: datetime) -> Landed | None:
     """Copy the waiting files' raw bytes into the landing area; None, and nothing kept, if they changed meanwhile.
 
+    They are kept under the names that the format gives them.
+
     Raises:
         SourceUnreachable: a file cannot be read.
         TransientError: the landing area cannot be written.
     """
 
     def copied(folder: Path) -> bool:
-        sizes = {name: _copy(place, name, folder / name) for name in waiting.stamps}
-        same_size = all(size == waiting.stamps[name].size for name, size in sizes.items())
-        return same_size and place.stamps(waiting.stamps) == waiting.stamps
+        sizes = {there: _copy(place, there, folder / name) for name, there in waiting.files.items()}
+        same_size = all(size == waiting.stamps[there].size for there, size in sizes.items())
+        return same_size and _is_as_it_was(place, waiting)
 
     landed = land_by(copied, landing=landing, source_id=source_id, now=now)
     return None if landed is None else replace(landed, stamps=dict(waiting.stamps))
@@ -295,16 +370,21 @@ def land_by(write: Callable[[Path], bool], *, landing: Path, source_id: str, now
 
 
 def peek(place: Place, waiting: Waiting) -> dict[str, bytes] | None:
-    """The waiting files' bytes without taking them; None if they changed meanwhile.
+    """The waiting files' bytes, by the format's names, without taking them; None if they changed meanwhile.
 
     Raises:
         SourceUnreachable: a file cannot be read.
     """
     files = {}
-    for name in waiting.stamps:
-        with place.open(name) as content:
+    for name, there in waiting.files.items():
+        with place.open(there) as content:
             files[name] = content.read()
-    return files if place.stamps(waiting.stamps) == waiting.stamps else None
+    return files if _is_as_it_was(place, waiting) else None
+
+
+def _is_as_it_was(place: Place, waiting: Waiting) -> bool:
+    entries = place.entries()
+    return all(entries.get(there) == stamp for there, stamp in waiting.stamps.items())
 
 
 def _private_folder(landing: Path, *parts: str) -> Path:

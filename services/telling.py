@@ -365,7 +365,9 @@ _AS_READ_TODAY: Mapping[str, Callable[[pl.Expr, date], pl.Expr]] = MappingProxyT
         "phone": lambda held, _: held.map_batches(
             lambda each: values.phones(each, "US").struct.field("phone"), return_dtype=pl.String
         ),
-        "birth_date": lambda held, today: values.birth_date(held, today).cast(pl.String),
+        "birth_date": lambda held, today: held.map_batches(
+            lambda each: values.birth_dates(each, today, order="month").dates.cast(pl.String), return_dtype=pl.String
+        ),
         "grade": lambda held, _: values.grade(held),
     }
 )

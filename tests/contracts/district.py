@@ -172,7 +172,7 @@ def account(account_id: str, role: str, **values: Any) -> dict[str, Any]:
 
 def held(
     *links: dict[str, Any],
-    guardianships: Sequence[tuple[str, str]] = (),
+    guardianships: Sequence[tuple[str, ...]] = (),
     classes: Sequence[tuple[str, str]] = (),
     accounts: Sequence[dict[str, Any]] = (),
     school_members: Sequence[tuple[str, str, datetime | None]] = (),
@@ -184,7 +184,7 @@ def held(
 
     return Held(
         _frame(HELD_LINKS, links),
-        frame(HELD_GUARDIANSHIPS, guardianships),
+        _frame(HELD_GUARDIANSHIPS, [dict(zip(HELD_GUARDIANSHIPS, pair, strict=False)) for pair in guardianships]),
         frame(HELD_CLASSES, classes),
         _frame(HELD_ACCOUNTS, accounts),
         frame(HELD_SCHOOL_MEMBERS, school_members),

@@ -327,6 +327,76 @@ def test_birth_dates_are_read_without_padding_and_a_students_language_is_not_tak
     assert shown(found) == []
 
 
+NEVER = {
+    ("employee", "phone"): "Clever's teachers and staff: phone",
+    ("student", "phone"): "Clever's students: phone",
+    ("guardian", "language"): "Clever's contacts: language",
+}
+
+
+def without(record: Record, *keys: str) -> Record:
+    return {
+        key: without(value, *keys)
+        if isinstance(value, dict)
+        else [without(each, *keys) for each in value]
+        if key == "student_relationships"
+        else value
+        for key, value in record.items()
+        if key not in keys
+    }
+
+
+def test_a_field_that_no_record_of_a_kind_has_is_absent() -> None:
+    keys = ("email", "dob", "grade", "phone", "relationship", "type")
+    told = student("u2", "s1", role={"student_number": '"dob": "grade": \\'}, name={"first": '"email":', "last": "x"})
+    bare = Records(
+        students=[without(each, *keys) for each in (student("u1", "s1"), told)],
+        contacts=[without(contact("c1", "u1"), *keys)],
+    )
+    absent = {
+        ("student", "email"): "Clever's students: email",
+        ("student", "birth_date"): "Clever's students: dob",
+        ("student", "grade"): "Clever's students: grade",
+        ("guardian", "email"): "Clever's contacts: email",
+        ("guardian", "phone"): "Clever's contacts: phone",
+        ("guardianship", "relationship"): "Clever's contacts: relationship",
+        ("guardianship", "type"): "Clever's contacts: type",
+    }
+    assert mapped(bare).absent == NEVER | absent
+    bare.students[0]["roles"]["student"]["dob"] = None
+    bare.contacts[0]["email"] = ""
+    del absent["student", "birth_date"], absent["guardian", "email"]
+    assert mapped(bare).absent == NEVER | absent
+    assert mapped(bare).names == {("student", "birth_date"): "dob"}
+
+
+def test_nothing_is_absent_where_there_are_no_records() -> None:
+    assert mapped(Records()).absent == NEVER
+    assert mapped(Records(students=[], contacts=[])).absent == NEVER
+
+
+@pytest.mark.parametrize("nothing", [" ", "\u200b", "\u2060\t", "\x01", "\x85\u00ad", "\x00\n"])
+def test_values_lose_what_cannot_be_seen_at_their_ends(nothing: str) -> None:
+    def around(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: around(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [around(each) for each in value]
+        return f"{nothing}{value}{nothing}"
+
+    records = Records(staff=[staff("f1", "s1")])
+    spoilt = Records(**{name: around(found) for name, found in vars(records).items()})
+    expected, found = mapped(records), mapped(spoilt)
+    assert {name: sorted(getattr(found, name).rows(), key=repr) for name in TABLES} == {
+        name: sorted(getattr(expected, name).rows(), key=repr) for name in TABLES
+    }
+
+
+def test_an_invisible_character_inside_a_value_stays_and_a_control_character_is_a_blank() -> None:
+    records = Records(teachers=[teacher("t1", "s1", name={"first": "A\u200bda", "last": "St\x01one"})])
+    assert one(settled(records), "t1", "first_name", "last_name") == ("A\u200bda", "St one")
+
+
 # --- what a record may be like ---
 
 STRANGE: list[Any] = [

@@ -4,7 +4,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from contracts import checking, normalizing, relations, settling
+from contracts import checking, guardians, normalizing, relations, settling, whereabouts
 from contracts.contract import Rule, breaking, contract, violations
 from contracts.issues import CATALOGUE, Severity
 from errors import DataError
@@ -20,6 +20,7 @@ CONTRACTS = [
         checking.ENTRIES,
     ),
     *(checking.ROWS, settling.GUARDIANS, settling.PEOPLE, relations.OWNERS, relations.CLASSES, relations.ENROLLMENTS),
+    *(guardians.IDS, whereabouts.FORMER),
 ]
 
 
@@ -136,17 +137,19 @@ def test_the_relation_contracts_fail_on_each_thing_that_is_wrong() -> None:
     assert _breaks(relations.OWNERS, owner, is_known=False) == {"co_teacher_unknown"}
     assert _breaks(relations.OWNERS, owner, is_known=False, others_known=False) == set()
     assert _breaks(relations.OWNERS, owner, at_school=False) == {"class_teacher_other_school"}
-    class_ = {"teachers": 1, "students": 1, "name": "Art", "of_this_name": 1, "is_valid": True}
+    class_ = {"teachers": 1, "has_students": True, "name": "Art", "of_this_name": 1, "is_valid": True}
     assert _breaks(relations.CLASSES, class_) == set()
     assert _breaks(relations.CLASSES, class_, teachers=0) == {"class_teacher_unknown"}
-    assert _breaks(relations.CLASSES, class_, students=0) == {"class_without_students"}
+    assert _breaks(relations.CLASSES, class_, has_students=False) == {"class_without_students"}
     assert _breaks(relations.CLASSES, class_, of_this_name=2) == {"class_name_duplicate"}
     enrollment = {
         "class_id": "C1",
         "source_id": "S1",
         "school_id": "1",
+        "kind": "student",
         "class_is_known": True,
-        "student_is_known": True,
+        "person_is_known": True,
+        "is_ambiguous": False,
         "is_elsewhere": False,
         "may_be_unshared": False,
         "stands": True,
@@ -155,12 +158,20 @@ def test_the_relation_contracts_fail_on_each_thing_that_is_wrong() -> None:
     }
     assert _breaks(relations.ENROLLMENTS, enrollment) == set()
     assert _breaks(relations.ENROLLMENTS, enrollment, class_is_known=False) == {"enrollment_class_unknown"}
-    assert _breaks(relations.ENROLLMENTS, enrollment, student_is_known=False) == {"enrollment_student_unknown"}
+    assert _breaks(relations.ENROLLMENTS, enrollment, person_is_known=False) == {"enrollment_student_unknown"}
     partly_shared = {**enrollment, "may_be_unshared": True}
     assert _breaks(relations.ENROLLMENTS, partly_shared) == set()
-    assert _breaks(relations.ENROLLMENTS, partly_shared, student_is_known=False) == {"record_not_shared"}
+    assert _breaks(relations.ENROLLMENTS, partly_shared, person_is_known=False) == {"record_not_shared"}
     assert _breaks(relations.ENROLLMENTS, enrollment, names_other=True) == {"enrollment_school_mismatch"}
     assert _breaks(relations.ENROLLMENTS, enrollment, at_school=False) == {"enrollment_student_other_school"}
+    assert _breaks(relations.ENROLLMENTS, enrollment, at_school=False, kind="employee") == set()
+    assert _breaks(relations.ENROLLMENTS, enrollment, is_ambiguous=True) == {"enrollment_ambiguous"}
+    guardian = {"guardian_id": "G1", "is_placeholder": False, "is_shared": False}
+    assert _breaks(guardians.IDS, guardian) == set()
+    assert _breaks(guardians.IDS, guardian, is_placeholder=True) == {"placeholder_value"}
+    assert _breaks(guardians.IDS, guardian, is_shared=True) == {"guardian_id_shared"}
+    assert _breaks(whereabouts.FORMER, {"is_standing": False}) == set()
+    assert _breaks(whereabouts.FORMER, {"is_standing": True}) == {"former_school_unknown"}
 
 
 def test_a_school_or_student_that_is_not_there_is_a_mistake_unless_the_source_may_hold_it_back() -> None:

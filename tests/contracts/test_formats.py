@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts import clever, csv_1_0
-from contracts.formats import CLEVER, CSV, FORMATS, formats_of
+from contracts.formats import CLEVER, CSV, FORMATS, Names, formats_of, match_names
 
 
 def test_every_format_is_found_by_its_name() -> None:
@@ -42,3 +42,30 @@ def test_a_complete_set_is_all_of_a_formats_files() -> None:
         "contacts.jsonl",
         "sections.jsonl",
     )
+
+
+def test_names_of_files_match_without_case_and_what_cannot_be_seen_at_their_ends() -> None:
+    names = ["B.csv", "b.CSV\u200b", "\ufeffA.csv ", "a .csv", "a.csv.txt", ".a.csv", "Z"]
+
+    assert match_names(("a.csv", "b.csv", "c.csv"), names) == Names(
+        {"a.csv": ("\ufeffA.csv ",), "b.csv": ("B.csv", "b.CSV\u200b"), "c.csv": ()},
+        ("Z", "a .csv", "a.csv.txt", ".a.csv"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "found", "notes"),
+    [
+        ((), None, ()),
+        (("notes.txt",), "found notes.txt", ("not a file of the format, left out: notes.txt",)),
+        (("a", "b"), "found a and b", ("not files of the format, left out: a and b",)),
+        (
+            tuple("abcdefg"),
+            "found a, b, c, d, e and 2 more",
+            ("not files of the format, left out: a, b, c, d, e and 2 more",),
+        ),
+    ],
+)
+def test_other_names_are_told(others: tuple[str, ...], found: str | None, notes: tuple[str, ...]) -> None:
+    names = Names({}, others)
+    assert (names.found, names.notes) == (found, notes)

@@ -1,8 +1,16 @@
+import random
+from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations, product
 from typing import Any
 
+import polars as pl
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from contracts.roster import Settled
+from contracts.guardians import Guardians, identify
+from contracts.roster import Field, Held, Schema, Settled
 from tests.contracts.district import (
     Files,
     Row,
@@ -49,7 +57,7 @@ APART = [["S2"], ["S3"]]
     ("one_entry", "other_entry", "expected"),
     [
         # guardian_id
-        (guardian_of("G2"), guardian_of("G2", email="x@mail.example", first_name="Bo", last_name="Po"), TOGETHER),
+        (guardian_of("G2"), guardian_of("G2", email="x@mail.example", first_name="Bo"), TOGETHER),
         (guardian_of("G2"), guardian_of("g2", email="x@mail.example"), APART),
         # a phone and the full name
         (guardian_of(phone=PHONE, email="", **NAMED), guardian_of(phone="+12125550123", email="", **NAMED), TOGETHER),
@@ -124,19 +132,19 @@ def test_an_invalid_email_or_phone_joins_nobody() -> None:
 def test_the_name_is_taken_whole_from_one_entry_and_other_fields_sort_first(turn: int) -> None:
     entries = [
         guardian_of("G2", first_name="Ann", last_name="", email="z@mail.example", phone=PHONE),
-        guardian_of("G2", first_name="Cleo", last_name="Abel", email="b@mail.example", phone=OTHER_PHONE),
-        guardian_of("G2", first_name="Bea", last_name="Zuniga", email="a@mail.example", language="es"),
+        guardian_of("G2", first_name="Ann", last_name="Zuniga", email="a@mail.example", language="es"),
+        guardian_of("G2", first_name="Bea", last_name="Abel", email="a@mail.example", phone=PHONE),
     ][::turn]
     found = settled(_of(*entries))
     assert one(found, "G2", "first_name", "last_name", "email", "phone", "language") == (
-        "Bea",
+        "Ann",
         "Zuniga",
         "a@mail.example",
         "+12125550123",
         "es",
     )
     assert issues(found, "code", "line", "detail") == [
-        ("duplicate_conflict", 3, "guardian_email, guardian_phone"),
+        ("duplicate_conflict", 3, "guardian_email"),
         ("guardian_names_differ", 3, None),
     ]
 
@@ -324,15 +332,484 @@ def test_guardians_of_a_student_who_goes_on_as_last_applied_are_provisioned() ->
     assert pairs(found) == [("LS2", "G2"), ("S1", "G1")]
 
 
-def test_a_newcomer_takes_no_link_from_one_whose_name_and_phone_came_from_two_entries() -> None:
+def test_a_guardian_whose_name_and_phone_came_from_two_entries_is_found_as_a_whole() -> None:
     entries = [
-        guardian_of(phone=OTHER_PHONE, email="a@mail.example", first_name="Ana", last_name="Reyes"),
-        guardian_of(phone=PHONE, email="a@mail.example", first_name="Bea", last_name="Reyes"),
+        guardian_of("G2", phone="", email="a@mail.example", first_name="Ana", last_name="Reyes"),
+        guardian_of("G2", phone=PHONE, email="a@mail.example", first_name="Bea", last_name="Reyes"),
     ]
-    newcomer = guardian_of(phone=PHONE, email="new@mail.example", first_name="Ana", last_name="Reyes")
-    known = held(_held("L1", phone="+12125550123", email="a@mail.example"))
-    found = settled(_of(*entries, newcomer), known)
-    assert found.people.filter(phone="+12125550123").select("email", "link_id").sort("email").rows() == [
-        ("a@mail.example", "L1"),
-        ("new@mail.example", None),
+    known = held(_held("L1", phone="+12125550123"))
+    assert settled(_of(*entries), known).seen_links["link_id"].to_list() == ["L1"]
+
+
+# --- entries by themselves: who is one person, and what they hold ---
+
+Entry = Mapping[str, Any]
+TEXTS = (
+    *("student_id", "guardian_id", "other_id", "first_name", "last_name", "email", "phone", "phone_extension"),
+    *("language", "relationship", "type", "file"),
+)
+ENTRY: Schema = {
+    "entry": pl.UInt32,
+    "line": pl.UInt32,
+    "unread_email": pl.Boolean,
+    "unread_phone": pl.Boolean,
+    **dict.fromkeys(TEXTS, pl.String),
+}
+RULED = hypothesis_settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def entry(text: str, **others: Any) -> Entry:
+    """An entry from its guardian_id, first name, last name, email and phone, a dash for what it lacks; others: more."""
+    names = ("guardian_id", "first_name", "last_name", "email", "phone")
+    return {name: None if value == "-" else value for name, value in zip(names, text.split(), strict=True)} | others
+
+
+def _frame(entries: Sequence[Entry]) -> pl.DataFrame:
+    """The entries, each of a student of its own (S0, S1, ...) unless it says otherwise."""
+    rows = [
+        {
+            **dict.fromkeys(ENTRY),
+            "entry": number,
+            "student_id": f"S{number}",
+            "line": number,
+            "file": "students.csv",
+            "unread_email": False,
+            "unread_phone": False,
+            **row,
+        }
+        for number, row in enumerate(entries)
     ]
+    return pl.DataFrame(rows, schema=ENTRY)
+
+
+def identified(*entries: Entry, known: Held | None = None, absent: Collection[Field] = ()) -> Guardians:
+    return identify(_frame(entries), _frame([]), Held.nothing() if known is None else known, absent)
+
+
+def together(found: Guardians) -> list[list[int]]:
+    """Which entries are one guardian, by their numbers."""
+    return sorted(
+        sorted(entries) for (entries,) in found.entries.group_by("guardian").agg("entry").select("entry").rows()
+    )
+
+
+def told(found: Guardians) -> list[tuple[int, str]]:
+    return sorted(found.issues.select("entry", "code").rows())
+
+
+def people(found: Guardians, *columns: str) -> list[Any]:
+    return found.people.select(columns or ("first_name", "last_name", "email", "phone")).rows()
+
+
+def as_held(found: Guardians) -> Held:
+    """What the database would hold of them: guardian 0 as link L0, student S0 as LS0."""
+    names = ("guardian_ids", "first_name", "last_name", "email", "phone", "phone_extension", "language")
+    rows = found.people.select("guardian", *names).rows(named=True)
+    students = sorted(set(found.pairs["student_id"]))
+    return held(
+        *(
+            link(f"L{row['guardian']}", "guardian", f"drawn-{row['guardian']}", **{name: row[name] for name in names})
+            for row in rows
+        ),
+        *(link(f"L{student_id}", "student", student_id) for student_id in students),
+        guardianships=[
+            (f"L{student_id}", f"L{guardian}", *others)
+            for student_id, guardian, *others in found.pairs.select(
+                "student_id", "guardian", "relationship", "type"
+            ).rows()
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        # Father and mother with one email, and one phone.
+        ("G1 Ana Reyes x 1, G2 Bob Reyes x 2", [[0], [1]]),
+        ("G1 Ana Reyes x 1, G2 Bob Reyes x 1", [[0], [1]]),
+        ("G1 Ana Reyes x 1, - Bob Reyes x 1", [[0, 1]]),
+        ("G1 Ana Reyes x -, - Bob Reyes x 2", [[0, 1]]),
+        # Different guardian_ids alone contradict nothing; nor do phones.
+        ("G1 Ana Reyes x 1, G2 Ana Reyes x 1", [[0, 1]]),
+        ("- Ana Reyes x 1, - Ana Sosa x 2", [[0, 1]]),
+        ("G1 - Reyes x 1, G2 Bob Reyes x 2", [[0, 1]]),
+        # Of three under one value, two contradict each other: it joins none of them.
+        ("- Ana Reyes x 1, - - Reyes x -, - Bob Reyes x 2", [[0], [1], [2]]),
+        # What is compared is the joined person: name and phone of different entries, and one of several phones.
+        ("G1 Ana Reyes - -, G1 Ana Sosa - 1, - Ana Reyes y 1", [[0, 1, 2]]),
+        ("G1 Ana Reyes - -, G1 Anna Reyes - 1, G2 Ana Reyes y 1", [[0, 1, 2]]),
+        ("G1 Ana Reyes x 1, G1 Ana Reyes - 2, - Annie Reyes x 2", [[0, 1, 2]]),
+        ("G1 Ana - - 1, G1 - Reyes x -, - Bob Reyes x 2", [[0, 1], [2]]),
+        # Joined by email, they have a name and a phone that they had not before.
+        ("- Ana Reyes x -, - Bea Reyes x 1, - Ana Reyes y 1", [[0, 1, 2]]),
+        # Neighbors fit, the ends of the chain do not.
+        ("- Ana Reyes x 1, G1 - Reyes x -, G1 - Reyes y -, - Bob Reyes y 2", [[0], [1, 2], [3]]),
+    ],
+)
+def test_entries_that_contradict_each_other_are_joined_by_nothing(entries: str, expected: list[list[int]]) -> None:
+    assert together(identified(*map(entry, entries.split(", ")))) == expected
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ("G1 Ana Reyes - 1, G1 Bob Reyes - 2", [[0], [1]]),
+        ("G1 Ana Reyes x -, G1 Bob Sosa y -", [[0], [1]]),
+        ("G1 Ana Reyes x -, G1 Bob Sosa - 1", [[0], [1]]),
+        # Two of many are enough, and all are parted.
+        ("G1 Ana Reyes x -, G1 Ana Sosa y -, G1 Bob Sosa x -", [[0, 1, 2]]),
+        ("G1 Ana Reyes x -, G1 Ana Sosa y -, G1 Bob Sosa y -", [[0], [1, 2]]),
+        # One name, the phone or the email in common.
+        ("G1 Ana Reyes x -, G1 Bob Reyes y -", [[0, 1]]),
+        ("G1 Ana Reyes x 1, G1 Bob Sosa y 1", [[0, 1]]),
+        ("G1 Ana Reyes x -, G1 Bob Sosa x 1", [[0, 1]]),
+        ("G1 Ana Reyes x -, G1 - Sosa - 1", [[0, 1]]),
+    ],
+)
+def test_a_guardian_id_of_people_who_cannot_be_one_counts_as_absent(entries: str, expected: list[list[int]]) -> None:
+    came = [entry(each) for each in entries.split(", ")]
+    found = identified(*came)
+    is_shared = len(expected) > 1
+    assert together(found) == expected
+    assert told(found) == [(number, "guardian_id_shared") for number in range(len(came))] * is_shared
+    assert set(found.people["source_id"]) == ({None} if is_shared else {"G1"})
+    assert set(found.people["guardian_ids"].is_null()) == {is_shared}
+
+
+@pytest.mark.parametrize("placeholder", ["0", "00000", "NULL", "n/a", "None"])
+def test_a_placeholder_for_a_guardian_id_counts_as_absent(placeholder: str) -> None:
+    found = identified(*(entry(f"{placeholder} Ana Reyes e{number} {number}") for number in range(2)))
+    assert together(found) == [[0], [1]]
+    assert told(found) == [(0, "placeholder_value"), (1, "placeholder_value")]
+    assert people(found, "source_id", "guardian_ids") == [(None, None)] * 2
+    assert told(identified(entry("C1 Ana Reyes x -", other_id=placeholder))) == [(0, "placeholder_value")]
+
+
+def test_what_is_wrong_with_a_guardian_id_is_an_alert_at_each_guardian_that_names_it() -> None:
+    names = [("Ana", "1"), ("Bob", "2"), ("Cleo", "3")]
+    entries = [guardian_of("G9", first_name=name, phone=f"212 555 012{number}", email="") for name, number in names]
+    found = settled(_of(*entries, guardian_of("0", first_name="Dana", email="d@mail.example")))
+    assert _guardians(found) == [["S2"], ["S3"], ["S4"], ["S5"]]
+    assert issues(found, "code", "line", "record_id") == [
+        ("guardian_id_shared", 3, "G9"),
+        ("guardian_id_shared", 4, "G9"),
+        ("guardian_id_shared", 5, "G9"),
+        ("placeholder_value", 6, "0"),
+    ]
+
+
+def test_what_a_guardian_holds_is_of_entries_that_do_not_contradict_each_other() -> None:
+    """Zoe's own phone sorts first, and Bob, whom a common phone joins with her, has never had it."""
+    found = identified(entry("G1 Zoe Reyes x 1"), entry("G1 Zoe Reyes x 2"), entry("- Bob Reyes x 2"))
+    assert people(found) == [("Bob", "Reyes", "x", "2")]
+
+
+def _contradict(one: Sequence[Entry], other: Sequence[Entry]) -> bool:
+    def differs(name: str) -> bool:
+        values = [{row[name] for row in rows} - {None} for rows in (one, other)]
+        return all(values) and not values[0] & values[1]
+
+    return differs("first_name") and (differs("phone") or differs("guardian_id"))
+
+
+def _by_the_rule(rows: Sequence[Entry]) -> list[list[int]]:
+    """The rule as it is written, pair by pair."""
+
+    def apart(one: Entry, other: Entry) -> bool:
+        alike = {name: one[name] is not None and one[name] == other[name] for name in one}
+        differ = {name: None not in (one[name], other[name]) and not alike[name] for name in one}
+        return (differ["first_name"] and differ["phone"]) or (
+            differ["first_name"] and differ["last_name"] and not alike["phone"] and not alike["email"]
+        )
+
+    pairs = [(one, other) for one, other in combinations(rows, 2) if one["guardian_id"] == other["guardian_id"]]
+    gone = {one["guardian_id"] for one, other in pairs if apart(one, other)} | {"0"}
+    told = [{**row, "guardian_id": None if row["guardian_id"] in gone else row["guardian_id"]} for row in rows]
+    for row in told:
+        row["full_name"] = (row["first_name"], row["last_name"])
+        if row["full_name"] == (None, None):
+            row["full_name"] = None
+    has_key = [
+        row["guardian_id"] or (row["phone"] and row["full_name"]) or (row["email"] and row["full_name"]) for row in told
+    ]
+    alike: dict[Any, list[int]] = {}
+    for number, row in enumerate(told):
+        content = [row[name] for name in ("guardian_id", "first_name", "last_name", "email", "phone")]
+        alike.setdefault((*content, None if has_key[number] else row["student_id"]), []).append(number)
+
+    def of(person: Sequence[int]) -> list[Entry]:
+        return [told[number] for number in person]
+
+    def any_two_contradict(persons: Sequence[Sequence[int]]) -> bool:
+        return any(_contradict(of(one), of(other)) for one, other in combinations(persons, 2))
+
+    def joined(persons: list[list[int]], *keys: str) -> list[list[int]]:
+        under: dict[Any, list[list[int]]] = {}
+        for person in persons:
+            values = [{row[key] for row in of(person)} - {None} for key in keys]
+            for value in product(*values):
+                under.setdefault(value, []).append(person)
+        chains: list[list[list[int]]] = []
+        for group in under.values():
+            if not any_two_contradict(group):
+                met = [chain for chain in chains if any(person in chain for person in group)]
+                merged = [person for chain in met for person in chain]
+                chains = [chain for chain in chains if chain not in met]
+                chains.append(merged + [person for person in group if person not in merged])
+        for chain in chains:
+            if not any_two_contradict(chain):
+                persons = [person for person in persons if person not in chain] + [
+                    [number for person in chain for number in person]
+                ]
+        return persons
+
+    persons = joined(list(alike.values()), "guardian_id")
+    while True:
+        before = len(persons)
+        for keys in (("phone", "full_name"), ("email", "first_name"), ("email", "last_name")):
+            persons = joined(persons, *keys)
+        if len(persons) == before:
+            return sorted(map(sorted, persons))
+
+
+def _any(*values: str) -> st.SearchStrategy[str | None]:
+    return st.sampled_from((None, None, *values))
+
+
+ENTRIES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "student_id": st.sampled_from(("S1", "S2", "S3")),
+            "guardian_id": _any("G1", "G2", "G3", "0"),
+            "first_name": _any("Ana", "Bob", "Cleo"),
+            "last_name": _any("Reyes", "Sosa"),
+            "email": _any("x", "y"),
+            "phone": _any("1", "2", "3"),
+        }
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@RULED
+@given(rows=ENTRIES, seed=st.integers(0, 10**6))
+def test_any_entries_are_joined_by_the_rule_in_any_order(rows: list[Entry], seed: int) -> None:
+    found = identified(*rows)
+    assert together(found) == _by_the_rule(rows)
+    shuffled = random.Random(seed).sample([{**row, "entry": number} for number, row in enumerate(rows)], len(rows))
+    again = identified(*shuffled)
+    assert again.people.drop("file", "line").equals(found.people.drop("file", "line"))
+    assert again.entries.sort("entry").drop("line").equals(found.entries.sort("entry").drop("line"))
+
+
+@RULED
+@given(rows=ENTRIES)
+def test_no_account_holds_contact_points_of_two_entries_that_contradict_each_other(rows: list[Entry]) -> None:
+    found = identified(*rows)
+    used = set(found.people["guardian_ids"].explode())
+    told = [{**row, "guardian_id": row["guardian_id"] if row["guardian_id"] in used else None} for row in rows]
+    of = dict(found.entries.select("entry", "guardian").rows())
+    for guardian, *name, email, phone in people(found, "guardian", "first_name", "last_name", "email", "phone"):
+        mine = [row for number, row in enumerate(told) if of[number] == guardian]
+        named = [row for row in mine if [row["first_name"], row["last_name"]] == name]
+        mailed = [row for row in mine if email in (None, row["email"])]
+        called = [row for row in mine if phone in (None, row["phone"])]
+        assert any(
+            not any(_contradict([one], [other]) for one, other in combinations(three, 2))
+            for three in product(named, mailed, called)
+        )
+
+
+PARENTS = [
+    entry(f"- {first} {last} {email} {phone}")
+    for first, last, email, phone in (
+        *(("Ana", "Reyes", "family", "1"), ("Bob", "Reyes", "family", "2")),
+        *(("Cleo", "Sosa", "c", "3"), ("Dan", "Sosa", "-", "4"), ("Eva", "Sosa", "-", "5")),
+    )
+]
+
+
+@RULED
+@given(written=st.lists(st.tuples(st.sampled_from(PARENTS), _any("G1", "G2", "0", "NULL")), min_size=1, max_size=10))
+def test_whatever_is_written_into_guardian_id_every_child_has_the_guardians_of_their_rows(
+    written: list[tuple[Entry, str | None]],
+) -> None:
+    rows = [{**parent, "guardian_id": guardian_id, "line": 0} for parent, guardian_id in written]
+    found = identified(*rows)
+    names = ("first_name", "last_name", "email", "phone")
+    held_by = found.pairs.join(found.people, on="guardian").select("student_id", *names).sort("student_id").rows()
+    assert held_by == sorted((f"S{number}", *(row[name] for name in names)) for number, row in enumerate(rows))
+
+
+@RULED
+@given(rows=ENTRIES)
+def test_guardians_are_found_again_as_themselves(rows: list[Entry]) -> None:
+    """All but those whom an error keeps out: one name, and one contact point, they need."""
+    told = [row for row in rows if (row["first_name"] or row["last_name"]) and (row["email"] or row["phone"])]
+    found = identified(*told)
+    again = identified(*told, known=as_held(found))
+    assert again.people.drop("link_id").equals(found.people.drop("link_id"))
+    assert people(again, "link_id") == [(f"L{guardian}",) for guardian in found.people["guardian"]]
+
+
+# --- found again, or not ---
+
+
+def test_parents_once_taken_for_one_are_parted_and_one_of_them_keeps_the_link() -> None:
+    rows = [entry(f"0 Par{number} Fam{number} e{number} {number}") for number in range(4)]
+    merged = {"first_name": "Par2", "last_name": "Fam2", "email": "e0", "phone": "1"}
+    everybodys = held(
+        link("L0", "guardian", "0", **merged),
+        *(link(f"LS{number}", "student", f"S{number}") for number in range(4)),
+        guardianships=[(f"LS{number}", "L0") for number in range(4)],
+    )
+    found = identified(*rows, known=everybodys)
+    assert people(found, "first_name", "email", "phone", "link_id") == [
+        *(("Par0", "e0", "0", None), ("Par1", "e1", "1", None)),
+        *(("Par2", "e2", "2", "L0"), ("Par3", "e3", "3", None)),
+    ]
+    assert found.pairs.sort("student_id").select("student_id", "guardian").rows() == [
+        (f"S{number}", number) for number in range(4)
+    ]
+
+
+def _link_of(came: Entry, *was: Entry) -> str | None:
+    """The link that this entry finds of what was there, L0 and so on in order of ID, first name, last name, ..."""
+    found: str | None = identified(came, known=as_held(identified(*was))).people["link_id"].item()
+    return found
+
+
+def test_a_link_that_a_guardian_contradicts_is_not_found_by_email_and_last_name() -> None:
+    mother = entry("- Ana Reyes x 1")
+    assert _link_of(entry("- Bob Reyes x 2"), mother) is None
+    assert _link_of(entry("- Bob Reyes x -"), mother) == "L0"
+    assert _link_of(entry("G2 Bob Reyes x 1"), entry("G1 Ana Reyes x 1")) is None
+    assert _link_of(entry("- Ana Reyes x 2"), mother) == "L0"
+
+
+def test_a_link_that_a_guardian_contradicts_is_found_by_its_id_unless_it_is_somebody_elses() -> None:
+    mother, father = entry("G1 Ana Reyes x 1"), entry("G2 Bob Reyes y 2")
+    assert _link_of(entry("G1 Annie Reyes z 3"), mother) == "L0"
+    known = as_held(identified(mother, father))
+    found = identified(entry("G2 Ana Reyes x 1"), entry("G1 Bob Reyes y 2"), known=known)
+    assert people(found, "source_id", "first_name", "link_id") == [("G1", "Bob", "L1"), ("G2", "Ana", "L0")]
+
+
+def test_a_shared_guardian_id_finds_no_link_and_its_coming_and_going_changes_nobody() -> None:
+    known = as_held(identified(entry("G1 Ana Reyes x 1")))
+    found = identified(entry("G1 Ana Reyes x 1"), entry("G1 Bob Sosa y 2"), known=known)
+    assert people(found, "first_name", "source_id", "link_id") == [("Ana", None, "L0"), ("Bob", None, None)]
+    known = as_held(identified(entry("- Ana Reyes x 1")))
+    assert people(identified(entry("G1 Ana Reyes x 1"), known=known), "source_id", "link_id") == [("G1", "L0")]
+
+
+def test_a_rejected_guardian_who_is_another_person_takes_no_other_child_along() -> None:
+    eva = guardian_of("G2", email="", first_name="Eva", last_name="Sosa")
+    known = held(_held("L1", "G2", email="a@mail.example"), link("LS2", "student", "S2"), guardianships=[("LS2", "L1")])
+    found = settled(_of(eva, eva), known)
+    assert codes(found) == ["guardian_unreachable"]
+    assert pairs(found) == [("S1", "G1"), ("S2", "L1")]
+    assert kept(found, "guardianships") == [("L1", None), ("LS2", None)]
+
+
+@pytest.mark.parametrize(
+    ("came", "unread"),
+    [
+        # Nothing good, and something that cannot be read; a good one goes before it, and an empty one says nothing.
+        ("- Ana Reyes - 1, - Ana Reyes - 1", True),
+        ("- Ana Reyes - 1, - Ana Reyes y 1", False),
+        ("G1 Annie Reyes - 2, - Annie Reyes - 2", False),  # found by the ID of one who is somebody else
+    ],
+)
+def test_an_email_that_cannot_be_read_leaves_the_one_of_the_link(came: str, unread: bool) -> None:
+    first, second = map(entry, came.split(", "))
+    known = as_held(identified(entry("G1 Ana Reyes x 1")))
+    found = identified({**first, "unread_email": True}, second, known=known)
+    assert people(found, "unread_email", "unread_phone", "link_id") == [(unread, False, "L0")]
+    assert people(identified(first, second, known=known), "unread_email") == [(False,)]
+
+
+# --- what the source lacks ---
+
+
+COUPLE = [
+    entry("G1 Ana Reyes x 1", student_id="S1", phone_extension="7", language="es", relationship="Mother", type="Other"),
+    entry("G2 Bob Reyes y 2", student_id="S1", relationship="Father"),
+]
+COLUMNS = {"guardian_id": ("guardian", "source_id")} | {
+    name: ("guardianship", name) for name in ("relationship", "type")
+}
+
+
+def _lacking(rows: Sequence[Entry], known: Held, *names: str) -> Guardians:
+    """The guardians of a source that lacks these columns."""
+    gone = dict.fromkeys((*names, "phone_extension") if "phone" in names else names)
+    return identified(
+        *({**row, **gone} for row in rows),
+        known=known,
+        absent=[COLUMNS.get(name, ("guardian", name)) for name in names],
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("phone",),
+        ("email",),
+        ("first_name",),
+        ("last_name",),
+        ("guardian_id",),
+        ("language", "relationship", "type"),
+        ("guardian_id", "email", "phone"),
+        ("guardian_id", "first_name", "last_name", "phone"),
+        ("first_name", "last_name", "email", "phone"),
+        ("guardian_id", "first_name", "phone"),
+    ],
+)
+def test_what_the_source_lacks_stays_as_the_links_hold_it(names: tuple[str, ...]) -> None:
+    before = identified(*COUPLE)
+    found = _lacking(COUPLE, as_held(before), *names)
+    assert found.people.drop("link_id").equals(before.people.drop("link_id"))
+    assert found.pairs.sort("guardian").equals(before.pairs.sort("guardian"))
+    assert people(found, "link_id") == [("L0",), ("L1",)]
+
+
+def test_a_new_guardian_has_nothing_of_those_the_student_has() -> None:
+    known = as_held(identified(COUPLE[0]))
+    found = _lacking([COUPLE[0], entry("G2 Bob Reyes x 2", student_id="S1")], known, "phone")
+    assert people(found, "first_name", "phone", "unread_phone", "link_id") == [
+        ("Ana", "1", False, "L0"),
+        ("Bob", None, True, None),
+    ]
+
+
+def test_guardians_whom_nothing_tells_apart_are_not_filled_but_keep_what_their_links_hold() -> None:
+    """Father and son of one name: which of the two an entry is shows only when all have found their link."""
+    both = [entry(f"- Bob Reyes {email} -", student_id="S1") for email in ("x", "y")]
+    known = as_held(identified(*({**row, "phone": row["email"]} for row in both)))
+    assert people(_lacking(both, known, "phone"), "phone", "link_id") == [("x", "L0"), ("y", "L1")]
+    alike = [entry("- Bob Reyes - 1", student_id="S1"), entry("- Bob Reyes - 2", student_id="S1")]
+    found = _lacking(alike, as_held(identified(*alike)), "phone")
+    assert people(found, "phone", "unread_phone", "link_id") == [(None, True, "L0")]
+
+
+def test_a_sibling_without_a_link_is_joined_by_what_is_filled() -> None:
+    known = as_held(identified(COUPLE[0]))
+    rows = [COUPLE[0], entry("- Ana Reyes - 1", student_id="S2")]
+    assert people(_lacking(rows, known, "email"), "email", "phone", "link_id") == [("x", "1", "L0")]
+
+
+def test_another_person_on_an_old_id_is_not_filled() -> None:
+    known = as_held(identified(COUPLE[0]))
+    found = _lacking([entry("G1 Eva Sosa z -", student_id="S1")], known, "phone")
+    assert people(found, "first_name", "phone", "link_id") == [("Eva", None, None)]
+
+
+def test_no_id_is_lost_with_its_column() -> None:
+    """Systems that number each child's contact: one guardian, an ID for each of the children."""
+    rows = [entry(f"G{number} Ana Reyes x 1") for number in range(3)]
+    found = _lacking(rows, as_held(identified(*rows)), "guardian_id")
+    assert people(found, "source_id", "link_id") == [("G0", "L0")]
+    assert found.people["guardian_ids"].to_list() == [["G0", "G1", "G2"]]
+    assert told(found) == []

@@ -11,8 +11,8 @@ from contracts.formats import CLEVER, CSV, FORMATS, SOURCE_KINDS
 from contracts.issues import CATALOGUE, SUBJECTS, Entry, Severity, catalogue, message, with_catalogue
 
 FILE_ERRORS = (
-    "file_missing file_empty file_unreadable encoding_invalid separator_invalid column_missing column_duplicate "
-    "columns_invalid quotes_invalid line_break_in_cell nul_character id_missing"
+    "file_missing file_duplicate file_empty file_unreadable encoding_invalid separator_invalid header_missing "
+    "column_missing column_duplicate columns_invalid quotes_invalid line_break_in_cell nul_character id_missing"
 )
 ERRORS = (
     "teacher_email_missing teacher_email_invalid teacher_email_taken name_missing guardian_unreachable id_shared "
@@ -24,8 +24,8 @@ ALERTS = (
     "email_invalid email_taken phone_invalid birth_date_invalid birth_date_missing grade_unknown student_without_class "
     "class_without_students teacher_without_class co_teacher_unknown class_teacher_other_school "
     "enrollment_school_mismatch enrollment_student_other_school class_name_too_long class_name_duplicate "
-    "guardian_names_differ school_name_too_long school_name_missing invisible_character name_damaged placeholder_value "
-    "date_order_unclear enrollment_ambiguous former_school_unknown school_empty"
+    "guardian_names_differ guardian_id_shared school_name_too_long school_name_missing invisible_character "
+    "name_damaged placeholder_value date_order_unclear enrollment_ambiguous former_school_unknown school_empty"
 )
 HOLDS = (
     "data_removals school_missing unusual_changes too_many_guardians emergency_contacts disconnected file_errors "

@@ -176,8 +176,11 @@ def _held_from(value: Settled, keep: Callable[[int], bool]) -> Held:
     return Held(
         named.select(list(roster.HELD_LINKS)),
         value.guardianships.select(
-            student_link_id=pl.format("L{}", pl.col("student")), guardian_link_id=pl.format("L{}", pl.col("guardian"))
-        ),
+            "relationship",
+            "type",
+            student_link_id=pl.format("L{}", pl.col("student")),
+            guardian_link_id=pl.format("L{}", pl.col("guardian")),
+        ).select(list(roster.HELD_GUARDIANSHIPS)),
         value.classes.select(list(roster.HELD_CLASSES)),
         roster.empty(roster.HELD_ACCOUNTS),
     )

@@ -1,32 +1,70 @@
-"""Blanks and invisible characters, and counts in words."""
+"""What every value loses, told by Python's tables of Unicode; and counts and lists in words."""
 
 from __future__ import annotations
+
+import unicodedata
 
 import polars as pl
 import pytest
 
 from contracts import text
+from contracts.text import clean, cleaned, count, listed, needs_cleaning, nothing, stripped
 
-# One of each kind that must go: zero width, marks of direction, soft hyphen, byte-order mark, controls of C0 and C1.
-EACH = [
-    *("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u200e", "\u200f", "\u2066", "\u2069", "\u061c"),
-    *("\u180e", "\x01", "\t", "\x1a", "\x1f", "\x7f", "\x80", "\x85", "\x9f", "\u00a0", "\u2003", " "),
+GOING = [
+    character
+    for character in map(chr, range(1, 0x110000))
+    if character.isspace() or unicodedata.category(character) in ("Cf", "Cc")
 ]
+STAYING = ["\0", "a", "é", "-", '"', "\u0301", "\u3164", "\ufffd", "\ufe0f", "😀"]
 
 
-def _cleaned(*values: str | None) -> list[str | None]:
-    return pl.DataFrame({"a": list(values)}, schema={"a": pl.String}).select(text.cleaned(pl.col("a")))["a"].to_list()
+def test_cleaning_takes_blanks_and_invisible_characters_from_both_ends_only() -> None:
+    came = [f"{each}{each}a{each}b{each}" for each in [*GOING, *STAYING]]
+    left = [f"a{each}b" for each in GOING] + came[len(GOING) :]
+
+    assert pl.DataFrame({"came": came}).select(cleaned(pl.col("came"))).to_series().to_list() == left
+    assert [clean(each) for each in came] == left
 
 
-@pytest.mark.parametrize("each", EACH)
-def test_what_nobody_sees_goes_at_both_ends(each: str) -> None:
-    assert _cleaned(f"{each}A b{each}", f"{each} {each}x", each) == ["A b", "x", None]
-    assert [text.clean(value) for value in (f"{each}A b{each}", f"{each} {each}x", each)] == ["A b", "x", ""]
+def test_nothing_is_left_of_what_cannot_be_seen() -> None:
+    assert pl.DataFrame({"came": GOING}).select(cleaned(pl.col("came")).is_null().all()).item()
+    assert {clean(each) for each in GOING} == {""}
 
 
-def test_a_null_character_stays_to_be_told() -> None:
-    assert _cleaned("\0a\0", "\u200b\0") == ["\0a\0", "\0"]
-    assert text.clean("\0a\0") == "\0a\0"
+def test_stripping_is_enough_where_nothing_needs_cleaning() -> None:
+    values = pl.DataFrame({"came": [f" {each}a{each}" for each in [*GOING, *STAYING]]}).with_columns(
+        needed=needs_cleaning(pl.col("came")), stripped=stripped(pl.col("came")), cleaned=cleaned(pl.col("came"))
+    )
+
+    assert values.filter(pl.col("stripped") != pl.col("cleaned")).equals(values.filter("needed"))
+    assert not values.filter("needed").is_empty()
+
+
+def test_the_pattern_of_nothing_is_what_cleaning_takes() -> None:
+    characters = pl.DataFrame({"each": [*GOING, *STAYING]})
+
+    assert characters.filter(pl.col("each").str.contains(nothing())).to_series().to_list() == GOING
+    assert characters.filter(pl.col("each").str.contains(nothing(but="\t"))).to_series().to_list() == [
+        each for each in GOING if each != "\t"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "many", "words"), [(1, None, "1 cell"), (0, None, "0 cells"), (2, "cellars", "2 cellars")]
+)
+def test_a_count_has_its_plural(number: int, many: str | None, words: str) -> None:
+    assert count(number, "cell", many) == words
+
+
+def test_a_list_is_told_as_a_sentence_does_and_cut_where_it_is_long() -> None:
+    assert [listed(range(1, number)) for number in (2, 3, 4, 6, 7, 9)] == [
+        "1",
+        "1 and 2",
+        "1, 2 and 3",
+        "1, 2, 3, 4 and 5",
+        "1, 2, 3, 4, 5 and 1 more",
+        "1, 2, 3, 4, 5 and 3 more",
+    ]
 
 
 def test_inside_only_invisible_characters_go() -> None:
@@ -51,8 +89,3 @@ def test_hidden_characters_are_named_and_spelling_is_none() -> None:
     assert dict(zip(values, text.hidden(pl.Series(list(values))).to_list(), strict=True)) == values
     assert text.hidden(pl.Series([None], dtype=pl.String)).to_list() == [None]
     assert text.spelled_out("A\u200bn") == "A<U+200B>n"
-
-
-def test_counts_have_their_plural() -> None:
-    assert [text.count(number, "record") for number in (0, 1, 2)] == ["0 records", "1 record", "2 records"]
-    assert text.count(2, "person", "people") == "2 people"

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import values
+from contracts.roster import DateOrder
 from tests.contracts.district import TODAY
 
 
@@ -208,7 +209,7 @@ _IN_ORDER: dict[str, tuple[date | None, date | None]] = {
 
 
 @pytest.mark.parametrize("order", ["month", "day", None])
-def test_a_date_of_one_spelling_only_is_read_alike_in_every_order(order: values.DateOrder | None) -> None:
+def test_a_date_of_one_spelling_only_is_read_alike_in_every_order(order: DateOrder | None) -> None:
     found = values.birth_dates(pl.Series("birth_date", list(_READ_ALIKE)), TODAY, order=order)
     assert found.dates.to_frame().schema == {"birth_date": pl.Date}
     assert dict(zip(_READ_ALIKE, found.dates, strict=True)) == _READ_ALIKE

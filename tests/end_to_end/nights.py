@@ -48,7 +48,7 @@ def _play_source(
             fetched = night.fetch(database, order, run_id, landing=landing, connection=connection)
             delivery_id = fetched.delivery_id
             step("fetched")
-            ending, notes = fetched.state, [fetched.message]
+            ending, notes = fetched.state, [fetched.message, *fetched.notes]
             if delivery_id is not None:
                 read = night.read_roster(database, order, run_id, delivery_id, landing=landing)
                 step("read")

@@ -21,6 +21,7 @@ from tests.end_to_end.lakeside import lakeside
 PAGE_SIZE = 10
 
 
+@pytest.mark.journeys
 def test_no_roster_is_taken_by_halves_wherever_the_run_is_killed(tmp_path: Path) -> None:
     assert kill_everywhere(tmp_path, Home(tmp_path / "clever-base")) == []
 

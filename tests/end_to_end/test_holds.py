@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -661,7 +662,7 @@ def together(here: int, *, removed: int, schools: int) -> dict[str, dict[str, ob
     return {"district_students": {"here": here, "removed": removed, "before": 120, "schools": schools, **limit}}
 
 
-def counted(place: Installation) -> dict[str, object]:
+def counted(place: Installation) -> dict[str, Any]:
     with place.database.reading() as session:
         return {hold.school_key: hold.reasons[0].counts for hold in holds.open_holds(session)}
 

@@ -15,6 +15,7 @@ from tests.end_to_end.nights import play
 from tests.setups import SETUP
 
 
+@pytest.mark.journeys
 def test_every_school_is_as_before_or_done_wherever_the_run_is_killed(tmp_path: Path) -> None:
     assert kill_everywhere(Home(tmp_path / "base")) == []
 

@@ -176,7 +176,7 @@ def zeros_lost(files: Files, _: District) -> Files:
 
 
 def ids_reissued(files: Files, _: District) -> Files:
-    new = {"student_id": "N", "teacher_id": "N", "class_id": "N", "guardian_id": "N"}
+    new = {"student_id": "N", "user_id": "N", "teacher_id": "N", "class_id": "N", "guardian_id": "N"}
     return {
         name: frame.with_columns(
             (pl.lit(prefix) + pl.col(column)).alias(column) for column, prefix in new.items() if column in frame.columns
@@ -240,15 +240,16 @@ def guardians_not_exported(files: Files, _: District) -> Files:
 
 def names_exchanged(files: Files, _: District) -> Files:
     students = files["students.csv"]
-    return {**files, "students.csv": students.with_columns(first_name="last_name", last_name="first_name")}
+    first, last = "student_first_name", "student_last_name"
+    return {**files, "students.csv": students.with_columns(pl.col(first).alias(last), pl.col(last).alias(first))}
 
 
 def domain_changed(files: Files, _: District) -> Files:
     return {
         **files,
         **{
-            name: files[name].with_columns(pl.col("email").str.replace("@.*$", "@new.example"))
-            for name in ("teachers.csv", "students.csv")
+            name: files[name].with_columns(pl.col(column).str.replace("@.*$", "@new.example"))
+            for name, column in (("teachers.csv", "teacher_email"), ("students.csv", "student_email"))
         },
     }
 

@@ -144,7 +144,12 @@ def test_a_rejected_record_never_removes_anything(embedded_template: Path, seed:
         installation.night()
         before = counts(installation.database)
         files = district.csv_files()
-        for name, column in (("students.csv", "last_name"), ("teachers.csv", "email"), ("classes.csv", "class_name")):
+        spoilt = (
+            ("students.csv", "student_last_name"),
+            ("teachers.csv", "teacher_email"),
+            ("classes.csv", "class_name"),
+        )
+        for name, column in spoilt:
             frame = pl.read_csv(files[name], infer_schema=False)
             spoiled = pl.Series([draw.random() < 0.7 for _ in range(frame.height)])
             emptied = pl.when(spoiled).then(pl.lit("")).otherwise(column).alias(column)

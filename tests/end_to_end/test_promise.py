@@ -42,10 +42,11 @@ Dump = dict[str, dict[str, Row]]  # table -> our ID -> row
 # --- deliveries ---------------------------------------------------------------------------------------------------
 
 
-def _columns(files: Files, name: str, change: pl.Expr) -> Files:
-    """The files with a column changed wherever it is."""
+def _columns(files: Files, name: str, change: Callable[[pl.Expr], pl.Expr]) -> Files:
+    """The files with a column changed wherever it is; of students' IDs those of enrollments.csv too."""
+    names = [name, "user_id"] if name == "student_id" else [name]
     return {
-        file: frame.with_columns(change.alias(name)) if name in frame.columns else frame
+        file: frame.with_columns(change(pl.col(each)).alias(each) for each in names if each in frame.columns)
         for file, frame in files.items()
     }
 
@@ -62,7 +63,8 @@ def cut(files: Files, chance: random.Random) -> Files:
 
 
 def columns_exchanged(files: Files, chance: random.Random) -> Files:
-    pairs = [("first_name", "last_name"), ("guardian_phone", "guardian_email"), ("student_id", "guardian_last_name")]
+    names = ("student_first_name", "student_last_name")
+    pairs = [names, ("guardian_phone", "guardian_email"), ("student_id", "guardian_last_name")]
     one, other = chance.choice(pairs)
     students = files["students.csv"].with_columns(pl.col(one).alias(other), pl.col(other).alias(one))
     return {**files, "students.csv": students.filter(pl.col("student_id").is_not_null())}
@@ -70,15 +72,16 @@ def columns_exchanged(files: Files, chance: random.Random) -> Files:
 
 def other_ids(files: Files, chance: random.Random) -> Files:
     for name in chance.sample(["student_id", "teacher_id", "class_id", "guardian_id", "school_id"], 2):
-        lost = pl.col(name).str.strip_chars_start("0")
-        files = _columns(files, name, chance.choice([pl.lit("N") + pl.col(name), lost]))
+        changes = [lambda value: pl.lit("N") + value, lambda value: value.str.strip_chars_start("0")]
+        files = _columns(files, name, chance.choice(changes))
     return files
 
 
 def ids_of_others(files: Files, chance: random.Random) -> Files:
     name, file = chance.choice([("student_id", "students.csv"), ("school_id", "schools.csv")])
     known = files[file][name].unique(maintain_order=True).to_list()
-    return _columns(files, name, pl.col(name).replace(dict(zip(known, known[1:] + known[:1], strict=True))))
+    others = dict(zip(known, known[1:] + known[:1], strict=True))
+    return _columns(files, name, lambda value: value.replace(others))
 
 
 def school_missing(files: Files, chance: random.Random) -> Files:
@@ -117,7 +120,9 @@ def more_guardians(files: Files, chance: random.Random) -> Files:
 
 
 def domain_changed(files: Files, _: random.Random) -> Files:
-    return _columns(files, "email", pl.col("email").str.replace("@.*$", "@new.example"))
+    for name in ("teacher_email", "student_email"):
+        files = _columns(files, name, lambda value: value.str.replace("@.*$", "@new.example"))
+    return files
 
 
 BAD: tuple[Callable[[Files, random.Random], Files], ...] = (

@@ -78,7 +78,7 @@ def test_a_mail_that_cannot_be_sent_is_told_by_the_task_and_quotes_nobody(
     with listening(inbox) as port, caplog.at_level(logging.DEBUG):
         monkeypatch.setenv("ROLLCALL_SMTP_PORT", str(port))
         assert ran(sync_district("unified", now=True, return_state=True)).name == "Rejected"
-        waits = "; last answer: refused for 1 of 1 recipients (451)"
+        waits = "; last answer: refused for 1 of 1 recipient (451): administrators entry 1 in the setup file"
         ended = "Finished in state Mail left('mails composed 1, sent 0, refused 1; 1 mail waits since "
         assert [line for line in logged(caplog) if line.startswith(ended) and waits in line]
         assert [line for line in logged(caplog) if line.startswith("1 mail waits since ") and line.endswith(waits)]

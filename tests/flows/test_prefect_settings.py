@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
+import httpx
 import pytest
 from prefect.settings import Settings
 
 import cli
 from settings import get_settings
-from tests.flows.conftest import ROOT
+from tests.flows.conftest import Server
 
 NEEDED = {"analytics": False, "written at once": 200, "read at once": 200}
 
 
-def resolved() -> dict[str, object]:
-    """What Prefect makes of the environment and the working directory."""
-    server = Settings().server
-    recorder = server.services.task_run_recorder
+def ours(server: dict[str, Any]) -> dict[str, object]:
+    recorder = server["services"]["task_run_recorder"]
     return {
-        "analytics": server.analytics_enabled,
-        "written at once": recorder.batch_size,
-        "read at once": recorder.read_batch_size,
+        "analytics": server["analytics_enabled"],
+        "written at once": recorder["batch_size"],
+        "read at once": recorder["read_batch_size"],
     }
 
 
-def test_a_server_started_in_this_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    assert resolved() == NEEDED
+def resolved() -> dict[str, object]:
+    """What Prefect makes of the environment and the working directory."""
+    return ours(Settings().server.model_dump())
+
+
+def test_a_server_started_in_this_folder(prefect_server: Server) -> None:
+    settings = httpx.get(f"{prefect_server.address}/admin/settings").json()
+    assert ours(settings["server"]) == NEEDED
 
 
 def test_a_server_started_by_the_command_line_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

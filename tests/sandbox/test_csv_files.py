@@ -6,7 +6,9 @@ import phonenumbers
 import polars as pl
 import pytest
 
-from sandbox.csv_files import HEADERS, CsvStyle, rows
+from contracts.delimited import read_files
+from contracts.formats import FORMATS
+from sandbox.csv_files import HEADERS, SPELLINGS, CsvStyle, rows
 from sandbox.generator import generate
 
 STYLES = [
@@ -59,8 +61,8 @@ def test_phones_and_dates_come_in_several_notations_and_mean_what_the_district_h
     parsed = {phonenumbers.format_number(phonenumbers.parse(phone, "US"), 0) for phone in guardians}
     assert parsed == set(district.of_kind("guardian")["phone"].drop_nulls())
 
-    dates = rows(district)["students.csv"].select("student_id", "birth_date").unique()
-    spelled = dates["birth_date"]
+    dates = rows(district)["students.csv"].select("student_id", "dob").unique()
+    spelled = dates["dob"]
     iso = spelled.str.to_date("%Y-%m-%d", strict=False)
     long = spelled.str.to_date("%m/%d/%Y", strict=False)
     short = spelled.str.to_date("%m/%d/%y", strict=False)
@@ -84,3 +86,41 @@ def test_a_row_is_repeated_for_every_guardian_school_and_teacher() -> None:
     assert files["teachers.csv"].height == district.school_members.filter(pl.col("kind") == "employee").height
     assert files["classes.csv"].height == int(district.class_members["is_owner"].sum())
     assert files["enrollments.csv"].height == int((~district.class_members["is_owner"]).sum())
+
+
+def test_columns_are_spelled_as_the_style_says_and_mean_the_same() -> None:
+    district = generate(students=40)
+    expected = read_files(FORMATS["csv-1.0"], district.csv_files())
+    spelled = {
+        style: read_files(FORMATS["csv-1.0"], district.csv_files(CsvStyle(spelling=style)))
+        for style in ("published", "other", "mixed")
+    }
+    for reading in spelled.values():
+        assert (reading.file_errors.height, reading.notes) == (0, ())
+        assert all(reading.rows[name].equals(frame) for name, frame in expected.rows.items())
+    assert {
+        style: {
+            name: sum(spelling != column for column, spelling in columns.items()) for name, columns in found.items()
+        }
+        for style, reading in spelled.items()
+        if (found := reading.columns)
+    } == {
+        "published": dict.fromkeys(HEADERS, 0),
+        "other": {"schools.csv": 0, "teachers.csv": 4, "students.csv": 5, "classes.csv": 0, "enrollments.csv": 1},
+        "mixed": {**dict.fromkeys(HEADERS, 0), "students.csv": 5},
+    }
+    assert set(SPELLINGS) == set(spelled)
+
+
+def test_teachers_are_enrolled_beside_the_first_of_each_class() -> None:
+    district = generate(students=200)
+    usual, enrolled = rows(district), rows(district, teachers_enrolled=True)
+    taught = usual["classes.csv"].select("school_id", "class_id", user_id="teacher_id")
+    assert enrolled["classes.csv"].equals(usual["classes.csv"].unique("class_id", keep="first", maintain_order=True))
+    assert usual["classes.csv"].height > enrolled["classes.csv"].height
+    assert sorted(enrolled["enrollments.csv"].rows()) == sorted([*taught.rows(), *usual["enrollments.csv"].rows()])
+    assert all(enrolled[name].equals(usual[name]) for name in ("schools.csv", "teachers.csv", "students.csv"))
+    assert (
+        district.csv_files(teachers_enrolled=True)["enrollments.csv"].count(b"\n")
+        == 1 + enrolled["enrollments.csv"].height
+    )

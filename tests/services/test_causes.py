@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from contracts.csv_1_0 import FORMAT
+from contracts.roster import Schema
 from models.database import Database
 from services import causes as module
 from services.causes import Seen, causes
@@ -22,7 +23,7 @@ from tests.services.test_guard import REMOVED, family
 
 Person = tuple[str, str]  # source ID, school
 PEOPLE = {"type": pl.String, "record_id": pl.String, "school_id": pl.String, "name": pl.String, "grade": pl.String}
-LINKS = {
+LINKS: Schema = {
     **dict.fromkeys(("link_id", "account_id", "first_name", "last_name", "email", "phone"), pl.String),
     "guardian_ids": pl.List(pl.String),
 }

@@ -238,7 +238,7 @@ def test_a_folder_that_cannot_be_removed_is_said_when_all_else_is_done(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("services.housekeeping.shutil.rmtree", refuse)
-    with pytest.raises(TransientError, match=r"1 folders of the landing area .* cannot be removed: Permission denied"):
+    with pytest.raises(TransientError, match=r"1 folder of the landing area .* cannot be removed: Permission denied"):
         clean(started, landing=landing, now=NOW)
     with started.reading() as session:
         assert session.exec(select(Mail)).all() == []

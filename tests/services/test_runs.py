@@ -419,6 +419,18 @@ def test_schools_off_the_plan_frozen_or_of_another_source_are_not_waited_for(dat
         assert history.unfinished() == []
 
 
+def test_a_run_has_something_to_bring_in_from_the_first_time_that_is_noted(database: Database) -> None:
+    run_id = begin(database)
+    with database.transaction() as session:
+        runs.note_processing(session, run_id, now=NOW)
+        delivery = Delivery(source_id="unified/files", taken_at=LATER, received_at=LATER)
+        session.add(delivery)
+        session.flush()
+        runs.note_processing(session, run_id, delivery_id=delivery.id, now=LATER)
+    run = run_of(database, run_id)
+    assert (run.processing_since, run.delivery_id) == (NOW, delivery.id)
+
+
 def test_a_take_over_keeps_the_time_at_which_processing_ended(database: Database) -> None:
     first = begin(database)
     with database.transaction() as session:

@@ -29,17 +29,17 @@ class Shelf:
     """A place whose files' time stamps are what the test says: real ones cannot be set back."""
 
     def __init__(self, **ages: float) -> None:
-        self.stamps_: dict[str, Stamp] = {}
+        self.stamps: dict[str, Stamp] = {}
         for name, age in ages.items():
             self.write(name, age)
 
     def write(self, name: str, age: float, *, size: int = 10, mtime_age: float | None = None) -> None:
         """A file written so many seconds before NOW."""
         changed, modified = (int((NOW.timestamp() - seconds) * 1e9) for seconds in (age, mtime_age or age))
-        self.stamps_[f"{name}.csv"] = Stamp(size, modified, changed)
+        self.stamps[name if "." in name else f"{name}.csv"] = Stamp(size, modified, changed)
 
-    def stamps(self, names: object) -> dict[str, Stamp]:
-        return dict(self.stamps_)
+    def entries(self) -> dict[str, Stamp | None]:
+        return dict(self.stamps)
 
     def open(self, name: str) -> BinaryIO:
         raise AssertionError("looking reads no file")
@@ -47,7 +47,7 @@ class Shelf:
 
 def a_source(place: Shelf | None = None) -> Source:
     """A source that was last taken from as the place stands now."""
-    noted = {name: stamp.as_list() for name, stamp in place.stamps_.items()} if place else None
+    noted = {name: stamp.as_list() for name, stamp in place.stamps.items()} if place else None
     return Source(
         id="unified/files",
         district_id="unified",
@@ -102,7 +102,7 @@ def test_nothing_was_written_since_the_last_taking() -> None:
 
 def test_files_that_only_vanished_are_no_delivery() -> None:
     source, place = taken_before()
-    del place.stamps_["students.csv"]
+    del place.stamps["students.csv"]
     assert look(source, place).state == Arrival.NOTHING
 
 
@@ -115,7 +115,8 @@ def test_says_from_when_arriving_files_would_be_taken() -> None:
     waiting = look(a_source(), Shelf(schools=HOUR, teachers=90, students=HOUR))
     assert waiting.ready_at == NOW + timedelta(seconds=210)
     assert waiting.message == (
-        "the files are still arriving: they would be taken from 2026-11-23 01:04 PST, if none changes until then"
+        "the files are still arriving: they will be taken after 2026-11-23 01:04 PST, unless one of them changes before"
+        " then"
     )
 
 
@@ -132,8 +133,8 @@ def test_size_or_either_time_tells_a_file_written_again(change: str) -> None:
     source, place = taken_before()
     for name in ("schools", "teachers"):
         place.write(name, HOUR)
-    old = place.stamps_["students.csv"]
-    place.stamps_["students.csv"] = Stamp(
+    old = place.stamps["students.csv"]
+    place.stamps["students.csv"] = Stamp(
         old.size + (change == "size"), old.mtime_ns + (change == "mtime"), old.ctime_ns + (change == "ctime")
     )
     assert look(source, place).state == Arrival.READY
@@ -142,7 +143,7 @@ def test_size_or_either_time_tells_a_file_written_again(change: str) -> None:
 def test_a_missing_file_makes_it_incomplete() -> None:
     waiting = look(a_source(), Shelf(schools=HOUR, students=HOUR), as_it_stands=True)
     assert (waiting.state, waiting.missing, waiting.not_again) == (Arrival.INCOMPLETE, ("teachers.csv",), ())
-    assert waiting.message == "the files are not all there yet: teachers.csv missing"
+    assert waiting.message == "some files have not arrived yet: teachers.csv is missing"
 
 
 def test_a_file_not_written_again_makes_it_incomplete() -> None:
@@ -155,7 +156,7 @@ def test_a_file_not_written_again_makes_it_incomplete() -> None:
         ("schools.csv", "teachers.csv"),
     )
     assert waiting.message == (
-        "the files are not all there yet: schools.csv, teachers.csv not sent again with the others"
+        "some files have not arrived yet: schools.csv and teachers.csv were not sent again with the others"
     )
 
 
@@ -170,7 +171,7 @@ def test_two_hours_count_from_the_first_file_written(first: float, state: Arriva
 def test_an_overdue_set_is_said_as_file_errors() -> None:
     source, place = taken_before()
     place.write("students", 3 * HOUR)
-    del place.stamps_["schools.csv"]
+    del place.stamps["schools.csv"]
     waiting = look(source, place)
     assert waiting.state == Arrival.OVERDUE
     assert waiting.file_errors.rows() == [
@@ -178,8 +179,8 @@ def test_an_overdue_set_is_said_as_file_errors() -> None:
         ("file_missing", "teachers.csv", None, "not sent again with the others", None),
     ]
     assert waiting.message == (
-        "files came at 2026-11-22 22:00 PST, but not all of them within two hours: schools.csv missing;"
-        " teachers.csv not sent again with the others. Send the complete set of files again"
+        "files arrived at 2026-11-22 22:00 PST, but not all of them within two hours: schools.csv is missing;"
+        " teachers.csv was not sent again with the others. Send the complete set of files again"
     )
 
 
@@ -201,6 +202,99 @@ def test_now_takes_a_complete_set_as_it_stands() -> None:
     assert look(source, place, as_it_stands=True).state == Arrival.READY
 
 
+# --- names ---
+
+
+def test_names_match_without_case_and_what_cannot_be_seen() -> None:
+    place = Shelf(**{"Schools.csv": HOUR, " TEACHERS.CSV": HOUR, "students.csv\u200b": HOUR})
+    waiting = look(a_source(), place)
+    assert (waiting.state, waiting.files, waiting.notes) == (
+        Arrival.READY,
+        {"schools.csv": "Schools.csv", "teachers.csv": " TEACHERS.CSV", "students.csv": "students.csv\u200b"},
+        (),
+    )
+    assert waiting.stamps == place.stamps
+
+
+def test_files_that_come_under_other_names_are_written_again() -> None:
+    source, _ = taken_before()
+    assert look(source, Shelf(**{"Schools.csv": HOUR, "Teachers.csv": HOUR, "Students.csv": HOUR})).state == "ready"
+
+
+@pytest.mark.parametrize(("first", "second"), [("students.csv", "Students.csv"), ("Students.csv", "students.csv")])
+def test_of_two_names_that_match_one_file_the_one_written_again_is_read(first: str, second: str) -> None:
+    place = Shelf(schools=24 * HOUR, teachers=24 * HOUR, **{first: 24 * HOUR})
+    source = a_source(place)
+    for name in ("schools", "teachers", second):
+        place.write(name, HOUR)
+    waiting = look(source, place)
+    assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, second)
+    assert waiting.notes == (f"{second} is read, and not {first}, which was written before it",)
+
+    source.stamps = {name: stamp.as_list() for name, stamp in waiting.stamps.items()}
+    assert look(source, place).state == Arrival.NOTHING
+    for name in ("schools", "teachers"):
+        place.write(name, HOUR / 2)
+    assert look(source, place).not_again == ("students.csv",)
+    waiting = look(source, place, with_error=frozenset({"schools.csv"}))
+    assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, second)
+    place.write(first, HOUR / 2)
+    waiting = look(source, place)
+    assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, first)
+
+
+def test_two_names_that_match_one_file_and_were_both_written_are_said_as_a_file_error_once_quiet() -> None:
+    source, place = taken_before()
+    for name in ("schools", "teachers", "students"):
+        place.write(name, HOUR)
+    place.write("Students.CSV", 100)
+    assert (look(source, place).state, look(source, place).file_errors.height) == (Arrival.ARRIVING, 0)
+    for waiting in (look(source, place, as_it_stands=True), look(source, place, now=NOW + timedelta(seconds=200))):
+        assert (waiting.state, waiting.file_errors.rows()) == (
+            Arrival.DOUBLE,
+            [("file_duplicate", "students.csv", None, "found Students.CSV and students.csv", None)],
+        )
+        assert waiting.message == (
+            "a file arrived twice: Students.CSV and students.csv would both be students.csv. Remove the one that is not"
+            " meant"
+        )
+    del place.stamps["students.csv"]
+    waiting = look(source, place, now=NOW + timedelta(seconds=200))
+    assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, "Students.CSV")
+
+
+def test_a_file_that_came_twice_is_told_with_those_that_did_not_come() -> None:
+    source, place = taken_before()
+    for name in ("students", "STUDENTS.csv", "teachers"):
+        place.write(name, 3 * HOUR)
+    waiting = look(source, place)
+    assert (waiting.state, waiting.file_errors.rows()) == (
+        Arrival.OVERDUE,
+        [
+            ("file_missing", "schools.csv", None, "not sent again with the others", None),
+            ("file_duplicate", "students.csv", None, "found STUDENTS.csv and students.csv", None),
+        ],
+    )
+
+
+def test_whatever_else_lies_there_is_named_in_the_notes_and_for_a_missing_file() -> None:
+    place = Shelf(schools=3 * HOUR, teachers=3 * HOUR, **{"students (1).csv": HOUR, "students.txt": HOUR})
+    waiting = look(a_source(), place)
+    assert (waiting.state, waiting.notes) == (
+        Arrival.OVERDUE,
+        ("not files of the format, left out: students (1).csv and students.txt",),
+    )
+    assert waiting.file_errors.rows() == [
+        ("file_missing", "students.csv", None, "found students (1).csv and students.txt", None)
+    ]
+    only_others = look(a_source(), Shelf(**{"students_2026.csv": HOUR}))
+    assert (only_others.state, only_others.message, only_others.notes) == (
+        Arrival.NOTHING,
+        "the drop folder drop/unified holds none of the files; found students_2026.csv",
+        ("not a file of the format, left out: students_2026.csv",),
+    )
+
+
 # --- a local folder ---
 
 
@@ -213,11 +307,11 @@ def drop(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_local_folders_stamps(drop: Path) -> None:
-    (drop / "notes.txt").write_text("ignored")
-    found = LocalFolder(drop).stamps(FILES)
+def test_what_lies_in_a_local_folder(drop: Path) -> None:
+    (drop / "notes.txt").write_text("left out")
+    found = LocalFolder(drop).entries()
     entry = (drop / "students.csv").stat()
-    assert sorted(found) == sorted(FILES)
+    assert sorted(found) == sorted([*FILES, "notes.txt"])
     assert found["students.csv"] == Stamp(entry.st_size, entry.st_mtime_ns, entry.st_ctime_ns)
 
 
@@ -228,25 +322,45 @@ def test_a_link_or_folder_of_a_files_name_is_no_file(drop: Path, tmp_path: Path)
     (drop / "teachers.csv").unlink()
     (drop / "teachers.csv").mkdir()
     place = LocalFolder(drop)
-    assert list(place.stamps(FILES)) == ["schools.csv"]
+    assert [name for name, stamp in place.entries().items() if stamp is not None] == ["schools.csv"]
+    waiting = taking.look(a_source(), place, required=FILES, with_error=None, now=NOW)
+    assert waiting.missing == ("teachers.csv", "students.csv")
+    assert waiting.notes == (
+        "not files of the format, left out: students.csv (a folder or a link) and teachers.csv (a folder or a link)",
+    )
     with pytest.raises(SourceUnreachable, match=r"students\.csv in the drop folder"):
         place.open("students.csv")
 
 
 def test_a_missing_folder_is_named_with_what_to_check(tmp_path: Path) -> None:
     with pytest.raises(SourceUnreachable) as raised:
-        LocalFolder(tmp_path / "gone").stamps(FILES)
+        LocalFolder(tmp_path / "gone").entries()
     assert str(raised.value) == (
         f"the drop folder {tmp_path / 'gone'} cannot be read (No such file or directory): check that it is there, that"
         " its disk is mounted, and that Rollcall's user may read it"
     )
 
 
+def test_a_folder_is_read_for_a_check_as_a_drop_folder_is(drop: Path) -> None:
+    (drop / "students.csv").rename(drop / "Students.csv")
+    (drop / "notes.txt").write_text("not looked into")
+    (drop / "teachers.csv").unlink()
+    (drop / "teachers.csv").symlink_to(drop / "schools.csv")
+    assert taking.read_folder(drop, FILES) == {
+        "schools.csv": b"schools.csv as sent",
+        "Students.csv": b"students.csv as sent",
+        "notes.txt": b"",
+        "teachers.csv (a folder or a link)": b"",
+    }
+
+
 # --- landing ---
 
 
 def ready(folder: Path) -> Waiting:
-    return Waiting(Arrival.READY, "", LocalFolder(folder).stamps(FILES))
+    waiting = taking.look(a_source(), LocalFolder(folder), required=FILES, with_error=None, now=NOW, as_it_stands=True)
+    assert waiting.state == Arrival.READY
+    return waiting
 
 
 def land(drop: Path, landing: Path, place: taking.Place | None = None) -> taking.Landed | None:
@@ -279,8 +393,17 @@ def test_landing_keeps_the_raw_bytes_with_their_digests(drop: Path, tmp_path: Pa
         }
         for name in sorted(FILES)
     )
-    assert found.stamps == before
-    assert LocalFolder(drop).stamps(FILES) == before
+    assert found.stamps == before == LocalFolder(drop).entries()
+
+
+def test_files_land_under_the_names_of_the_format(drop: Path, tmp_path: Path) -> None:
+    first = landed(drop, tmp_path / "landing")
+    (drop / "students.csv").rename(drop / "Students.CSV ")
+    (drop / "notes.txt").write_text("left out")
+    again = landed(drop, tmp_path / "landing")
+    assert (again.files, again.digest) == (first.files, first.digest)
+    assert sorted(again.stamps) == ["Students.CSV ", "schools.csv", "teachers.csv"]
+    assert taking.peek(LocalFolder(drop), ready(drop)) == {name: f"{name} as sent".encode() for name in FILES}
 
 
 def test_the_landing_area_is_for_nobody_elses_eyes(drop: Path, tmp_path: Path) -> None:
