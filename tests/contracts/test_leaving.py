@@ -1,7 +1,9 @@
 """Who is only in rows of schools that this source does not sync: who leaves, and who waits for another source."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 
 from contracts.roster import Held
@@ -61,6 +63,14 @@ def test_whoever_moves_to_another_sources_school_waits_until_it_has_spoken(
     other: Other, left_at: datetime | None, stays: bool
 ) -> None:
     assert seen(moved(), before(other, left_at=left_at)) == (["L2", "LG2", "LS2"] if stays else [])
+
+
+def test_whoever_left_one_school_earlier_has_yet_to_leave_the_other() -> None:
+    known = before(("2", "Adams", LATER))
+    moved_before = pl.DataFrame({"link_id": ["L2", "LS2"], "school_id": "3", "left_at": EARLIER})
+    members = known.school_members
+    known = replace(known, school_members=pl.concat([members, moved_before.cast(dict(members.schema))]))
+    assert seen(moved(), known) == ["L2", "LG2", "LS2"]
 
 
 def test_a_school_known_by_its_id_is_not_looked_for_by_its_name() -> None:
