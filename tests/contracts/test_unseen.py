@@ -38,7 +38,9 @@ def _settled(files: dict[str, bytes]) -> dict[str, list[tuple[Any, ...]]]:
 def _content(found: Settled) -> dict[str, list[tuple[Any, ...]]]:
     frames = {name: getattr(found, name) for name in ("people", "school_members", "classes", "class_members")}
     frames |= {"guardianships": found.guardianships, "issues": found.issues}
-    return {name: frame.drop("row", "other_rows", strict=False).rows() for name, frame in frames.items()}
+    return {
+        name: sorted(frame.drop("row", "other_rows", strict=False).rows(), key=repr) for name, frame in frames.items()
+    }
 
 
 def _written(chance: random.Random) -> dict[str, bytes]:

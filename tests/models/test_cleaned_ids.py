@@ -49,7 +49,14 @@ def _fill(connection: Connection, **tables: list[dict[str, Any]]) -> None:
         table = metadata.tables[name]
         # What every row needs, and no test speaks of.
         needed = {column.name for column in table.columns if not column.nullable} - {"id"}
-        filler = {"on_plan": True, "frozen": False, "active": True, "claimed": False, "position": 0, "quiet_seconds": 0}
+        filler: dict[str, Any] = {
+            "on_plan": True,
+            "frozen": False,
+            "active": True,
+            "claimed": False,
+            "position": 0,
+            "quiet_seconds": 0,
+        }
         filler |= {"created_at": AT, "opened_at": AT, "since": AT, "administrators": [], "phone_region": "US"}
         filler |= {"rostering_enforcement": False, "leaves_out_contacts": False, "code": "too_many_guardians"}
         for row in rows:
