@@ -923,7 +923,8 @@ def hold_show(
         hold = holds.get_hold(session, hold_id)
         zone = _zone(session, hold.district_id)
         items = holds.items_of(session, hold_id)
-        entries = catalogue(issues.source_kinds(session, hold.district_id)[hold.school_id])
+        entries = catalogue(hold.source_kind)
+        unsynced = holds.not_synced(session, hold) if hold.ending is None else None
     if reason_code is not None and reason_code not in hold.codes:
         raise NotFound(f"hold {hold_id} has no reason {reason_code}; it has {', '.join(hold.codes)}")
     ending = {None: "open", "released": "released", "replaced": f"replaced by hold {hold.replaced_by}"}[hold.ending]
@@ -951,7 +952,9 @@ def hold_show(
     elif items.height:
         evidence = figures.number(items.height, "rows")
         out.print(f"\n{evidence} of evidence; all of it: rollcall hold show {hold.id} --csv FILE")
-    if hold.ending is None:
+    if unsynced is not None:
+        out.print(escape(unsynced))
+    elif hold.ending is None:
         for verb in holds.VERBS:
             if holds.is_about(verb, hold):
                 out.print(f"rollcall hold {verb.replace('_', '-')} {hold.id}")

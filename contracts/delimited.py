@@ -53,8 +53,6 @@ _OTHER_KINDS: Final = MappingProxyType(
 _OTHER_TEXTS: Final = MappingProxyType(
     {r"<[!?a-zA-Z]": "it is a web page or an XML document", r"\{|\[\s*(?:\{|\Z)": "it is a JSON document"}
 )
-# What some programs end a file with.
-_CONTROL_Z: Final = "\x1a"
 
 
 # By the byte-order mark that a file begins with.
@@ -103,7 +101,9 @@ class _FileReading:
 
 @dataclass(frozen=True)
 class _Text:
-    """A file's text without byte-order marks; line ends are LF, and none is last.
+    """A file's text without byte-order mark; line ends are LF, and none is last.
+
+    More such marks, and a control-Z at the end, are invisible characters like any others.
 
     `bad_line`: the first line that is not as encoded.
     """
@@ -178,7 +178,7 @@ def _read_file(file: FileFormat, data: bytes) -> _FileReading:
 def _decode(data: bytes) -> _Text | None:
     """The text of the bytes, or None where they cannot be read as text at all.
 
-    Rule: UTF-8, with or without byte-order marks, and UTF-16 with one. Anything else is read as far as it goes, so that
+    Rule: UTF-8, with or without byte-order mark, and UTF-16 with one. Anything else is read as far as it goes, so that
     the other problems of the file show as well.
     """
     if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
@@ -188,20 +188,17 @@ def _decode(data: bytes) -> _Text | None:
         return None
     encoding, data = _ENCODINGS.get(mark, "utf-8"), data[len(mark) :]
     try:
-        return _Text(_plain(data.decode(encoding)))
+        return _Text(_with_plain_line_ends(data.decode(encoding)).removesuffix("\n"))
     except UnicodeDecodeError as error:
         before = _with_plain_line_ends(data[: error.start].decode(encoding))
-    return _Text(_plain(data.decode(encoding, errors="replace")), bad_line=before.count("\n") + 1)
+    text = _with_plain_line_ends(data.decode(encoding, errors="replace"))
+    return _Text(text.removesuffix("\n"), bad_line=before.count("\n") + 1)
 
 
 def _is_utf16_without_mark(data: bytes) -> bool:
     even, odd = data[:256:2], data[1:256:2]
     zeros = even.count(0), odd.count(0)
     return min(zeros) == 0 and max(zeros) > 0.9 * len(odd) > 1
-
-
-def _plain(text: str) -> str:
-    return _with_plain_line_ends(text).lstrip("\ufeff").removesuffix("\n").removesuffix(_CONTROL_Z).removesuffix("\n")
 
 
 def _with_plain_line_ends(text: str) -> str:

@@ -293,6 +293,12 @@ class Settled:
     notes: tuple[str, ...]
     missing_schools: tuple[str, ...] = ()  # in scope, but not named by the source
     freed_emails: pl.DataFrame = field(default_factory=lambda: empty(FREED_EMAILS))
+    absent: Mapping[Field, str] = field(default_factory=dict)  # see Roster
+
+    @property
+    def is_untyped(self) -> bool:
+        """Whether the source does not say of what type guardians are."""
+        return ("guardianship", "type") in self.absent
 
 
 def empty(schema: Schema) -> pl.DataFrame:

@@ -155,6 +155,7 @@ def settle(records: Records, held: Held) -> Settled:
         notes=(*records.notes, *_missing_columns(records, held)),
         missing_schools=records.missing_schools,
         freed_emails=as_table(owned.freed, FREED_EMAILS).sort("account_id", "email"),
+        absent=records.absent,
     )
 
 

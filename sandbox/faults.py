@@ -447,12 +447,10 @@ def _class_in_two_schools(planting: _Planting, code: str, count: int) -> None:
     classes = planting.classes(units)
     elsewhere = classes["school_id"].replace_strict(planting.other_school, return_dtype=pl.String)
     again = classes.with_columns(school_id=elsewhere, teacher_id=planting.teachers_of(elsewhere))
-    marks = planting.marks(count)
-    planting.add("classes.csv", classes, units, marks)
-    planting.add("classes.csv", again, units, marks)
+    for rows in (classes, again):
+        marks = planting.add_marked("classes.csv", rows, units)
+        planting.expect(code, "classes.csv", marks, rows["school_id"], classes["class_id"], CLASS_FALLS)
     planting.fill_classes(classes, units)
-    for schools in (classes["school_id"], elsewhere):
-        planting.expect(code, "classes.csv", marks, schools, classes["class_id"], CLASS_FALLS)
 
 
 def _class_teacher_other_school(planting: _Planting, code: str, count: int) -> None:
@@ -566,6 +564,16 @@ def _guardian_names_differ(planting: _Planting, code: str, count: int) -> None:
     planting.expect(code, "students.csv", marks, elder["school_id"], elder["guardian_id"])
 
 
+def _guardian_id_shared(planting: _Planting, code: str, count: int) -> None:
+    """The guardians of two students, who have nothing in common but the ID."""
+    units = planting.units(count)
+    first, second = planting.students(units), planting.students(units)
+    for students in (first, second.with_columns(guardian_id=first["guardian_id"])):
+        planting.enroll_students(students, units)
+        marks = planting.add_marked("students.csv", students, units)
+        planting.expect(code, "students.csv", marks, students["school_id"], students["guardian_id"])
+
+
 def _duplicate_conflict(planting: _Planting, code: str, count: int) -> None:
     units = planting.units(count)
     students = planting.students(units)
@@ -644,6 +652,22 @@ def _grade_unknown(planting: _Planting, code: str, count: int) -> None:
     _bad_student(planting, code, count, grade="Owls")
 
 
+def _name_damaged(planting: _Planting, code: str, count: int) -> None:
+    _bad_student(planting, code, count - count // 2, student_first_name="Jos&eacute;")
+    if count // 2:
+        _bad_guardian(planting, code, count // 2, guardian_last_name="Mu\ufffdoz")
+
+
+def _invisible_character(planting: _Planting, code: str, count: int) -> None:
+    _bad_student(planting, code, count - count // 2, student_last_name="Ma\u200brsh")
+    if count // 2:
+        _bad_teacher(planting, code, count // 2, teacher_first_name="Gra\u00adce")
+
+
+def _placeholder_value(planting: _Planting, code: str, count: int) -> None:
+    _bad_student(planting, code, count, student_first_name="TBD")
+
+
 def _student_without_class(planting: _Planting, code: str, count: int) -> None:
     units = planting.units(count)
     students = planting.students(units)
@@ -710,6 +734,7 @@ FAULTS: Mapping[str, Callable[[_Planting, str, int], None]] = MappingProxyType(
         "enrollment_class_unknown": _enrollment_class_unknown,
         "enrollment_student_unknown": _enrollment_student_unknown,
         "email_shared": _email_shared,
+        "guardian_id_shared": _guardian_id_shared,
         "duplicate_conflict": _duplicate_conflict,
         "duplicate_row": _duplicate_row,
         "student_unreachable": _student_unreachable,
@@ -720,6 +745,9 @@ FAULTS: Mapping[str, Callable[[_Planting, str, int], None]] = MappingProxyType(
         "birth_date_invalid": _birth_date_invalid,
         "birth_date_missing": _birth_date_missing,
         "grade_unknown": _grade_unknown,
+        "name_damaged": _name_damaged,
+        "invisible_character": _invisible_character,
+        "placeholder_value": _placeholder_value,
         "student_without_class": _student_without_class,
         "class_without_students": _class_without_students,
         "teacher_without_class": _teacher_without_class,

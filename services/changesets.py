@@ -62,9 +62,11 @@ FAMILIES: Schema = {
     "guardian_key": pl.String,  # the same in every plan, known or new: their IDs, else their name
     "guardian_id": pl.String,
     "guardian": pl.String,  # name; personal data
-    "type": pl.String,  # as the delivery says it, or as it was last said
-    "is_contact": pl.Boolean,  # an emergency contact, in the delivery
+    "type": pl.String,  # as the delivery says it, or as it was last said; UNTYPED where it has no types at all
+    "is_contact": pl.Boolean,  # an emergency contact, in the delivery; without types, whoever may be one
 }
+# The type of every guardian of a delivery that has no column for it.
+UNTYPED = "type not given"
 # Everybody at a school of the source until now, or from now on; who is at several of them has a row for each.
 PRESENT: Schema = {
     "school_id": pl.String,
@@ -150,6 +152,8 @@ class ChangeSet:
     after: Mapping[str, int] = field(default_factory=dict)
     reasons: tuple[Reason, ...] | None = None
     lapsed: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.String))
+    untyped: str | None = None  # in words what the delivery lacks, where it has no types of guardians
+    had_contacts: bool = False  # a guardian of the school is, or was, an emergency contact
     is_frozen: bool = False  # of data that the source has frozen: nobody is archived by it, and no removal judged
 
     @property

@@ -6,7 +6,7 @@ A reason's counts are by what was counted:
 - a type and a field, as students_email: {"changed", "before"}, or {"emptied", "before"} where nobody would have one
 - DISTRICT and a type: {"removed", "before"} of all schools of the source together, {"here"} from this school,
   {"schools"} that they come from
-- of guardians {"found", "limit"}, of contacts {"found"}
+- of guardians {"found", "limit"}, of contacts, and of guardians without a type, {"found"}
 All that has a limit tells it as {"limit_share", "limit_count"}, and {"own_limit"} where the district set it.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 from contracts.text import count
 
 DISTRICT = "district_"
+UNTYPED_GUARDIANS = "untyped_guardians"
 
 Counts = Mapping[str, Any]
 
@@ -57,6 +58,8 @@ def _told(kind: str, counts: Counts) -> str:
     if "limit" in counts:
         has = "student has" if counts["found"] == 1 else "students have"
         return f"{counts['found']} {has} {counts['limit']} or more guardians"
+    if kind == UNTYPED_GUARDIANS:
+        return f"{count(counts['found'], 'guardian')} who may be an emergency contact"
     return count(counts["found"], f"{kind} contact")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from contracts.contacts import CONTACT_TYPES
+from contracts.contacts import CONTACT_TYPES, contact_type
 from contracts.roster import Schema, empty
 from services.changesets import (
     CHANGE_ID,
@@ -27,7 +27,7 @@ from services.changesets import (
     ChangeSet,
     Reason,
 )
-from services.figures import DISTRICT
+from services.figures import DISTRICT, UNTYPED_GUARDIANS
 
 DATA_REMOVALS, SCHOOL_MISSING, UNUSUAL_CHANGES = "data_removals", "school_missing", "unusual_changes"
 TOO_MANY_GUARDIANS, EMERGENCY_CONTACTS = "too_many_guardians", "emergency_contacts"
@@ -116,10 +116,12 @@ def judge(
     accepted: pl.DataFrame | None = None,
     *,
     is_known_missing: bool = False,
+    asked_about_contacts: bool = False,
 ) -> list[Reason]:
     """The reasons to hold this school for what becomes of it alone, none if it may go on.
 
     accepted: ACCEPTANCES. is_known_missing: somebody confirmed that it is missing; that alone no longer holds it.
+    asked_about_contacts: see `holds.asked_about_contacts`.
     """
     known = empty(ACCEPTANCES) if accepted is None else accepted
     found = (
@@ -127,7 +129,7 @@ def judge(
         _removals(changeset, limits),
         _changes(changeset, limits),
         _many_guardians(changeset, known),
-        _contacts(changeset, known),
+        _contacts(changeset, known, asked=asked_about_contacts),
     )
     return [reason for reason in found if reason is not None]
 
@@ -262,13 +264,18 @@ def _many_guardians(changeset: ChangeSet, accepted: pl.DataFrame) -> Reason | No
     return Reason(TOO_MANY_GUARDIANS, counts, items=_family_items(many, TOO_MANY_GUARDIANS))
 
 
-def _contacts(changeset: ChangeSet, accepted: pl.DataFrame) -> Reason | None:
+def _contacts(changeset: ChangeSet, accepted: pl.DataFrame, *, asked: bool) -> Reason | None:
+    """Emergency contacts; and, where a school had some, guardians whose type the data no longer give."""
     contacts = _unaccepted(changeset.families, EMERGENCY_CONTACTS, accepted).filter("is_contact")
-    if contacts.is_empty():
+    items = _family_items(contacts, EMERGENCY_CONTACTS)
+    if changeset.untyped is None:
+        kinds = contacts.select(contact_type(pl.col("type"))).to_series()
+        counts = {kind: {"found": (kinds == kind).sum()} for kind in CONTACT_TYPES if (kinds == kind).any()}
+        return Reason(EMERGENCY_CONTACTS, counts, items=items) if counts else None
+    if not asked and (contacts.is_empty() or not changeset.had_contacts):
         return None
-    kinds = contacts["type"].str.strip_chars().str.to_lowercase()
-    counts = {kind: {"found": (kinds == kind).sum()} for kind in CONTACT_TYPES if (kinds == kind).any()}
-    return Reason(EMERGENCY_CONTACTS, counts, items=_family_items(contacts, EMERGENCY_CONTACTS))
+    detail = f"{changeset.untyped} is missing, so that emergency contacts cannot be told from guardians."
+    return Reason(EMERGENCY_CONTACTS, {UNTYPED_GUARDIANS: {"found": contacts.height}}, detail, items)
 
 
 def _unaccepted(families: pl.DataFrame, code: str, accepted: pl.DataFrame) -> pl.DataFrame:

@@ -14,8 +14,10 @@ from types import MappingProxyType
 from typing import Any
 
 import polars as pl
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from contracts.contacts import CONTACT_TYPES
 from contracts.formats import CSV
 from contracts.issues import catalogue
 from contracts.roster import empty
@@ -462,6 +464,25 @@ def forget_accepted(session: Session, school_id: str, lapsed: pl.Series) -> None
     )
 
 
+def asked_about_contacts(session: Session, school_ids: Collection[str]) -> frozenset[str]:
+    """The schools whose open hold, or else last one, is about emergency contacts.
+
+    Rule: of a hold that has ended only one that found some; whoever accepted guardians without a type is not asked
+    again for that alone.
+    """
+    newest = select(func.max(HoldRow.id)).where(col(HoldRow.school_id).in_(school_ids)).group_by(HoldRow.school_id)
+    found = session.exec(
+        select(HoldRow, HoldReason)
+        .join(HoldReason, col(HoldReason.hold_id) == HoldRow.id)
+        .where(col(HoldRow.id).in_(newest), HoldReason.code == EMERGENCY_CONTACTS)
+    )
+    return frozenset(
+        hold.school_id
+        for hold, reason in found
+        if hold.ended_at is None or not (reason.counts or {}).keys().isdisjoint(CONTACT_TYPES)
+    )
+
+
 def remember_accepted(session: Session, school_id: str, reasons: Sequence[Reason], families: pl.DataFrame) -> None:
     """Remember for these students that their guardians were accepted as they are.
 
@@ -514,11 +535,8 @@ def _decidable(session: Session, hold_id: int, verb: str) -> Hold:
     open_now = open_hold(session, hold.school_id)
     if hold.ending == "released" or open_now is None:
         raise NotPossible(f"hold {hold_id} of {hold.school_name} is released already: there is nothing to decide")
-    if (why := _not_synced(session, session.get_one(School, hold.school_id))) is not None:
-        raise NotPossible(
-            f"{hold.school_name} {why}, so nothing of it is synced, and hold {hold_id} stays as it is: change that in"
-            " the setup file and run `rollcall setup` first"
-        )
+    if (why := not_synced(session, hold)) is not None:
+        raise NotPossible(why)
     if not is_about(verb, hold):
         titles = "; ".join(hold.title(code) for code in hold.codes)
         raise NotPossible(
@@ -536,15 +554,22 @@ def _decidable(session: Session, hold_id: int, verb: str) -> Hold:
     return hold
 
 
-def _not_synced(session: Session, school: School) -> str | None:
-    """Why no run processes a school, so that nothing decided about it could be applied; None where one does."""
-    district = session.get_one(District, school.district_id)
+def not_synced(session: Session, hold: Hold) -> str | None:
+    """Why no run processes the hold's school, so that nothing decided could be applied; None where one does."""
+    school = session.get_one(School, hold.school_id)
     source = session.get(Source, school.source_id) if school.source_id is not None else None
-    if school.frozen or district.frozen:
-        return "is no longer named by the setup file"
-    if not school.on_plan:
-        return "is not on the plan"
-    return "has no source" if source is None or source.frozen else None
+    if school.frozen or session.get_one(District, school.district_id).frozen:
+        why = "is no longer named by the setup file"
+    elif not school.on_plan:
+        why = "is not on the plan"
+    elif source is None or source.frozen:
+        why = "has no source"
+    else:
+        return None
+    return (
+        f"{hold.school_name} {why}, so nothing of it is synced, and hold {hold.id} stays as it is: change that in the"
+        " setup file and run `rollcall setup` first"
+    )
 
 
 def is_about(verb: str, hold: Hold) -> bool:
@@ -566,9 +591,7 @@ def choose(session: Session, verb: str, *, hold_ids: Sequence[int] = (), distric
     if session.get(District, district_id) is None:
         raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
     found = [
-        hold
-        for hold in open_holds(session, district_id)
-        if is_about(verb, hold) and _not_synced(session, session.get_one(School, hold.school_id)) is None
+        hold for hold in open_holds(session, district_id) if is_about(verb, hold) and not_synced(session, hold) is None
     ]
     if not found:
         raise NotPossible(f"no open hold of district {district_id} has anything that {verb.replace('_', ' ')} is about")

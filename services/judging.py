@@ -10,6 +10,7 @@ from dataclasses import replace
 import polars as pl
 from sqlmodel import Session
 
+from contracts.roster import empty
 from models import bulk
 from services import guard, holds
 from services.changesets import TYPE_OF_KIND, ChangeSet, Plan
@@ -23,6 +24,8 @@ def judged(session: Session, scope: Scope, plan: Plan, *, delivery_id: int | Non
     delivery_id: of the delivery that is planned, where it has one; see `holds.is_known_missing`.
     """
     limits = guard.limits_of(scope.limits)
+    is_untyped = any(changes.untyped for changes in plan.changesets)
+    asked = holds.asked_about_contacts(session, scope.school_ids) if is_untyped else frozenset[str]()
     accepted = holds.acceptances(session, scope.district_id)
     families = [changes.families for changes in plan.changesets]
     lapsed = guard.lapsed(pl.concat(families), accepted) if families else accepted["link_id"]
@@ -31,7 +34,13 @@ def judged(session: Session, scope: Scope, plan: Plan, *, delivery_id: int | Non
         is_known_missing = changes.missing and holds.is_known_missing(
             session, changes.school_id, has_anything=bool(changes.before), delivery_id=delivery_id
         )
-        reasons = guard.judge(changes, limits, accepted, is_known_missing=is_known_missing)
+        reasons = guard.judge(
+            changes,
+            limits,
+            accepted,
+            is_known_missing=is_known_missing,
+            asked_about_contacts=changes.school_id in asked,
+        )
         return replace(changes, reasons=tuple(reasons), lapsed=lapsed)
 
     changesets = [alone(changes) for changes in plan.changesets]
@@ -61,6 +70,8 @@ def _confirmed(session: Session, scope: Scope) -> pl.DataFrame:
     Rule: they count on until its last school is released, as else confirming school by school would slip under it.
     """
     released = holds.confirmed_for_the_district(session, scope.school_ids)
+    if not released:
+        return empty(CONFIRMED)
     condition, parameters = bulk.in_list(session, "h.id", released)
     # What a release removes ends at its very moment, as both are one transaction. Guardians go with their students.
     people = bulk.read(

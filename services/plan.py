@@ -27,11 +27,14 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored, *, today: date
     issues = settled.issues.rename({"school_id": "source_school_id"}).join(schools, on="source_school_id", how="left")
     issues = issues.drop("source_school_id")
     told = tell(rows, today or datetime.now(UTC).date())
+    contact_schools = set(told.contacts)
     parts = _parts(rows, told, issues.filter(pl.col("school_id").is_not_null()))
     changesets = tuple(
         ChangeSet(
             school_id=school_id,
             missing=source_school_id in settled.missing_schools,
+            untyped=settled.absent.get(("guardianship", "type")),
+            had_contacts=school_id in contact_schools,
             **{name: by_school.get(school_id, by_school[""]) for name, by_school in parts.items()},
         )
         for school_id, source_school_id in schools.iter_rows()

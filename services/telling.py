@@ -25,6 +25,7 @@ from services.changesets import (
     MANY_GUARDIANS,
     PRESENT,
     TYPE_OF_KIND,
+    UNTYPED,
 )
 from services.rows import IN_CLASS, PAIR, PLACE, Rows, record_id
 
@@ -44,7 +45,8 @@ _WRITTEN = (
 class Told:
     """By school_id: changes (CHANGES), before (type, len: active before), updates (UPDATES), families (FAMILIES).
 
-    after: type, len, see `services.changesets.ChangeSet`. present: PRESENT.
+    after: type, len, see `services.changesets.ChangeSet`. present: PRESENT. contacts: schools where a guardian is,
+    or was, an emergency contact.
     """
 
     changes: pl.DataFrame
@@ -53,6 +55,7 @@ class Told:
     updates: pl.DataFrame
     families: pl.DataFrame
     present: pl.DataFrame
+    contacts: pl.Series
 
 
 def tell(rows: Rows, today: date) -> Told:
@@ -70,6 +73,7 @@ def tell(rows: Rows, today: date) -> Told:
         updates,
         _families(rows, who),
         _present(rows),
+        _contact_schools(rows),
     )
 
 
@@ -437,18 +441,34 @@ def _changed(compared: pl.DataFrame, name: str, today: date) -> pl.DataFrame:
     return here.filter(pl.col("before").ne_missing(pl.col("after")))
 
 
+def _contact_schools(rows: Rows) -> pl.Series:
+    contacts = rows.ground.stored.guardianships.filter(is_contact(pl.col("type")))
+    places = rows.ground.stored.memberships.select("school_id", student_link_id="link_id")
+    return contacts.join(places, on="student_link_id")["school_id"].unique()
+
+
 def _families(rows: Rows, who: pl.DataFrame) -> pl.DataFrame:
-    """FAMILIES and school_id."""
+    """FAMILIES and school_id.
+
+    Rule: of a delivery without types, those who were contacts may still be some, and so may whoever is new.
+    """
+    untyped = pl.lit(rows.ground.settled.is_untyped)
+    was_contact = is_contact(pl.col("held_type"))
     told = (
         rows.guardianships.after.join(
             rows.guardianships.wanted.select(*PAIR, "type", told=pl.lit(True)), on=PAIR, how="left"
         )
-        .join(rows.guardianships.active.select(*PAIR, held_type="type"), on=PAIR, how="left")
+        .join(rows.guardianships.active.select(*PAIR, held_type="type", is_held=pl.lit(True)), on=PAIR, how="left")
         # Only what the delivery tells is a contact; who goes on without a row in it is of the type they were.
-        .with_columns(is_contact=is_contact(pl.col("type")), type=pl.when("told").then("type").otherwise("held_type"))
+        .with_columns(
+            is_contact=pl.when(untyped)
+            .then(was_contact | pl.col("is_held").is_null())
+            .otherwise(is_contact(pl.col("type"))),
+            type=pl.when(untyped).then(pl.lit(UNTYPED)).when("told").then("type").otherwise("held_type"),
+        )
         .filter(
             (pl.len().over("school_id", "student_link_id") >= MANY_GUARDIANS)
-            | is_contact(pl.col("type")).any().over("school_id", "student_link_id")
+            | (pl.col("is_contact") | is_contact(pl.col("type"))).any().over("school_id", "student_link_id")
         )
     )
     return (

@@ -304,3 +304,41 @@ def test_the_documentation_names_every_column_and_its_other_spellings() -> None:
         )
         for file in FORMAT.files
     }
+
+
+# --- deliveries as they came ---
+
+CASES = Path(__file__).parents[1] / "cases"
+
+
+def _night(case: str, night: int) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (CASES / case / f"night{night}").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("case", "people", "notes"),
+    [
+        ("01-invisible-stu", 84, ()),
+        ("01-invisible-teachmail", 84, ()),
+        ("08-footer-blankcells", 64, ()),
+        ("08-header-again", 64, ("students.csv: line 17 skipped, as it repeats the header",)),
+    ],
+)
+def test_the_second_night_says_what_the_first_said(case: str, people: int, notes: tuple[str, ...]) -> None:
+    first, second = (read_files(FORMAT, _night(case, night)) for night in (1, 2))
+    assert (first.file_errors.rows(), second.file_errors.rows(), second.notes) == ([], [], notes)
+    before, after = (
+        settle(check(to_roster(reading), None, today=date(2026, 11, 24)), Held.nothing()) for reading in (first, second)
+    )
+    assert (before.issues.rows(), after.issues.rows()) == ([], [])
+    for name in ("people", "school_members", "classes", "class_members", "guardianships"):
+        one, other = (getattr(each, name).drop("file", "line", strict=False) for each in (before, after))
+        assert sorted(one.rows(), key=repr) == sorted(other.rows(), key=repr)
+    assert before.people.height == people
+
+
+def test_a_count_of_rows_at_the_end_is_an_error_of_its_file() -> None:
+    reading = read_files(FORMAT, _night("08-footer-sqlcmd", 2))
+    assert reading.file_errors.rows() == [
+        ("columns_invalid", "students.csv", 33, "1 cell, 16 columns", "(30 rows affected)")
+    ]

@@ -500,8 +500,12 @@ def test_what_is_wrong_with_a_guardian_id_is_an_alert_at_each_guardian_that_name
 
 def test_what_a_guardian_holds_is_of_entries_that_do_not_contradict_each_other() -> None:
     """Zoe's own phone sorts first, and Bob, whom a common phone joins with her, has never had it."""
-    found = identified(entry("G1 Zoe Reyes x 1"), entry("G1 Zoe Reyes x 2"), entry("- Bob Reyes x 2"))
-    assert people(found) == [("Bob", "Reyes", "x", "2")]
+    rows = [entry("G1 Zoe Reyes x 1"), entry("G1 Zoe Reyes x 2"), entry("- Bob Reyes x 2")]
+    assert people(identified(*rows)) == [("Bob", "Reyes", "x", "2")]
+    # With the name of neither, her phone brings her email along and not his.
+    assert people(identified(*rows, entry("- Bob Reyes a 2"), entry("G1 Abe Reyes x -"))) == [
+        ("Abe", "Reyes", "x", "1")
+    ]
 
 
 def _contradict(one: Sequence[Entry], other: Sequence[Entry]) -> bool:
@@ -782,6 +786,8 @@ def test_a_new_guardian_has_nothing_of_those_the_student_has() -> None:
         ("Ana", "1", False, "L0"),
         ("Bob", None, True, None),
     ]
+    found = _lacking([COUPLE[0], entry("- Bob Reyes - -", student_id="S1")], known, "email")
+    assert people(found, "first_name", "email", "link_id") == [("Ana", "x", "L0"), ("Bob", None, None)]
 
 
 def test_guardians_whom_nothing_tells_apart_are_not_filled_but_keep_what_their_links_hold() -> None:

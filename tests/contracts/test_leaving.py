@@ -67,9 +67,14 @@ def test_whoever_moves_to_another_sources_school_waits_until_it_has_spoken(
 
 def test_whoever_left_one_school_earlier_has_yet_to_leave_the_other() -> None:
     known = before(("2", "Adams", LATER))
+    moved_before = pl.DataFrame({"link_id": ["L2", "LS2"], "school_id": "3", "left_at": EARLIER})
     members = known.school_members
-    moved_before = pl.DataFrame({"link_id": ["L2", "LS2"], "school_id": "3", "left_at": EARLIER}, members.schema)
-    known = replace(known, school_members=pl.concat([members, moved_before]))
+    known = replace(
+        known,
+        school_members=pl.concat(
+            [members, moved_before.select(pl.col(name).cast(kind) for name, kind in members.schema.items())]
+        ),
+    )
     assert seen(moved(), known) == ["L2", "LG2", "LS2"]
 
 

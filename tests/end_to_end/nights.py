@@ -55,7 +55,7 @@ def _play_source(
                 if isinstance(read, Rejected):
                     ending = night.REJECTED
                 else:
-                    outcomes = _provision(database, order, run_id, delivery_id, read, step)
+                    outcomes = _provision(database, order, run_id, delivery_id, read, step, notes)
                     ending = night.DONE
     except LeaseLost:
         raise
@@ -76,9 +76,11 @@ def _provision(
     delivery_id: int,
     read: tuple[Roster, tuple[str, ...]],
     step: Callable[[str], None],
+    notes: list[str],
 ) -> list[SchoolOutcome]:
-    roster, _ = read
+    roster, of_reading = read
     run, plan = night.make_plan(database, order, run_id, delivery_id, roster)
+    notes += [*of_reading, *plan.notes]
     step("planned")
     to_do = night.start_schools(database, order, run, plan)
     step("started")

@@ -101,10 +101,10 @@ def damaged(seed: int) -> District:
     """A district with one of every problem that both sources can have."""
     district = generate(seed, schools=3, students=60, teachers=12, classes=18, enrollments=200)
     district = with_people(district, EMPLOYEE, 0, email=None)
-    district = with_people(district, EMPLOYEE, 1, email="none")
+    district = with_people(district, EMPLOYEE, 1, email="front office")
     district = with_people(district, EMPLOYEE, 2, last_name=None)
     district = with_people(district, STUDENT, 0, first_name=None)
-    district = with_people(district, STUDENT, 1, email="none")
+    district = with_people(district, STUDENT, 1, email="at school")
     district = with_people(district, STUDENT, 2, birth_date=None)
     (teachers_own,) = district.of_kind(EMPLOYEE)["email"].slice(3, 1)
     district = with_people(district, STUDENT, 3, email=teachers_own)

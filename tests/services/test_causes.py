@@ -18,7 +18,7 @@ from services.changesets import CHANGES, FAMILIES, LINK_ROWS, UPDATES, ChangeSet
 from services.guard import CHANGED_FIELDS, CHANGED_TYPES
 from services.held import load_stored, read_scope
 from tests.services import test_guard
-from tests.services.settled import apply, person, set_up, settled
+from tests.services.settled import apply, person, plan, set_up, settled
 from tests.services.test_guard import REMOVED, family
 
 Person = tuple[str, str]  # source ID, school
@@ -31,6 +31,13 @@ PAIRS = {"student_link_id": pl.String, "guardian_link_id": pl.String}
 HELD_PAIRS = {"id": pl.String, **PAIRS}
 LISTED = {"type": pl.String, "school_id": pl.String, "count": pl.UInt32}
 GIVEN = {"type": pl.String, "school_id": pl.String, "field": pl.String, "filled": pl.UInt32, "commonest": pl.UInt32}
+HEADERS = {
+    "schools.csv": b"school_id,school_name\n",
+    "teachers.csv": b"teacher_id,school_id,first_name,last_name,email\n",
+    "students.csv": b"student_id,school_id,first_name,last_name\n",
+    "classes.csv": b"class_id,school_id,class_name,teacher_id\n",
+    "enrollments.csv": b"class_id,student_id\n",
+}
 HERE = [(f"00{number}", "1") for number in range(10, 30)]
 THERE = [(f"9{number}", "2") for number in range(10, 30)]
 ALL = list(REMOVED)
@@ -64,7 +71,7 @@ def seen(now: Sequence[Person] = (*HERE, *THERE), **others: Any) -> Seen:
         given=pl.DataFrame(schema=GIVEN),
         rows={},
         held=students([*HERE, *THERE]),
-        links=pl.DataFrame(schema=LINKS),
+        links=pl.DataFrame(schema=dict(LINKS)),
         guardianships=pl.DataFrame(schema=HELD_PAIRS),
         rows_before={},
         school_ids={"unified/lincoln": "1", "unified/adams": "2"},
@@ -396,7 +403,7 @@ def altered(kind: str, field: str, values: Sequence[tuple[str | None, str | None
 
 def links(*rows: Mapping[str, str | None]) -> pl.DataFrame:
     shown = [{name: {**row, "account_id": f"account-{row['link_id']}"}.get(name) for name in LINKS} for row in rows]
-    return pl.DataFrame(shown, schema=LINKS)
+    return pl.DataFrame(shown, schema=dict(LINKS))
 
 
 def written(*rows: Mapping[str, str | None]) -> pl.DataFrame:
@@ -657,6 +664,38 @@ def test_guardians_who_shared_an_account_get_their_own() -> None:
     assert changes(beside, shared("f1"), "guardianships") is None
     successors = parted({}, {"n0": None, "n1": None}, ended=[f"p{number}" for number in range(20)], name="Hill")
     assert removals(successors, shared("f1"), ["guardianships"]) is None
+
+
+def test_guardians_who_shared_an_account_are_seen_in_what_is_stored(sqlite_database: Database) -> None:
+    with sqlite_database.transaction() as session:
+        set_up(session)
+    students, here = range(30), [(number, "1") for number in range(30)]
+    children = [person(number, "student", f"s{number}") for number in students]
+    one = person(100, "guardian", "0", guardian_ids=["0"], phone="+12025550100", first_name="Pat", last_name="Moss")
+    apply(sqlite_database, settled([*children, one], here, guardianships=[(number, 100) for number in students]))
+    own = [
+        person(
+            100 + number, "guardian", None, phone=f"+12025550{100 + number}", first_name="Pat", last_name=f"Of{number}"
+        )
+        for number in students
+    ]
+    with sqlite_database.reading() as session:
+        scope = read_scope(session, "unified/files")
+        stored = load_stored(session, scope)
+        (link,) = stored.links.filter(kind="guardian")["link_id"]
+        own[0] |= {"link_id": link, "last_name": "Moss"}
+        now = settled([*children, *own], here, guardianships=[(number, 100 + number) for number in students])
+        (lincoln, _) = plan(session, now).changesets
+        told = {reason.code: reason.counts for reason in lincoln.reasons or ()}
+        nobody = FORMAT.to_roster(FORMAT.read({file.name: HEADERS[file.name] for file in FORMAT.files}))
+        found = causes(lincoln, module.seen(scope, nobody, stored, {}), {code: list(told[code]) for code in told})
+    assert told == {
+        "data_removals": {"guardianships": {"removed": 29, "before": 30, "limit_share": 0.2, "limit_count": 20}}
+    }
+    assert found["data_removals"].startswith(
+        "30 guardians who shared one account would get accounts of their own: their entries were taken for one person"
+        " until now, and are told apart."
+    )
 
 
 def test_guardians_who_make_a_family_too_large_by_being_there_twice() -> None:

@@ -9,8 +9,18 @@ import polars as pl
 import pytest
 
 from contracts.roster import Settled
+from models import bulk
 from models.database import Database
-from services.changesets import CHANGES, CLASS_MEMBERSHIPS, EMPTIABLE, FAMILIES, PRESENT, UPDATES, ChangeSet
+from services.changesets import (
+    CHANGES,
+    CLASS_MEMBERSHIPS,
+    EMPTIABLE,
+    FAMILIES,
+    PRESENT,
+    UPDATES,
+    ChangeSet,
+    without_removals,
+)
 from services.guard import (
     ADDED,
     ALL_LIMITS,
@@ -26,6 +36,8 @@ from services.guard import (
     lapsed,
     limits_of,
 )
+from services.held import read_scope
+from services.judging import judged as judged_plan
 from tests.services.settled import apply, person, plan, set_up, settled
 
 NOTHING = ChangeSet(
@@ -466,6 +478,19 @@ def of_schools(
 def reasons(database: Database, value: Settled) -> dict[str, list[tuple[str, dict[str, object], int]]]:
     with database.reading() as session:
         return {changeset.school_id: judged(changeset) for changeset in plan(session, value).changesets}
+
+
+def test_nothing_is_removed_by_what_the_source_has_frozen(sqlite_database: Database) -> None:
+    with sqlite_database.transaction() as session:
+        set_up(session)
+        bulk.execute(session, """UPDATE district SET limits = '{"district_students": [0, 0]}'""")
+    apply(sqlite_database, of_schools(school(20, "1"), school(20, "2", first=60)))
+    fewer = of_schools(school(19, "1"), school(19, "2", first=60))
+    with sqlite_database.reading() as session:
+        scope = read_scope(session, "unified/files")
+        together, frozen = plan(session, fewer), judged_plan(session, scope, without_removals(plan(session, fewer)))
+    assert [[reason.code for reason in each.reasons or ()] for each in together.changesets] == [["data_removals"]] * 2
+    assert [each.reasons for each in frozen.changesets] == [(), ()]
 
 
 def test_a_first_load_has_nothing_to_compare_and_passes_unless_the_school_is_missing(sqlite_database: Database) -> None:

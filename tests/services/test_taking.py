@@ -243,6 +243,14 @@ def test_of_two_names_that_match_one_file_the_one_written_again_is_read(first: s
     assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, first)
 
 
+def test_what_was_written_again_is_read_whatever_the_senders_clock_says() -> None:
+    source, place = taken_before()
+    for name in ("schools", "teachers"):
+        place.write(name, HOUR)
+    place.write("Students.csv", 48 * HOUR)
+    assert look(source, place).files["students.csv"] == "Students.csv"
+
+
 def test_two_names_that_match_one_file_and_were_both_written_are_said_as_a_file_error_once_quiet() -> None:
     source, place = taken_before()
     for name in ("schools", "teachers", "students"):

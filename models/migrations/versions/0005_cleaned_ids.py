@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
@@ -130,10 +131,7 @@ def _clean_holds() -> int:
 
 def _parts_cleaned(value: str) -> str:
     """A key is put together of IDs by tabs, blanks and line ends."""
-    cleaned = value
-    for separator in ("\t", "\n", " "):
-        cleaned = separator.join(_clean(part) for part in cleaned.split(separator))
-    return cleaned
+    return "".join(part if part in "\t\n " else _clean(part) for part in re.split(r"([\t\n ])", value))
 
 
 def _digest(hold_id: int) -> str:

@@ -1,0 +1,96 @@
+"""Nights of files under other names than the format's: what is taken, and what is told of the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlmodel import Session, col, select
+
+from models.tables import Delivery, FileError, Link, Run, Source
+from services import night, status
+from tests.end_to_end.conftest import Installation
+
+CASE = Path(__file__).parents[1] / "cases" / "18b-sync-capital"
+
+
+@pytest.fixture
+def birch(embedded: Installation) -> Installation:
+    """After a first night of files named as the format names them."""
+    embedded.set_up(unified={"birch": "0101"})
+    send(embedded, 1)
+    embedded.night()
+    return embedded
+
+
+def send(installation: Installation, night: int) -> None:
+    installation.send({file.name: file.read_bytes() for file in (CASE / f"night{night}").iterdir()})
+
+
+def told(session: Session) -> tuple[str, str | None, list[str]]:
+    """The school's status, and how the last run ended, with its notes."""
+    run = session.exec(select(Run).order_by(col(Run.id).desc()).limit(1)).one()
+    (report,) = status.report(session, "unified", now=night.clock())
+    return str(report.schools[0].status), run.outcome, list(run.notes or [])
+
+
+def test_capitals_are_taken_and_land_under_the_formats_names(birch: Installation) -> None:
+    send(birch, 2)
+    birch.night()
+    names = ("schools", "teachers", "students", "classes", "enrollments")
+    with birch.database.reading() as session:
+        assert told(session) == (
+            "connected",
+            night.DONE,
+            [
+                "delivery 2 taken",
+                *(f"{name.title()}.csv is read, and not {name}.csv, which was written before it" for name in names),
+            ],
+        )
+        delivery = session.exec(select(Delivery).where(Delivery.id == 2)).one()
+        assert [entry["name"] for entry in delivery.files or []] == sorted(f"{name}.csv" for name in names)
+        changed = session.exec(select(Link.first_name).where(col(Link.source_id).in_(["000001", "T001"])))
+        assert sorted(str(name) for name in changed) == ["Changed", "Tea1x"]
+        stamps = session.exec(select(Source.stamps)).one() or {}
+        assert sorted(stamps) == sorted(
+            [*(f"{name}.csv" for name in names), *(f"{name.title()}.csv" for name in names)]
+        )
+    birch.night()
+    with birch.database.reading() as session:
+        state, outcome, notes = told(session)
+        assert (state, outcome, notes[0]) == (
+            "connected",
+            night.NOTHING,
+            "no new files; delivery 2 is done with every school",
+        )
+
+
+def test_two_files_of_one_name_are_told_until_one_is_removed(birch: Installation) -> None:
+    send(birch, 2)
+    (birch.drop() / "schools.csv").write_bytes((birch.drop() / "Schools.csv").read_bytes())
+    (birch.drop() / "notes.txt").write_text("left out")
+    birch.night()
+    said = (
+        "a file arrived twice: Schools.csv and schools.csv would both be schools.csv. Remove the one that is not meant"
+    )
+    with birch.database.reading() as session:
+        state, outcome, notes = told(session)
+        assert (state, outcome, notes[0], notes[-1]) == (
+            "on_hold",
+            night.REJECTED,
+            said,
+            "not a file of the format, left out: notes.txt",
+        )
+        errors = session.exec(select(FileError)).all()
+        assert [(error.code, error.file, error.line, error.detail, error.delivery_id) for error in errors] == [
+            ("file_duplicate", "schools.csv", None, "found Schools.csv and schools.csv", None)
+        ]
+        (order,) = night.orders(session, "unified", None, None)
+        shown = night.preview(session, order, landing=birch.folder / "landing")
+        assert (shown.message, shown.notes[-1]) == (said, "not a file of the format, left out: notes.txt")
+        assert shown.file_errors.select("code", "file").rows() == [("file_duplicate", "schools.csv")]
+    (birch.drop() / "schools.csv").unlink()
+    birch.night()
+    with birch.database.reading() as session:
+        assert told(session)[:2] == ("connected", night.DONE)
+        assert session.exec(select(FileError)).all() == []
