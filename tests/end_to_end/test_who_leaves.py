@@ -127,11 +127,11 @@ def test_a_school_off_the_plan_archives_nobody_and_holds_who_is_there(
         bulk.execute(session, "UPDATE school SET on_plan = false WHERE key = 'adams'", {})
     # S1 joins Lincoln's second class only, so that there is something to do.
     embedded.send(csv_files(TEACHERS, students(s2="1 2", s4="2", s5="2"), CLASSES, [*enrollments(4, 5), ("C1", "001")]))
-    assert counts(embedded) == {"unified/lincoln": ("applied", {"class_memberships_create": 1})}
+    assert counts(embedded) == {"unified/lincoln": ("applied", {"student_class_memberships_create": 1})}
     assert active(embedded.database) == everybody()
     # S2, who was at both, stays at Adams; S3, who was at Lincoln only, is nowhere.
     embedded.send(csv_files(TEACHERS, students(s2="2", s3="2", s4="2", s5="2"), CLASSES, enrollments(2, 3, 4, 5)))
-    removed = {"students_remove": 2, "guardians_remove": 2, "class_memberships_remove": 1}
+    removed = {"students_remove": 2, "guardians_remove": 2, "student_class_memberships_remove": 1}
     assert counts(embedded) == {"unified/lincoln": ("applied", removed)}
     assert active(embedded.database) == everybody(3)
     assert at(embedded.database, "lincoln")["student"] == "001 006 007 008"
@@ -205,7 +205,7 @@ def test_teachers_in_enrollments_lead_their_classes_and_leave_them(
     lincoln: Installation, csv_files: Callable[..., dict[str, bytes]]
 ) -> None:
     lincoln.send(csv_files(TEACHERS, students(), CLASSES, [*enrollments(), ("C1", "T2"), ("C1", "T1")]))
-    assert counts(lincoln) == {"unified/lincoln": ("applied", {"class_memberships_create": 1})}
+    assert counts(lincoln) == {"unified/lincoln": ("applied", {"teacher_class_memberships_create": 1})}
     lincoln.send(csv_files(TEACHERS, students(), CLASSES, [*enrollments(), ("C1", "T1"), ("C2", "T9")]))
-    assert counts(lincoln) == {"unified/lincoln": ("applied", {"class_memberships_remove": 1})}
+    assert counts(lincoln) == {"unified/lincoln": ("applied", {"teacher_class_memberships_remove": 1})}
     assert issues(lincoln.database) == [("unified/lincoln", "enrollment_student_unknown", 11, "T9")]
