@@ -39,7 +39,10 @@ def test_a_server_started_in_this_folder(prefect_server: Server) -> None:
 
 def test_a_server_started_by_the_command_line_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert resolved() != NEEDED
     with mock.patch.dict(os.environ):
+        # Commands run in this process before have left theirs.
+        for name in [name for name in os.environ if name.startswith("PREFECT_SERVER_")]:
+            del os.environ[name]
+        assert resolved() != NEEDED
         cli.start_prefect(get_settings())
         assert resolved() == NEEDED
