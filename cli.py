@@ -449,7 +449,7 @@ def _show_changes(school: str, changes: pl.DataFrame) -> None:
         out.print(f"{school}: nothing would change")
     else:
         table = Table(title=school, title_justify="left", box=None)
-        table.add_column("")
+        table.add_column("", no_wrap=True)
         for action in ACTIONS:
             table.add_column(action, justify="right")
         for kind in TYPES:
