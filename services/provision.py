@@ -51,7 +51,8 @@ class RunOf:
 def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] | None) -> list[ChangeSet]:
     """The ChangeSets that need a transaction of their own, in order.
 
-    Rule: changes, other issues than stored, an open hold, a failed last run, a school missing from the delivery.
+    Rule: changes, a reason to hold it, other issues than stored, an open hold, a failed last run, a school missing from
+    the delivery.
     """
     stored = bulk.read(
         session,
@@ -77,6 +78,7 @@ def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] 
         if (
             not changeset.is_empty
             or changeset.missing
+            or changeset.reasons
             or changeset.school_id in held
             or last.get(changeset.school_id) == FAILED
             or not _same_issues(here, changeset.issues)

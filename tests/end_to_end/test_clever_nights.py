@@ -399,7 +399,9 @@ def test_while_clever_is_paused_nobody_is_archived(
     changed = with_state(a_day_later(district, remote), last_sync="2026-11-24T02:00:00.000Z")
     connected.give(with_state(changed, **pause))
     at(during)
-    assert {outcome.school_id: outcome.outcome for outcome in connected.night(nightly=True)} == {SCHOOLS[0]: "applied"}
+    outcomes = {outcome.school_id: outcome.outcome for outcome in connected.night(nightly=True)}
+    # Whose school is gone is told where they still are.
+    assert outcomes == {SCHOOLS[0]: "applied", SCHOOLS[2]: "unchanged"}
     until = " until 2026-11-23" if by_dates else ""
     notice = f"Clever has the district's data paused{until}: nobody is archived meanwhile"
     assert (active_people(connected), held_for(connected), notices(connected)) == (everybody, {}, (notice,))
@@ -416,8 +418,8 @@ def test_while_clever_is_paused_nobody_is_archived(
     if not by_dates:
         connected.give(changed)
     at(after)
-    outcomes = {outcome.school_id: outcome.reasons for outcome in connected.night(nightly=True)}
-    assert outcomes == {SCHOOLS[0]: (), SCHOOLS[2]: ("school_missing",)}
+    reasons = {outcome.school_id: outcome.reasons for outcome in connected.night(nightly=True)}
+    assert reasons == {SCHOOLS[0]: (), SCHOOLS[2]: ("school_missing",)}
     assert deliveries(connected) == [("clean", True, 0), ("clean", False, 1), ("clean", True, 0)]
     assert everybody - active_people(connected) >= {member_of(district, 0)}
     assert notices(connected) == ()

@@ -115,7 +115,8 @@ def test_missing_columns_get_the_tables_default_when_new_and_stay_when_not(datab
 
 def test_numbered_rows_get_their_numbers(database: Database) -> None:
     with database.transaction() as session:
-        bulk.execute(session, "INSERT INTO district VALUES ('d', 'D', 'UTC', 'US', '[]', 0, false, false, NULL)")
+        session.add(District(id="d", name="D", timezone="UTC", administrators=[]))
+        session.flush()
         session.add(Source(id="d/s", district_id="d", key="s", kind="csv", format="csv-1.0", folder="/"))
         session.flush()
         errors = pl.DataFrame({"source_id": "d/s", "code": "file_missing", "file": ["a.csv", "b.csv"]})

@@ -205,6 +205,8 @@ def test_leading_zeros_that_are_lost() -> None:
     gone, new = ["0010", "0011", "12"], ["10", "11", "12x"]
     both = changed(remove_students=gone, create_students=new, remove_classes=["01"], create_classes=["1"])
     assert removals(both, seen()) == ZEROS.format("2 students and 1 class")
+    # Of zeros only one is left.
+    assert removals(changed(remove_students=["00000"], create_students=["0"]), seen()) == ZEROS.format("1 student")
     # The same IDs of another type are no cause.
     assert removals(changed(remove_students=gone, create_classes=new), seen()) is None
 
