@@ -361,12 +361,12 @@ def check(
         raise typer.Exit(ATTENTION)
 
 
-ISSUE = ("severity", "code", "school_id", "file", "line", "source_id", "message", "consequences")
+ISSUE = ("severity", "code", "school_id", "file", "line", "other_lines", "source_id", "message", "consequences")
 
 
 def _issue_rows(found: pl.DataFrame) -> list[dict[str, Any]]:
     named = found.rename({"record_id": "source_id", "school": "school_id"}, strict=False)
-    return named.select(ISSUE).to_dicts()
+    return named.with_columns(issues.other_lines().fill_null([])).select(ISSUE).to_dicts()
 
 
 def _problems_json(file_errors: pl.DataFrame, found: pl.DataFrame | None) -> dict[str, Any]:

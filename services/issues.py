@@ -97,12 +97,18 @@ def place() -> pl.Expr:
 
     Rule: by line where the source has lines, else by the record's type, its ID and its ID in the SIS.
     """
-    others = pl.col("other_rows").str.extract_all(r"(?m)^[0-9]+\t").list.eval(pl.element().str.strip_chars())
-    lines = pl.concat_str(pl.col("line").cast(pl.String), others.list.join(", "), separator=", ", ignore_nulls=True)
+    others = other_lines().cast(pl.List(pl.String)).list.join(", ")
+    lines = pl.concat_str(pl.col("line").cast(pl.String), others, separator=", ", ignore_nulls=True)
     sis_id = pl.col("row").str.json_path_match("$.sis_id")
     record = pl.concat_str("file", "record_id", pl.format("(SIS ID {})", sis_id), separator=" ", ignore_nulls=True)
     by_line = pl.when(pl.col("line").is_not_null()).then(pl.format("{}:{}", "file", lines.str.strip_suffix(", ")))
     return pl.coalesce(by_line, record).alias("place")
+
+
+def other_lines() -> pl.Expr:
+    """The lines of an issue's other_rows, ``other_lines`` List(UInt32); null where there are none."""
+    found = pl.col("other_rows").str.extract_all(r"(?m)^[0-9]+\t")
+    return found.list.eval(pl.element().str.strip_chars().cast(pl.UInt32)).alias("other_lines")
 
 
 def source_kinds(session: Session, district_id: str | None = None) -> dict[str, str]:

@@ -620,6 +620,7 @@ def _without_most_of(district: District, school: str) -> District:
     )
 
 
+@pytest.mark.journeys
 def test_a_school_held_for_a_month_of_school_days_while_another_goes_on_is_right_once_it_is_released(
     embedded: Installation,
 ) -> None:

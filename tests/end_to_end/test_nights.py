@@ -115,7 +115,7 @@ def fresh(template: Path) -> Iterator[Installation]:
 
 
 SEEDS = st.integers(0, 10**6)
-FEW = settings(max_examples=3, deadline=None)
+FEW = settings(max_examples=2, deadline=None)
 
 
 @FEW

@@ -459,8 +459,9 @@ def first_night(embedded_template: Path, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
+@pytest.mark.journeys
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=2, deadline=None, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=6, deadline=None, phases=(Phase.explicit, Phase.generate))
 def test_no_bad_file_empties_a_school(
     seed: int, first_night: Path, embedded_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -269,7 +269,8 @@ STEPS = strategies.builds(
 )
 
 
-@settings(max_examples=1, deadline=None, phases=[Phase.explicit, Phase.generate])
+@pytest.mark.journeys
+@settings(max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(
     seed=strategies.integers(1, 500),
     has_guardian_ids=strategies.booleans(),

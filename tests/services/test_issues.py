@@ -113,6 +113,7 @@ def test_a_problem_between_rows_shows_and_downloads_all_of_them(session: Session
         ("id_shared", "students.csv:4, 7, 9"),
         ("name_missing", "students.csv:5"),
     ]
+    assert found.select(issues.other_lines()).to_series().to_list() == [[7, 9], None]
     lines = pl.read_csv(issues.issues_csv(found).encode(), infer_schema=False)
     assert lines.select("code", "line", "record_id", "student_id", "grade").rows() == [
         ("id_shared", "4", "04", "04", "5"),
