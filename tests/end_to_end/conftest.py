@@ -15,6 +15,14 @@ from tests.end_to_end.nights import play
 from tests.setups import setup_text
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole nights on PostgreSQL are played among the journeys; on SQLite the same are in every run."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here and "postgresql" in item.name:
+            item.add_marker(pytest.mark.journeys)
+
+
 @dataclass(frozen=True)
 class Installation:
     """A database, a landing area, and a drop folder for each district."""
