@@ -174,6 +174,9 @@ class Walk:
         return None
 
     def send(self, files: Files, line_end: str = "\n") -> None:
+        # Somebody has cleared away what was there under other names.
+        for left in self.installation.drop().iterdir():
+            left.unlink()
         self.installation.send(csv_files.write_rows(files, CsvStyle(line_end=line_end)))
 
     def act(self) -> None:
