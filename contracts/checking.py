@@ -15,7 +15,17 @@ import polars as pl
 
 from contracts import spelling, values
 from contracts.contract import Rule, breaking, contract
-from contracts.normalizing import READ, TEXTS, VALUES, called, marked, normalized, of_kind, without_nobodies
+from contracts.normalizing import (
+    READ,
+    TEXTS,
+    VALUES,
+    called,
+    marked,
+    normalized,
+    of_kind,
+    with_commas,
+    without_nobodies,
+)
 from contracts.roster import EMPLOYEE, GUARDIAN, PLACE, STUDENT, DateOrder, Field, Roster, Schema
 
 # An ID that a spreadsheet program has made of a long number.
@@ -229,10 +239,8 @@ def check(
         .rename({"schools": "school_id"})
     )
     schools_of = pl.concat([person_schools.select("table", "key", "school_id"), class_schools])
-    person_values = (
-        bad_values.filter(pl.col("kind") != GUARDIAN)
-        .select("code", "file", "line", "detail", table="kind", key="source_id")
-        .select("code", "file", "line", "table", "key", "detail")
+    person_values = bad_values.filter(pl.col("kind") != GUARDIAN).select(
+        "code", "file", "line", pl.col("kind").alias("table"), pl.col("source_id").alias("key"), "detail"
     )
     places = pl.concat(
         [
@@ -424,12 +432,7 @@ def _joined(names: Collection[str]) -> list[pl.Expr]:
 
 def _conflicts(names: Mapping[str, str]) -> pl.Expr:
     """The names of the columns that differ, or null."""
-    named = pl.concat_str(
-        [pl.when(pl.col(f"differs_{name}")).then(pl.lit(shown)) for name, shown in names.items()],
-        separator=", ",
-        ignore_nulls=True,
-    )
-    return pl.when(named != "").then(named)
+    return with_commas([pl.when(pl.col(f"differs_{name}")).then(pl.lit(shown)) for name, shown in names.items()])
 
 
 def _people(rows: pl.DataFrame, members: pl.DataFrame, roster: Roster) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -493,12 +496,6 @@ def _rows_of_id() -> pl.Expr:
     return pl.when(is_short).then(pl.format("{} records; {}", "rows", pl.lit(SPREADSHEET)))
 
 
-def _words(name: pl.Expr) -> pl.Expr:
-    """A name in words of letters and digits only, without accents."""
-    plain = values.folded(name).str.normalize("NFKD").str.replace_all(r"\p{M}", "")
-    return plain.str.replace_all(r"[^\p{L}\p{N}]+", " ").str.strip_chars().replace("", None)
-
-
 def _shared_ids(rows: pl.DataFrame) -> pl.DataFrame:
     """kind, source_id, is_shared: IDs that stand for two people.
 
@@ -508,7 +505,7 @@ def _shared_ids(rows: pl.DataFrame) -> pl.DataFrame:
     """
     key = ["kind", "source_id"]
     told = ("email", "phone", "birth_date", "grade")
-    named = (_words(pl.col(name)).alias(name) for name in ("first_name", "last_name"))
+    named = (values.words(pl.col(name)).alias(name) for name in ("first_name", "last_name"))
     spelled = rows.select(*key, *told, *named)
     several = spelled.unique().filter(pl.len().over(key) > 1)
     # However many rows are on one ID, these are enough to tell that they are several people's.

@@ -67,7 +67,7 @@ def without_nobodies(roster: Roster) -> tuple[pl.DataFrame, pl.DataFrame]:
     people = people.with_columns(
         first_name=pl.when(~(is_guardian & first)).then("first_name"),
         last_name=pl.when(~(is_guardian & last)).then("last_name"),
-        placeholder=_listed(
+        placeholder=with_commas(
             [
                 pl.when(first).then(of_kind(roster.names, "first_name")),
                 pl.when(last).then(of_kind(roster.names, "last_name")),
@@ -155,14 +155,15 @@ def marked(
     damaged = [
         pl.when(pl.lit(values.is_damaged(rows[column]))).then(_expression(name)) for column, name in names.items()
     ]
-    return rows.with_columns(hidden=_listed(told), damaged=_listed(damaged))
+    return rows.with_columns(hidden=with_commas(told), damaged=with_commas(damaged))
 
 
 def _expression(name: str | pl.Expr) -> pl.Expr:
     return pl.lit(name) if isinstance(name, str) else name
 
 
-def _listed(parts: Sequence[pl.Expr]) -> pl.Expr:
+def with_commas(parts: Sequence[pl.Expr]) -> pl.Expr:
+    """The parts that are not null, with commas between them; null where all are."""
     together = pl.concat_str(parts, separator=", ", ignore_nulls=True)
     return pl.when(together != "").then(together)
 

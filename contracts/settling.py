@@ -15,7 +15,7 @@ from contracts.checking import FOUND, Records, at_schools
 from contracts.contract import Rule, breaking, contract
 from contracts.guardians import Guardians
 from contracts.issues import CATALOGUE, Entry, Severity
-from contracts.normalizing import READ, called
+from contracts.normalizing import READ, called, with_commas
 from contracts.roster import (
     EMPLOYEE,
     FREED_EMAILS,
@@ -130,7 +130,7 @@ def settle(records: Records, held: Held) -> Settled:
     valid = people.filter("is_valid").sort("person")
     issues = [
         placed(records, people, at),
-        _people_issues(records, people, pairs, related.in_classes, held),
+        _people_issues(records, people, pairs, related.in_classes, silent, held),
         _guardian_issues(records, people, pairs, found, at),
         related.found,
     ]
@@ -145,7 +145,7 @@ def settle(records: Records, held: Held) -> Settled:
         guardianships=related.guardianships,
         seen_links=as_table(seen.to_frame("link_id"), SEEN_LINKS),
         seen_classes=as_table(records.seen_classes, SEEN_CLASSES).sort("source_id", "school_id"),
-        kept=_kept(records, people, pairs, related.kept, held),
+        kept=_kept(records, people, pairs, related.kept, silent),
         issues=_issues(
             records,
             _without_followers(pl.concat(issues), valid, related.classes),
@@ -235,11 +235,7 @@ def _missing_columns(records: Records, held: Held) -> list[str]:
     }
     if own.filter(kind=GUARDIAN)["guardian_ids"].count():
         kept.add((GUARDIAN, "source_id"))
-    kept |= {
-        ("guardianship", name)
-        for name in ("relationship", "type")
-        if name in held.guardianships.columns and held.guardianships[name].count()
-    }
+    kept |= {("guardianship", name) for name in ("relationship", "type") if held.guardianships[name].count()}
     return sorted({f"{words}, sent before, is missing" for field, words in records.absent.items() if field in kept})
 
 
@@ -343,9 +339,17 @@ def _pairs(records: Records, found: Guardians) -> pl.DataFrame:
 
 
 def _people_issues(
-    records: Records, people: pl.DataFrame, pairs: pl.DataFrame, in_classes: pl.DataFrame, held: Held
+    records: Records,
+    people: pl.DataFrame,
+    pairs: pl.DataFrame,
+    in_classes: pl.DataFrame,
+    silent: pl.DataFrame,
+    held: Held,
 ) -> pl.DataFrame:
-    """FOUND of employees and students: what only shows once everything is settled. in_classes: as in `Related`."""
+    """FOUND of employees and students: what only shows once everything is settled.
+
+    in_classes: as in `Related`. silent: as `_silent_guardians` gives it.
+    """
     as_held = held.links.select(stands_in="link_id", held_reach=_REACHABLE)
     guardians_reached = (
         people.filter(kind=GUARDIAN)
@@ -355,11 +359,11 @@ def _people_issues(
         .select("guardian")
     )
     reached = pairs.join(guardians_reached, on="guardian", how="semi")["student_id"].unique().implode()
-    silent = held.guardianships.join(_silent_guardians(records, held), left_on="guardian_link_id", right_on="link_id")
-    reaching = silent.join(held.links.filter(_REACHABLE), left_on="guardian_link_id", right_on="link_id", how="semi")
+    staying = held.guardianships.join(silent, left_on="guardian_link_id", right_on="link_id")
+    reaching = staying.join(held.links.filter(_REACHABLE), left_on="guardian_link_id", right_on="link_id", how="semi")
     keeps_guardians, keeps_reachable = (
         pl.col("link_id").is_in(kept["student_link_id"].unique().implode()).fill_null(False)
-        for kept in (silent, reaching)
+        for kept in (staying, reaching)
     )
     marked = (
         people.filter(pl.col("kind") != GUARDIAN)
@@ -389,17 +393,12 @@ def _guardian_issues(
         **{name: called(records.names, GUARDIAN, name.removeprefix("differs_")) for name in differing},
         **{name: called(records.names, "guardianship", name.removeprefix("differs_")) for name in in_pairs},
     }
-    conflicts = pl.concat_str(
-        [pl.when(pl.col(name)).then(pl.lit(shown)) for name, shown in columns.items()],
-        separator=", ",
-        ignore_nulls=True,
-    )
+    conflicts = with_commas([pl.when(pl.col(name)).then(pl.lit(shown)) for name, shown in columns.items()])
     marked = (
         people.filter(kind=GUARDIAN)
         .join(found.people.select("guardian", *differing), on="guardian")
         .join(pairs.group_by("guardian").agg(pl.col(in_pairs).any()), on="guardian", how="left")
         .with_columns(conflicts=conflicts)
-        .with_columns(conflicts=pl.when(pl.col("conflicts") != "").then("conflicts"))
     )
     of_records = (
         breaking(GUARDIANS, marked)
@@ -453,9 +452,12 @@ def _guardian_issues(
 
 
 def _kept(
-    records: Records, people: pl.DataFrame, pairs: pl.DataFrame, related: pl.DataFrame, held: Held
+    records: Records, people: pl.DataFrame, pairs: pl.DataFrame, related: pl.DataFrame, silent: pl.DataFrame
 ) -> pl.DataFrame:
-    """KEPT: who has a row that was not applied, whatever the reason; that a school is only not shared is none."""
+    """KEPT: who has a row that was not applied, whatever the reason; that a school is only not shared is none.
+
+    silent: as `_silent_guardians` gives it.
+    """
     unknown = records.unknown_schools.filter(not records.shares_part).select(
         kind="table", source_id="key", has_bad_row=pl.lit(True)
     )
@@ -471,7 +473,7 @@ def _kept(
         ("guardianships", students.filter("not_applied")),
         ("guardianships", students.join(with_bad_guardian, on="source_id", how="semi")),
         ("guardianships", bad_guardians),
-        ("guardianships", _silent_guardians(records, held)),
+        ("guardianships", silent),
     ]
     frames = [
         frame.drop_nulls("link_id").select("link_id", table=pl.lit(table), class_id=None) for table, frame in links
@@ -481,10 +483,6 @@ def _kept(
         .unique()
         .sort("table", "link_id", "class_id", nulls_last=True)
     )
-
-
-def _is_error() -> pl.Expr:
-    return pl.col("code").is_in([code for code, entry in CATALOGUE.items() if entry.severity == Severity.ERROR])
 
 
 def _places(records: Records, found: Guardians) -> pl.DataFrame:

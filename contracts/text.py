@@ -16,7 +16,6 @@ import polars as pl
 INVISIBLE: Final = r"[\p{Cf}\p{Cc}&&[^\x00\n\r]]"
 # Those of them that are no blanks, which plain stripping leaves.
 _NO_BLANK: Final = r"[\p{Cf}\p{Cc}--[\x00\s]]"
-_AT_THE_ENDS: Final = r"\A[\s\p{Cf}\p{Cc}&&[^\x00]]+|[\s\p{Cf}\p{Cc}&&[^\x00]]+\z"
 
 # Scripts whose letters join or form clusters, where a joiner or non-joiner between two letters is spelling.
 _JOINING: Final = (
@@ -25,6 +24,14 @@ _JOINING: Final = (
 )
 _SPELLING: Final = rf"({_JOINING})[\x{{200C}}\x{{200D}}]+({_JOINING})"
 _IN_EMOJI: Final = r"(\p{Extended_Pictographic}[\x{FE0F}\p{Emoji_Modifier}]*)\x{200D}(\p{Extended_Pictographic})"
+
+
+def nothing(but: str = "") -> str:
+    """The pattern, for Polars, of one blank or invisible character; `but`: none of these."""
+    return rf"[\s\p{{Cf}}\p{{Cc}}&&[^\x00{re.escape(but)}]]"
+
+
+_AT_THE_ENDS: Final = rf"\A{nothing()}+|{nothing()}+\z"
 
 
 def cleaned(value: pl.Expr) -> pl.Expr:
@@ -45,11 +52,6 @@ def stripped(value: pl.Expr) -> pl.Expr:
 def needs_cleaning(value: pl.Expr) -> pl.Expr:
     """Whether the text holds an invisible character, so that only `cleaned` takes from its ends what has to go."""
     return value.str.contains(_NO_BLANK)
-
-
-def nothing(but: str = "") -> str:
-    """The pattern, for Polars, of one blank or invisible character; `but`: none of these."""
-    return rf"[\s\p{{Cf}}\p{{Cc}}&&[^\x00{re.escape(but)}]]"
 
 
 def hides_something(value: pl.Expr) -> pl.Expr:
@@ -84,11 +86,6 @@ def _is_invisible(character: str) -> bool:
     return character not in "\0\n\r" and unicodedata.category(character) in ("Cf", "Cc")
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: 1 record, 2 records; `many` where the plural is not made with an s."""
-    return f"{number} {one if number == 1 else many or f'{one}s'}"
-
-
 def hidden(values: pl.Series) -> pl.Series:
     """What each text hides, as U+200B, or null: the invisible characters in it that are no spelling. String."""
     met = pl.DataFrame({"value": values.filter(values.str.contains(INVISIBLE).fill_null(False)).unique()})
@@ -106,6 +103,11 @@ def spelled_out(value: str) -> str:
 
 def _code_point(character: str) -> str:
     return f"U+{ord(character):04X}"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 record, 2 records; `many` where the plural is not made with an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
 def listed(items: Sequence[object], most: int = 5) -> str:

@@ -161,7 +161,13 @@ def bare(value: pl.Expr) -> pl.Expr:
 
     Rule: how names are compared to tell two people on one ID.
     """
-    return folded(value).str.normalize("NFKD").str.replace_all(r"[^\p{L}\p{N}]", "").replace("", None)
+    return words(value).str.replace_all(" ", "", literal=True)
+
+
+def words(value: pl.Expr) -> pl.Expr:
+    """A name in words of letters and digits only, casefolded and without accents; null where it has none."""
+    plain = folded(value).str.normalize("NFKD").str.replace_all(r"\p{M}", "")
+    return plain.str.replace_all(r"[^\p{L}\p{N}]+", " ").str.strip_chars().replace("", None)
 
 
 def full_name(suffix: str = "") -> pl.Expr:

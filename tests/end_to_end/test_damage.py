@@ -27,6 +27,7 @@ from services import guard, night
 from services.changesets import IN_CLASS_OF_KIND, TYPE_OF_KIND, ChangeSet
 from services.held import read_scope
 from tests.end_to_end.conftest import Installation
+from tests.end_to_end.test_promise import moved, without_school
 
 SCHOOLS = {"lincoln": "0101", "roosevelt": "0102", "jefferson": "0103"}
 TOGETHER = {"district_students": [0.05, 5], "district_employees": [0.05, 2], "district_guardians": [0.05, 5]}
@@ -67,18 +68,7 @@ def column_emptied(files: Files, chance: random.Random) -> Files:
 
 def school_lost(files: Files, chance: random.Random) -> Files:
     school = chance.choice(list(SCHOOLS.values()))
-    return {
-        name: frame.filter(pl.col("school_id") != school) if "school_id" in frame.columns else frame
-        for name, frame in files.items()
-    }
-
-
-def moved(files: Files, chance: random.Random) -> Files:
-    """Some students are at another school."""
-    hit = pl.col("student_id").str.ends_with(str(chance.randrange(10)))
-    school = pl.lit(chance.choice(list(SCHOOLS.values())))
-    students = files["students.csv"].with_columns(school_id=pl.when(hit).then(school).otherwise("school_id"))
-    return {**files, "students.csv": students}
+    return without_school(files, school)
 
 
 DAMAGE: tuple[Callable[[Files, random.Random], Files], ...] = (

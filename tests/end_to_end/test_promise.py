@@ -88,6 +88,11 @@ def school_missing(files: Files, chance: random.Random) -> Files:
     school = chance.choice(list(SCHOOLS.values()))
     if chance.random() < 0.5:
         return {**files, "schools.csv": files["schools.csv"].filter(pl.col("school_id") != school)}
+    return without_school(files, school)
+
+
+def without_school(files: Files, school: str) -> Files:
+    """The files without any row of a school, that of schools.csv included."""
     return {
         name: frame.filter(pl.col("school_id") != school) if "school_id" in frame.columns else frame
         for name, frame in files.items()
@@ -95,6 +100,7 @@ def school_missing(files: Files, chance: random.Random) -> Files:
 
 
 def moved(files: Files, chance: random.Random) -> Files:
+    """Some students are at another school."""
     hit = pl.col("student_id").str.ends_with(str(chance.randrange(10)))
     school = pl.lit(chance.choice(list(SCHOOLS.values())))
     students = files["students.csv"].with_columns(school_id=pl.when(hit).then(school).otherwise("school_id"))
