@@ -24,7 +24,7 @@ test: install ## run all tests but the slow ones, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journeys and not faults"
 
 test-journeys: install ## run what is slow by nature: several processes, servers, workers, kills, walks of many nights
-	$(BIN)/python -m pytest -m journeys
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m journeys
 
 test-faults: install ## kill runs at every step, on PostgreSQL and under Prefect too
 	$(BIN)/python -m pytest -m faults

@@ -6,7 +6,8 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -109,6 +110,56 @@ def database(database_url: str) -> Iterator[Database]:
     """A fresh database of each kind in turn."""
     with open_database(database_url, backups=None) as database:
         yield database
+
+
+class Beginnings:
+    """Databases that many tests begin with: each is made once by its steps, and every test works on a copy."""
+
+    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
+        self.request = request
+        self.folder = folder
+        self.made: dict[tuple[str, Callable[[Database], None]], str] = {}
+
+    @contextmanager
+    def __call__(self, kind: str, steps: Callable[[Database], None]) -> Iterator[Database]:
+        """A copy, on this kind of database, of what the steps leave behind in an empty one."""
+        copied = {"sqlite": self._copied_file, "postgresql": self._copied_database}[kind]
+        if (kind, steps) not in self.made:
+            template = f"begun_{len(self.made)}"
+            empty = self.request.getfixturevalue(
+                {"sqlite": "embedded_template", "postgresql": "postgresql_template"}[kind]
+            )
+            url = copied(str(empty), template)
+            with open_database(url, backups=None) as database:
+                steps(database)
+            self.made[kind, steps] = str(self.folder / template) if kind == "sqlite" else template
+        name = f"copy_{next(_numbers)}"
+        url = copied(self.made[kind, steps], name)
+        with open_database(url, backups=None) as database:
+            yield database
+        if kind == "postgresql":
+            _command(self.request.getfixturevalue("postgresql_server"), f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _copied_file(self, template: str, name: str) -> str:
+        shutil.copy(template, self.folder / name)
+        return f"sqlite:///{self.folder / name}"
+
+    def _copied_database(self, template: str, name: str) -> str:
+        server = self.request.getfixturevalue("postgresql_server")
+        _command(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+        return _address(server, name)
+
+
+@pytest.fixture(scope="session")
+def beginnings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Beginnings:
+    """Opens copies of databases that earlier steps have filled."""
+    return Beginnings(request, tmp_path_factory.mktemp("beginnings"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of database in turn."""
+    return str(request.param)
 
 
 def _fresh(server: str, template: str) -> Iterator[str]:

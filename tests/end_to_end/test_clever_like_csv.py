@@ -28,6 +28,8 @@ from tests.end_to_end.lakeside import Lakeside, lakeside
 from tests.end_to_end.nights import play
 from tests.setups import SETUP
 
+pytestmark = pytest.mark.journeys
+
 Rows = dict[str, list[tuple[Any, ...]]]
 
 TABLES = {

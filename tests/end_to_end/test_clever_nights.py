@@ -29,6 +29,8 @@ from services.setup import apply_setup, read_setup
 from tests.end_to_end.lakeside import Lakeside, lakeside
 from tests.end_to_end.nights import snapshot
 
+pytestmark = pytest.mark.journeys
+
 # A school of the district that is not in Clever, beside those that are.
 CSV_SCHOOL = """
 [[district.source]]

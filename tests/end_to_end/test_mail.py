@@ -7,6 +7,8 @@ from email import policy
 from email.parser import BytesParser
 from pathlib import Path
 
+import pytest
+
 from models import bulk
 from models.database import open_database
 from sandbox.generator import generate
@@ -16,6 +18,8 @@ from services.setup import apply_setup, read_setup
 from tests.end_to_end.kills import Home
 from tests.end_to_end.nights import play
 from tests.setups import SETUP
+
+pytestmark = pytest.mark.journeys
 
 
 def test_a_mail_survives_a_kill_after_the_hold_and_is_sent_once(tmp_path: Path) -> None:

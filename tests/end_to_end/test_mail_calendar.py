@@ -15,6 +15,8 @@ from tests.end_to_end.conftest import Installation
 from tests.end_to_end.nights import play
 from tests.end_to_end.test_holds import Files, files_gone
 
+pytestmark = pytest.mark.journeys
+
 FIRST_NIGHT = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)  # two in the morning where the district is
 FULL = Files.of(40, 40)
 

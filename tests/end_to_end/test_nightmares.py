@@ -23,6 +23,8 @@ from services import holds, night, status
 from tests.end_to_end.conftest import Installation
 from tests.end_to_end.nights import snapshot
 
+pytestmark = pytest.mark.journeys
+
 SCHOOLS = {"lincoln": "0101", "roosevelt": "0102", "jefferson": "0103"}
 ALL = set(SCHOOLS)
 Files = dict[str, pl.DataFrame]
@@ -620,7 +622,6 @@ def _without_most_of(district: District, school: str) -> District:
     )
 
 
-@pytest.mark.journeys
 def test_a_school_held_for_a_month_of_school_days_while_another_goes_on_is_right_once_it_is_released(
     embedded: Installation,
 ) -> None:

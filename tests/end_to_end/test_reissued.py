@@ -23,6 +23,8 @@ from services.provision import SchoolOutcome
 from services.setup import apply_setup, read_setup
 from tests.end_to_end.nights import counts, play
 
+pytestmark = pytest.mark.journeys
+
 KEYS = {"lincoln": "0101", "roosevelt": "0102", "jefferson": "0103"}
 PEOPLE = (STUDENT, EMPLOYEE, GUARDIAN)
 FILES = dict.fromkeys(KEYS, "files")
@@ -269,7 +271,6 @@ STEPS = strategies.builds(
 )
 
 
-@pytest.mark.journeys
 @settings(max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(
     seed=strategies.integers(1, 500),

@@ -28,6 +28,8 @@ from services import status
 from services.setup import read_setup
 from tests.flows.conftest import Server, rollcall, shown
 
+pytestmark = pytest.mark.journeys
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BIN = Path(sys.executable).parent
@@ -57,7 +59,6 @@ def test_the_readme_has_no_command_that_is_not_run_here() -> None:
     ]
 
 
-@pytest.mark.journeys
 def test_a_stranger_sets_up_a_district(tmp_path: Path, prefect_template: Path) -> None:
     (setup,) = blocks("toml")
     (tmp_path / "districts.toml").write_text(setup)
@@ -128,7 +129,6 @@ def test_a_school_goes_over_to_clever_in_the_setup_file(tmp_path: Path) -> None:
     assert [(school.id, school.source) for school in read.school] == [("lakeside-high", "clever")]
 
 
-@pytest.mark.journeys
 def test_the_nights_run_by_themselves(tmp_path: Path, own_server: str) -> None:
     (setup,) = blocks("toml")
     (tmp_path / "districts.toml").write_text(setup.replace("quiet_seconds = 300", "quiet_seconds = 0"))
@@ -162,7 +162,6 @@ def test_the_nights_run_by_themselves(tmp_path: Path, own_server: str) -> None:
         working.wait(30)
 
 
-@pytest.mark.journeys
 def test_the_demo_plays_two_nights(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "sandbox.demo"],

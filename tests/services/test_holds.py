@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from services import holds, provision
 from services.held import read_scope
 from services.housekeeping import clean
 from services.provision import RunOf
+from tests.conftest import Beginnings
 from tests.services.settled import NOW, apply, person, plan, set_up, settled
 
 TEACHER = person(0, "employee", "t1", email="t1@unified.example")
@@ -32,12 +33,16 @@ def district(students: Sequence[int], elsewhere: Sequence[int] = (1, 2)) -> Sett
     )
 
 
-@pytest.fixture
-def started(database: Database) -> Database:
+def begin(database: Database) -> None:
     with database.transaction() as session:
         set_up(session)
     apply(database, district(range(100)))
-    return database
+
+
+@pytest.fixture
+def started(beginnings: Beginnings, kind: str) -> Iterator[Database]:
+    with beginnings(kind, begin) as database:
+        yield database
 
 
 def outcomes(database: Database, value: Settled, hours: int = 0) -> list[tuple[str, tuple[str, ...]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from models import bulk
 from models.database import Database
 from models.tables import Account, Class, District, Source
 from services import people
+from tests.conftest import Beginnings
 from tests.services.settled import NOW, apply, person, set_up, settled
 
 TEACHER = person(0, "employee", "t1", email="t1@unified.example", phone="+12025550100")
@@ -34,12 +36,16 @@ LATER = NOW + timedelta(hours=1)
 WAITING = "SELECT count(*)::text FROM pg_locks WHERE NOT granted"
 
 
-@pytest.fixture
-def started(database: Database) -> Database:
+def begin(database: Database) -> None:
     with database.transaction() as session:
         set_up(session)
     apply(database, EVERYBODY)
-    return database
+
+
+@pytest.fixture
+def started(beginnings: Beginnings, kind: str) -> Iterator[Database]:
+    with beginnings(kind, begin) as database:
+        yield database
 
 
 def account_of(database: Database, source_id: str) -> str:

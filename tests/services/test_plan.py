@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
@@ -14,6 +15,7 @@ from models.database import Database
 from models.tables import Source
 from services.held import load_stored, read_scope
 from services.plan import plan_district
+from tests.conftest import Beginnings
 from tests.services.settled import apply, frame, person, plan, set_up, settled
 
 TEACHER = person(0, "employee", "t1", email="t1@unified.example")
@@ -29,12 +31,16 @@ EVERYBODY = settled(
 )
 
 
-@pytest.fixture
-def started(database: Database) -> Database:
+def begin(database: Database) -> None:
     with database.transaction() as session:
         set_up(session)
     apply(database, EVERYBODY)
-    return database
+
+
+@pytest.fixture
+def started(beginnings: Beginnings, kind: str) -> Iterator[Database]:
+    with beginnings(kind, begin) as database:
+        yield database
 
 
 def counts(database: Database, value: roster.Settled) -> dict[str, dict[str, int]]:
