@@ -30,32 +30,26 @@ from rich.markup import escape
 from rich.table import Table
 
 from contracts.formats import CLEVER, CSV, FORMATS, formats_of
-from contracts.issues import CATALOGUE, Entry, Severity, catalogue, with_catalogue
+from contracts.issues import CATALOGUE, DISCONNECTED, FILE_ERRORS, Entry, Severity, catalogue, with_catalogue
 from contracts.text import clean, count
 from errors import NotFound, NotPossible, RollcallError, SchemaError, SetupError
 from models.database import Database, migrate, open_database
 from models.tables import Decision, District
-from services import (
-    downloads,
-    figures,
-    holds,
-    housekeeping,
-    issues,
-    mailing,
-    maintenance,
-    night,
-    pauses,
-    people,
-    remembered,
-    runs,
-    status,
-    taking,
-)
-from services.backup import backup
-from services.changesets import ACTIONS, TYPES
-from services.clever import Connection
-from services.setup import apply_setup, read_setup, would_freeze
-from services.taking import read_folder
+from services import accounts, clock, csv_export, districts, figures
+from services.holds import contact_policy, decisions, store
+from services.holds.evidence import consequences, evidence_csv, told_counts
+from services.intake.arrival import read_folder
+from services.intake.clever_api import Connection
+from services.intake.deliveries import deliveries_of
+from services.mail import outbox
+from services.operations import housekeeping, maintenance
+from services.operations.backup import backup
+from services.operations.setup import apply_setup, read_setup, would_freeze
+from services.planning.changesets import ACTIONS, TYPES
+from services.status import issues, pauses, sync_status
+from services.status.report import DistrictReport, district_report
+from services.sync import leases, outcomes, pipeline, requests
+from services.sync.preview import check_files, preview_sync
 from services.version import VERSION
 from settings import Settings, get_settings
 
@@ -204,7 +198,7 @@ def setup(
             with database.reading() as session:
                 _assert_agreed(would_freeze(session, wanted), file)
         with database.transaction() as session:
-            changes = apply_setup(session, wanted, add=add, now=night.clock())
+            changes = apply_setup(session, wanted, add=add, now=clock.now())
     for change in changes:
         out.print(escape(change))
     out.print(count(len(changes), "change") if changes else "nothing to change")
@@ -251,9 +245,9 @@ def enforcement(
     with opened() as database:
         if switch is not None:
             with database.transaction() as session:
-                people.set_enforcement(session, district, switch is Switch.ON)
+                accounts.set_enforcement(session, district, switch is Switch.ON)
         with database.reading() as session:
-            enforced = people.is_enforced(session, district)
+            enforced = accounts.is_enforced(session, district)
     means = (
         "nobody in its data can leave, and the next sync brings back those who had left"
         if enforced
@@ -284,11 +278,11 @@ def contacts(
     """
     with opened() as database:
         if choice is not None:
-            change = remembered.leave_out if choice is Contacts.LEAVE_OUT else remembered.ask
+            change = contact_policy.leave_out if choice is Contacts.LEAVE_OUT else contact_policy.ask
             with database.transaction() as session:
                 change(session, district, source)
         with database.reading() as session:
-            found = remembered.of_contacts(session, district, source)
+            found = contact_policy.of_contacts(session, district, source)
     for each in found:
         out.print(str(each))
 
@@ -320,7 +314,7 @@ def backup_command(file: Annotated[Path, typer.Argument(metavar="FILE", help="wh
 def housekeeping_command() -> None:
     """Remove what has served its time: files, evidence, issues and mails that nobody needs after 30 days."""
     with opened() as database:
-        cleaned = housekeeping.clean(database, landing=get_settings().landing, now=night.clock())
+        cleaned = housekeeping.clean(database, landing=get_settings().landing, now=clock.now())
     out.print(str(cleaned))
 
 
@@ -342,7 +336,7 @@ def check(
         raise SetupError(f"there is no format {format_name}; known are {', '.join(known)}")
     if not folder.is_dir():
         raise SetupError(f"there is no folder {folder}")
-    reading, settled = night.check_files(format_name, read_folder(folder, FORMATS[format_name].file_names))
+    reading, settled = check_files(format_name, read_folder(folder, FORMATS[format_name].file_names))
     found = None
     if settled is not None:
         found = with_catalogue(settled.issues).with_columns(issues.place(), source_kind=pl.lit(CSV))
@@ -424,9 +418,9 @@ def preview(district: DistrictId, school: Schools = None, csv_file: CsvFile = No
     """Show what the waiting delivery would create, adopt, update, reactivate and remove. Writes nothing."""
     frames = []
     with opened() as database, database.reading() as session:
-        for order in night.orders(session, district, school, None):
+        for order in requests.orders(session, district, school, None):
             connection = _clever() if order.kind == CLEVER else None
-            shown = night.preview(session, order, landing=get_settings().landing, connection=connection)
+            shown = preview_sync(session, order, landing=get_settings().landing, connection=connection)
             out.print(f"[bold]{order.source_id}[/]: {escape(shown.message)}")
             for note in shown.notes:
                 told.print(escape(note), style="dim")
@@ -436,11 +430,11 @@ def preview(district: DistrictId, school: Schools = None, csv_file: CsvFile = No
                 for reason in changes.reasons or ():
                     title = catalogue(order.kind)[reason.code].title
                     out.print(f"  [red]would be put on hold: {escape(title)} ({reason.code})[/]")
-                    for line in filter(None, (*holds.told_counts(reason), reason.detail)):
+                    for line in filter(None, (*told_counts(reason), reason.detail)):
                         out.print(f"    {escape(line)}")
                 frames.append(changes.changes.drop("key").insert_column(0, pl.lit(changes.school_id).alias("school")))
     if csv_file is not None:
-        _write_csv(csv_file, downloads.to_csv(pl.concat(frames)) if frames else "")
+        _write_csv(csv_file, csv_export.to_csv(pl.concat(frames)) if frames else "")
 
 
 def _show_changes(school: str, changes: pl.DataFrame) -> None:
@@ -525,12 +519,12 @@ def run_district(
     with opened() as database:
         # Refuses what makes no sense, before any server.
         with database.reading() as session:
-            orders = night.orders(session, district, schools, delivery, now=now, landing=settings.landing)
-            before = max((run.id or 0 for run in runs.runs_of(session, district, 1)), default=0)
-        met = {order: pause for order in orders if (pause := night.paused(database, order)) is not None}
+            orders = requests.orders(session, district, schools, delivery, now=now, landing=settings.landing)
+            before = max((run.id or 0 for run in leases.runs_of(session, district, 1)), default=0)
+        met = {order: pause for order in orders if (pause := pipeline.paused(database, order)) is not None}
         if orders and len(met) == len(orders):
             for order, pause in met.items():
-                night.record_paused(database, order, pause)
+                pipeline.record_paused(database, order, pause)
                 out.print(f"[blue]{order.source_id} is {escape(pause)}[/]")
             return ATTENTION
     start_prefect(settings)
@@ -542,7 +536,7 @@ def run_district(
         _log_prefect()
         state = asyncio.run(_state(sync_district(district, schools, delivery=delivery, now=now, return_state=True)))
     with opened() as database, database.reading() as session:
-        for run in reversed([run for run in runs.runs_of(session, district) if (run.id or 0) > before]):
+        for run in reversed([run for run in leases.runs_of(session, district) if (run.id or 0) > before]):
             for note in run.notes or []:
                 out.print(f"{run.source_id}: {escape(note)}")
     if state.is_failed() or state.is_crashed():
@@ -598,7 +592,7 @@ def pause(
         with database.transaction() as session:
             zone = _zone(session, district) if district is not None else _local_zone()
             end = _moment(until, zone) if until is not None else None
-            raised = maintenance.pause(session, district, reason=reason, until=end, by=by, now=night.clock())
+            raised = maintenance.pause(session, district, reason=reason, until=end, by=by, now=clock.now())
         out.print(f"{escape(district or 'all districts')}: {escape(pauses.told(raised, zone))}")
         _send_mail(database)
 
@@ -613,7 +607,7 @@ def resume(
     """
     with opened() as database:
         with database.transaction() as session:
-            resumed = maintenance.resume(session, district, by=getpass.getuser(), now=night.clock())
+            resumed = maintenance.resume(session, district, by=getpass.getuser(), now=clock.now())
         out.print(escape(maintenance.told(resumed, district)))
         _send_mail(database)
     code = OK
@@ -627,7 +621,7 @@ def _send_mail(database: Database) -> None:
     """Tell the administrators; what cannot be sent now is sent by the next run, and said."""
     settings = get_settings()
     try:
-        mailing.deliver(database, settings.mail_transport(), sender=settings.mail_sender, now=night.clock(), wait=5)
+        outbox.deliver(database, settings.mail_transport(), sender=settings.mail_sender, now=clock.now(), wait=5)
     except RollcallError as error:
         told.print(f"[yellow]the administrators' mail waits:[/] {escape(str(error))}")
 
@@ -654,11 +648,11 @@ def _moment(text: str, zone: tzinfo) -> datetime:
 # --- reading ------------------------------------------------------------------------------------------------------
 
 COLOURS = {
-    status.Status.ON_HOLD: "red",
-    status.Status.SETUP_SYNC: "yellow",
-    status.Status.PAUSED: "blue",
-    status.Status.PROCESSING: "cyan",
-    status.Status.CONNECTED: "green",
+    sync_status.Status.ON_HOLD: "red",
+    sync_status.Status.SETUP_SYNC: "yellow",
+    sync_status.Status.PAUSED: "blue",
+    sync_status.Status.PROCESSING: "cyan",
+    sync_status.Status.CONNECTED: "green",
 }
 
 
@@ -700,8 +694,8 @@ def status_command(
     )
 
 
-def _reports(session: Any, district: str | None) -> list[status.DistrictReport]:
-    reports = status.report(session, district, now=night.clock())
+def _reports(session: Any, district: str | None) -> list[DistrictReport]:
+    reports = district_report(session, district, now=clock.now())
     if district is not None and not reports:
         raise NotFound(f"there is no district {district}; `rollcall status` lists them")
     return reports
@@ -716,7 +710,7 @@ def show_report(database: Database, district: str | None) -> None:
     with database.reading() as session:
         reports = _reports(session, district)
         kinds = issues.source_kinds(session, district)
-        unsent = {report.district_id: mailing.told_unsent(session, report.district_id) for report in reports}
+        unsent = {report.district_id: outbox.told_unsent(session, report.district_id) for report in reports}
     if not reports:
         out.print("no district is set up yet: `rollcall setup FILE.toml`")
     for report in reports:
@@ -733,7 +727,7 @@ def show_report(database: Database, district: str | None) -> None:
             table.add_column(name, justify="right")
         table.add_column("Sync status")
         for row in report.schools:
-            label = status.LABELS[row.status] if row.status is not None else "not on the plan"
+            label = sync_status.LABELS[row.status] if row.status is not None else "not on the plan"
             colour = COLOURS.get(row.status, "bright_black") if row.status is not None else "bright_black"
             table.add_row(
                 f"{'[bold]![/] ' if row.errors and row.on_plan else ''}{escape(row.name)}",
@@ -775,7 +769,7 @@ def issues_command(
     with opened() as database, database.reading() as session:
         _zone(session, district)
         if school is not None:
-            night.find_school(session, district, school)
+            districts.find_school(session, district, school)
         found = issues.stored_issues(session, district, f"{district}/{school}" if school is not None else None)
         file_errors = issues.stored_file_errors(session, district)
     if as_json:
@@ -814,8 +808,8 @@ def deliveries(district: DistrictId) -> None:
     table.add_column("bytes")
     with opened() as database, database.reading() as session:
         zone = _zone(session, district)
-        in_force = {source.current_delivery_id for source in night.sources_of(session, district)}
-        for delivery in taking.deliveries_of(session, district):
+        in_force = {source.current_delivery_id for source in districts.sources_of(session, district)}
+        for delivery in deliveries_of(session, district):
             size = sum(file["size"] for file in delivery.files or [])
             again = f"{delivery.receipts}, last {_time(delivery.received_at, zone)}" if delivery.receipts else ""
             table.add_row(
@@ -836,7 +830,7 @@ def runs_command(district: DistrictId) -> None:
     notes = {}
     with opened() as database, database.reading() as session:
         zone = _zone(session, district)
-        for run in runs.runs_of(session, district):
+        for run in leases.runs_of(session, district):
             took = f"{(run.ended_at - run.started_at).total_seconds():.0f} s" if run.ended_at else "open"
             table.add_row(
                 str(run.id),
@@ -844,12 +838,12 @@ def runs_command(district: DistrictId) -> None:
                 _time(run.started_at, zone),
                 took,
                 str(run.delivery_id or ""),
-                "waiting for Clever" if run.outcome == night.NOT_READY else run.outcome or "running",
+                "waiting for Clever" if run.outcome == outcomes.NOT_READY else run.outcome or "running",
             )
             notes[run.id] = run.notes or []
         decided = [
             f"hold {hold.id} · {hold.school_name}: {_decided(decision, zone)}"
-            for decision, hold in holds.decisions_of(session, district)
+            for decision, hold in store.decisions_of(session, district)
         ]
     out.print(table)
     for run_id, said in notes.items():
@@ -871,7 +865,7 @@ def holds_command(
     with opened() as database, database.reading() as session:
         if district is not None:
             _zone(session, district)
-        found = holds.open_holds(session, district)
+        found = store.open_holds(session, district)
         zones = {hold.district_id: _zone(session, hold.district_id) for hold in found}
     if as_json:
         _print_json(
@@ -896,7 +890,7 @@ def holds_command(
         zone = zones[hold.district_id]
         out.print(f"hold {hold.id}  {hold.district_id}/{hold.school_key}  since {_time(hold.opened_at, zone)}")
         for reason in hold.reasons:
-            counted = "; ".join(["", *holds.told_counts(reason)])
+            counted = "; ".join(["", *told_counts(reason)])
             title = escape(hold.title(reason.code))
             out.print(f"  {title} ({reason.code}) since {_time(reason.since, zone)}{escape(counted)}")
 
@@ -920,11 +914,11 @@ def hold_show(
 ) -> None:
     """Show why a school is on hold, with the evidence, and what ends it."""
     with opened() as database, database.reading() as session:
-        hold = holds.get_hold(session, hold_id)
+        hold = store.get_hold(session, hold_id)
         zone = _zone(session, hold.district_id)
-        items = holds.items_of(session, hold_id)
+        items = store.items_of(session, hold_id)
         entries = catalogue(hold.source_kind)
-        unsynced = holds.not_synced(session, hold) if hold.ending is None else None
+        unsynced = decisions.not_synced(session, hold) if hold.ending is None else None
     if reason_code is not None and reason_code not in hold.codes:
         raise NotFound(f"hold {hold_id} has no reason {reason_code}; it has {', '.join(hold.codes)}")
     ending = {None: "open", "released": "released", "replaced": f"replaced by hold {hold.replaced_by}"}[hold.ending]
@@ -938,25 +932,25 @@ def hold_show(
         out.print(f"  {escape(entry.meaning)}")
         if reason.detail:
             out.print(f"  {escape(reason.detail)}")
-        for line in holds.told_counts(reason):
+        for line in told_counts(reason):
             out.print(f"  {escape(line)}")
         out.print(f"  [dim]{escape(entry.remedy)}[/]")
-        if reason.code == night.FILE_ERRORS:
+        if reason.code == FILE_ERRORS:
             out.print(f"  rollcall issues {hold.district_id}")
     for decision in hold.decisions:
         of_former = f"hold {decision.hold_id}, which it replaces: " if decision.hold_id != hold.id else ""
         out.print(escape(f"{of_former}{_decided(decision, zone)}"))
     if csv_file is not None:
         wanted = items if reason_code is None else items.filter(pl.col("code") == reason_code)
-        _write_csv(csv_file, holds.evidence_csv(wanted, hold.reasons))
+        _write_csv(csv_file, evidence_csv(wanted, hold.reasons))
     elif items.height:
         evidence = figures.number(items.height, "rows")
         out.print(f"\n{evidence} of evidence; all of it: rollcall hold show {hold.id} --csv FILE")
     if unsynced is not None:
         out.print(escape(unsynced))
     elif hold.ending is None:
-        for verb in holds.VERBS:
-            if holds.is_about(verb, hold):
+        for verb in decisions.VERBS:
+            if decisions.is_about(verb, hold):
                 out.print(f"rollcall hold {verb.replace('_', '-')} {hold.id}")
 
 
@@ -970,31 +964,31 @@ def hold_confirm(
     hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False, csv_file: CsvFile = None
 ) -> None:
     """Confirm the removals and changes that holds show: exactly those are applied, at once."""
-    _resolve(holds.CONFIRM, hold_ids, district, why, yes=yes, csv_file=csv_file)
+    _resolve(decisions.CONFIRM, hold_ids, district, why, yes=yes, csv_file=csv_file)
 
 
 @hold_app.command(name="accept")
 def hold_accept(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
     """Accept guardians and contacts as they are: accounts are created, until these students' guardians change."""
-    _resolve(holds.ACCEPT, hold_ids, district, why, yes=yes)
+    _resolve(decisions.ACCEPT, hold_ids, district, why, yes=yes)
 
 
 @hold_app.command(name="leave-out")
 def hold_leave_out(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
     """Leave emergency contacts out, for all schools of the source and from now on."""
-    _resolve(holds.LEAVE_OUT, hold_ids, district, why, yes=yes)
+    _resolve(decisions.LEAVE_OUT, hold_ids, district, why, yes=yes)
 
 
 @hold_app.command(name="fixed")
 def hold_fixed(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
     """Say that the source of disconnected schools can be reached again: reconnects, and processes it at once."""
-    _resolve(holds.FIXED, hold_ids, district, why, yes=yes)
+    _resolve(decisions.FIXED, hold_ids, district, why, yes=yes)
 
 
 @hold_app.command(name="recheck")
 def hold_recheck(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
     """Look at the newest data again, at once; decides nothing about what holds show."""
-    _resolve(holds.RECHECK, hold_ids, district, why, yes=yes)
+    _resolve(decisions.RECHECK, hold_ids, district, why, yes=yes)
 
 
 def _resolve(
@@ -1009,22 +1003,22 @@ def _resolve(
     """Show what a decision will do, store it for every hold at once, and run each district that it is about, once."""
     with opened() as database:
         with database.reading() as session:
-            chosen = holds.choose(session, verb, hold_ids=hold_ids or (), district_id=district)
-            shown = {hold.id: holds.items_of(session, hold.id) for hold in chosen}
+            chosen = decisions.choose(session, verb, hold_ids=hold_ids or (), district_id=district)
+            shown = {hold.id: store.items_of(session, hold.id) for hold in chosen}
         for hold in chosen:
             out.print(f"[bold]hold {hold.id} · {escape(hold.school_name)}[/]")
-            for line in holds.consequences(hold, verb):
+            for line in consequences(hold, verb):
                 out.print(f"  {escape(line)}")
         if csv_file is not None:
             reasons = [reason for hold in chosen for reason in hold.reasons]
-            _write_csv(csv_file, holds.evidence_csv(pl.concat(shown.values()), reasons))
+            _write_csv(csv_file, evidence_csv(pl.concat(shown.values()), reasons))
         if sys.stdin.isatty() and not yes:
             typer.confirm("Go on?", abort=True)
         with database.transaction() as session:
             for hold in chosen:
-                holds.decide(session, hold.id, verb, by=getpass.getuser(), now=night.clock(), why=why)
+                decisions.decide(session, hold.id, verb, by=getpass.getuser(), now=clock.now(), why=why)
     code = OK
-    for district_id, schools in holds.to_run(chosen, verb).items():
+    for district_id, schools in decisions.to_run(chosen, verb).items():
         code = max(code, run_district(district_id, schools))
         with opened() as database:
             with database.reading() as session:
@@ -1034,17 +1028,17 @@ def _resolve(
     raise typer.Exit(code)
 
 
-def _show_what_stays(session: Any, decided: holds.Hold, verb: str, shown: pl.DataFrame) -> None:
+def _show_what_stays(session: Any, decided: store.Hold, verb: str, shown: pl.DataFrame) -> None:
     """After a decision: what else keeps the school on hold, and what of the set was not in what was decided about."""
-    row = holds.open_hold(session, decided.school_id)
-    if row is None or row.id is None or verb == holds.RECHECK:
+    row = store.open_hold(session, decided.school_id)
+    if row is None or row.id is None or verb == decisions.RECHECK:
         return
-    hold = holds.get_hold(session, row.id)
+    hold = store.get_hold(session, row.id)
     new_number = f"now as hold {hold.id}" if hold.id != decided.id else f"as hold {hold.id}"
     out.print(f"[red]{escape(decided.school_name)} stays on hold, {new_number}[/]")
-    items = holds.items_of(session, hold.id)
-    about = items.filter(pl.col("code").is_in(list(holds.DECIDED[verb])))
-    new = holds.uncovered(about, shown)
+    items = store.items_of(session, hold.id)
+    about = items.filter(pl.col("code").is_in(list(decisions.DECIDED[verb])))
+    new = decisions.uncovered(about, shown)
     if not new.is_empty():
         counted = ", ".join(
             figures.number(many, kind) for kind, many in new.group_by("type").len().sort("type").iter_rows()
@@ -1052,10 +1046,10 @@ def _show_what_stays(session: Any, decided: holds.Hold, verb: str, shown: pl.Dat
         ids = [str(record) for record in new["record_id"].drop_nulls().unique().sort().head(SHOWN)]
         more = ", …" if new.height > SHOWN else ""
         out.print(f"not in what was decided about: {counted} (IDs {', '.join(ids)}{more})")
-    others = [reason for reason in hold.reasons if reason.code not in holds.DECIDED[verb]]
-    broken = [reason for reason in hold.reasons if reason.code == holds.DISCONNECTED]
+    others = [reason for reason in hold.reasons if reason.code not in decisions.DECIDED[verb]]
+    broken = [reason for reason in hold.reasons if reason.code == DISCONNECTED]
     for reason in broken:
-        still = "still cannot" if verb == holds.FIXED else "cannot"
+        still = "still cannot" if verb == decisions.FIXED else "cannot"
         out.print(f"its source {still} be reached: {escape(reason.detail or '')}")
     if others and others != broken:
         titles = "; ".join(hold.title(reason.code) for reason in others)

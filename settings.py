@@ -17,8 +17,8 @@ from contracts.text import clean, without_invisible_text
 from errors import SetupError
 
 if TYPE_CHECKING:
-    from services.clever import Connection
-    from services.mailing import Transport
+    from services.intake.clever_api import Connection
+    from services.mail.smtp import Transport
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
@@ -152,7 +152,7 @@ class Settings(BaseSettings):
         Raises:
             SetupError: the client's ID or secret is nowhere.
         """
-        from services.clever import Connection
+        from services.intake.clever_api import Connection
 
         return Connection(
             client_id=self.clever_client_id or client_id,
@@ -170,7 +170,7 @@ class Settings(BaseSettings):
 
     def mail_transport(self) -> Transport:
         """Where mails go: the mail server, or the folder where none is set."""
-        from services.mailing import Folder, Server
+        from services.mail.smtp import Folder, Server
 
         if not self.smtp_host:
             return Folder(self.mail_folder)

@@ -14,7 +14,6 @@ from datetime import date
 import polars as pl
 
 from contracts import spelling, values
-from contracts.contract import Rule, breaking, contract
 from contracts.normalizing import (
     READ,
     TEXTS,
@@ -27,6 +26,7 @@ from contracts.normalizing import (
     without_nobodies,
 )
 from contracts.roster import EMPLOYEE, GUARDIAN, PLACE, STUDENT, DateOrder, Field, Roster, Schema
+from contracts.rules import Rule, breaking, contract
 
 # An ID that a spreadsheet program has made of a long number.
 SCIENTIFIC = r"^[0-9](?:[.,][0-9]+)?[Ee]\+?[0-9]+$"

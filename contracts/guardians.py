@@ -18,8 +18,8 @@ from itertools import chain, combinations
 import polars as pl
 
 from contracts import values
-from contracts.contract import Rule, breaking, contract
 from contracts.roster import GUARDIAN, STUDENT, Field, Held
+from contracts.rules import Rule, breaking, contract
 
 IDS = contract(
     "guardian IDs",

@@ -20,6 +20,11 @@ import polars as pl
 
 from contracts.formats import CSV, SOURCE_KINDS
 
+# The codes of what puts a school on hold.
+DATA_REMOVALS, SCHOOL_MISSING, UNUSUAL_CHANGES = "data_removals", "school_missing", "unusual_changes"
+TOO_MANY_GUARDIANS, EMERGENCY_CONTACTS = "too_many_guardians", "emergency_contacts"
+DISCONNECTED, FILE_ERRORS, STALE, FAILED_RUN = "disconnected", "file_errors", "stale", "failed_run"
+
 
 class Severity(StrEnum):
     """How far a problem reaches: the delivery, the record, nothing but usefulness, or the school's sync."""

@@ -12,8 +12,8 @@ from datetime import date
 import polars as pl
 
 from contracts import values
-from contracts.contract import Rule, contract
 from contracts.roster import EMPLOYEE, GUARDIAN, KINDS, DateOrder, Field, Roster
+from contracts.rules import Rule, contract
 from contracts.text import INVISIBLE, hidden, spelled_out, without_invisible
 
 # What is read from text into a form of its own.

@@ -13,7 +13,6 @@ import polars as pl
 
 from contracts import spelling, values
 from contracts.checking import FOUND, Records, at_schools, not_shared
-from contracts.contract import Rule, breaking, contract
 from contracts.roster import (
     EMPLOYEE,
     KEPT,
@@ -25,6 +24,7 @@ from contracts.roster import (
     Schema,
     as_table,
 )
+from contracts.rules import Rule, breaking, contract
 
 # Of a class's members: the table of KEPT, and the kind.
 _TABLES = {"class_owners": EMPLOYEE, "class_students": STUDENT}

@@ -10,9 +10,8 @@ from collections.abc import Callable, Collection
 
 import polars as pl
 
-from contracts import emails, guardians, leaving, reissued, relations, values
+from contracts import emails, guardians, identity, leaving, relations, values
 from contracts.checking import FOUND, Records, at_schools
-from contracts.contract import Rule, breaking, contract
 from contracts.guardians import Guardians
 from contracts.issues import CATALOGUE, Entry, Severity
 from contracts.normalizing import READ, called, with_commas
@@ -34,6 +33,7 @@ from contracts.roster import (
     Settled,
     as_table,
 )
+from contracts.rules import Rule, breaking, contract
 from contracts.whereabouts import placed, whereabouts
 
 GUARDIANS = contract(
@@ -106,7 +106,7 @@ def settle(records: Records, held: Held) -> Settled:
     # there under the ID of old.
     given_up = everyone.filter(~pl.col("is_valid"))["given_up"]
     staying = pl.concat([seen, elsewhere["link_id"], given_up]).drop_nulls().unique()
-    everyone = _inheriting(reissued.find(everyone, found.pairs, held, staying), held)
+    everyone = _inheriting(identity.find(everyone, found.pairs, held, staying), held)
     seen = pl.concat([seen, everyone["link_id"]])
     everyone = _with_gone(everyone, found.pairs, held)
     # Who left the organization, and stays gone, claims no e-mail and adopts nothing.

@@ -9,8 +9,8 @@ from __future__ import annotations
 import polars as pl
 
 from contracts.checking import Records
-from contracts.contract import Rule, breaking, contract
 from contracts.roster import GUARDIAN, Held
+from contracts.rules import Rule, breaking, contract
 
 FORMER = contract(
     "records of a school that is not there",

@@ -11,7 +11,8 @@ from prefect.states import Completed
 from contracts.formats import CLEVER
 from flows.names import by_time
 from flows.starting import start_districts
-from services import night, window
+from services import clock
+from services.intake import clever_window
 from tasks.leases import districts_to_do, paused_orders, record_paused
 
 
@@ -21,7 +22,7 @@ async def clever_nightly() -> State[Any]:
 
     No district starts after 5 am; what was left goes first the next night.
     """
-    closes = window.closes_at(night.clock())
+    closes = clever_window.closes_at(clock.now())
     if closes is None:
         return Completed(
             name="Outside the window",

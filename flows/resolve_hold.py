@@ -12,7 +12,7 @@ from prefect.states import Completed
 
 from errors import SchoolsFailed
 from flows.sync_district import sync_district
-from services.holds import ACCEPT, CONFIRM_CHANGES, CONFIRM_REMOVALS, FIXED, LEAVE_OUT, RECHECK
+from services.holds.decisions import ACCEPT, CONFIRM_CHANGES, CONFIRM_REMOVALS, FIXED, LEAVE_OUT, RECHECK
 from tasks.holds import decide
 
 

@@ -15,7 +15,7 @@ from prefect.states import Completed
 
 from errors import SchoolsFailed
 from flows.sync_district import sync_district
-from services import night
+from services import clock
 
 DEPLOYMENT = "sync-district/district-sync"
 
@@ -40,7 +40,7 @@ async def start_districts(districts: Sequence[str], *, kind: str, start_by: date
     failed = []
     left: list[str] = []
     for district in districts:
-        if start_by is not None and night.clock() >= start_by:
+        if start_by is not None and clock.now() >= start_by:
             left.append(district)
             continue
         state = await sync_district(district, kind=kind, nightly=True, start_by=start_by, return_state=True)

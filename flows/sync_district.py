@@ -13,10 +13,25 @@ from prefect.states import Completed
 from contracts.roster import Roster
 from errors import Busy, LeaseLost, SchoolsFailed, WriteConflict
 from flows.sync_school import sync_school
-from services import night
-from services.changesets import Plan
-from services.night import Order, Rejected
-from services.provision import HELD, UNCHANGED, RunOf, SchoolOutcome
+from services import clock
+from services.planning.changesets import Plan
+from services.sync.outcomes import (
+    ARRIVING,
+    DISCONNECTED,
+    DONE,
+    FAILED,
+    HELD,
+    NOT_READY,
+    NOTHING,
+    PAUSED,
+    RECEIPT,
+    REJECTED,
+    STALE,
+    UNCHANGED,
+)
+from services.sync.pipeline import Rejected
+from services.sync.provision import RunOf, SchoolOutcome
+from services.sync.requests import Order
 from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
 from tasks.leases import district_names, leased, paused, read_orders, record_paused, tag_run
 from tasks.mail import send_what_waits
@@ -27,18 +42,18 @@ LEFT = "left"  # it was too late in the night
 
 # How a source's run can end, the gravest first: the district's state is named for its gravest.
 STATES = {
-    night.FAILED: "Failed",
-    night.REJECTED: "Rejected",
-    night.DISCONNECTED: "On hold",
-    night.STALE: "On hold",
-    night.HELD: "On hold",
-    night.NOT_READY: "Waiting for Clever",
-    night.PAUSED: "Paused",
-    night.DONE: "Connected",
-    night.UNCHANGED: "Unchanged",
-    night.ARRIVING: "Still arriving",
-    night.RECEIPT: "Unchanged",
-    night.NOTHING: "Nothing waiting",
+    FAILED: "Failed",
+    REJECTED: "Rejected",
+    DISCONNECTED: "On hold",
+    STALE: "On hold",
+    HELD: "On hold",
+    NOT_READY: "Waiting for Clever",
+    PAUSED: "Paused",
+    DONE: "Connected",
+    UNCHANGED: "Unchanged",
+    ARRIVING: "Still arriving",
+    RECEIPT: "Unchanged",
+    NOTHING: "Nothing waiting",
     SKIPPED: "Skipped",
     LEFT: "Left for the next night",
 }
@@ -70,7 +85,7 @@ async def sync_district(
         kind: sync only sources of this kind, csv or clever; leave empty for all of them.
         start_by: begin no later than this, else leave the district for the next night.
     """
-    if start_by is not None and night.clock() >= start_by:
+    if start_by is not None and clock.now() >= start_by:
         return Completed(name=STATES[LEFT], message="it is too late in the night; the district goes first the next one")
     said: list[str] = []
     endings = {}
@@ -80,7 +95,7 @@ async def sync_district(
     for order in orders:
         if (pause := paused(order)) is not None:
             record_paused(order, pause)
-            endings[order.source_id] = night.PAUSED
+            endings[order.source_id] = PAUSED
             said.append(pause)
             continue
         try:
@@ -96,7 +111,7 @@ async def sync_district(
     send_what_waits()
     if failed:
         raise SchoolsFailed(failed)
-    ending = min(endings.values(), key=list(STATES).index, default=night.NOTHING)
+    ending = min(endings.values(), key=list(STATES).index, default=NOTHING)
     message = ", ".join(f"{source}: {end}" for source, end in endings.items())
     return Completed(name=STATES[ending], message="; ".join([message, *said]))
 
@@ -116,13 +131,13 @@ async def _sync_source(order: Order) -> str:
         read = read_roster(order, lease.run_id, fetched.delivery_id)
         if isinstance(read, Rejected):
             lease.notes.append(f"rejected for its file errors: {read.told}")
-            lease.outcome = night.REJECTED
+            lease.outcome = REJECTED
             return lease.outcome
         roster, notes = read
         run, plan = make_plan(order, lease.run_id, fetched.delivery_id, roster)
         lease.notes += [*notes, *plan.notes]
         outcomes, failed, pause = await _sync_schools(order, run, plan, roster)
-        lease.outcome = night.PAUSED if pause is not None and not failed else _ending(outcomes, failed)
+        lease.outcome = PAUSED if pause is not None and not failed else _ending(outcomes, failed)
         lease.notes += [] if pause is None else [f"stopped before all schools had their turn: {pause}"]
     if failed:
         raise SchoolsFailed(failed)
@@ -170,7 +185,7 @@ async def _sync_schools(
 
 def _ending(outcomes: list[SchoolOutcome], failed: list[str]) -> str:
     if failed:
-        return night.FAILED
+        return FAILED
     if any(outcome.outcome == HELD for outcome in outcomes):
-        return night.HELD
-    return night.UNCHANGED if all(outcome.outcome == UNCHANGED for outcome in outcomes) else night.DONE
+        return HELD
+    return UNCHANGED if all(outcome.outcome == UNCHANGED for outcome in outcomes) else DONE

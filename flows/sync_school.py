@@ -8,8 +8,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from services.changesets import ChangeSet
-from services.provision import HELD, UNCHANGED, RunOf, SchoolOutcome
+from services.planning.changesets import ChangeSet
+from services.sync.outcomes import HELD, UNCHANGED
+from services.sync.provision import RunOf, SchoolOutcome
 from tasks.leases import tag_run
 from tasks.schools import provision_school, publish_school
 

@@ -265,7 +265,7 @@ class Run(SQLModel, table=True):
     started_at: datetime = _at()
     alive_at: datetime = _at()
     ended_at: datetime | None = _at(nullable=True)
-    # how it ended, see services.night; null while open
+    # how it ended, see services.sync.outcomes; null while open
     outcome: str | None = None
     notes: list[str] | None = _json()
 
@@ -312,7 +312,7 @@ class Hold(SQLModel, table=True):
 
 
 class HoldReason(SQLModel, table=True):
-    """One reason of a hold, a code of the catalogue. Counts: type -> see `services.guard.Reason`."""
+    """One reason of a hold, a code of the catalogue. Counts: type -> see `services.holds.guard.Reason`."""
 
     __tablename__ = "hold_reason"
     __table_args__ = (UniqueConstraint("hold_id", "code"),)

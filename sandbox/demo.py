@@ -18,6 +18,7 @@ from rich.console import Console
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import clever_district
 from sandbox.samples import FOLDER, lakeside
+from services.holds import store
 
 HOME = Path(".demo")
 FIRST = "Three districts send their files for the first time; Lakeside's roster is in Clever."
@@ -121,10 +122,9 @@ def _maintenance() -> None:
 
 def _hold_of(district: str) -> int:
     import cli
-    from services import holds
 
     with cli.opened() as database, database.reading() as session:
-        return holds.open_holds(session, district)[0].id
+        return store.open_holds(session, district)[0].id
 
 
 def _release(mails: Path) -> None:

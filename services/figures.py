@@ -1,8 +1,8 @@
 """What a hold's reason counted, in words: the one place for mail, command line, artifact and page. No personal data.
 
 A reason's counts are by what was counted:
-- a type of `services.changesets.TYPES`: {"removed", "before"}, {"ids"} for those that stay under another ID, {"after"}
-  where all are replaced by others; guardianships also {"added", "before"}
+- a type of `services.planning.changesets.TYPES`: {"removed", "before"}, {"ids"} for those that stay under another ID,
+  {"after"} where all are replaced by others; guardianships also {"added", "before"}
 - a type and a field, as students_email: {"changed", "before"}, or {"emptied", "before"} where nobody would have one
 - DISTRICT and a type: {"removed", "before"} of all schools of the source together, {"here"} from this school,
   {"schools"} that they come from

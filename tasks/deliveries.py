@@ -12,10 +12,14 @@ from prefect.client.schemas.objects import State
 from contracts.formats import CLEVER
 from contracts.roster import Roster
 from errors import TransientError
-from services import night, status
-from services.changesets import ChangeSet, Plan
-from services.night import Fetched, Order, Rejected
-from services.provision import RunOf
+from services import clock
+from services.planning.changesets import ChangeSet, Plan
+from services.status import sync_status
+from services.status.report import district_report
+from services.sync import pipeline, planning
+from services.sync.pipeline import Fetched, Rejected
+from services.sync.provision import RunOf
+from services.sync.requests import Order
 from tasks.opening import clever, database, landing
 
 
@@ -38,7 +42,7 @@ RETRIES: dict[str, Any] = {
 def fetch(order: Order, run_id: int) -> Fetched:
     """Take the waiting delivery, or find the current one unfinished."""
     connection = clever() if order.kind == CLEVER else None
-    fetched = night.fetch(database(), order, run_id, landing=landing(), connection=connection)
+    fetched = pipeline.fetch(database(), order, run_id, landing=landing(), connection=connection)
     get_run_logger().info("%s: %s", order.source_id, fetched.message)
     return fetched
 
@@ -46,7 +50,7 @@ def fetch(order: Order, run_id: int) -> Fetched:
 @task(name="check and read", **RETRIES)
 def read_roster(order: Order, run_id: int, delivery_id: int) -> tuple[Roster, tuple[str, ...]] | Rejected:
     """Check the files' format and read them."""
-    read = night.read_roster(database(), order, run_id, delivery_id, landing=landing())
+    read = pipeline.read_roster(database(), order, run_id, delivery_id, landing=landing())
     if isinstance(read, Rejected):
         get_run_logger().warning("delivery %s is rejected for its file errors: %s", delivery_id, read.told)
     return read
@@ -55,7 +59,7 @@ def read_roster(order: Order, run_id: int, delivery_id: int) -> tuple[Roster, tu
 @task(name="validate, settle and plan", **RETRIES)
 def make_plan(order: Order, run_id: int, delivery_id: int, roster: Roster) -> tuple[RunOf, Plan]:
     """Check and settle the district, and compare it with what is stored."""
-    run, plan = night.make_plan(database(), order, run_id, delivery_id, roster)
+    run, plan = planning.make_plan(database(), order, run_id, delivery_id, roster)
     for note in plan.notes:
         get_run_logger().info("%s", note)
     return run, plan
@@ -64,7 +68,7 @@ def make_plan(order: Order, run_id: int, delivery_id: int, roster: Roster) -> tu
 @task(name="record unchanged schools", **RETRIES)
 def start_schools(order: Order, run: RunOf, plan: Plan) -> list[ChangeSet]:
     """Record the schools with nothing to do, and give the others."""
-    to_do = night.start_schools(database(), order, run, plan)
+    to_do = pipeline.start_schools(database(), order, run, plan)
     get_run_logger().info("%d of %d schools have something to do", len(to_do), len(plan.changesets))
     return to_do
 
@@ -73,7 +77,7 @@ def start_schools(order: Order, run: RunOf, plan: Plan) -> list[ChangeSet]:
 def publish_report(district_id: str) -> None:
     """The district's SIS sync report as an artifact: counts and statuses only."""
     with database().reading() as session:
-        reports = status.report(session, district_id, now=night.clock())
+        reports = district_report(session, district_id, now=clock.now())
     rows = [
         {
             "School": school.name,
@@ -81,7 +85,7 @@ def publish_report(district_id: str) -> None:
             "Students": school.students,
             "Errors": school.errors,
             "Alerts": school.alerts,
-            "Sync status": status.LABELS[school.status],
+            "Sync status": sync_status.LABELS[school.status],
         }
         for report in reports
         for school in report.schools

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prefect import get_run_logger, task
 
-from services import holds, night
+from services import clock
+from services.holds import decisions, evidence
 from tasks.deliveries import RETRIES
 from tasks.opening import database
 
@@ -19,10 +20,10 @@ def decide(
         NotFound, NotPossible: there is no such hold or district, or the verb is not about it.
     """
     with database().transaction() as session:
-        chosen = holds.choose(session, verb, hold_ids=hold_ids, district_id=district)
+        chosen = decisions.choose(session, verb, hold_ids=hold_ids, district_id=district)
         for hold in chosen:
-            holds.decide(session, hold.id, verb, by=by, why=why, now=night.clock())
+            decisions.decide(session, hold.id, verb, by=by, why=why, now=clock.now())
     for hold in chosen:
-        for line in holds.consequences(hold, verb):
+        for line in evidence.consequences(hold, verb):
             get_run_logger().info("hold %s of %s: %s", hold.id, hold.school_id, line)
-    return holds.to_run(chosen, verb)
+    return decisions.to_run(chosen, verb)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prefect import get_run_logger, task
 
-from services import housekeeping, night
+from services import clock
+from services.operations import housekeeping
 from tasks.deliveries import RETRIES
 from tasks.opening import database, landing
 
@@ -12,6 +13,6 @@ from tasks.opening import database, landing
 @task(name="clean", **RETRIES)
 def clean() -> str:
     """Remove what has served its time; a sentence that says how much of what."""
-    told = str(housekeeping.clean(database(), landing=landing(), now=night.clock()))
+    told = str(housekeeping.clean(database(), landing=landing(), now=clock.now()))
     get_run_logger().info("%s", told)
     return told

@@ -16,8 +16,11 @@ from prefect.runtime import flow_run
 
 from errors import Busy, LeaseLost
 from models.tables import District
-from services import night, runs, status
-from services.night import Order
+from services import clock
+from services.districts import school_names
+from services.status import sync_status
+from services.sync import leases, outcomes, pipeline, requests
+from services.sync.requests import Order
 from tasks.deliveries import RETRIES
 from tasks.opening import database, landing
 
@@ -30,7 +33,7 @@ class Lease:
 
     run_id: int
     delivery_id: int | None = None
-    outcome: str = night.FAILED
+    outcome: str = outcomes.FAILED
     notes: list[str] = field(default_factory=list)
 
 
@@ -45,16 +48,16 @@ def leased(order: Order, *, wait: bool) -> Iterator[Lease]:
     run_id, kept = _begin(order, wait=wait)
     lease = Lease(run_id)
     try:
-        with runs.SignOfLife(opened, lease.run_id):
+        with leases.SignOfLife(opened, lease.run_id):
             yield lease
     except LeaseLost:
         raise
     except BaseException as error:
-        night.fail_run(opened, order, lease.run_id, lease.delivery_id, error)
-        night.finish(opened, lease.run_id, night.FAILED, [*lease.notes, f"failed with {type(error).__name__}"])
+        pipeline.fail_run(opened, order, lease.run_id, lease.delivery_id, error)
+        pipeline.finish(opened, lease.run_id, outcomes.FAILED, [*lease.notes, f"failed with {type(error).__name__}"])
         _tell_status_changes(order.district_id, kept)
         raise
-    night.finish(opened, lease.run_id, lease.outcome, lease.notes)
+    pipeline.finish(opened, lease.run_id, lease.outcome, lease.notes)
     _tell_status_changes(order.district_id, kept)
 
 
@@ -62,13 +65,13 @@ def _begin(order: Order, *, wait: bool) -> tuple[int, int]:
     """The run's number, and that of the last status change kept before it."""
     while True:
         with database().reading() as session:
-            kept = status.newest_change(session)
+            kept = sync_status.newest_change(session)
         try:
-            return night.begin(database(), order), kept
+            return pipeline.begin(database(), order), kept
         except Busy:
             if not wait:
                 raise
-        runs.wait_for_run(
+        leases.wait_for_run(
             database(),
             order.district_id,
             WAIT_SECONDS,
@@ -84,7 +87,7 @@ def _tell_status_changes(district_id: str, kept: int) -> None:
     The status is a label of the school, as automations tell events apart by labels only.
     """
     with database().reading() as session:
-        changes = status.changes_since(session, district_id, kept)
+        changes = sync_status.changes_since(session, district_id, kept)
     for change in changes:
         emit_event(
             event="rollcall.school.status",
@@ -109,7 +112,7 @@ def read_orders(
         NotFound, NotPossible: the district, a school or the delivery is not to be synced.
     """
     with database().reading() as session:
-        return night.orders(
+        return requests.orders(
             session, district, schools, delivery, now=now, by_hand=by_hand, kind=kind, landing=landing()
         )
 
@@ -125,15 +128,15 @@ def district_names(district: str) -> tuple[str, dict[str, str], str]:
     with database().reading() as session:
         found = session.get(District, district)
         if found is None:
-            return district, {}, f"{night.clock():%Y-%m-%d}"
-        names = night.school_names(session, district)
+            return district, {}, f"{clock.now():%Y-%m-%d}"
+        names = school_names(session, district)
         return found.name, names, f"{datetime.now(ZoneInfo(found.timezone)):%Y-%m-%d}"
 
 
 @task(name="find districts with something to do", **RETRIES)
 def districts_to_do(kind: str, arrivals_only: bool) -> list[str]:
     """The districts with a delivery waiting, or, unless only arrivals count, with one that is not done."""
-    found = night.districts_to_do(database(), kind=kind, arrivals_only=arrivals_only)
+    found = requests.districts_to_do(database(), kind=kind, arrivals_only=arrivals_only)
     for district, why in found.items():
         get_run_logger().info("%s: %s", district, why)
     return list(found)
@@ -141,18 +144,20 @@ def districts_to_do(kind: str, arrivals_only: bool) -> list[str]:
 
 def paused(order: Order) -> str | None:
     """The maintenance pause that the order meets now, if any, as a sentence."""
-    return night.paused(database(), order)
+    return pipeline.paused(database(), order)
 
 
 @task(name="record the paused run", **RETRIES)
 def record_paused(order: Order, told: str) -> None:
     """Record that a pause kept the order's run from beginning."""
-    night.record_paused(database(), order, told)
+    pipeline.record_paused(database(), order, told)
     get_run_logger().warning("%s is %s", order.source_id, told)
 
 
 def paused_orders(districts: list[str], kind: str) -> list[tuple[Order, str]]:
     """The districts' orders of one kind that meet a pause now, each with it as a sentence."""
     with database().reading() as session:
-        orders = [order for district in districts for order in night.orders(session, district, None, None, kind=kind)]
+        orders = [
+            order for district in districts for order in requests.orders(session, district, None, None, kind=kind)
+        ]
     return [(order, told) for order in orders if (told := paused(order)) is not None]

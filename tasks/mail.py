@@ -9,7 +9,10 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from errors import RollcallError
-from services import mailing, maintenance, night, outbox, taking
+from services import clock
+from services.intake import deliveries
+from services.mail import compose, notices, outbox
+from services.operations import maintenance
 from settings import get_settings
 from tasks.deliveries import RETRIES
 from tasks.opening import database
@@ -27,12 +30,12 @@ def send_mail() -> State[Any]:
     """
     settings, logger = get_settings(), get_run_logger()
     try:
-        composed, sending = mailing.deliver(
-            database(), settings.mail_transport(), sender=settings.mail_sender, now=night.clock()
+        composed, sending = outbox.deliver(
+            database(), settings.mail_transport(), sender=settings.mail_sender, now=clock.now()
         )
     finally:
         with database().reading() as session:
-            left = mailing.told_unsent(session)
+            left = outbox.told_unsent(session)
         for line in left:
             logger.warning("%s", line)
     told = f"mails composed {composed}, sent {sending.sent}, refused {sending.refused}"
@@ -44,7 +47,7 @@ def send_what_waits() -> None:
     """Run the task where there is a mail to compose or to send; one that cannot be sent fails the task only."""
     try:
         with database().reading() as session:
-            waits = outbox.has_waiting(session) or mailing.has_waiting(session)
+            waits = compose.has_waiting(session) or outbox.has_waiting(session)
     except RollcallError:
         return  # the next run sends it
     if waits:
@@ -55,6 +58,6 @@ def send_what_waits() -> None:
 def note_due() -> None:
     """Note what time alone brings: data that will soon be stale, pauses that are over, holds that last."""
     with database().transaction() as session:
-        taking.note_coming_staleness(session, night.clock())
-        maintenance.note_over(session, night.clock())
-        outbox.note_reminders(session, night.clock())
+        deliveries.note_coming_staleness(session, clock.now())
+        maintenance.note_over(session, clock.now())
+        notices.note_reminders(session, clock.now())

@@ -9,7 +9,9 @@ from prefect import get_run_logger, task
 
 from errors import NotPossible
 from models.tables import District
-from services import maintenance, night, pauses
+from services import clock
+from services.operations import maintenance
+from services.status import pauses
 from tasks.deliveries import RETRIES
 from tasks.opening import database
 
@@ -26,7 +28,7 @@ def raise_pause(district: str | None, reason: str, until: datetime | None) -> st
     if until is not None and until.tzinfo is None:
         raise NotPossible("the end of the pause needs a time zone")
     with database().transaction() as session:
-        raised = maintenance.pause(session, district, reason=reason, until=until, by=BY, now=night.clock())
+        raised = maintenance.pause(session, district, reason=reason, until=until, by=BY, now=clock.now())
         zone = ZoneInfo(found.timezone) if district and (found := session.get(District, district)) else UTC
         told = f"{district or 'all districts'}: {pauses.told(raised, zone)}"
     get_run_logger().info("%s", told)
@@ -41,7 +43,7 @@ def lower_pause(district: str | None) -> tuple[str, list[str]]:
         NotFound, NotPossible: there is no such district, or it has no Clever source.
     """
     with database().transaction() as session:
-        resumed = maintenance.resume(session, district, by=BY, now=night.clock())
+        resumed = maintenance.resume(session, district, by=BY, now=clock.now())
         told = maintenance.told(resumed, district)
     get_run_logger().info("%s", told)
     return told, list(resumed.missed)

@@ -9,7 +9,7 @@ import httpx
 
 from errors import TransientError
 from models.database import Database, open_database
-from services.clever import Connection
+from services.intake.clever_api import Connection
 from settings import get_settings
 
 

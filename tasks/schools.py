@@ -7,9 +7,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
 from contracts.issues import catalogue
-from services import holds, issues, night
-from services.changesets import ChangeSet
-from services.provision import RunOf, SchoolOutcome
+from services.holds import evidence, store
+from services.planning.changesets import ChangeSet
+from services.status import issues
+from services.sync import pipeline
+from services.sync.provision import RunOf, SchoolOutcome
 from tasks.deliveries import RETRIES
 from tasks.opening import database
 
@@ -17,7 +19,7 @@ from tasks.opening import database
 @task(name="guard and provision", **RETRIES)
 def provision_school(run: RunOf, changeset: ChangeSet) -> SchoolOutcome:
     """Guard one school, and apply its changes or hold it, in one transaction."""
-    outcome = night.provision_one(database(), run, changeset)
+    outcome = pipeline.provision_one(database(), run, changeset)
     told = ", ".join(f"{what} {count}" for what, count in outcome.counts.items()) or "no roster change"
     if outcome.reasons:
         told = f"hold {outcome.hold_id}: {', '.join(outcome.reasons)}"
@@ -31,7 +33,7 @@ def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
     with database().reading() as session:
         found = issues.stored_issues(session, run.scope.district_id, outcome.school_id)
         kind = issues.source_kinds(session, run.scope.district_id)[outcome.school_id]
-        held = holds.get_hold(session, outcome.hold_id).reasons if outcome.hold_id is not None else ()
+        held = store.get_hold(session, outcome.hold_id).reasons if outcome.hold_id is not None else ()
     entries = catalogue(kind)
     counts: dict[str, int] = dict(found.group_by("code", maintain_order=True).len().iter_rows())
     told = ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in outcome.counts.items())
@@ -39,7 +41,7 @@ def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
     for reason in held:
         entry = entries[reason.code]
         lines += [f"**{entry.title}** (hold {outcome.hold_id}). {entry.meaning}", ""]
-        lines += [*(f"- {line}" for line in holds.told_counts(reason)), ""]
+        lines += [*(f"- {line}" for line in evidence.told_counts(reason)), ""]
         lines += [entry.remedy, "", f"`rollcall hold show {outcome.hold_id}`", ""]
     if counts:
         lines += ["| | what | records | how to fix |", "|---|---|---:|---|"]
@@ -71,5 +73,5 @@ def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
 @task(name="record the failure", **RETRIES)
 def fail_schools(run: RunOf, schools: list[str], error: BaseException) -> None:
     """Hold the schools for our own failed run."""
-    night.fail_schools(database(), run, schools, error)
+    pipeline.fail_schools(database(), run, schools, error)
     get_run_logger().error("%s failed with %s", ", ".join(schools), type(error).__name__)

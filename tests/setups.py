@@ -9,8 +9,8 @@ from sqlmodel import col, select
 
 from models.database import Database
 from models.tables import Source
-from services import holds
-from services.night import clock
+from services import clock
+from services.holds import decisions
 
 SCHOOLS = (("lincoln", "0101"), ("roosevelt", "0102"), ("jefferson", "0103"))
 
@@ -67,5 +67,5 @@ def look_into_copies(database: Database, old: Path, new: Path) -> None:
 def confirm_all(database: Database, district: str) -> None:
     """Confirm what the open holds of a district show."""
     with database.transaction() as session:
-        for hold in holds.choose(session, holds.CONFIRM, district_id=district):
-            holds.decide(session, hold.id, holds.CONFIRM, by="ops", now=clock())
+        for hold in decisions.choose(session, decisions.CONFIRM, district_id=district):
+            decisions.decide(session, hold.id, decisions.CONFIRM, by="ops", now=clock.now())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from errors import SetupError
-from services.clever import Connection
+from services.intake.clever_api import Connection
 from settings import Settings, get_settings
 
 CLEVER = {

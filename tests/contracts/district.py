@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from contracts.checking import Records, check
-from contracts.delimited import read_files
 from contracts.formats import FORMATS
+from contracts.formats.delimited import read_files
 from contracts.roster import (
     HELD_ACCOUNTS,
     HELD_CLASS_MEMBERS,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.checking import check
-from contracts.csv_1_0 import FORMAT
+from contracts.formats.csv_1_0 import FORMAT
 from contracts.roster import Held
 from contracts.settling import settle
 from tests.contracts.district import (

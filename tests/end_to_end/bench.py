@@ -20,16 +20,16 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.checking import check
-from contracts.delimited import read_files
 from contracts.formats import FORMATS
+from contracts.formats.delimited import read_files
 from contracts.roster import Held
 from contracts.settling import settle
 from models.database import migrate, open_database
 from sandbox.csv_files import CsvStyle, write_files
 from sandbox.days import next_day
 from sandbox.generator import District, generate
-from services import night
-from services.setup import apply_setup, read_setup
+from services import clock
+from services.operations.setup import apply_setup, read_setup
 from tests.end_to_end.nights import play
 from tests.setups import setup_text
 
@@ -62,7 +62,7 @@ def _files_table(files: dict[str, bytes], rows: int) -> Table:
     plain = _best(lambda: [pl.read_csv(BytesIO(content), infer_schema=False) for content in files.values()])
     reading = _best(lambda: read_files(form, files))
     roster = form.to_roster(read_files(form, files))
-    today = night.clock().date()
+    today = clock.now().date()
     checking = _best(lambda: check(roster, None, region="US", today=today))
     records = check(roster, None, region="US", today=today)
     settling = _best(lambda: settle(records, Held.nothing()))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from models.database import Database
-from services.provision import SchoolOutcome
-from services.setup import apply_setup, read_setup
+from services.operations.setup import apply_setup, read_setup
+from services.sync.provision import SchoolOutcome
 from tests.end_to_end.nights import play
 from tests.setups import setup_text
 

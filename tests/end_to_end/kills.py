@@ -13,8 +13,8 @@ import psycopg
 
 from models import bulk
 from models.database import Database, migrate, open_database
-from services import status
-from services.clever import Connection
+from services.intake.clever_api import Connection
+from services.status import sync_status
 from tests.end_to_end.night_process import KILLED, Ended, night
 from tests.end_to_end.nights import people_of_two_schools, snapshot
 
@@ -111,8 +111,8 @@ def walk(
                     problems.append(f"{school} is neither as before nor done")
             later = datetime.now(UTC) + timedelta(minutes=6)
             with database.reading() as session:
-                shown = {row.key: row.status for row in status.statuses(session, now=later)}
-            if set(shown.values()) != {status.Status.CONNECTED}:
+                shown = {row.key: row.status for row in sync_status.statuses(session, now=later)}
+            if set(shown.values()) != {sync_status.Status.CONNECTED}:
                 problems.append(f"statuses {shown}")
             problems += when_killed(home, database, left)
             with database.transaction() as session:

@@ -14,10 +14,11 @@ from models.tables import Run
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import CleverDistrict, clever_district, clever_ids
 from sandbox.generator import District
-from services import night, status
-from services.clever import Connection
-from services.provision import SchoolOutcome
-from services.setup import apply_setup, read_setup
+from services import clock
+from services.intake.clever_api import Connection
+from services.operations.setup import apply_setup, read_setup
+from services.status import sync_status
+from services.sync.provision import SchoolOutcome
 from tests.end_to_end.nights import play
 
 SCHOOL_KEYS = ("lincoln", "roosevelt", "jefferson", "adams")
@@ -75,7 +76,7 @@ class Lakeside:
 
     def statuses(self) -> dict[str, str | None]:
         with self.database.reading() as session:
-            return {row.key: row.status for row in status.statuses(session, now=night.clock())}
+            return {row.key: row.status for row in sync_status.statuses(session, now=clock.now())}
 
     def pages_asked(self) -> int:
         """How many pages of records were asked for so far."""

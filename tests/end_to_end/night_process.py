@@ -17,8 +17,8 @@ from unittest import mock
 from sqlalchemy import event
 
 from models.database import open_database
-from services import clever
-from services.clever import Connection
+from services.intake import clever_api
+from services.intake.clever_api import Connection
 from tests.end_to_end.nights import play
 
 KILLED = 9
@@ -77,8 +77,8 @@ def _night(url: str, landing: Path, kill_at: int, how: Connection | str | None, 
         event.listen(opened().engine, "commit", lambda _: step("commit"))
         asyncio.run(sync_district("unified", now=True))
     elif how is not None:
-        paged = partial(clever.fetch, on_page=lambda kind, count: step(f"page of {kind}"))
-        with open_database(url, backups=None) as database, mock.patch.object(clever, "fetch", paged):
+        paged = partial(clever_api.fetch, on_page=lambda kind, count: step(f"page of {kind}"))
+        with open_database(url, backups=None) as database, mock.patch.object(clever_api, "fetch", paged):
             event.listen(database.engine, "commit", lambda _: step("commit"))
             play(database, landing, "lakeside", nightly=True, connection=how)
     else:

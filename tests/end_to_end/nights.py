@@ -11,10 +11,12 @@ from contracts.roster import Roster
 from errors import LeaseLost, WriteConflict
 from models import bulk
 from models.database import Database
-from services import night, runs
-from services.clever import Connection
-from services.night import Order, Rejected
-from services.provision import SchoolOutcome
+from services.intake.clever_api import Connection
+from services.sync import leases, pipeline, planning, requests
+from services.sync.outcomes import DONE, FAILED, REJECTED
+from services.sync.pipeline import Rejected
+from services.sync.provision import SchoolOutcome
+from services.sync.requests import Order
 
 
 def play(
@@ -31,7 +33,7 @@ def play(
 ) -> list[SchoolOutcome]:
     """One run of every source of the district; `step` is called between any two steps."""
     with database.reading() as session:
-        orders = night.orders(session, district, schools, delivery, now=now, by_hand=not nightly)
+        orders = requests.orders(session, district, schools, delivery, now=now, by_hand=not nightly)
     return [outcome for order in orders for outcome in _play_source(database, landing, order, step, connection)]
 
 
@@ -39,32 +41,32 @@ def _play_source(
     database: Database, landing: Path, order: Order, step: Callable[[str], None], connection: Connection | None
 ) -> list[SchoolOutcome]:
     step("before begin")
-    run_id = night.begin(database, order)
+    run_id = pipeline.begin(database, order)
     step("begun")
     outcomes: list[SchoolOutcome] = []
     delivery_id = None
     try:
-        with runs.SignOfLife(database, run_id):
-            fetched = night.fetch(database, order, run_id, landing=landing, connection=connection)
+        with leases.SignOfLife(database, run_id):
+            fetched = pipeline.fetch(database, order, run_id, landing=landing, connection=connection)
             delivery_id = fetched.delivery_id
             step("fetched")
             ending, notes = fetched.state, [fetched.message, *fetched.notes]
             if delivery_id is not None:
-                read = night.read_roster(database, order, run_id, delivery_id, landing=landing)
+                read = pipeline.read_roster(database, order, run_id, delivery_id, landing=landing)
                 step("read")
                 if isinstance(read, Rejected):
-                    ending = night.REJECTED
+                    ending = REJECTED
                 else:
                     outcomes = _provision(database, order, run_id, delivery_id, read, step, notes)
-                    ending = night.DONE
+                    ending = DONE
     except LeaseLost:
         raise
     except Exception as error:
-        night.fail_run(database, order, run_id, delivery_id, error)
-        night.finish(database, run_id, night.FAILED, [])
+        pipeline.fail_run(database, order, run_id, delivery_id, error)
+        pipeline.finish(database, run_id, FAILED, [])
         raise
     step("before finish")
-    night.finish(database, run_id, ending, notes)
+    pipeline.finish(database, run_id, ending, notes)
     step("finished")
     return outcomes
 
@@ -79,22 +81,22 @@ def _provision(
     notes: list[str],
 ) -> list[SchoolOutcome]:
     roster, of_reading = read
-    run, plan = night.make_plan(database, order, run_id, delivery_id, roster)
+    run, plan = planning.make_plan(database, order, run_id, delivery_id, roster)
     notes += [*of_reading, *plan.notes]
     step("planned")
-    to_do = night.start_schools(database, order, run, plan)
+    to_do = pipeline.start_schools(database, order, run, plan)
     step("started")
     outcomes = []
     planned_again: set[str] = set()
     while to_do:
         changeset = to_do.pop(0)
         try:
-            outcomes.append(night.provision_one(database, run, changeset))
+            outcomes.append(pipeline.provision_one(database, run, changeset))
         except WriteConflict:
             if changeset.school_id in planned_again:
                 raise
             planned_again.add(changeset.school_id)
-            run, plan = night.make_plan(database, order, run_id, delivery_id, roster)
+            run, plan = planning.make_plan(database, order, run_id, delivery_id, roster)
             left = {changeset.school_id, *(later.school_id for later in to_do)}
             to_do = [again for again in plan.changesets if again.school_id in left]
         step(f"after {changeset.school_id}")

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from models import bulk
-from services import runs, status
-from services.issues import stored_file_errors, stored_issues
-from services.night import clock
-from services.setup import apply_setup, read_setup
+from services import clock
+from services.operations.setup import apply_setup, read_setup
+from services.status.issues import stored_file_errors, stored_issues
+from services.status.report import district_report
+from services.sync import leases
 from tests.end_to_end.conftest import Installation
 
 CASES = Path(__file__).parent.parent / "cases"
@@ -66,7 +67,7 @@ def _sorted(night: Night) -> Night:
 
 def _found(installation: Installation) -> Night:
     with installation.database.reading() as session:
-        (report,) = status.report(session, "d", now=clock())
+        (report,) = district_report(session, "d", now=clock.now())
         (row,) = report.schools
         issues = stored_issues(session, "d")
         file_errors = stored_file_errors(session, "d")
@@ -270,5 +271,5 @@ def test_each_child_keeps_exactly_their_own_guardian_whatever_is_in_place_of_an_
 
 def _last_notes(embedded: Installation) -> list[str]:
     with embedded.database.reading() as session:
-        (last, *_) = runs.runs_of(session, "d")
+        (last, *_) = leases.runs_of(session, "d")
         return last.notes or []

@@ -23,7 +23,7 @@ from sandbox.clever_records import CleverDistrict, clever_district, clever_ids, 
 from sandbox.csv_files import CsvStyle
 from sandbox.days import next_day
 from sandbox.generator import GUARDIAN, District, generate
-from services.setup import apply_setup, read_setup
+from services.operations.setup import apply_setup, read_setup
 from tests.end_to_end.lakeside import Lakeside, lakeside
 from tests.end_to_end.nights import play
 from tests.setups import SETUP

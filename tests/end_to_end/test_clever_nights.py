@@ -21,11 +21,15 @@ from models.tables import Delivery, Issue, SchoolRun, StatusChange
 from sandbox.clever_api import Answered, Faults
 from sandbox.clever_records import CleverDistrict, clever_district, clever_ids, with_changed, with_state, without
 from sandbox.generator import District, generate
-from services import clever as clever_client
-from services import holds, night, status
-from services.holds import FIXED, Hold
-from services.issues import stored_issues
-from services.setup import apply_setup, read_setup
+from services import clock
+from services.holds import decisions, store
+from services.holds.decisions import FIXED
+from services.holds.store import Hold
+from services.intake import clever_api
+from services.operations.setup import apply_setup, read_setup
+from services.status import report
+from services.status.issues import stored_issues
+from services.sync import pipeline
 from tests.end_to_end.lakeside import Lakeside, lakeside
 from tests.end_to_end.nights import snapshot
 
@@ -116,8 +120,8 @@ def both_sources(tmp_path: Path, sqlite_database: Database, district: District) 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts follow each other at once."""
-    monkeypatch.setattr(clever_client, "_PAUSE", tenacity.wait_none())
-    monkeypatch.setattr(night._looked_at.retry, "wait", tenacity.wait_none())
+    monkeypatch.setattr(clever_api, "_PAUSE", tenacity.wait_none())
+    monkeypatch.setattr(pipeline._looked_at.retry, "wait", tenacity.wait_none())
 
 
 @pytest.fixture
@@ -125,14 +129,14 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     """Have the nights take place at this time."""
 
     def at(moment: datetime) -> None:
-        monkeypatch.setattr(night, "clock", lambda: moment)
+        monkeypatch.setattr(clock, "now", lambda: moment)
 
     return at
 
 
 def open_holds(clever: Lakeside) -> list[Hold]:
     with clever.database.reading() as session:
-        return holds.open_holds(session)
+        return store.open_holds(session)
 
 
 def held_for(clever: Lakeside) -> dict[str, list[str]]:
@@ -141,7 +145,7 @@ def held_for(clever: Lakeside) -> dict[str, list[str]]:
 
 def notices(clever: Lakeside) -> tuple[str, ...]:
     with clever.database.reading() as session:
-        return status.report(session, "lakeside", now=night.clock())[0].notices
+        return report.district_report(session, "lakeside", now=clock.now())[0].notices
 
 
 def deliveries(clever: Lakeside) -> list[tuple[str, bool, int]]:
@@ -302,14 +306,14 @@ def test_saying_that_it_is_fixed_is_used_up_by_the_run_that_finds_it_so(connecte
     connected.night()
     first = open_holds(connected)[0]
     with connected.database.transaction() as session:
-        holds.decide(session, first.id, FIXED, by="ops", now=NOW)
+        decisions.decide(session, first.id, FIXED, by="ops", now=NOW)
     connected.night(schools=["lincoln"])
     assert open_holds(connected)[0].id == first.id
     connected.api.faults = Faults()
     connected.night(schools=["lincoln"])
     assert connected.statuses() == CONNECTED
     with connected.database.reading() as session:
-        hold = holds.get_hold(session, first.id)
+        hold = store.get_hold(session, first.id)
         assert (hold.ending, [decision.applied_at is not None for decision in hold.decisions]) == ("released", [True])
 
 
@@ -323,7 +327,7 @@ def test_only_the_connection_is_fixed_where_removals_hold_a_school_too(
     connected.night()
     assert held_for(connected) == {"lincoln": ["data_removals"]}
     with connected.database.reading() as session:
-        items = holds.items_of(session, open_holds(connected)[0].id)
+        items = store.items_of(session, open_holds(connected)[0].id)
     connected.api.faults = Faults(token_missing=True)
     connected.night()
     assert held_for(connected) == {
@@ -332,14 +336,14 @@ def test_only_the_connection_is_fixed_where_removals_hold_a_school_too(
         "jefferson": ["disconnected"],
     }
     with connected.database.transaction() as session:
-        (both,) = (hold for hold in holds.open_holds(session) if hold.school_key == "lincoln")
-        assert holds.items_of(session, both.id).equals(items)
-        holds.decide(session, both.id, FIXED, by="ops", now=NOW)
+        (both,) = (hold for hold in store.open_holds(session) if hold.school_key == "lincoln")
+        assert store.items_of(session, both.id).equals(items)
+        decisions.decide(session, both.id, FIXED, by="ops", now=NOW)
     connected.api.faults = Faults()
     connected.night()
     assert held_for(connected) == {"lincoln": ["data_removals"]}
     with connected.database.reading() as session:
-        assert holds.items_of(session, open_holds(connected)[0].id).equals(items)
+        assert store.items_of(session, open_holds(connected)[0].id).equals(items)
 
 
 def test_a_type_of_records_that_stays_refused_is_one_hold_all_along(connected: Lakeside) -> None:
@@ -511,7 +515,7 @@ def test_a_problem_of_clever_s_that_is_solved_ends_with_i_fixed_it(
         connected.night(nightly=True)
     held = open_holds(connected)[0]
     with connected.database.transaction() as session:
-        holds.decide(session, held.id, FIXED, by="ops", now=NOW + HALF_A_DAY)
+        decisions.decide(session, held.id, FIXED, by="ops", now=NOW + HALF_A_DAY)
     connected.night()
     assert open_holds(connected)[0].id == held.id
     connected.give(remote)
@@ -812,4 +816,4 @@ def test_frozen_data_do_not_end_a_hold_for_removals(connected: Lakeside, distric
 
 def open_hold_ids(lakeside: Lakeside) -> list[int]:
     with lakeside.database.reading() as session:
-        return [hold.id for hold in holds.open_holds(session)]
+        return [hold.id for hold in store.open_holds(session)]

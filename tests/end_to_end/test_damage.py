@@ -16,16 +16,18 @@ import pytest
 from hypothesis import Phase, example, given, note, settings
 from hypothesis import strategies as st
 
-from contracts.csv_1_0 import FORMAT
+from contracts.formats.csv_1_0 import FORMAT
+from contracts.issues import DATA_REMOVALS
 from contracts.roster import EMPLOYEE, STUDENT, Roster
 from models import bulk
 from models.database import Database, open_database
 from sandbox import csv_files
 from sandbox.csv_files import CsvStyle
 from sandbox.generator import generate
-from services import guard, night
-from services.changesets import IN_CLASS_OF_KIND, TYPE_OF_KIND, ChangeSet
-from services.held import read_scope
+from services.holds import guard
+from services.planning.changesets import IN_CLASS_OF_KIND, TYPE_OF_KIND, ChangeSet
+from services.planning.stored import read_scope
+from services.sync import planning
 from tests.end_to_end.conftest import Installation
 from tests.end_to_end.test_promise import moved, without_school
 
@@ -122,9 +124,7 @@ def wrongs(now: Standing, roster: Roster, schools: Collection[ChangeSet]) -> Ite
     within = {
         SCHOOLS[each.school_id.split("/")[1]]
         for each in schools
-        if all(
-            reason.code != guard.DATA_REMOVALS or guard.is_of_district(reason.counts) for reason in each.reasons or ()
-        )
+        if all(reason.code != DATA_REMOVALS or guard.is_of_district(reason.counts) for reason in each.reasons or ())
     }
     gone = now.people.join(members, on=[*who, "school_id"], how="anti")
     for school in sorted(going_on):
@@ -189,7 +189,7 @@ def test_nothing_damaged_removes_or_empties_more_than_the_limits(seed: int, star
         return
     roster = FORMAT.to_roster(reading)
     with started.database.reading() as session:
-        plan = night.plan_roster(session, read_scope(session, "unified/files"), roster)
+        plan = planning.plan_roster(session, read_scope(session, "unified/files"), roster)
     assert list(wrongs(standing(started.database), roster, plan.changesets)) == []
 
 
@@ -206,7 +206,7 @@ def test_the_damage_is_such_that_each_kind_of_hold_is_met(started: Installation)
     for name, damaged in deliveries.items():
         with started.database.reading() as session:
             roster = FORMAT.to_roster(FORMAT.read(csv_files.write_rows(damaged, CsvStyle())))
-            plan = night.plan_roster(session, read_scope(session, "unified/files"), roster)
+            plan = planning.plan_roster(session, read_scope(session, "unified/files"), roster)
         met[name] = sorted(
             {kind for changes in plan.changesets for each in changes.reasons or () for kind in each.counts}
         )

@@ -8,7 +8,9 @@ import pytest
 from sqlmodel import Session, col, select
 
 from models.tables import Delivery, FileError, Link, Run, Source
-from services import night, status
+from services import clock
+from services.status.report import district_report
+from services.sync import outcomes, preview, requests
 from tests.end_to_end.conftest import Installation
 
 CASE = Path(__file__).parents[1] / "cases" / "18b-sync-capital"
@@ -30,7 +32,7 @@ def send(installation: Installation, night: int) -> None:
 def told(session: Session) -> tuple[str, str | None, list[str]]:
     """The school's status, and how the last run ended, with its notes."""
     run = session.exec(select(Run).order_by(col(Run.id).desc()).limit(1)).one()
-    (report,) = status.report(session, "unified", now=night.clock())
+    (report,) = district_report(session, "unified", now=clock.now())
     return str(report.schools[0].status), run.outcome, list(run.notes or [])
 
 
@@ -41,7 +43,7 @@ def test_capitals_are_taken_and_land_under_the_formats_names(birch: Installation
     with birch.database.reading() as session:
         assert told(session) == (
             "connected",
-            night.DONE,
+            outcomes.DONE,
             [
                 "delivery 2 taken",
                 *(f"{name.title()}.csv is read, and not {name}.csv, which was written before it" for name in names),
@@ -60,7 +62,7 @@ def test_capitals_are_taken_and_land_under_the_formats_names(birch: Installation
         state, outcome, notes = told(session)
         assert (state, outcome, notes[0]) == (
             "connected",
-            night.NOTHING,
+            outcomes.NOTHING,
             "no new files; delivery 2 is done with every school",
         )
 
@@ -77,7 +79,7 @@ def test_two_files_of_one_name_are_told_until_one_is_removed(birch: Installation
         state, outcome, notes = told(session)
         assert (state, outcome, notes[0], notes[-1]) == (
             "on_hold",
-            night.REJECTED,
+            outcomes.REJECTED,
             said,
             "not a file of the format, left out: notes.txt",
         )
@@ -85,12 +87,12 @@ def test_two_files_of_one_name_are_told_until_one_is_removed(birch: Installation
         assert [(error.code, error.file, error.line, error.detail, error.delivery_id) for error in errors] == [
             ("file_duplicate", "schools.csv", None, "found Schools.csv and schools.csv", None)
         ]
-        (order,) = night.orders(session, "unified", None, None)
-        shown = night.preview(session, order, landing=birch.folder / "landing")
+        (order,) = requests.orders(session, "unified", None, None)
+        shown = preview.preview_sync(session, order, landing=birch.folder / "landing")
         assert (shown.message, shown.notes[-1]) == (said, "not a file of the format, left out: notes.txt")
         assert shown.file_errors.select("code", "file").rows() == [("file_duplicate", "schools.csv")]
     (birch.drop() / "schools.csv").unlink()
     birch.night()
     with birch.database.reading() as session:
-        assert told(session)[:2] == ("connected", night.DONE)
+        assert told(session)[:2] == ("connected", outcomes.DONE)
         assert session.exec(select(FileError)).all() == []

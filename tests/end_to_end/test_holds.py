@@ -16,11 +16,15 @@ from errors import NotFound, NotPossible
 from models import bulk
 from models.database import open_database
 from models.tables import HoldReason
-from services import causes as causes_seen
-from services import holds, remembered, status
-from services import night as nights
-from services.holds import Hold
+from services.holds import causes as likely_causes
+from services.holds import contact_policy, decisions, store
+from services.holds.evidence import consequences, evidence_csv, told_counts
+from services.holds.store import Hold
+from services.status.report import district_report
+from services.sync import preview, requests
 from tests.end_to_end.conftest import Installation
+
+pytestmark = pytest.mark.journeys
 
 HEAD = (
     "student_id,school_id,first_name,last_name,email,birth_date,grade,guardian_id,guardian_first_name,"
@@ -106,19 +110,19 @@ def again(place: Installation, *schools: str) -> dict[str, tuple[str, ...]]:
 
 def held(place: Installation, school: str = "lincoln") -> Hold:
     with place.database.reading() as session:
-        (hold,) = [hold for hold in holds.open_holds(session) if hold.school_key == school]
+        (hold,) = [hold for hold in store.open_holds(session) if hold.school_key == school]
         return hold
 
 
 def decide(place: Installation, hold: Hold, verb: str, why: str | None = None) -> None:
     with place.database.transaction() as session:
-        holds.decide(session, hold.id, verb, by="ops", why=why, now=datetime.now(UTC))
+        decisions.decide(session, hold.id, verb, by="ops", why=why, now=datetime.now(UTC))
 
 
 def evidence(place: Installation, hold: Hold) -> pl.DataFrame:
     with place.database.reading() as session:
-        items = holds.items_of(session, hold.id)
-    return pl.read_csv(io.StringIO(holds.evidence_csv(items)), infer_schema=False)
+        items = store.items_of(session, hold.id)
+    return pl.read_csv(io.StringIO(evidence_csv(items)), infer_schema=False)
 
 
 def active(place: Installation, table: str) -> int:
@@ -144,8 +148,8 @@ def test_many_guardians_hold_at_first_and_are_accepted_until_they_change(place: 
     ]
     assert evidence(place, hold).columns == ["student_id", "student", "guardian_id", "guardian", "type"]
     with pytest.raises(NotPossible, match="no removals or changes to confirm"):
-        decide(place, hold, holds.CONFIRM)
-    decide(place, hold, holds.ACCEPT, why="a  large family")
+        decide(place, hold, decisions.CONFIRM)
+    decide(place, hold, decisions.ACCEPT, why="a  large family")
     assert again(place) == {}
     assert active(place, "guardianship") == 11
     # Remembered: another change of the school does not bring the hold back.
@@ -154,7 +158,7 @@ def test_many_guardians_hold_at_first_and_are_accepted_until_they_change(place: 
     files.families["0000"] = [*six, ("g6", "primary")]
     assert night(place, files) == {"lincoln": ("too_many_guardians",)}
     with place.database.reading() as session:
-        ended = holds.get_hold(session, hold.id)
+        ended = store.get_hold(session, hold.id)
     assert (ended.ending, [(each.verb, each.by, each.why) for each in ended.decisions]) == (
         "released",
         [("accept", "ops", "a large family")],
@@ -165,10 +169,10 @@ def test_no_cause_is_looked_for_of_what_was_accepted(place: Installation, monkey
     files = Files.of(3)
     files.families = {"0000": [(f"g{number}", "emergency") for number in range(6)]}
     assert night(place, files) == {"lincoln": ("emergency_contacts", "too_many_guardians")}
-    decide(place, held(place), holds.ACCEPT)
+    decide(place, held(place), decisions.ACCEPT)
     assert again(place) == {}
     looked_for: list[str] = []
-    monkeypatch.setattr(causes_seen, "seen", lambda scope, *_: looked_for.append(scope.source_id))
+    monkeypatch.setattr(likely_causes, "collect_evidence", lambda scope, *_: looked_for.append(scope.source_id))
     assert (night(place, files), looked_for) == ({}, [])
 
 
@@ -179,7 +183,7 @@ def test_contacts_hold_and_are_left_out_from_now_on(place: Installation) -> None
     assert night(place, files) == {"lincoln": ("emergency_contacts",), "adams": ("emergency_contacts",)}
     assert evidence(place, held(place)).rows() == [("0000", "Kim Here0", "g1", "Pat G1", "Emergency")]
     assert held(place).reasons[0].counts == {"emergency": {"found": 1}}
-    decide(place, held(place), holds.LEAVE_OUT)
+    decide(place, held(place), decisions.LEAVE_OUT)
     # What was decided is about the whole source.
     assert again(place) == {}
     assert active(place, "guardianship") == 1
@@ -193,17 +197,17 @@ def test_contacts_left_out_are_asked_about_again(place: Installation) -> None:
     files = Files.of(3)
     files.families = {"0000": [("g0", "primary"), ("g1", "emergency")]}
     night(place, files)
-    decide(place, held(place), holds.LEAVE_OUT)
+    decide(place, held(place), decisions.LEAVE_OUT)
     assert again(place) == {}
     assert kept_in_mind(place) == ["emergency contacts of unified/files are left out"]
     with place.database.transaction() as session:
-        remembered.ask(session, "unified")
+        contact_policy.ask(session, "unified")
     assert kept_in_mind(place) == ["emergency contacts of unified/files are asked about by a hold"]
     # Without any new files: the current delivery is not done with the schools under what is decided now.
     assert night(place) == {"lincoln": ("emergency_contacts",)}
     assert active(place, "guardianship") == 1
     with place.database.transaction() as session:
-        remembered.leave_out(session, "unified", "files")
+        contact_policy.leave_out(session, "unified", "files")
     assert night(place) == {}
     assert active(place, "guardianship") == 1
 
@@ -213,14 +217,14 @@ def test_contacts_accepted_are_asked_about_again(place: Installation) -> None:
     six = [(f"h{number}", "primary") for number in range(6)]
     files.families = {"0000": [("g0", "primary"), ("g1", "emergency")], "0001": six}
     night(place, files)
-    decide(place, held(place), holds.ACCEPT)
+    decide(place, held(place), decisions.ACCEPT)
     assert again(place) == {}
     said = "emergency contacts of unified/files are asked about by a hold"
     assert kept_in_mind(place) == [f"{said}, but for those of 1 student, who were accepted as they are"]
     with place.database.transaction() as session:
-        remembered.ask(session, "unified", "files")
+        contact_policy.ask(session, "unified", "files")
         with pytest.raises(NotFound, match=r"^district unified has no source other; it has files$"):
-            remembered.ask(session, "unified", "other")
+            contact_policy.ask(session, "unified", "other")
     assert kept_in_mind(place) == [said]
     files.students["0002"] = ("1", "Renamed", "3")
     assert night(place, files) == {"lincoln": ("emergency_contacts",)}
@@ -230,7 +234,7 @@ def test_contacts_accepted_are_asked_about_again(place: Installation) -> None:
 
 def kept_in_mind(place: Installation) -> list[str]:
     with place.database.reading() as session:
-        return [str(each) for each in remembered.of_contacts(session, "unified")]
+        return [str(each) for each in contact_policy.of_contacts(session, "unified")]
 
 
 @ON_EACH
@@ -238,7 +242,7 @@ def test_contacts_are_accepted_until_the_students_guardians_change(place: Instal
     files = Files.of(3)
     files.families = {"0000": [("g0", "primary"), ("g1", "emergency")]}
     assert night(place, files) == {"lincoln": ("emergency_contacts",)}
-    decide(place, held(place), holds.ACCEPT)
+    decide(place, held(place), decisions.ACCEPT)
     assert again(place) == {}
     assert active(place, "guardianship") == 2
     files.students["0001"] = ("1", "Renamed", "3")
@@ -255,11 +259,11 @@ def test_two_reasons_are_resolved_one_after_the_other(place: Installation) -> No
     assert night(place, files) == {"lincoln": ("data_removals", "emergency_contacts")}
     first = held(place)
     assert set(evidence(place, first)["code"]) == {"data_removals", "emergency_contacts"}
-    decide(place, first, holds.ACCEPT)
+    decide(place, first, decisions.ACCEPT)
     assert again(place) == {"lincoln": ("data_removals",)}
     second = held(place)
     assert (second.id != first.id, second.reasons[0].since) == (True, first.reasons[0].since)
-    decide(place, second, holds.CONFIRM)
+    decide(place, second, decisions.CONFIRM)
     assert again(place) == {}
     # Both were decided about: also what was decided about the first hold is used, and remembered.
     assert night(place, files) == {}
@@ -294,14 +298,14 @@ def test_changes_hold_show_old_and_new_and_are_confirmed_by_new_value(place: Ins
         "after": "NewHere0",
         "other_id": None,
     }
-    decide(place, hold, holds.CONFIRM_CHANGES)
+    decide(place, hold, decisions.CONFIRM_CHANGES)
     # Another new value than the one that was shown is not covered.
     files.students["0003"] = ("1", "Other", "3")
     assert night(place, files) == {"lincoln": ("unusual_changes",)}
     with place.database.reading() as session:
-        new = holds.uncovered(holds.items_of(session, held(place).id), holds.items_of(session, hold.id))
+        new = decisions.uncovered(store.items_of(session, held(place).id), store.items_of(session, hold.id))
     assert new["record_id"].to_list() == ["0003"]
-    decide(place, held(place), holds.CONFIRM)
+    decide(place, held(place), decisions.CONFIRM)
     assert again(place) == {}
 
 
@@ -315,7 +319,7 @@ def test_guardians_added_to_students_who_stay_hold(place: Installation) -> None:
     assert held(place).reasons[0].counts == {
         "guardianships": {"added": 51, "before": 60, "limit_share": 0.5, "limit_count": 50}
     }
-    decide(place, held(place), holds.CONFIRM)
+    decide(place, held(place), decisions.CONFIRM)
     # The guardians are new in every plan, and nevertheless those that were shown.
     assert again(place) == {}
     assert active(place, "guardianship") == 80 + 51
@@ -337,7 +341,7 @@ def test_a_newer_clean_delivery_releases_by_itself(place: Installation) -> None:
     files.students = everybody
     assert night(place, files) == {}
     with place.database.reading() as session:
-        assert holds.open_holds(session) == []
+        assert store.open_holds(session) == []
 
 
 def test_lost_zeros_are_named_as_the_cause(place: Installation) -> None:
@@ -365,7 +369,7 @@ def test_a_school_confirmed_to_be_missing_is_not_held_for_that_again(place: Inst
     here = {student: told for student, told in files.students.items() if told[0] == "1"}
     files.students = {student: told for student, told in files.students.items() if told[0] == "2"}
     assert night(place, files) == {"lincoln": ("data_removals", "school_missing")}
-    decide(place, held(place), holds.CONFIRM, why="the school has closed")
+    decide(place, held(place), decisions.CONFIRM, why="the school has closed")
     assert again(place) == {}
     # Nor by the same delivery, nor by another one without it.
     assert again(place) == {}
@@ -378,7 +382,7 @@ def test_a_school_confirmed_to_be_missing_is_not_held_for_that_again(place: Inst
     del files.schools["1"]
     assert night(place, files) == {"lincoln": ("data_removals", "school_missing")}
     # Confirmed while its students are still in the files: they stay, and each new delivery asks again.
-    decide(place, held(place), holds.CONFIRM_REMOVALS)
+    decide(place, held(place), decisions.CONFIRM_REMOVALS)
     assert (again(place), again(place), active(place, "school_membership")) == ({}, {}, 41)
     files.students["9001"] = ("2", "Renamed again", "3")
     assert night(place, files) == {"lincoln": ("school_missing",)}
@@ -441,7 +445,7 @@ def test_a_district_has_limits_of_its_own(place: Installation) -> None:
         bulk.execute(session, """UPDATE district SET limits = '{"students": [0.0, 0]}'""")
     del files.students["0035"]
     assert night(place, files) == {"lincoln": ("data_removals",)}
-    assert holds.told_counts(held(place).reasons[0]) == [
+    assert told_counts(held(place).reasons[0]) == [
         "1 of 10 students would be removed; the limit is 0% and 0, the district's own"
     ]
 
@@ -451,7 +455,7 @@ def test_what_is_held_however_few_it_is_names_no_limit(place: Installation) -> N
     night(place, files)
     files.students = {}
     night(place, files)
-    assert holds.told_counts(held(place).reasons[0]) == [
+    assert told_counts(held(place).reasons[0]) == [
         "all 3 students would be removed, which is held however few they are"
     ]
 
@@ -459,7 +463,7 @@ def test_what_is_held_however_few_it_is_names_no_limit(place: Installation) -> N
 @pytest.mark.parametrize(("share", "shown"), [(0.125, "12.5%"), (0.29, "29%"), (0.0, "0%"), (1.0, "100%")])
 def test_a_limit_is_told_as_it_was_set(share: float, shown: str) -> None:
     counts = {"students": {"removed": 3, "before": 9, "limit_share": share, "limit_count": 2}}
-    assert holds.told_counts(HoldReason(hold_id=1, code="data_removals", counts=counts)) == [
+    assert told_counts(HoldReason(hold_id=1, code="data_removals", counts=counts)) == [
         f"3 of 9 students would be removed; the limit is {shown} and 2"
     ]
 
@@ -469,7 +473,7 @@ def test_a_recheck_decides_nothing(place: Installation) -> None:
     night(place, files)
     files.students = {student: told for student, told in files.students.items() if student not in files_gone(20)}
     night(place, files)
-    decide(place, held(place), holds.RECHECK)
+    decide(place, held(place), decisions.RECHECK)
     assert again(place, "lincoln") == {"lincoln": ("data_removals",)}
 
 
@@ -480,19 +484,19 @@ def test_all_holds_of_a_district_are_decided_about_at_once(place: Installation) 
     files.students = {student: told for student, told in files.students.items() if student[1:] > "019"}
     assert night(place, files) == {"lincoln": ("data_removals",), "adams": ("data_removals",)}
     with place.database.transaction() as session:
-        chosen = holds.choose(session, holds.CONFIRM, district_id="unified")
-        assert holds.consequences(chosen[0], holds.CONFIRM) == [
+        chosen = decisions.choose(session, decisions.CONFIRM, district_id="unified")
+        assert consequences(chosen[0], decisions.CONFIRM) == [
             "Many people or classes would be removed: 20 of 40 students would be removed; the limit is 10% and 10;"
             " is applied as shown"
         ]
-        assert holds.to_run(chosen, holds.CONFIRM) == {"unified": ["lincoln", "adams"]}
-        assert holds.to_run(chosen, holds.FIXED) == {"unified": None}
+        assert decisions.to_run(chosen, decisions.CONFIRM) == {"unified": ["lincoln", "adams"]}
+        assert decisions.to_run(chosen, decisions.FIXED) == {"unified": None}
         with pytest.raises(NotPossible, match="no open hold of district unified has anything that accept is about"):
-            holds.choose(session, holds.ACCEPT, district_id="unified")
+            decisions.choose(session, decisions.ACCEPT, district_id="unified")
         with pytest.raises(NotPossible, match="name the holds by their numbers, or a district"):
-            holds.choose(session, holds.ACCEPT)
+            decisions.choose(session, decisions.ACCEPT)
         for hold in chosen:
-            holds.decide(session, hold.id, holds.CONFIRM, by="ops", now=datetime.now(UTC))
+            decisions.decide(session, hold.id, decisions.CONFIRM, by="ops", now=datetime.now(UTC))
     assert again(place) == {}
 
 
@@ -510,7 +514,7 @@ def test_who_leaves_their_school_stays_in_the_class_of_a_held_one(place: Install
     del files.students["9000"]
     assert night(place, files) == {"lincoln": ("data_removals",)}
     assert in_class(place) == ["0000", "9000", "t1"]
-    decide(place, held(place), holds.CONFIRM)
+    decide(place, held(place), decisions.CONFIRM)
     place.send({"enrollments.csv": text("class_id,student_id", ["c1,0000"])})
     assert night(place) == {}
     assert in_class(place) == ["0000", "t1"]
@@ -578,7 +582,7 @@ def test_classes_without_any_student_hold_though_their_teachers_stay(place: Inst
         {"student_class_memberships": {"removed": 30, "before": 30, "limit_share": 0.2, "limit_count": 50}},
         "enrollments.csv has its header and no rows; in the delivery applied last it had 60.",
     )
-    assert holds.told_counts(reason) == [
+    assert told_counts(reason) == [
         "all 30 student class memberships would be removed, which is held however few they are"
     ]
     assert active(place, "class_membership") == 62
@@ -603,14 +607,14 @@ def test_a_field_that_nobody_has_any_more_holds_and_is_confirmed(place: Installa
         "12 of 12 students lose their grades, and nobody listed for this school has one any more: the column may be"
         " empty, or no longer exported or shared.",
     )
-    assert holds.told_counts(reason) == [
+    assert told_counts(reason) == [
         "12 of 12 students would lose their grade, and nobody keeps one, which is held however few they are"
     ]
     assert evidence(place, hold).select("record_id", "field", "before", "after").rows() == [
         (f"0{number:03}", "grade", "3", None) for number in range(12)
     ]
     assert grades(place) == {"3": 12, None: 3}
-    decide(place, hold, holds.CONFIRM_CHANGES)
+    decide(place, hold, decisions.CONFIRM_CHANGES)
     assert again(place) == {}
     assert grades(place) == {None: 15}
 
@@ -628,7 +632,7 @@ def test_ids_that_changed_are_told_as_such(place: Installation) -> None:
     assert night(place, files) == {"lincoln": ("data_removals",)}
     (reason,) = held(place).reasons
     told = {"ids": 30, "before": 30, "limit_share": 0.1, "limit_count": 10}
-    assert (reason.counts, holds.told_counts(reason)) == (
+    assert (reason.counts, told_counts(reason)) == (
         {"students": told},
         ["30 IDs would change, all of 30 students, which is held however few they are"],
     )
@@ -665,13 +669,13 @@ def together(here: int, *, removed: int, schools: int) -> dict[str, dict[str, ob
 
 def counted(place: Installation) -> dict[str, Any]:
     with place.database.reading() as session:
-        return {hold.school_key: hold.reasons[0].counts for hold in holds.open_holds(session)}
+        return {hold.school_key: hold.reasons[0].counts for hold in store.open_holds(session)}
 
 
 def previewed(place: Installation) -> dict[str, object]:
     with place.database.reading() as session:
-        (order,) = nights.orders(session, "unified", None, None)
-        shown = nights.preview(session, order, landing=place.folder / "landing")
+        (order,) = requests.orders(session, "unified", None, None)
+        shown = preview.preview_sync(session, order, landing=place.folder / "landing")
     reasons = {changes.school_id.split("/")[1]: changes.reasons for changes in shown.schools}
     return {key: found[0].counts for key, found in reasons.items() if found}
 
@@ -696,19 +700,19 @@ def test_schools_that_together_lose_many_are_held_and_confirmed_together(three: 
     assert (
         hold.reasons[0].detail == "The school is within its own limits, but 2 schools together exceed the district's."
     )
-    assert holds.told_counts(hold.reasons[0]) == [
+    assert told_counts(hold.reasons[0]) == [
         "7 of 120 students of all schools together would be at none of them any more, 4 of them from this school; the"
         " district's limit is 5% and 2, the district's own"
     ]
     with three.database.reading() as session:
-        shown = holds.evidence_csv(holds.items_of(session, hold.id), hold.reasons)
+        shown = evidence_csv(store.items_of(session, hold.id), hold.reasons)
     figures = "7 of 120 students of all schools together would be at none of them any more"
     assert pl.read_csv(io.StringIO(shown), infer_schema=False).select("record_id", "all_schools").rows() == [
         (f"1{number:03}", figures) for number in range(4)
     ]
     with three.database.transaction() as session:
-        for each in holds.choose(session, holds.CONFIRM, district_id="unified"):
-            holds.decide(session, each.id, holds.CONFIRM, by="ops", now=datetime.now(UTC))
+        for each in decisions.choose(session, decisions.CONFIRM, district_id="unified"):
+            decisions.decide(session, each.id, decisions.CONFIRM, by="ops", now=datetime.now(UTC))
     assert again(three) == {}
     assert active(three, "school_membership") == 113 + 3
 
@@ -719,23 +723,23 @@ def test_a_school_confirmed_alone_counts_on_until_the_last_is_released(three: In
         key: together(here, removed=7, schools=3) for key, here in {"lincoln": 3, "adams": 3, "grant": 1}.items()
     }
     before = held(three, "adams").id
-    decide(three, held(three), holds.CONFIRM)
+    decide(three, held(three), decisions.CONFIRM)
     # Only the one asked for is confirmed, and the others are what they were.
     assert again(three, "lincoln") == {}
     assert again(three, "lincoln", "adams", "grant") == {"adams": HELD, "grant": HELD}
     assert (held(three, "adams").id, counted(three)["adams"]) == (before, together(3, removed=7, schools=3))
-    decide(three, held(three, "adams"), holds.CONFIRM)
+    decide(three, held(three, "adams"), decisions.CONFIRM)
     assert night(three) == {"grant": HELD}
     assert counted(three) == {"grant": together(1, removed=7, schools=3)}
     # It is over: what goes from now on is counted anew.
-    decide(three, held(three, "grant"), holds.CONFIRM)
+    decide(three, held(three, "grant"), decisions.CONFIRM)
     assert night(three) == {}
     assert night(three, of_three(lincoln=5, adams=4, grant=1)) == {}
 
 
 def test_a_school_confirmed_alone_counts_no_more_once_its_people_are_back(three: Installation) -> None:
     night(three, of_three(lincoln=4, adams=3))
-    decide(three, held(three), holds.CONFIRM)
+    decide(three, held(three), decisions.CONFIRM)
     assert again(three, "lincoln") == {}
     assert night(three, of_three(lincoln=2, adams=3)) == {}
     assert active(three, "school_membership") == 115 + 3
@@ -744,7 +748,7 @@ def test_a_school_confirmed_alone_counts_no_more_once_its_people_are_back(three:
 def test_who_comes_in_with_the_last_confirmation_does_not_slip_under(three: Installation) -> None:
     night(three, of_three(lincoln=4, adams=3))
     for school in ("lincoln", "adams"):
-        decide(three, held(three, school), holds.CONFIRM)
+        decide(three, held(three, school), decisions.CONFIRM)
     assert night(three, of_three(lincoln=4, adams=3, grant=2)) == {"grant": HELD}
     assert again(three, "lincoln", "adams", "grant") == {"grant": HELD}
     assert counted(three) == {"grant": together(2, removed=9, schools=3)}
@@ -789,16 +793,16 @@ def test_nothing_is_decided_about_a_school_that_is_not_synced(place: Installatio
         )
         with place.database.reading() as session:
             with pytest.raises(NotPossible, match=said):
-                holds.choose(session, holds.CONFIRM, hold_ids=[hold.id])
+                decisions.choose(session, decisions.CONFIRM, hold_ids=[hold.id])
             with pytest.raises(NotPossible, match="no open hold of district unified has anything"):
-                holds.choose(session, holds.CONFIRM, district_id="unified")
-            listed = [each.id for each in holds.open_holds(session)]
-            (report,) = status.report(session, now=datetime.now(UTC))
+                decisions.choose(session, decisions.CONFIRM, district_id="unified")
+            listed = [each.id for each in store.open_holds(session)]
+            (report,) = district_report(session, now=datetime.now(UTC))
         shown = [row.hold.id for row in report.schools if row.hold is not None]
         # Without a source it has a sync status all the same.
         assert (listed, shown) == (([hold.id], [hold.id]) if "source" in change else ([], []))
         with pytest.raises(NotPossible, match=said):
-            decide(place, hold, holds.CONFIRM)
+            decide(place, hold, decisions.CONFIRM)
         place.set_up(unified={"lincoln": "1", "adams": "2"})
     with place.database.reading() as session:
         assert bulk.read(session, "SELECT id FROM decision", {}, {"id": pl.Int64}).is_empty()
@@ -810,7 +814,7 @@ def test_accepted_guardians_are_asked_about_again_once_they_were_others_between(
     six = [(f"g{number}", "primary") for number in range(6)]
     files.families = {"0000": six, "0001": six}
     assert night(place, files) == {"lincoln": ("too_many_guardians",)}
-    decide(place, held(place), holds.ACCEPT)
+    decide(place, held(place), decisions.ACCEPT)
     assert again(place) == {}
     files.families["0000"] = six[:5]
     assert night(place, files) == {}
@@ -825,9 +829,9 @@ def test_what_else_holds_is_foretold_only_where_the_decision_leaves_the_data_as_
     files.families = {"0000": [(f"g{number}", "emergency" if number else "primary") for number in range(6)]}
     assert night(place, files) == {"lincoln": ("emergency_contacts", "too_many_guardians")}
     hold = held(place)
-    assert holds.consequences(hold, holds.LEAVE_OUT) == [
+    assert consequences(hold, decisions.LEAVE_OUT) == [
         "Emergency contacts are in the files: 5 emergency contacts; is left out, of all schools of this source"
         " and from now on"
     ]
-    decide(place, hold, holds.LEAVE_OUT)
+    decide(place, hold, decisions.LEAVE_OUT)
     assert again(place) == {}

@@ -9,7 +9,7 @@ import pytest
 from models.database import open_database
 from sandbox.days import next_day
 from sandbox.generator import generate
-from services.setup import apply_setup, read_setup
+from services.operations.setup import apply_setup, read_setup
 from tests.end_to_end.kills import Home, walk
 from tests.end_to_end.nights import play
 from tests.setups import SETUP

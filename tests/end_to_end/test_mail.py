@@ -12,9 +12,10 @@ import pytest
 from models import bulk
 from models.database import open_database
 from sandbox.generator import generate
-from services import holds, mailing
-from services.mailing import Folder
-from services.setup import apply_setup, read_setup
+from services.holds import store
+from services.mail import outbox
+from services.mail.smtp import Folder
+from services.operations.setup import apply_setup, read_setup
 from tests.end_to_end.kills import Home
 from tests.end_to_end.nights import play
 from tests.setups import SETUP
@@ -47,11 +48,11 @@ def test_a_mail_survives_a_kill_after_the_hold_and_is_sent_once(tmp_path: Path) 
         now = datetime.now(UTC)
         with open_database(home.url, backups=None) as database:
             with database.transaction() as session:
-                assert len(holds.open_holds(session)) == 3
+                assert len(store.open_holds(session)) == 3
                 long_ago = now - timedelta(minutes=10)
                 bulk.execute(session, "UPDATE run SET alive_at = :at WHERE ended_at IS NULL", {"at": long_ago})
             for _ in range(2):
-                mailing.deliver(database, transport, sender="rollcall@operator.example", now=now)
+                outbox.deliver(database, transport, sender="rollcall@operator.example", now=now)
         (sent,) = (home.folder / "mail").glob("*.eml")
         mail = BytesParser(policy=policy.default).parsebytes(sent.read_bytes())
         assert (mail["To"], mail["Subject"]) == ("it@unified.example", "3 schools on hold: Unified School District")

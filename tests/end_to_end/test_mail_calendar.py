@@ -9,8 +9,11 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from services import mailing, maintenance, night, outbox, taking
-from services.mailing import Folder
+from services import clock
+from services.intake import deliveries
+from services.mail import notices, outbox
+from services.mail.smtp import Folder
+from services.operations import maintenance
 from tests.end_to_end.conftest import Installation
 from tests.end_to_end.nights import play
 from tests.end_to_end.test_holds import Files, files_gone
@@ -43,9 +46,9 @@ class Calendar:
         now = FIRST_NIGHT + timedelta(days=day, hours=hours)
         self.set_clock(now)
         with self.place.database.transaction() as session:
-            taking.note_coming_staleness(session, now)
+            deliveries.note_coming_staleness(session, now)
             maintenance.note_over(session, now)
-            outbox.note_reminders(session, now)
+            notices.note_reminders(session, now)
         self._mail()
         found = []
         for file in sorted((self.place.folder / "mail").glob("*.eml")):
@@ -55,7 +58,7 @@ class Calendar:
 
     def _mail(self) -> None:
         transport = Folder(self.place.folder / "mail")
-        mailing.deliver(self.place.database, transport, sender="sync@rollcall.example", now=night.clock())
+        outbox.deliver(self.place.database, transport, sender="sync@rollcall.example", now=clock.now())
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def calendar(embedded: Installation, monkeypatch: pytest.MonkeyPatch) -> Calenda
     embedded.set_up(unified={"lincoln": "1", "adams": "2"})
 
     def set_clock(now: datetime) -> None:
-        monkeypatch.setattr("services.night.clock", lambda: now)
+        monkeypatch.setattr("services.clock.now", lambda: now)
 
     return Calendar(embedded, set_clock)
 

@@ -19,7 +19,9 @@ from sandbox import csv_files
 from sandbox.csv_files import CsvStyle
 from sandbox.days import next_day
 from sandbox.generator import District, generate
-from services import holds, night, status
+from services import clock
+from services.holds import decisions, store
+from services.status import sync_status
 from tests.end_to_end.conftest import Installation
 from tests.end_to_end.nights import snapshot
 
@@ -62,7 +64,7 @@ def applied(first_night: Path, tmp_path: Path) -> Iterator[Installation]:
 
 def statuses(installation: Installation) -> dict[str, str | None]:
     with installation.database.reading() as session:
-        return {row.key: row.status for row in status.statuses(session, now=night.clock())}
+        return {row.key: row.status for row in sync_status.statuses(session, now=clock.now())}
 
 
 def send(installation: Installation, files: Mapping[str, pl.DataFrame]) -> None:
@@ -74,7 +76,7 @@ def open_holds(installation: Installation) -> dict[str, dict[str, str | None]]:
     with installation.database.reading() as session:
         return {
             hold.school_key: {reason.code: reason.detail for reason in hold.reasons}
-            for hold in holds.open_holds(session)
+            for hold in store.open_holds(session)
         }
 
 
@@ -282,8 +284,8 @@ class Morning:
     def confirm(self) -> Everybody:
         """Everybody once every hold is confirmed as it is shown."""
         with self.installation.database.transaction() as session:
-            for hold in holds.open_holds(session):
-                holds.decide(session, hold.id, holds.CONFIRM, by="ops", now=night.clock())
+            for hold in store.open_holds(session):
+                decisions.decide(session, hold.id, decisions.CONFIRM, by="ops", now=clock.now())
         self.installation.night()
         assert open_holds(self.installation) == {}
         return everybody(self.installation)

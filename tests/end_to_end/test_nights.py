@@ -23,8 +23,11 @@ from models.tables import Account
 from sandbox.days import next_day
 from sandbox.faults import FAULTS, plant
 from sandbox.generator import generate
-from services import holds, night, taking
-from services.night import Order
+from services.holds import store
+from services.intake import deliveries
+from services.sync import pipeline
+from services.sync.outcomes import NOTHING
+from services.sync.requests import Order
 from tests.end_to_end.conftest import Installation
 from tests.end_to_end.nights import counts, snapshot
 
@@ -177,11 +180,11 @@ def test_going_back_to_an_earlier_delivery(embedded: Installation) -> None:
 def test_a_district_has_one_run_at_a_time(installation: Installation) -> None:
     installation.set_up(unified=SCHOOLS)
     order = Order("unified", "unified/files")
-    first = night.begin(installation.database, order)
+    first = pipeline.begin(installation.database, order)
     with pytest.raises(Busy, match=f"by run {first} since"):
-        night.begin(installation.database, order)
-    night.finish(installation.database, first, night.NOTHING, [])
-    assert night.begin(installation.database, order) > first
+        pipeline.begin(installation.database, order)
+    pipeline.finish(installation.database, first, NOTHING, [])
+    assert pipeline.begin(installation.database, order) > first
 
 
 SPELLINGS = (("Katherine", "O'Neil"), ("Kathy", "ONeil"))
@@ -298,12 +301,12 @@ def grown_old(installation: Installation, days: int) -> None:
 
 def held_for(installation: Installation) -> list[list[str]]:
     with installation.database.reading() as session:
-        return [hold.codes for hold in holds.open_holds(session)]
+        return [hold.codes for hold in store.open_holds(session)]
 
 
 def hold_ids(installation: Installation) -> list[int]:
     with installation.database.reading() as session:
-        return [hold.id for hold in holds.open_holds(session)]
+        return [hold.id for hold in store.open_holds(session)]
 
 
 @pytest.mark.parametrize(("days", "held"), [(89, []), (91, [["stale"], ["stale"]])])
@@ -322,7 +325,7 @@ def test_ninety_days_without_a_delivery_hold(
     assert embedded.night() == []
     assert held_for(embedded) == []
     with embedded.database.reading() as session:
-        assert [delivery.receipts for delivery in taking.deliveries_of(session, "unified")] == [1]
+        assert [delivery.receipts for delivery in deliveries.deliveries_of(session, "unified")] == [1]
 
 
 @pytest.mark.parametrize("why", ["disconnected", "file_errors", "stale"])

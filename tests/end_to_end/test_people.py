@@ -12,10 +12,15 @@ import pytest
 
 from models import bulk
 from models.database import Database, open_database
-from services import night, people, runs, status
-from services.provision import SchoolOutcome
+from services import accounts, clock, districts
+from services.status.report import district_report
+from services.sync import leases, pipeline, planning, requests
+from services.sync.outcomes import DONE
+from services.sync.provision import SchoolOutcome
 from tests.end_to_end.conftest import Installation
 from tests.setups import look_into_copies
+
+pytestmark = pytest.mark.journeys
 
 Files = Callable[..., dict[str, bytes]]
 TWO = {"lincoln": "1", "adams": "2"}
@@ -86,18 +91,18 @@ def class_of(database: Database, source_id: str) -> str:
 def leave(installation: Installation, source_id: str) -> None:
     database = installation.database
     with database.transaction() as session:
-        people.leave_organization(session, "unified", account_of(database, source_id), now=night.clock())
+        accounts.leave_organization(session, "unified", account_of(database, source_id), now=clock.now())
 
 
 def leave_class(installation: Installation, class_id: str, source_id: str) -> None:
     database = installation.database
     with database.transaction() as session:
-        people.leave_class(session, class_of(database, class_id), account_of(database, source_id), now=night.clock())
+        accounts.leave_class(session, class_of(database, class_id), account_of(database, source_id), now=clock.now())
 
 
 def enforce(installation: Installation, enforced: bool) -> None:
     with installation.database.transaction() as session:
-        people.set_enforcement(session, "unified", enforced)
+        accounts.set_enforcement(session, "unified", enforced)
 
 
 def here(database: Database) -> set[str]:
@@ -141,7 +146,7 @@ def issues(database: Database) -> list[tuple[object, ...]]:
 def test_an_edit_is_kept_until_the_sis_value_itself_changes(anywhere: Installation, files: Files) -> None:
     with anywhere.database.transaction() as session:
         ada = account_of(anywhere.database, "t1")
-        people.edit_account(session, ada, email="ada@home.example", first_name="Adele", phone="202 555 0144")
+        accounts.edit_account(session, ada, email="ada@home.example", first_name="Adele", phone="202 555 0144")
     assert anywhere.night(delivery=1) == []
     # Another field changes, and the edited ones do not.
     anywhere.send(files(teachers=[(*ADA[:3], "Stone-Moss", ADA[4]), MAX]))
@@ -165,7 +170,7 @@ def test_who_left_stays_gone_and_makes_no_school_busy(started: Installation, fil
     leave(started, "s1")
     assert here(started.database) == {"t1", "t2", "s2", "g1"}
     with started.database.reading() as session:
-        (report,) = status.report(session, "unified", now=night.clock())
+        (report,) = district_report(session, "unified", now=clock.now())
     assert {row.key: row.students for row in report.schools} == {"lincoln": 30, "adams": 1}
     assert started.night(delivery=1) == []
     # Nor by any news of them.
@@ -279,7 +284,7 @@ def test_a_guardian_who_left_is_known_again_by_student_and_name(embedded: Instal
         sql = "SELECT account_id FROM link WHERE kind = 'guardian'"
         kate = bulk.read(session, sql, {}, {"id": pl.String}).item()
     with embedded.database.transaction() as session:
-        people.leave_organization(session, "unified", kate, now=night.clock())
+        accounts.leave_organization(session, "unified", kate, now=clock.now())
     embedded.send(sent("202 555 0102"))
     assert done(embedded.night()) == {}
 
@@ -291,8 +296,8 @@ def test_enforcement_makes_every_school_due_and_brings_back_who_had_left(anywher
     assert anywhere.night() == []
     enforce(anywhere, True)
     with anywhere.database.reading() as session:
-        (source,) = night.sources_of(session, "unified")
-        due = runs.unfinished_schools(session, source, runs.setup_digest(session, source))
+        (source,) = districts.sources_of(session, "unified")
+        due = leases.unfinished_schools(session, source, leases.setup_digest(session, source))
     assert due == ["unified/lincoln", "unified/adams"]
     returned = done(anywhere.night())
     assert returned["lincoln"]["students_reactivate"] == returned["lincoln"]["employees_reactivate"] == 1
@@ -354,17 +359,17 @@ def test_a_class_left_stays_left_though_its_person_left_and_came_back(started: I
 
 def test_who_leaves_while_a_run_is_under_way_is_not_put_back_by_it(anywhere: Installation, files: Files) -> None:
     anywhere.send(files(students=[(*LEE[:2], "Leopold", *LEE[3:]), KIM, *KIDS]))
-    order = night.Order("unified", "unified/files", now=True)
+    order = requests.Order("unified", "unified/files", now=True)
     landing = anywhere.folder / "landing"
-    run_id = night.begin(anywhere.database, order)
-    fetched = night.fetch(anywhere.database, order, run_id, landing=landing)
+    run_id = pipeline.begin(anywhere.database, order)
+    fetched = pipeline.fetch(anywhere.database, order, run_id, landing=landing)
     assert fetched.delivery_id is not None
-    read = night.read_roster(anywhere.database, order, run_id, fetched.delivery_id, landing=landing)
-    assert not isinstance(read, night.Rejected)
-    run, plan = night.make_plan(anywhere.database, order, run_id, fetched.delivery_id, read[0])
+    read = pipeline.read_roster(anywhere.database, order, run_id, fetched.delivery_id, landing=landing)
+    assert not isinstance(read, pipeline.Rejected)
+    run, plan = planning.make_plan(anywhere.database, order, run_id, fetched.delivery_id, read[0])
     leave(anywhere, "s1")
-    for changeset in night.start_schools(anywhere.database, order, run, plan):
-        night.provision_one(anywhere.database, run, changeset)
-    night.finish(anywhere.database, run_id, night.DONE, [])
+    for changeset in pipeline.start_schools(anywhere.database, order, run, plan):
+        pipeline.provision_one(anywhere.database, run, changeset)
+    pipeline.finish(anywhere.database, run_id, DONE, [])
     assert here(anywhere.database) == {"t1", "t2", "s2", "g1"}
     assert anywhere.night(delivery=2) == []

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
 
+from contracts.issues import DATA_REMOVALS, EMERGENCY_CONTACTS, TOO_MANY_GUARDIANS
 from errors import NotPossible
 from models.database import Database, open_database
 from sandbox import csv_files
@@ -27,9 +28,12 @@ from sandbox.csv_files import CsvStyle
 from sandbox.days import next_day
 from sandbox.file_faults import LINES, WHOLE_FILE, plant_file_faults
 from sandbox.generator import generate
-from services import figures, guard, holds, night, outbox, people, status
-from services.changesets import CLASS_MEMBERSHIPS, IN_CLASS_OF_KIND
-from services.provision import SchoolOutcome
+from services import accounts, clock, figures
+from services.holds import decisions, guard, store
+from services.mail import compose
+from services.planning.changesets import CLASS_MEMBERSHIPS, IN_CLASS_OF_KIND
+from services.status import sync_status
+from services.sync.provision import SchoolOutcome
 from tests.end_to_end.conftest import Installation
 
 SCHOOLS = {"lincoln": "0101", "roosevelt": "0102", "jefferson": "0103"}
@@ -190,23 +194,30 @@ class Walk:
         for account in self.chance.sample(query(self.database, "SELECT id FROM account WHERE archived_at IS NULL"), 2):
             with self.database.transaction() as session:
                 if self.chance.random() < 0.5:
-                    people.leave_organization(session, "unified", account["id"], now=night.clock())
+                    accounts.leave_organization(session, "unified", account["id"], now=clock.now())
                 else:
-                    people.edit_account(session, account["id"], first_name="Own")
+                    accounts.edit_account(session, account["id"], first_name="Own")
 
     def decide(self) -> None:
         """Decide about some of the holds that are open or were replaced, where there is something to decide."""
-        verbs = [holds.CONFIRM, holds.CONFIRM, holds.CONFIRM_REMOVALS, holds.ACCEPT, holds.LEAVE_OUT, holds.RECHECK]
+        verbs = [
+            decisions.CONFIRM,
+            decisions.CONFIRM,
+            decisions.CONFIRM_REMOVALS,
+            decisions.ACCEPT,
+            decisions.LEAVE_OUT,
+            decisions.RECHECK,
+        ]
         for hold in query(self.database, "SELECT id, ending FROM hold WHERE ending IS NULL OR ending = 'replaced'"):
             if self.chance.random() < (0.5 if hold["ending"] is None else 0.1):
                 try:
                     with self.database.transaction() as session:
                         verb = self.chance.choice(verbs)
-                        holds.decide(session, hold["id"], verb, by="ops", why="so", now=night.clock())
+                        decisions.decide(session, hold["id"], verb, by="ops", why="so", now=clock.now())
                 except NotPossible:
                     continue
                 with self.database.reading() as session:
-                    decision = holds.get_hold(session, hold["id"]).decisions[-1]
+                    decision = store.get_hold(session, hold["id"]).decisions[-1]
                 assert (decision.verb, decision.by, decision.why) == (verb, "ops", "so")
 
     def night(self, delivery: int | None = None) -> None:
@@ -232,11 +243,11 @@ class Walk:
             if outcome.outcome == "applied":
                 lost(before, after, outcome.school_id, confirmed[outcome.school_id])
         with self.database.reading() as session:
-            shown = {row.school_id: row.status for row in status.statuses(session, now=night.clock())}
-            for hold in holds.open_holds(session):
+            shown = {row.school_id: row.status for row in sync_status.statuses(session, now=clock.now())}
+            for hold in store.open_holds(session):
                 assert hold.reasons
-                told(hold, holds.items_of(session, hold.id))
-        assert {school for school, value in shown.items() if value == status.Status.ON_HOLD} == set(held)
+                told(hold, store.items_of(session, hold.id))
+        assert {school for school, value in shown.items() if value == sync_status.Status.ON_HOLD} == set(held)
         for sql in NEVER:
             assert query(self.database, sql) == []
         private(self.database, mail_of(self.database))
@@ -248,14 +259,14 @@ class Walk:
         waiting = "SELECT h.id, h.school_id FROM decision d JOIN hold h ON h.id = d.hold_id WHERE d.applied_at IS NULL"
         for hold in query(self.database, f"{waiting} AND d.verb IN ('confirm', 'confirm_removals')"):
             items = query(self.database, f"SELECT code, type, key FROM hold_item WHERE hold_id = {hold['id']}")
-            shown = {(item["type"], item["key"]) for item in items if item["code"] == guard.DATA_REMOVALS}
+            shown = {(item["type"], item["key"]) for item in items if item["code"] == DATA_REMOVALS}
             found[hold["school_id"]].append(shown)
         return found
 
     def end(self) -> None:
         """Everything decided, everybody who left brought back, and a good delivery."""
         with self.database.transaction() as session:
-            people.set_enforcement(session, "unified", True)
+            accounts.set_enforcement(session, "unified", True)
         self.send(csv_files.rows(self.district), "\r\n")
         self.night()
         settle(self.database)
@@ -379,19 +390,19 @@ def left_in_class(kind: str, had: dict[str, set[str]], has: dict[str, set[str]],
     return {key for key in has[kind] if kind in CLASS_MEMBERSHIPS and key.split()[0] in stayed}
 
 
-def told(hold: holds.Hold, items: pl.DataFrame) -> None:
+def told(hold: store.Hold, items: pl.DataFrame) -> None:
     """What a hold's reasons count is what their evidence lists."""
     for reason in hold.reasons:
         mine = items.filter(code=reason.code)
         for kind, counts in (reason.counts or {}).items():
-            if reason.code == guard.DATA_REMOVALS and "here" in counts:
+            if reason.code == DATA_REMOVALS and "here" in counts:
                 gone = mine.filter(pl.col("new_id").is_null(), type=kind.removeprefix(figures.DISTRICT))
                 assert counts["here"] <= gone.height
-            elif reason.code == guard.DATA_REMOVALS:
+            elif reason.code == DATA_REMOVALS:
                 assert mine.filter(type=kind).height == counts.get("removed", 0) + counts.get("ids", 0)
-            elif reason.code == guard.TOO_MANY_GUARDIANS:
+            elif reason.code == TOO_MANY_GUARDIANS:
                 assert mine["record_id"].n_unique() == counts["found"]
-            elif reason.code == guard.EMERGENCY_CONTACTS:
+            elif reason.code == EMERGENCY_CONTACTS:
                 assert mine.filter(field=kind).height == counts["found"]
             elif "added" in counts:
                 assert mine.filter(field="added").height == counts["added"]
@@ -404,7 +415,7 @@ def told(hold: holds.Hold, items: pl.DataFrame) -> None:
 def mail_of(database: Database) -> list[str]:
     """The mails of what was noted since the last time."""
     with database.transaction() as session:
-        made = outbox.compose(session, night.clock())
+        made = compose.compose(session, clock.now())
     wanted = ", ".join(str(number) for number in made)
     mails = query(database, f"SELECT subject, text, html FROM mail WHERE id IN ({wanted})")
     return [text for mail in mails for text in mail.values()]
@@ -420,10 +431,10 @@ def private(database: Database, mails: list[str]) -> None:
 def settle(database: Database) -> None:
     """Decide about every open hold all that there is to decide."""
     with database.transaction() as session:
-        for hold in holds.open_holds(session):
-            for verb in (holds.CONFIRM, holds.ACCEPT):
-                if holds.is_about(verb, hold):
-                    holds.decide(session, hold.id, verb, by="ops", now=night.clock())
+        for hold in store.open_holds(session):
+            for verb in (decisions.CONFIRM, decisions.ACCEPT):
+                if decisions.is_about(verb, hold):
+                    decisions.decide(session, hold.id, verb, by="ops", now=clock.now())
 
 
 def roster(database: Database) -> dict[str, set[tuple[Any, ...]]]:

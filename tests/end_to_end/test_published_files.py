@@ -9,9 +9,9 @@ from sandbox import csv_files
 from sandbox.csv_files import CsvStyle
 from sandbox.days import next_day
 from sandbox.generator import District, generate
-from services import status
-from services.issues import stored_issues
-from services.night import clock
+from services import clock
+from services.status.issues import stored_issues
+from services.status.report import district_report
 from tests.end_to_end.conftest import Installation
 
 Issue = tuple[str, str | None, str]  # code, ID, message
@@ -30,7 +30,7 @@ def _files(district: District) -> dict[str, bytes]:
 def _state(installation: Installation, district: District) -> set[Issue]:
     """The issues, once each school is seen to be connected with all its people, and each class to have its teachers."""
     with installation.database.reading() as session:
-        (report,) = status.report(session, "unified", now=clock())
+        (report,) = district_report(session, "unified", now=clock.now())
         schools = sorted((row.key, str(row.status), row.teachers, row.students) for row in report.schools)
         issues = stored_issues(session, "unified")
         leading = bulk.read(

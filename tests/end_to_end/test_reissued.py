@@ -17,10 +17,12 @@ from models.database import Database, open_database
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import clever_district, clever_ids
 from sandbox.generator import EMPLOYEE, GUARDIAN, STUDENT, District, generate
-from services import holds, night, people, status
-from services.clever import Connection
-from services.provision import SchoolOutcome
-from services.setup import apply_setup, read_setup
+from services import accounts, clock
+from services.holds import decisions, evidence, store
+from services.intake.clever_api import Connection
+from services.operations.setup import apply_setup, read_setup
+from services.status import sync_status
+from services.sync.provision import SchoolOutcome
 from tests.end_to_end.nights import counts, play
 
 pytestmark = pytest.mark.journeys
@@ -59,10 +61,10 @@ def confirm_all(database: Database) -> dict[str, set[tuple[str, bool]]]:
     """Confirm every open hold, once; gives what each school's shows: types, and whether only an ID changes."""
     shown = {}
     with database.transaction() as session:
-        for hold in holds.open_holds(session):
-            items = holds.items_of(session, hold.id).filter(code="data_removals")
+        for hold in store.open_holds(session):
+            items = store.items_of(session, hold.id).filter(code="data_removals")
             shown[hold.school_key] = set(items.select("type", pl.col("new_id").is_not_null()).rows())
-            holds.decide(session, hold.id, holds.CONFIRM, by="ops", now=night.clock())
+            decisions.decide(session, hold.id, decisions.CONFIRM, by="ops", now=clock.now())
     return shown
 
 
@@ -73,13 +75,13 @@ def leave_at_random(database: Database, seed: int) -> None:
         run = session.connection().exec_driver_sql
         students = run("SELECT account_id FROM link WHERE kind = 'student' ORDER BY id").scalars().all()
         gone = draw.choice(students)
-        people.leave_organization(session, "lakeside", gone, now=night.clock())
+        accounts.leave_organization(session, "lakeside", gone, now=clock.now())
         members = run(
             "SELECT m.class_id, l.account_id FROM class_membership m JOIN link l ON l.id = m.link_id"
             " WHERE m.active AND NOT m.is_owner ORDER BY m.id"
         ).all()
         class_id, account_id = draw.choice([tuple(row) for row in members])
-        people.leave_class(session, class_id, account_id, now=night.clock())
+        accounts.leave_class(session, class_id, account_id, now=clock.now())
 
 
 def prefixed(prefix: str, source_id: pl.Expr) -> pl.Expr:
@@ -208,8 +210,8 @@ def test_whoever_is_there_under_a_new_id_keeps_the_account(lakeside: Mixed, dist
     lakeside.night()
     assert kept(lakeside.database) == before
     with lakeside.database.reading() as session:
-        first, *_ = holds.open_holds(session)
-        head, *rows = holds.evidence_csv(holds.items_of(session, first.id)).splitlines()
+        first, *_ = store.open_holds(session)
+        head, *rows = evidence.evidence_csv(store.items_of(session, first.id)).splitlines()
     assert head == "type,change,record_id,new_id,other_id,name"
     assert {row.split(",")[1] for row in rows} == {"ID changed"}
     assert confirm_all(lakeside.database) == {key: {(name, True) for name in types} for key in KEYS}
@@ -244,14 +246,14 @@ def goes_over_and_back(lakeside: Mixed) -> None:
         assert {outcome.outcome for outcome in lakeside.night()} == {"held"}
         assert kept(lakeside.database) == before
         with lakeside.database.reading() as session:
-            assert [hold.codes for hold in holds.open_holds(session)] == [["data_removals"]] * len(KEYS)
+            assert [hold.codes for hold in store.open_holds(session)] == [["data_removals"]] * len(KEYS)
         shown = confirm_all(lakeside.database)
         assert {key: {changed for _, changed in types} for key, types in shown.items()} == {key: {True} for key in KEYS}
         assert {outcome.outcome for outcome in lakeside.night()} == {"applied"}
         assert (kept(lakeside.database), counts(lakeside.database)) == (before, counted)
         assert {outcome.outcome for outcome in lakeside.night()} <= {"unchanged"}
         with lakeside.database.reading() as session:
-            assert {row.status for row in status.statuses(session, now=night.clock())} == {"connected"}
+            assert {row.status for row in sync_status.statuses(session, now=clock.now())} == {"connected"}
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services import figures, holds
-from services.night import clock
+from services import clock, figures
+from services.holds import decisions, store
 from tests.end_to_end.conftest import Installation
 
 NUMBERS = range(1, 5)
@@ -35,15 +35,15 @@ def held(place: Installation) -> list[tuple[str, list[str], str | None]]:
     with place.database.reading() as session:
         return [
             (reason.code, figures.told(reason.counts or {}), reason.detail)
-            for hold in holds.open_holds(session)
+            for hold in store.open_holds(session)
             for reason in hold.reasons
         ]
 
 
 def decide(place: Installation, verb: str) -> None:
     with place.database.transaction() as session:
-        (hold,) = holds.open_holds(session)
-        holds.decide(session, hold.id, verb, by="ops", now=clock())
+        (hold,) = store.open_holds(session)
+        decisions.decide(session, hold.id, verb, by="ops", now=clock.now())
 
 
 MISSING = "students.csv: column guardian_type is missing, so that emergency contacts cannot be told from guardians."
@@ -71,14 +71,14 @@ def test_contacts_that_were_accepted_are_asked_about_once_more(place: Installati
     place.send(files("", "Emergency Contact", "", ""))
     place.night()
     assert held(place) == [("emergency_contacts", ["1 emergency contact"], None)]
-    decide(place, holds.ACCEPT)
+    decide(place, decisions.ACCEPT)
     place.night(schools=["lincoln"])
     assert held(place) == []
 
     place.send(files("", "", "", "", typed=False))
     place.night()
     assert held(place) == untyped("1 guardian")
-    decide(place, holds.ACCEPT)
+    decide(place, decisions.ACCEPT)
     place.night(schools=["lincoln"])
     assert held(place) == []
     # Whoever is new may be a contact, too.
@@ -90,7 +90,7 @@ def test_contacts_that_were_accepted_are_asked_about_once_more(place: Installati
 def test_contacts_that_were_left_out_do_not_come_in_with_the_column_gone(place: Installation) -> None:
     place.send(files("", "", "", "", added="Emergency"))
     place.night()
-    decide(place, holds.LEAVE_OUT)
+    decide(place, decisions.LEAVE_OUT)
     place.night(schools=["lincoln"])
     assert held(place) == []
 

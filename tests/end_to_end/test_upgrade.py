@@ -14,7 +14,7 @@ from sqlmodel import select
 from models import bulk
 from models.database import Database, open_database
 from models.tables import Source
-from services import holds
+from services.holds import store
 from tests.end_to_end.nights import play
 from tests.setups import confirm_all
 
@@ -103,7 +103,7 @@ def test_guardians_who_are_parted_hold_the_school_where_they_are_many_and_the_ho
         (outcome,) = play(database, old / "landing", "d")
         assert (outcome.outcome, outcome.reasons) == ("held", ("data_removals",))
         with database.reading() as session:
-            (hold,) = holds.open_holds(session)
+            (hold,) = store.open_holds(session)
             (reason,) = hold.reasons
         assert (reason.detail or "").startswith("29 guardians who shared one account would get accounts of their own")
         confirm_all(database, "d")

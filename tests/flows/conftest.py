@@ -30,7 +30,7 @@ from typer.testing import CliRunner, Result
 import cli
 from models.database import Database, copy_embedded, open_database
 from sandbox.generator import District, generate
-from services.setup import apply_setup, read_setup
+from services.operations.setup import apply_setup, read_setup
 from tests.setups import SETUP
 
 ROOT = Path(__file__).parents[2]  # where the server finds its settings, prefect.toml

@@ -20,9 +20,12 @@ from flows.sync_district import sync_district
 from models.database import Database
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, Faults
 from sandbox.generator import District
-from services import maintenance, night, provision, status
-from services.changesets import ChangeSet
-from services.provision import RunOf, SchoolOutcome
+from services import clock
+from services.operations import maintenance
+from services.planning.changesets import ChangeSet
+from services.status import report
+from services.sync import provision
+from services.sync.provision import RunOf, SchoolOutcome
 from tasks.opening import clever
 from tests.end_to_end.lakeside import Lakeside, lakeside
 from tests.flows.conftest import ran, rollcall, shown
@@ -58,7 +61,7 @@ def everyone(installed: Lakeside) -> set[str | None]:
 
 
 def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
-    monkeypatch.setattr(night, "clock", lambda: moment)
+    monkeypatch.setattr(clock, "now", lambda: moment)
 
 
 def test_a_clever_district_is_synced_paused_and_resumed(installed: Lakeside) -> None:
@@ -114,7 +117,7 @@ def test_what_the_night_leaves_is_named_and_goes_first_the_next(
     installed: Lakeside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = iter([IN_WINDOW + timedelta(hours=4, minutes=59)] * 2)
-    monkeypatch.setattr(night, "clock", lambda: next(moments, IN_WINDOW + timedelta(hours=5)))
+    monkeypatch.setattr(clock, "now", lambda: next(moments, IN_WINDOW + timedelta(hours=5)))
     state = ran(clever_nightly(return_state=True))
     assert (state.name, state.message) == ("Left for the next night", "no district; not started any more: lakeside")
     assert installed.api.requests == []
@@ -156,7 +159,7 @@ def test_the_school_under_way_when_a_pause_begins_finishes_and_the_others_wait(
     assert sync().name == "Paused"
     assert installed.last_run().outcome == "paused"
     with installed.database.reading() as session:
-        rows = {row.key: row.students for row in status.report(session, now=night.clock())[0].schools}
+        rows = {row.key: row.students for row in report.district_report(session, now=clock.now())[0].schools}
     assert [key for key, students in rows.items() if students] == ["lincoln"]
     assert everyone(installed) == {"paused"}
     monkeypatch.setattr(provision, "provision_school", real)

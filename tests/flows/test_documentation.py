@@ -24,8 +24,8 @@ from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import clever_district
 from sandbox.generator import generate
 from sandbox.samples import lakeside
-from services import status
-from services.setup import read_setup
+from services.operations.setup import read_setup
+from services.status import sync_status
 from tests.flows.conftest import Server, rollcall, shown
 
 pytestmark = pytest.mark.journeys
@@ -155,7 +155,7 @@ def test_the_nights_run_by_themselves(tmp_path: Path, own_server: str) -> None:
             while "connected" not in shown and time.monotonic() < until:
                 time.sleep(0.5)
                 with database.reading() as session:
-                    shown = [row.status for row in status.statuses(session, now=datetime.now(UTC))]
+                    shown = [row.status for row in sync_status.statuses(session, now=datetime.now(UTC))]
         assert shown == ["connected"], (tmp_path / "worker.log").read_text()
     finally:
         working.terminate()

@@ -18,7 +18,7 @@ from models import bulk
 from models.database import open_database
 from models.tables import Source
 from sandbox.generator import District
-from services import holds
+from services.holds import decisions, store
 from tests.end_to_end.nights import play
 from tests.flows.conftest import Installation, installed, named, ran, rollcall, shown
 from tests.setups import look_into_copies
@@ -211,7 +211,7 @@ def test_a_hold_whose_evidence_is_removed_is_refused_and_the_open_one_named(
 
 def decided(installation: Installation, hold_id: int) -> list[tuple[str, str, str | None]]:
     with installation.database.reading() as session:
-        return [(each.verb, each.by, each.why) for each in holds.get_hold(session, hold_id).decisions]
+        return [(each.verb, each.by, each.why) for each in store.get_hold(session, hold_id).decisions]
 
 
 def test_the_deployment_stores_the_decision_and_processes_the_schools(emptied: Installation) -> None:
@@ -239,4 +239,4 @@ def test_a_resolution_that_fits_no_hold_fails_in_plain_words_and_decides_nothing
         assert why in (state.message or "")
     assert decided(emptied, first) == []
     with emptied.database.reading() as session, pytest.raises(NotPossible):
-        holds.choose(session, holds.ACCEPT, hold_ids=[first])
+        decisions.choose(session, decisions.ACCEPT, hold_ids=[first])

@@ -13,7 +13,7 @@ from models.tables import Source
 from sandbox.generator import District
 from tests.flows.conftest import Installation, Server, ran, rollcall
 from tests.flows.test_privacy import everything_prefect_kept
-from tests.services.test_mailing import Inbox, listening
+from tests.services.mail.test_outbox import Inbox, listening
 
 pytestmark = pytest.mark.journeys
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from contracts.formats import Format
 from flows.sync_district import sync_district
-from services import night, provision
+from services.sync import planning, provision
 from tests.flows.conftest import Installation, Server, drain, ran
 
 pytestmark = pytest.mark.journeys
@@ -50,8 +50,8 @@ def _fail_anywhere(*_: Any, **__: Any) -> Any:
     ("module", "name", "fault"),
     [
         (None, "", None),
-        (night, "check", _fail_in_polars),
-        (night, "settle", _fail_anywhere),
+        (planning, "check", _fail_in_polars),
+        (planning, "settle", _fail_anywhere),
         (Format, "read", _fail_anywhere),
         (provision, "provision_school", _fail_in_database),
         (provision, "provision_school", _fail_in_polars),

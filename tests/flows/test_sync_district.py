@@ -15,9 +15,11 @@ from errors import DataError
 from flows.csv_nightly import csv_nightly
 from flows.sync_district import sync_district
 from sandbox.generator import District
-from services import night, provision, status
-from services.changesets import ChangeSet
-from services.provision import RunOf, SchoolOutcome
+from services import clock
+from services.planning.changesets import ChangeSet
+from services.status import sync_status
+from services.sync import pipeline, provision, requests
+from services.sync.provision import RunOf, SchoolOutcome
 from tests.flows.conftest import Installation, named, ran
 
 
@@ -27,7 +29,7 @@ def sync(**parameters: Any) -> State[Any]:
 
 def statuses(installation: Installation) -> dict[str, str | None]:
     with installation.database.reading() as session:
-        return {row.key: row.status for row in status.statuses(session, now=datetime.now(UTC))}
+        return {row.key: row.status for row in sync_status.statuses(session, now=datetime.now(UTC))}
 
 
 def runs_tagged(tag: str) -> list[FlowRun]:
@@ -101,11 +103,11 @@ def test_the_night_runs_what_waits_and_nothing_else(
     installation.drop(small_district)
     assert ran(csv_nightly(return_state=True)).name == "Nothing waiting"
     later = datetime.now(UTC).replace(year=datetime.now(UTC).year)
-    monkeypatch.setattr(night, "clock", lambda: datetime.fromtimestamp(later.timestamp() + 400, UTC))
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromtimestamp(later.timestamp() + 400, UTC))
     assert ran(csv_nightly(arrivals_only=True, return_state=True)).name == "Completed"
     assert set(statuses(installation).values()) == {"connected"}
 
 
 def test_a_night_skips_a_busy_district(installation: Installation) -> None:
-    night.begin(installation.database, night.Order("unified", "unified/files"))
+    pipeline.begin(installation.database, requests.Order("unified", "unified/files"))
     assert sync(nightly=True).name == "Skipped"

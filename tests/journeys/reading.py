@@ -9,7 +9,8 @@ import json
 import sys
 
 import cli
-from services import night, status
+from services import clock
+from services.status import sync_status
 from settings import get_settings
 
 TURNS = 1_000
@@ -23,7 +24,7 @@ def read() -> dict[str, object]:
         turns += 1
         try:
             with cli.opened() as database, database.reading() as session:
-                status.statuses(session, now=night.clock())
+                sync_status.statuses(session, now=clock.now())
                 found = session.connection().exec_driver_sql("SELECT count(*) FROM link").scalar_one()
         except Exception as error:  # noqa: BLE001  told to the test
             errors.append(repr(error))

@@ -21,8 +21,11 @@ from models.database import Database, open_database
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import clever_district, clever_ids
 from sandbox.generator import District, generate
-from services import holds, maintenance, night
-from services.setup import apply_setup, read_setup
+from services import clock
+from services.holds import store
+from services.operations import maintenance
+from services.operations.setup import apply_setup, read_setup
+from services.sync import pipeline, requests
 from tests.end_to_end.nights import play
 from tests.setups import setup_text
 
@@ -181,7 +184,7 @@ def test_holds_of_several_districts(tmp_path: Path, districts: Mapping[str, Dist
             replace(district, guardianships=with_contacts).write(tmp_path / "drop" / name)
             play(database, tmp_path / "landing", name)
         with database.reading() as session:
-            held = [str(hold.id) for hold in holds.open_holds(session)]
+            held = [str(hold.id) for hold in store.open_holds(session)]
     assert len(held) == 6
     writer = {
         "services": ("tests.journeys.writing", how, "accept", *districts),
@@ -204,11 +207,11 @@ def test_a_resumed_pause_of_several_districts(tmp_path: Path, districts: Mapping
         home.set_up(clever_setup(districts))
         with home.opened() as database:
             with database.transaction() as session:
-                maintenance.pause(session, None, reason="new disks", until=None, by="ops", now=night.clock())
+                maintenance.pause(session, None, reason="new disks", until=None, by="ops", now=clock.now())
             for name in districts:
                 with database.reading() as session:
-                    (order,) = night.orders(session, name, None, None)
-                night.record_paused(database, order, night.paused(database, order) or "")
+                    (order,) = requests.orders(session, name, None, None)
+                pipeline.record_paused(database, order, pipeline.paused(database, order) or "")
         writer = {"services": ("tests.journeys.writing", how, "resume"), "prefect": ("cli", "resume")}
         assert two_processes(home, *writer[how]) == WELL
     assert stored(home) == everything(districts, runs=3)

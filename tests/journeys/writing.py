@@ -12,8 +12,11 @@ from collections.abc import Iterable
 
 import cli
 from errors import SetupError
-from services import holds, maintenance, night, status
-from services.clever import Connection
+from services import clock
+from services.holds import decisions
+from services.intake.clever_api import Connection
+from services.operations import maintenance
+from services.status import report
 from settings import get_settings
 from tests.end_to_end.nights import play
 
@@ -32,22 +35,22 @@ def sync(districts: Iterable[str]) -> None:
         for district in districts:
             play(database, settings.landing, district, connection=_connection())
             with cli.opened() as again, again.reading() as session:
-                status.report(session, district, now=night.clock())
+                report.district_report(session, district, now=clock.now())
 
 
 def accept(districts: Iterable[str]) -> None:
     """Accept what all the districts' holds show, and play a night of each."""
     with cli.opened() as database, database.transaction() as session:
         for district in districts:
-            for hold in holds.choose(session, holds.ACCEPT, district_id=district):
-                holds.decide(session, hold.id, holds.ACCEPT, by="ops", now=night.clock())
+            for hold in decisions.choose(session, decisions.ACCEPT, district_id=district):
+                decisions.decide(session, hold.id, decisions.ACCEPT, by="ops", now=clock.now())
     sync(districts)
 
 
 def resume() -> None:
     """End the pause, and play a night of each district that missed one."""
     with cli.opened() as database, database.transaction() as session:
-        resumed = maintenance.resume(session, None, by="ops", now=night.clock())
+        resumed = maintenance.resume(session, None, by="ops", now=clock.now())
     sync(resumed.missed)
 
 

@@ -6,8 +6,8 @@ import phonenumbers
 import polars as pl
 import pytest
 
-from contracts.delimited import read_files
 from contracts.formats import FORMATS
+from contracts.formats.delimited import read_files
 from sandbox.csv_files import HEADERS, SPELLINGS, CsvStyle, rows
 from sandbox.generator import generate
 

@@ -3,8 +3,8 @@ from datetime import date
 import pytest
 
 from contracts.checking import check
-from contracts.delimited import read_files
 from contracts.formats import FORMATS
+from contracts.formats.delimited import read_files
 from contracts.roster import Held
 from contracts.settling import settle
 from sandbox.days import next_day, next_year

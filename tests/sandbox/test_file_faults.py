@@ -1,8 +1,8 @@
 import polars as pl
 import pytest
 
-from contracts.delimited import read_files
 from contracts.formats import FORMATS
+from contracts.formats.delimited import read_files
 from contracts.issues import CATALOGUE, Severity
 from sandbox.csv_files import CsvStyle, rows
 from sandbox.file_faults import LINES, WHOLE_FILE, plant_file_faults

@@ -2,8 +2,8 @@ import tomllib
 from datetime import date
 
 from contracts.checking import check
-from contracts.delimited import read_files
 from contracts.formats import FORMATS
+from contracts.formats.delimited import read_files
 from contracts.roster import Held
 from contracts.settling import settle
 from sandbox.clever_records import clever_ids, district_id

@@ -14,12 +14,12 @@ from contracts import roster
 from contracts.roster import Settled, empty
 from models.database import Database
 from models.tables import Delivery, District, Run, School, Source
-from services import provision
-from services.changesets import Plan
-from services.held import load_stored, read_scope
-from services.judging import judged
-from services.plan import plan_district
-from services.provision import RunOf, SchoolOutcome
+from services.holds.judging import judged
+from services.planning.changesets import Plan
+from services.planning.plan import plan_district
+from services.planning.stored import load_stored, read_scope
+from services.sync import provision
+from services.sync.provision import RunOf, SchoolOutcome
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""Holds: what stops a school's sync, why, what it shows, and what people decide about it."""

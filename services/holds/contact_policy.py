@@ -1,0 +1,95 @@
+"""What is remembered of a source's emergency contacts: that they are left out, or whose were accepted as they are.
+
+A hold's verbs set it (`services.holds.decisions`); here it is shown, and changed without a hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+from sqlmodel import Session
+
+from contracts.issues import EMERGENCY_CONTACTS
+from errors import NotFound
+from models import bulk
+from models.tables import Source
+from services.districts import sources_of
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What becomes of a source's emergency contacts. accepted: the students whose contacts no hold asks about."""
+
+    source_id: str
+    left_out: bool
+    accepted: int
+
+    def __str__(self) -> str:
+        if self.left_out:
+            return f"emergency contacts of {self.source_id} are left out"
+        students = "1 student" if self.accepted == 1 else f"{self.accepted} students"
+        accepted = f", but for those of {students}, who were accepted as they are" if self.accepted else ""
+        return f"emergency contacts of {self.source_id} are asked about by a hold{accepted}"
+
+
+def of_contacts(session: Session, district_id: str, source: str | None = None) -> list[Remembered]:
+    """What is remembered, of each source of a district or of the one with this key, in the setup file's order.
+
+    Raises:
+        NotFound: there is no such district or source.
+    """
+    return [
+        Remembered(each.id, each.leaves_out_contacts, _accepted(session, each.id))
+        for each in _sources(session, district_id, source)
+    ]
+
+
+def leave_out(session: Session, district_id: str, source: str | None = None) -> None:
+    """Leave the emergency contacts out from the next run on, of all schools of these sources.
+
+    Raises:
+        NotFound: there is no such district or source.
+    """
+    for each in _sources(session, district_id, source):
+        each.leaves_out_contacts = True
+        session.add(each)
+    session.flush()
+
+
+def ask(session: Session, district_id: str, source: str | None = None) -> None:
+    """Ask about the emergency contacts by a hold again, those accepted earlier too; what was set up stays meanwhile.
+
+    Rule: where they were left out, the next run asks; where they were accepted, the next one that changes the school.
+
+    Raises:
+        NotFound: there is no such district or source.
+    """
+    for each in _sources(session, district_id, source):
+        each.leaves_out_contacts = False
+        session.add(each)
+        bulk.execute(session, f"DELETE FROM acceptance WHERE {_OF_SOURCE}", _parameters(each.id))
+    session.flush()
+
+
+_OF_SOURCE = "code = :code AND link_id IN (SELECT id FROM link WHERE source = :source)"
+
+
+def _parameters(source_id: str) -> dict[str, str]:
+    return {"code": EMERGENCY_CONTACTS, "source": source_id}
+
+
+def _accepted(session: Session, source_id: str) -> int:
+    statement = f"SELECT count(*) AS n FROM acceptance WHERE {_OF_SOURCE}"
+    return int(bulk.read(session, statement, _parameters(source_id), {"n": pl.Int64}).item())
+
+
+def _sources(session: Session, district_id: str, key: str | None) -> list[Source]:
+    found = sources_of(session, district_id)
+    if key is None:
+        return found
+    named = [source for source in found if source.key == key]
+    if not named:
+        keys = ", ".join(source.key for source in found)
+        raise NotFound(f"district {district_id} has no source {key}; it has {keys or 'none'}")
+    return named

@@ -1,0 +1,105 @@
+"""What a hold shows, as CSV and in words, and what each decision would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import polars as pl
+
+from contracts.issues import DATA_REMOVALS, EMERGENCY_CONTACTS, TOO_MANY_GUARDIANS, UNUSUAL_CHANGES
+from models.tables import HoldReason
+from services import figures
+from services.csv_export import to_csv
+from services.holds.decisions import (
+    _OF_A_SET,
+    ACCEPT,
+    CONFIRM,
+    CONFIRM_CHANGES,
+    CONFIRM_REMOVALS,
+    DECIDED,
+    FIXED,
+    LEAVE_OUT,
+    RECHECK,
+)
+from services.holds.store import Hold
+from services.planning.changesets import ITEMS, Reason
+
+_EVIDENCE: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        DATA_REMOVALS: {name: name for name in ("type", "record_id", "new_id", "other_id", "name")},
+        UNUSUAL_CHANGES: {name: name for name in ("type", "record_id", "name", "field", "before", "after", "other_id")},
+        TOO_MANY_GUARDIANS: {
+            "student_id": "record_id",
+            "student": "name",
+            "guardian_id": "other_id",
+            "guardian": "after",
+            "type": "field",
+        },
+        EMERGENCY_CONTACTS: {
+            "student_id": "record_id",
+            "student": "name",
+            "contact_id": "other_id",
+            "contact": "after",
+            "type": "field",
+        },
+    }
+)
+
+
+def evidence_csv(items: pl.DataFrame, reasons: Sequence[Reason | HoldReason] = ()) -> str:
+    """A hold's evidence as a download; in the columns that fit, where it is of one reason.
+
+    items: ITEMS. reasons: the hold's, told with each row whose type all schools together have too many of.
+    """
+    codes = items["code"].unique().to_list()
+    columns = {name: name for name in ITEMS if name != "key"} if len(codes) != 1 else dict(_EVIDENCE[codes[0]])
+    told = items.select(**{name: pl.col(column) for name, column in columns.items()})
+    if items["new_id"].null_count() == items.height:
+        told = told.drop("new_id", strict=False)
+    else:
+        is_removal = items["code"] == DATA_REMOVALS
+        change = (
+            pl.when(pl.col("new_id").is_not_null()).then(pl.lit("ID changed")).when(is_removal).then(pl.lit("removed"))
+        )
+        told.insert_column(told.columns.index("type") + 1, told.select(change.alias("change")).to_series())
+    together = {
+        kind.removeprefix(figures.DISTRICT): figures.together(kind, counts)
+        for reason in reasons
+        for kind, counts in (reason.counts or {}).items()
+        if kind.startswith(figures.DISTRICT)
+    }
+    if together:
+        told = told.with_columns(
+            all_schools=pl.when(items["code"] == DATA_REMOVALS).then(
+                pl.col("type").replace_strict(together, default=None, return_dtype=pl.String)
+            )
+        )
+    return to_csv(told)
+
+
+def told_counts(reason: Reason | HoldReason) -> list[str]:
+    """What a reason counted, in words, a line for each type, with the limit it crossed."""
+    return figures.told(reason.counts or {})
+
+
+def consequences(hold: Hold, verb: str) -> list[str]:
+    """What a decision about a hold will do, in words; no personal data.
+
+    What else holds the school is told where the decision changes nothing of the data: other ones may end that, too.
+    """
+    about = [reason for reason in hold.reasons if verb == RECHECK or reason.code in DECIDED[verb]]
+    said = {
+        CONFIRM: "is applied as shown",
+        CONFIRM_REMOVALS: "is applied as shown",
+        CONFIRM_CHANGES: "is applied as shown",
+        ACCEPT: "is set up as shown, and remembered until these students' guardians change",
+        LEAVE_OUT: "is left out, of all schools of this source and from now on",
+        FIXED: "the source is read again, and what is new is processed",
+        RECHECK: "the newest data are looked at again, and nothing is decided",
+    }[verb]
+    lines = [f"{hold.title(reason.code)}: {'; '.join([*told_counts(reason), said])}" for reason in about]
+    left = [code for code in hold.codes if code not in {reason.code for reason in about}]
+    if not left or verb not in _OF_A_SET:
+        return lines
+    return [*lines, f"the school stays on hold: {'; '.join(hold.title(code) for code in left)}"]

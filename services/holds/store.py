@@ -1,0 +1,169 @@
+"""Holds as they are stored: which are open, what they show, and what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+from sqlmodel import Session, col, select
+
+from contracts.formats import CSV
+from contracts.issues import catalogue
+from errors import NotFound
+from models import bulk
+from models.tables import Decision, District, HoldReason, School, Source
+from models.tables import Hold as HoldRow
+from services.planning.changesets import ITEMS
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A hold as people see it. `ending`: None while it is open, else released or replaced (by `replaced_by`).
+
+    decisions: those about it and the holds it replaced, oldest first. source_kind: of the school's present source.
+    """
+
+    id: int
+    district_id: str
+    school_id: str
+    school_key: str
+    school_name: str
+    opened_at: datetime
+    ended_at: datetime | None
+    ending: str | None
+    replaced_by: int | None
+    delivery_id: int | None
+    reasons: tuple[HoldReason, ...]
+    decisions: tuple[Decision, ...]
+    source_kind: str = CSV
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes of its reasons, sorted."""
+        return [reason.code for reason in self.reasons]
+
+    def title(self, code: str) -> str:
+        """What a reason is called, in the words of the school's kind of source."""
+        return catalogue(self.source_kind)[code].title
+
+
+def open_hold(session: Session, school_id: str) -> HoldRow | None:
+    """The school's open hold."""
+    return session.exec(
+        select(HoldRow).where(HoldRow.school_id == school_id, col(HoldRow.ended_at).is_(None))
+    ).one_or_none()
+
+
+def reasons_of(session: Session, hold_id: int) -> list[HoldReason]:
+    """A hold's reasons, by code."""
+    return list(session.exec(select(HoldReason).where(HoldReason.hold_id == hold_id).order_by(HoldReason.code)))
+
+
+def items_of(session: Session, hold_id: int) -> pl.DataFrame:
+    """A hold's set, ITEMS, in the order people read it."""
+    return bulk.read(
+        session,
+        f"SELECT {', '.join(ITEMS)} FROM hold_item WHERE hold_id = :hold ORDER BY code, type, record_id, other_id, key",
+        {"hold": hold_id},
+        ITEMS,
+    )
+
+
+def waiting_decisions(session: Session, school_id: str) -> list[Decision]:
+    """Decisions about the school's holds that no release has used up, oldest first."""
+    return list(
+        session.exec(
+            select(Decision)
+            .join(HoldRow, col(HoldRow.id) == Decision.hold_id)
+            .where(HoldRow.school_id == school_id, col(Decision.applied_at).is_(None))
+            .order_by(col(Decision.id))
+        )
+    )
+
+
+def decisions_of(session: Session, district_id: str, limit: int = 20) -> list[tuple[Decision, Hold]]:
+    """What was last decided about the district's holds, newest first, each with its hold."""
+    found = session.exec(
+        select(Decision)
+        .join(HoldRow, col(HoldRow.id) == Decision.hold_id)
+        .join(School, col(School.id) == HoldRow.school_id)
+        .where(School.district_id == district_id)
+        .order_by(col(Decision.id).desc())
+        .limit(limit)
+    ).all()
+    holds = {hold.id: hold for hold in _holds(session, sorted({decision.hold_id for decision in found}))}
+    return [(decision, holds[decision.hold_id]) for decision in found]
+
+
+def decision_rows(session: Session, hold_id: int) -> list[Decision]:
+    """Return what was decided about a hold and those it replaced, oldest first."""
+    chain, former = [hold_id], session.get_one(HoldRow, hold_id).replaces_id
+    while former is not None:
+        chain.append(former)
+        former = session.get_one(HoldRow, former).replaces_id
+    return list(session.exec(select(Decision).where(col(Decision.hold_id).in_(chain)).order_by(col(Decision.id))))
+
+
+def get_hold(session: Session, hold_id: int) -> Hold:
+    """One hold, open or ended.
+
+    Raises:
+        NotFound: there is no such hold.
+    """
+    found = _holds(session, [hold_id])
+    if not found:
+        raise NotFound(f"there is no hold {hold_id}; `rollcall holds` lists the open ones")
+    return found[0]
+
+
+def open_holds(session: Session, district_id: str | None = None) -> list[Hold]:
+    """The open holds, of one district or of all, oldest first.
+
+    Rule: a school that is off the plan or frozen has no sync status, and so none on hold.
+    """
+    statement = (
+        select(HoldRow.id)
+        .join(School, col(School.id) == HoldRow.school_id)
+        .join(District, col(District.id) == School.district_id)
+        .where(
+            col(HoldRow.ended_at).is_(None),
+            col(School.on_plan).is_(True),
+            col(School.frozen).is_(False),
+            col(District.frozen).is_(False),
+        )
+        .order_by(col(HoldRow.opened_at), col(HoldRow.id))
+    )
+    if district_id is not None:
+        statement = statement.where(School.district_id == district_id)
+    return _holds(session, [hold_id for hold_id in session.exec(statement) if hold_id is not None])
+
+
+def _holds(session: Session, ids: list[int]) -> list[Hold]:
+    holds = []
+    for hold_id in ids:
+        row = session.get(HoldRow, hold_id)
+        if row is None or row.id is None:
+            continue
+        school = session.get(School, row.school_id)
+        assert school is not None
+        source = session.get(Source, school.source_id) if school.source_id is not None else None
+        replaced_by = session.exec(select(HoldRow.id).where(HoldRow.replaces_id == row.id)).first()
+        holds.append(
+            Hold(
+                id=row.id,
+                district_id=school.district_id,
+                school_id=school.id,
+                school_key=school.key,
+                school_name=school.name,
+                opened_at=row.opened_at,
+                ended_at=row.ended_at,
+                ending=row.ending,
+                replaced_by=replaced_by,
+                delivery_id=row.delivery_id,
+                reasons=tuple(reasons_of(session, row.id)),
+                decisions=tuple(decision_rows(session, row.id)),
+                source_kind=source.kind if source is not None else CSV,
+            )
+        )
+    return holds

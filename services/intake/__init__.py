@@ -1,0 +1,1 @@
+"""Where deliveries come from: drop folders and Clever, arrival, landing, and what was taken."""

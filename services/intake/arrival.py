@@ -1,0 +1,203 @@
+"""Whether a complete set of files has arrived in a drop folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
+from pathlib import Path
+
+import polars as pl
+
+from contracts.formats import Names, match_names
+from contracts.formats.delimited import FILE_ERRORS
+from contracts.roster import empty
+from contracts.text import listed
+from models.tables import Source
+from services.intake.drop_folder import LocalFolder, Place, Stamp
+
+OVERDUE_AFTER = timedelta(hours=2)
+
+
+FILE_MISSING, FILE_DUPLICATE = "file_missing", "file_duplicate"
+NOT_SENT_AGAIN = "not sent again with the others"
+
+
+class Arrival(StrEnum):
+    """How far a delivery has come."""
+
+    NOTHING = "nothing"  # no file was written since the last taking
+    INCOMPLETE = "incomplete"  # some files are missing, or were not yet written again
+    ARRIVING = "arriving"  # all are there, but not quiet long enough
+    READY = "ready"
+    OVERDUE = "overdue"  # incomplete for two hours
+    DOUBLE = "double"  # complete, but with two files that are both meant to be the same one
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits in a source's place.
+
+    files: by the format's name of a file, the name there of the one to be read. stamps: by the name there, those of all
+    files that the format's names match. missing: files that are not there. not_again: there, but not written again
+    though they have to be. ready_at: while arriving, from when it would be taken. file_errors: FILE_ERRORS, what to say
+    of what can be no delivery. notes: what lies there and is not read.
+    """
+
+    state: Arrival
+    message: str
+    files: Mapping[str, str]
+    stamps: Mapping[str, Stamp]
+    missing: tuple[str, ...] = ()
+    not_again: tuple[str, ...] = ()
+    ready_at: datetime | None = None
+    file_errors: pl.DataFrame = field(default_factory=lambda: empty(FILE_ERRORS))
+    notes: tuple[str, ...] = ()
+
+
+def look(
+    source: Source,
+    place: Place,
+    *,
+    required: tuple[str, ...],
+    with_error: frozenset[str] | None,
+    now: datetime,
+    as_it_stands: bool = False,
+    zone: tzinfo = UTC,
+) -> Waiting:
+    """See what waits for the source, and whether it may be taken.
+
+    Rule: a delivery is taken when all its files are there, all (after a rejected delivery: at least those with errors)
+    were written again since the last taking, and none has changed for `quiet_seconds`. If for two hours some were
+    written again and some not, that is said as a file error and is no taking. Of two names that match one file the one
+    written since the last taking counts; if both were, that is a file error too.
+
+    required: the format's files, which names match as `contracts.formats.match_names` says. with_error: the files with
+    errors of the delivery last taken where that was rejected, else None. as_it_stands: take a complete set with
+    anything new in it at once. zone: of the times in the message.
+
+    Raises:
+        SourceUnreachable: the place cannot be looked into.
+    """
+    found = _found(place.entries(), required, source.stamps or {})
+    missing = tuple(name for name in required if name not in found.files)
+    again = required if with_error is None else tuple(name for name in required if name in with_error)
+    not_again = tuple(name for name in again if name in found.files and name not in found.written)
+    double = {name: names for name, names in found.written.items() if len(names) > 1}
+    twice = tuple((FILE_DUPLICATE, name, f"found {listed(names)}") for name, names in double.items())
+
+    def waiting(
+        state: Arrival, message: str, *errors: tuple[str, str, str | None], ready_at: datetime | None = None
+    ) -> Waiting:
+        return Waiting(
+            state,
+            message,
+            found.files,
+            found.stamps,
+            missing,
+            not_again if found.written else (),
+            ready_at,
+            _whole_files(errors),
+            (*found.notes, *found.names.notes),
+        )
+
+    if not found.written:
+        return waiting(Arrival.NOTHING, _nothing(source, found, is_empty=missing == required))
+    if missing or (not_again and not as_it_stands):
+        since = min(found.stamps[there].changed_at for names in found.written.values() for there in names)
+        lacking = _lacking(missing, not_again)
+        if now - since < OVERDUE_AFTER:
+            return waiting(Arrival.INCOMPLETE, f"some files have not arrived yet: {lacking}")
+        return waiting(
+            Arrival.OVERDUE,
+            f"files arrived at {_time(since, zone)}, but not all of them within two hours: {lacking}."
+            " Send the complete set of files again",
+            *((FILE_MISSING, name, found.names.found) for name in missing),
+            *((FILE_MISSING, name, NOT_SENT_AGAIN) for name in not_again),
+            *twice,
+        )
+    ready_at = max(stamp.changed_at for stamp in found.stamps.values()) + timedelta(seconds=source.quiet_seconds)
+    if not as_it_stands and now < ready_at:
+        return waiting(
+            Arrival.ARRIVING,
+            f"the files are still arriving: they will be taken after {_time(ready_at, zone, up=True)}, unless one of"
+            " them changes before then",
+            ready_at=ready_at,
+        )
+    if double:
+        told = "; ".join(f"{listed(names)} would both be {name}" for name, names in double.items())
+        return waiting(Arrival.DOUBLE, f"a file arrived twice: {told}. Remove the one that is not meant", *twice)
+    return waiting(Arrival.READY, "a complete set of files is ready to be taken")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What lies in a place. names: by the format's files. written: by file, the names there written since the last
+    taking, where there are any. files, stamps: as in `Waiting`. notes: which of two names is read.
+    """
+
+    names: Names
+    files: Mapping[str, str]
+    stamps: Mapping[str, Stamp]
+    written: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
+def _found(entries: Mapping[str, Stamp | None], required: tuple[str, ...], noted: Mapping[str, list[int]]) -> _Found:
+    present = {name: stamp for name, stamp in entries.items() if stamp is not None}
+    names = match_names(required, present)
+    no_files = tuple(f"{name} (a folder or a link)" for name in sorted(entries.keys() - present.keys()))
+    stamps = {there: present[there] for matching in names.files.values() for there in matching}
+    files, written, notes = {}, {}, []
+    for name, matching in names.files.items():
+        if not matching:
+            continue
+        new = tuple(there for there in matching if noted.get(there) != stamps[there].as_list())
+        files[name] = new[0] if new else max(matching, key=lambda there: stamps[there].changed_at)
+        if new:
+            written[name] = new
+        others = [there for there in matching if there != files[name]]
+        if others and len(new) < 2:
+            notes.append(f"{files[name]} is read, and not {listed(others)}, which was written before it")
+    return _Found(replace(names, others=(*names.others, *no_files)), files, stamps, written, tuple(notes))
+
+
+def _nothing(source: Source, found: _Found, *, is_empty: bool) -> str:
+    if not is_empty:
+        return "no file was written since the last delivery was taken"
+    return "; ".join(filter(None, (f"the drop folder {source.folder} holds none of the files", found.names.found)))
+
+
+def _lacking(missing: tuple[str, ...], not_again: tuple[str, ...]) -> str:
+    parts = ((missing, "is", "are", "missing"), (not_again, "was", "were", NOT_SENT_AGAIN))
+    return "; ".join(
+        f"{listed(names)} {one if len(names) == 1 else many} {what}" for names, one, many, what in parts if names
+    )
+
+
+def _whole_files(errors: Sequence[tuple[str, str, str | None]]) -> pl.DataFrame:
+    """FILE_ERRORS: code, file and detail of each, about the whole file."""
+    rows = [(code, name, None, detail, None) for code, name, detail in errors]
+    return pl.DataFrame(rows, schema=dict(FILE_ERRORS), orient="row")
+
+
+def _time(moment: datetime, zone: tzinfo, *, up: bool = False) -> str:
+    # Rounded up where it promises something from then on.
+    shown = moment + timedelta(seconds=59, microseconds=999_999) if up else moment
+    return f"{shown.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
+def read_folder(folder: Path, required: tuple[str, ...]) -> dict[str, bytes]:
+    """Whatever lies in a folder, by its name; of what is no file that the required names match, no bytes.
+
+    Raises:
+        SourceUnreachable: the folder or a file cannot be read.
+    """
+    place = LocalFolder(folder)
+    found = _found(place.entries(), required, {})
+    files = dict.fromkeys(found.names.others, b"")
+    for there in found.stamps:
+        with place.open(there) as content:
+            files[there] = content.read()
+    return files

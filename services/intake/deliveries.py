@@ -1,0 +1,335 @@
+"""Taking a delivery: from a place where a district leaves its files into the landing area, and what became of it.
+
+What the files say is read elsewhere; here a delivery is a set of names, time stamps, bytes and digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from sqlalchemy import delete, func
+from sqlmodel import Session, col, select
+
+from contracts.formats.delimited import FILE_ERRORS
+from errors import NotFound, NotPossible
+from models import bulk
+from models.tables import Delivery, District, FileError, School, SchoolRun, Source
+from services.intake.landing import Landed, digest
+from services.mail import notices
+from services.status.sync_status import DONE_OUTCOMES
+
+STALE_AFTER = timedelta(days=90)
+STALE_NOTICE = timedelta(days=14)  # so long before, the administrators are told
+
+TAKEN, CLEAN, REJECTED = "taken", "clean", "rejected"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a taking came to: a new delivery, or a receipt for the one last taken."""
+
+    delivery_id: int
+    is_receipt: bool
+
+
+def record_taking(session: Session, source: Source, landed: Landed, now: datetime, *, may_remove: bool = True) -> Taken:
+    """Record landed files as a delivery, or as a receipt where they are the very bytes of the one last taken.
+
+    Rule: a receipt is noted and restarts the 90 days, nothing else; the bytes of an older delivery are a new one. After
+    a receipt the caller discards the landed copy, once the transaction is committed. may_remove: whether somebody may
+    be archived by it; where that differs, the same bytes are a delivery of their own.
+    """
+    held = _of(session, source)
+    held.stamps = {name: stamp.as_list() for name, stamp in landed.stamps.items()}
+    held.received_at = now
+    # The set is complete now, whatever was said of it before.
+    session.execute(delete(FileError).where(col(FileError.source_id) == held.id, col(FileError.delivery_id).is_(None)))
+    last = session.get(Delivery, held.last_taken_id) if held.last_taken_id is not None else None
+    if last is not None and last.digest == landed.digest and last.may_remove == may_remove:
+        last.receipts += 1
+        last.received_at = now
+        session.add_all([held, last])
+        session.flush()
+        return Taken(_id(last), True)
+    delivery = Delivery(
+        source_id=held.id,
+        taken_at=now,
+        outcome=TAKEN,
+        format=held.format,
+        digest=landed.digest,
+        path=landed.path,
+        files=[dict(entry) for entry in landed.files],
+        received_at=now,
+        may_remove=may_remove,
+    )
+    session.add(delivery)
+    session.flush()
+    held.last_taken_id = delivery.id
+    session.add(held)
+    session.flush()
+    return Taken(_id(delivery), False)
+
+
+def unchecked_delivery(session: Session, source: Source) -> Delivery | None:
+    """The delivery last taken, where the run that took it ended before it was checked."""
+    held = _of(session, source)
+    last = session.get(Delivery, held.last_taken_id) if held.last_taken_id is not None else None
+    return last if last is not None and last.outcome == TAKEN else None
+
+
+def landed_files(landing: Path, delivery: Delivery) -> dict[str, bytes]:
+    """A kept delivery's files by name, each with the bytes it was taken with.
+
+    Raises:
+        NotPossible: a file is lost, unreadable or not as it was taken.
+    """
+    files = {}
+    for entry in delivery.files or []:
+        name = entry["name"]
+        where = f"{name} of delivery {delivery.id} in the landing area ({landing / delivery.path})"
+        try:
+            content = (landing / delivery.path / name).read_bytes()
+        except OSError as error:
+            raise NotPossible(f"{where} cannot be read ({error.strerror}): have the files sent again") from None
+        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise NotPossible(f"{where} is not as it was taken: have the files sent again")
+        files[name] = content
+    if not files or digest(delivery.files or []) != delivery.digest:
+        raise NotPossible(f"what is kept of delivery {delivery.id} is not what was taken: have the files sent again")
+    return files
+
+
+def reject(session: Session, source: Source, delivery: Delivery, file_errors: pl.DataFrame) -> None:
+    """Keep a delivery as rejected, with every file error (FILE_ERRORS), in place of the source's former ones.
+
+    Rule: any file error stops the whole delivery, and the report lists every bad row.
+    """
+    delivery.outcome = REJECTED
+    session.add(delivery)
+    session.execute(delete(FileError).where(col(FileError.source_id) == source.id))
+    session.flush()
+    _store(session, source, _id(delivery), file_errors)
+
+
+def accept(session: Session, source: Source, delivery: Delivery) -> None:
+    """Keep a delivery as clean: it is the source's current one from now on, and no file error is left."""
+    delivery.outcome = CLEAN
+    held = _of(session, source)
+    held.current_delivery_id = _id(delivery)
+    session.add_all([delivery, held])
+    session.execute(delete(FileError).where(col(FileError.source_id) == source.id))
+    session.flush()
+
+
+def note_rows(session: Session, delivery: Delivery, rows: Mapping[str, int]) -> None:
+    """Note how many rows each file of a delivery holds, where files are what the rows are counted by."""
+    noted = [
+        {**entry, "rows": rows[entry["name"]]} if entry["name"] in rows else entry for entry in delivery.files or []
+    ]
+    if noted != delivery.files:
+        delivery.files = noted
+        session.add(delivery)
+        session.flush()
+
+
+def rows_last_applied(session: Session, source_id: str, school_ids: Collection[str]) -> dict[str, dict[str, int]]:
+    """By school, how many rows the files held of the source's delivery that was last applied or found unchanged."""
+    newest = (
+        select(func.max(SchoolRun.id))
+        .where(
+            SchoolRun.source_id == source_id,
+            col(SchoolRun.school_id).in_(school_ids),
+            col(SchoolRun.outcome).in_(DONE_OUTCOMES),
+        )
+        .group_by(col(SchoolRun.school_id))
+    )
+    found = session.exec(
+        select(SchoolRun.school_id, Delivery)
+        .join(Delivery, col(Delivery.id) == SchoolRun.delivery_id)
+        .where(col(SchoolRun.id).in_(newest))
+    ).all()
+    return {
+        school_id: {entry["name"]: entry["rows"] for entry in delivery.files or [] if "rows" in entry}
+        for school_id, delivery in found
+    }
+
+
+def store_incomplete(session: Session, source: Source, file_errors: pl.DataFrame) -> None:
+    """Keep what is wrong with files that are no delivery yet (FILE_ERRORS), beside the errors of a rejected one.
+
+    The rejected delivery's own errors stay: they say which files have to be sent again.
+    """
+    session.execute(
+        delete(FileError).where(col(FileError.source_id) == source.id, col(FileError.delivery_id).is_(None))
+    )
+    session.flush()
+    _store(session, source, None, file_errors)
+
+
+def _store(session: Session, source: Source, delivery_id: int | None, file_errors: pl.DataFrame) -> None:
+    frame = file_errors.select(
+        pl.lit(source.id).alias("source_id"),
+        pl.lit(delivery_id, dtype=pl.Int64).alias("delivery_id"),
+        *[pl.col(name).cast(kind) for name, kind in FILE_ERRORS.items()],
+    )
+    bulk.insert(session, "file_error", frame)
+
+
+def has_file_errors(session: Session, source: Source) -> bool:
+    """Whether the source's last delivery was rejected, or its files were never completed."""
+    return session.exec(select(FileError.id).where(FileError.source_id == source.id).limit(1)).first() is not None
+
+
+def file_error_places(session: Session, source: Source) -> list[tuple[str, str, int]]:
+    """The source's file errors as (code, file, how many rows; 0 where they are about the whole file), in order."""
+    statement = (
+        select(FileError.code, FileError.file, func.count(col(FileError.line)))
+        .where(FileError.source_id == source.id)
+        .group_by(FileError.code, FileError.file)
+        .order_by(FileError.code, FileError.file)
+    )
+    return list(session.exec(statement).all())
+
+
+def files_with_error(session: Session, source: Source) -> frozenset[str] | None:
+    """The files with errors of the delivery last taken, where that was rejected; else None."""
+    held = _of(session, source)
+    last = session.get(Delivery, held.last_taken_id) if held.last_taken_id is not None else None
+    if last is None or last.outcome != REJECTED:
+        return None
+    return frozenset(session.exec(select(FileError.file).where(FileError.delivery_id == last.id).distinct()))
+
+
+def assert_applicable(delivery: Delivery, *, landing: Path | None = None) -> None:
+    """Make sure that a delivery can be applied again. landing: where its files must be, looked for where it is given.
+
+    Raises:
+        NotPossible: it was rejected, or is not checked yet, or its files are removed or lost.
+    """
+    if delivery.outcome == REJECTED:
+        raise NotPossible(f"delivery {delivery.id} was rejected for its file errors and cannot be applied")
+    if delivery.outcome != CLEAN:
+        raise NotPossible(f"delivery {delivery.id} is not checked yet: the next run does it")
+    if not delivery.path:
+        raise NotPossible(
+            f"the files of delivery {delivery.id} are removed, as they were not needed for 30 days: have the district"
+            " send them again"
+        )
+    lost = [
+        entry["name"]
+        for entry in delivery.files or []
+        if landing is not None and not (landing / delivery.path / entry["name"]).is_file()
+    ]
+    if lost:
+        raise NotPossible(
+            f"{', '.join(lost)} of delivery {delivery.id} cannot be found in the landing area ({landing}): have the"
+            " files sent again"
+        )
+
+
+def choose_delivery(session: Session, source: Source, delivery_id: int) -> Delivery:
+    """Make a kept, clean delivery of the source its current one.
+
+    Raises:
+        NotFound: the source has no such delivery.
+        NotPossible: it was rejected, or is not checked yet, or its files are removed.
+    """
+    delivery = session.get(Delivery, delivery_id, populate_existing=True)
+    if delivery is None or delivery.source_id != source.id:
+        raise NotFound(f"there is no delivery {delivery_id} of {source.id}; `rollcall deliveries` lists them")
+    assert_applicable(delivery)
+    held = _of(session, source)
+    held.current_delivery_id = delivery_id
+    session.add(held)
+    session.flush()
+    return delivery
+
+
+def deliveries_of(session: Session, district_id: str, *, limit: int | None = None) -> list[Delivery]:
+    """The district's deliveries, newest first."""
+    statement = (
+        select(Delivery)
+        .join(Source, col(Source.id) == Delivery.source_id)
+        .where(Source.district_id == district_id)
+        .order_by(col(Delivery.id).desc())
+    )
+    return list(session.exec(statement if limit is None else statement.limit(limit)))
+
+
+def is_stale(source: Source, now: datetime) -> bool:
+    """Whether the source's last delivery is too old. Rule: at least one every 90 days."""
+    return source.received_at is not None and now - source.received_at > STALE_AFTER
+
+
+def note_coming_staleness(
+    session: Session, now: datetime, *, source_id: str | None = None, run_id: int | None = None
+) -> None:
+    """Note for the administrators of whom no delivery came for 76 days that the schools will be held as stale.
+
+    Rule: 14 days before the 90 days are over, once for each delivery or receipt. source_id: only this source.
+    """
+    statement = (
+        select(Source, District)
+        .join(District, col(District.id) == Source.district_id)
+        .where(
+            col(Source.frozen).is_(False),
+            col(District.frozen).is_(False),
+            col(Source.received_at) <= now - (STALE_AFTER - STALE_NOTICE),
+            col(Source.received_at) >= now - STALE_AFTER,
+        )
+        .order_by(Source.id)
+    )
+    if source_id is not None:
+        statement = statement.where(Source.id == source_id)
+    for source, district in session.exec(statement):
+        received = source.received_at
+        assert received is not None
+        if source.stale_noticed_at is not None and source.stale_noticed_at > received:
+            continue
+        zone = ZoneInfo(district.timezone)
+        detail = (
+            f"The last came on {_day(received, zone)}. If nothing comes until {_day(received + STALE_AFTER, zone)}, the"
+            " sync of these schools will be put on hold, as their accounts would no longer match their records."
+        )
+        schools = select(School.id).where(
+            School.source_id == source.id, col(School.on_plan).is_(True), col(School.frozen).is_(False)
+        )
+        for school_id in session.exec(schools.order_by(col(School.position), School.id)):
+            notices.note(
+                session,
+                district_id=district.id,
+                kind=notices.STALE_SOON,
+                at=now,
+                school_id=school_id,
+                run_id=run_id,
+                codes=["stale"],
+                detail=detail,
+            )
+        source.stale_noticed_at = now
+        session.add(source)
+    session.flush()
+
+
+def _day(moment: datetime, zone: tzinfo) -> str:
+    local = moment.astimezone(zone)
+    return f"{local:%B} {local.day}, {local.year}"
+
+
+def _of(session: Session, source: Source) -> Source:
+    # The caller's may have been read by another session, long before.
+    held = session.get(Source, source.id)
+    if held is None:
+        raise NotFound(f"there is no source {source.id}")
+    return held
+
+
+def _id(delivery: Delivery) -> int:
+    if delivery.id is None:
+        raise NotPossible("the delivery is not stored yet")
+    return delivery.id

@@ -1,0 +1,140 @@
+"""Copies of deliveries in the landing area, each whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from errors import TransientError
+from services.intake.arrival import Waiting
+from services.intake.drop_folder import Place, Stamp
+
+_COPYING = ".taking-"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A complete set of files in the landing area, not recorded yet. path: its folder, relative to the area."""
+
+    path: str
+    digest: str
+    files: tuple[dict[str, Any], ...]  # {"name", "size", "sha256"}
+    stamps: Mapping[str, Stamp]
+
+
+def land(place: Place, waiting: Waiting, *, landing: Path, source_id: str, now: datetime) -> Landed | None:
+    """Copy the waiting files' raw bytes into the landing area; None, and nothing kept, if they changed meanwhile.
+
+    They are kept under the names that the format gives them.
+
+    Raises:
+        SourceUnreachable: a file cannot be read.
+        TransientError: the landing area cannot be written.
+    """
+
+    def copied(folder: Path) -> bool:
+        sizes = {there: _copy(place, there, folder / name) for name, there in waiting.files.items()}
+        same_size = all(size == waiting.stamps[there].size for there, size in sizes.items())
+        return same_size and _is_as_it_was(place, waiting)
+
+    landed = land_by(copied, landing=landing, source_id=source_id, now=now)
+    return None if landed is None else replace(landed, stamps=dict(waiting.stamps))
+
+
+def land_by(write: Callable[[Path], bool], *, landing: Path, source_id: str, now: datetime) -> Landed | None:
+    """Have a delivery's files written into the landing area; None, and nothing kept, where `write` says they are void.
+
+    `write` gets an empty, private folder. It has its name only once it is whole and on disk. The caller holds the
+    district's lease: what an earlier, killed writing left behind is removed first.
+
+    Raises:
+        TransientError: the landing area cannot be written; and whatever `write` raises that is no OSError.
+    """
+    try:
+        folder = _private_folder(landing, *source_id.split("/"))
+        for left in folder.glob(f"{_COPYING}*"):
+            shutil.rmtree(left)
+        copy = Path(tempfile.mkdtemp(prefix=_COPYING, dir=folder))
+        try:
+            if not write(copy):
+                return None
+            files = tuple(_entry(file) for file in sorted(copy.iterdir()))
+            _to_disk(copy)
+            final = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+            copy.rename(final)
+            _to_disk(folder)
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+    except OSError as error:
+        raise TransientError(f"the landing area {landing} cannot be written ({error.strerror})") from None
+    return Landed(final.relative_to(landing).as_posix(), digest(files), files, {})
+
+
+def peek(place: Place, waiting: Waiting) -> dict[str, bytes] | None:
+    """The waiting files' bytes, by the format's names, without taking them; None if they changed meanwhile.
+
+    Raises:
+        SourceUnreachable: a file cannot be read.
+    """
+    files = {}
+    for name, there in waiting.files.items():
+        with place.open(there) as content:
+            files[name] = content.read()
+    return files if _is_as_it_was(place, waiting) else None
+
+
+def _is_as_it_was(place: Place, waiting: Waiting) -> bool:
+    entries = place.entries()
+    return all(entries.get(there) == stamp for there, stamp in waiting.stamps.items())
+
+
+def _private_folder(landing: Path, *parts: str) -> Path:
+    landing.parent.mkdir(parents=True, exist_ok=True)
+    folder = landing
+    for step in ("", *parts):
+        folder = folder / step
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _copy(place: Place, name: str, file: Path) -> int:
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as target, place.open(name) as origin:
+        shutil.copyfileobj(origin, target, _CHUNK)
+        target.flush()
+        os.fsync(target.fileno())
+        return target.tell()
+
+
+def _entry(file: Path) -> dict[str, Any]:
+    with file.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    return {"name": file.name, "size": file.stat().st_size, "sha256": sha256}
+
+
+def _to_disk(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def digest(files: Collection[Mapping[str, Any]]) -> str:
+    """Return the digest of a delivery: of its files' names and their own digests."""
+    lines = sorted(f"{entry['name']} {entry['sha256']}\n" for entry in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def discard(landed: Landed, *, landing: Path) -> None:
+    """Remove a landed copy that no delivery names: a receipt's."""
+    shutil.rmtree(landing / landed.path, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Email to administrators: what is news, its words, and sending it."""

@@ -1,0 +1,353 @@
+"""A district's email: which news it holds, in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import uuid_utils
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, select
+
+from contracts.formats import CLEVER, CSV
+from contracts.issues import DATA_REMOVALS, EMERGENCY_CONTACTS, TOO_MANY_GUARDIANS, UNUSUAL_CHANGES, catalogue
+from contracts.text import count
+from models import bulk
+from models.tables import District, Mail, Notice, Run, School, Source
+from services.mail.notices import (
+    FILE_ERRORS,
+    HELD,
+    OF_HOLDS,
+    OF_PAUSES,
+    PAUSE,
+    RELEASED,
+    REMINDER,
+    RESUME,
+    STALE_SOON,
+    in_no_mail,
+    newest,
+)
+from services.status.sync_status import is_live
+
+# Reasons of which is told how many records they are about.
+COUNTED = frozenset({DATA_REMOVALS, UNUSUAL_CHANGES, TOO_MANY_GUARDIANS, EMERGENCY_CONTACTS})
+
+NOBODY = "the district has no administrators to mail"
+
+# What is told of something that lasts, and of its end.
+GOING_ON, OVER = frozenset({HELD, REMINDER, PAUSE}), frozenset({RELEASED, RESUME})
+
+
+@dataclass(frozen=True)
+class Line:
+    """A school in a mail, and what is to be said of it beside what the block says of all."""
+
+    name: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One thing to know: what, where, what it means, and the next step."""
+
+    title: str
+    meaning: str = ""
+    remedy: str = ""
+    places: str | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Schools of which the same is told.
+
+    tone: held, good, note. subject: how the mail's subject says it. detail: what was seen at all of them alike.
+    """
+
+    heading: str
+    tone: str
+    subject: str
+    schools: tuple[Line, ...]
+    points: tuple[Point, ...]
+    detail: str | None = None
+
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=lambda name: name is not None and ".html" in name,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
+
+
+def has_waiting(session: Session) -> bool:
+    """Whether there is a notice to compose into a mail."""
+    return any(_ended(session, _noted(session)))
+
+
+def compose(session: Session, now: datetime) -> list[int]:
+    """Make mails of the notices that are in none yet, one for each district and run; gives the new mails' IDs.
+
+    Rule: one mail per district and run, so that a run is waited for until it has ended, or has died (no sign of life
+    for five minutes). Of a school the last state is told, and only where it is not what was told before: a school held
+    and released again in one run is not mentioned, and a mail that would say nothing is not made. A district without
+    administrators gets a mail that counts as sent, so that it is not told old news when it gets some.
+    """
+    made = []
+    for district_id in sorted({notice.district_id for notice in _noted(session)}):
+        # Two that compose at once are put in a row here, without standing in the way of rows that refer to it.
+        lock = select(District).where(District.id == district_id).with_for_update(key_share=True)
+        district = session.exec(lock).one()
+        groups: dict[int | None, list[Notice]] = {}
+        for notice in _ended(session, _noted(session, district_id)):
+            groups.setdefault(notice.run_id, []).append(notice)
+        for notices in groups.values():
+            mail = _mail(session, district, notices, now)
+            if mail is not None and mail.id is not None:
+                made.append(mail.id)
+    return made
+
+
+def _noted(session: Session, district_id: str | None = None) -> list[Notice]:
+    statement = select(Notice).where(in_no_mail()).order_by(col(Notice.id))
+    if district_id is not None:
+        statement = statement.where(Notice.district_id == district_id)
+    return list(session.exec(statement.execution_options(populate_existing=True)))
+
+
+def _ended(session: Session, notices: list[Notice]) -> list[Notice]:
+    clock = bulk.clock(session)
+    numbers = {notice.run_id for notice in notices if notice.run_id is not None}
+    runs = session.exec(select(Run).where(col(Run.id).in_(numbers)).execution_options(populate_existing=True))
+    live = {run.id for run in runs if is_live(run, clock)}
+    return [notice for notice in notices if notice.run_id is None or notice.run_id not in live]
+
+
+def _mail(session: Session, district: District, notices: list[Notice], now: datetime) -> Mail | None:
+    said = _news(session, notices)
+    if not said:
+        # What is taken back before it was told is no news either.
+        for notice in notices:
+            session.delete(notice)
+        session.flush()
+        return None
+    blocks = _blocks(session, district, said)
+    recipients = [] if district.frozen else list(dict.fromkeys(district.administrators))
+    at = max(notice.at for notice in said).astimezone(ZoneInfo(district.timezone))
+    told = {"district": district, "blocks": blocks, "at": f"{at:%B} {at.day}, {at:%Y, %H:%M %Z}"}
+    mail = Mail(
+        district_id=district.id,
+        message_id=f"{district.id}.{uuid_utils.uuid7().hex}",
+        recipients=recipients,
+        subject=_subject(district, blocks),
+        text=_templates.get_template("mail.txt.jinja").render(told),
+        html=_templates.get_template("mail.html.jinja").render(told),
+        created_at=now,
+        sent_at=None if recipients else now,
+        problem=None if recipients else NOBODY,
+    )
+    session.add(mail)
+    session.flush()
+    for notice in notices:
+        notice.mail_id = mail.id
+        session.add(notice)
+    session.flush()
+    return mail
+
+
+def _news(session: Session, notices: list[Notice]) -> list[Notice]:
+    """Those that tell something new: of a school's hold and of pauses the last one, of the rest the newest ones."""
+    of_schools = {
+        notice.school_id: notice
+        for notice in notices
+        if notice.kind in OF_HOLDS and notice.school_id is not None and _has_status(session, notice.school_id)
+    }
+    of_pauses = [notice for notice in notices if notice.kind in OF_PAUSES][-1:]
+    said = []
+    for school_id, last in of_schools.items():
+        before = _told(session, Notice.school_id == school_id, col(Notice.kind).in_(OF_HOLDS))
+        if last.kind == REMINDER or _state(last) != _state(before):
+            said.append(last)
+    for last in of_pauses:
+        before = _told(session, Notice.district_id == last.district_id, col(Notice.kind).in_(OF_PAUSES))
+        if _state(last) != _state(before):
+            said.append(last)
+    for kind in (FILE_ERRORS, STALE_SOON):
+        found = [notice for notice in notices if notice.kind == kind]
+        newest = max((notice.at for notice in found), default=None)
+        said += [notice for notice in found if notice.at == newest or kind == STALE_SOON]
+    return said
+
+
+def _has_status(session: Session, school_id: str) -> bool:
+    """Rule: a school that is off the plan or frozen has no sync status, so that nothing of its hold is told."""
+    school = session.get_one(School, school_id)
+    return school.on_plan and not school.frozen
+
+
+def _told(session: Session, *where: ColumnElement[bool] | bool) -> Notice | None:
+    return newest(session, col(Notice.mail_id).is_not(None), *where)
+
+
+def _state(notice: Notice | None) -> tuple[str, ...]:
+    """What a notice says is the case: nothing, where it is none, or tells of an end."""
+    if notice is None or notice.kind in OVER:
+        return ()
+    return (notice.detail or "",) if notice.kind == PAUSE else tuple(notice.codes or ())
+
+
+def _blocks(session: Session, district: District, said: list[Notice]) -> list[Block]:
+    """What a mail says, what needs action first."""
+    schools = {
+        school.id: school
+        for school in session.exec(
+            select(School).where(School.district_id == district.id).order_by(col(School.position), col(School.id))
+        )
+    }
+    kinds = dict(session.exec(select(Source.id, Source.kind).where(Source.district_id == district.id)).all())
+
+    def kind_of(notice: Notice) -> str:
+        school = schools.get(notice.school_id or "")
+        return kinds.get(school.source_id or "", CSV) if school is not None else CSV
+
+    def lines(notices: Iterable[Notice]) -> tuple[Line, ...]:
+        details = {notice.school_id: notice.detail for notice in notices}
+        return tuple(Line(school.name, details[key]) for key, school in schools.items() if key in details)
+
+    def clever_schools() -> tuple[Line, ...]:
+        return tuple(
+            Line(school.name)
+            for school in schools.values()
+            if kinds.get(school.source_id or "") == CLEVER and school.on_plan and not school.frozen
+        )
+
+    blocks = []
+    wrong = [notice for notice in said if notice.kind == FILE_ERRORS]
+    held: dict[tuple[str, str, tuple[str, ...]], list[Notice]] = {}
+    for notice in said:
+        if notice.kind in (HELD, REMINDER):
+            held.setdefault((notice.kind, kind_of(notice), tuple(notice.codes or ())), []).append(notice)
+    for (told, source_kind, codes), notices in sorted(held.items()):
+        entries = catalogue(source_kind)
+        listed = lines(notices)
+        shared = _shared(codes, listed)
+        blocks.append(
+            Block(
+                heading="On hold" if told == HELD else "Still on hold",
+                tone="held",
+                subject="on hold" if told == HELD else "still on hold",
+                schools=tuple(replace(line, detail=None) for line in listed) if shared else listed,
+                points=tuple(Point(entries[code].title, entries[code].meaning, entries[code].remedy) for code in codes),
+                detail=shared,
+            )
+        )
+    if wrong:
+        files = catalogue(CSV)
+        points = [(files[code], notice.detail) for notice in wrong for code in notice.codes or ()]
+        of_all = tuple(Line(school.name) for school in schools.values() if _gets_files(school, kinds))
+        blocks.append(
+            Block(
+                heading="What is wrong with the files",
+                tone="held",
+                subject="files could not be used",
+                schools=() if any(FILE_ERRORS in codes for _, _, codes in held) else of_all,
+                points=tuple(Point(entry.title, entry.meaning, entry.remedy, places) for entry, places in points),
+            )
+        )
+    by_source: dict[tuple[str, str], list[Notice]] = {}
+    for notice in said:
+        if notice.kind == STALE_SOON:
+            by_source.setdefault((kind_of(notice), notice.detail or ""), []).append(notice)
+    for (source_kind, detail), notices in sorted(by_source.items()):
+        what = "files" if source_kind == CSV else "data"
+        blocks.append(
+            Block(
+                heading=f"New {what} needed soon",
+                tone="note",
+                subject=f"new {what} needed soon",
+                schools=tuple(replace(line, detail=None) for line in lines(notices)),
+                points=(Point(f"No {what} for a long time", detail, catalogue(source_kind)["stale"].remedy),),
+            )
+        )
+    blocks += [_pause_block(notice, clever_schools()) for notice in said if notice.kind in OF_PAUSES]
+    released = [notice for notice in said if notice.kind == RELEASED]
+    if released:
+        blocks.append(
+            Block(
+                heading="No longer on hold",
+                tone="good",
+                subject="no longer on hold",
+                schools=lines(released),
+                points=(
+                    Point(
+                        "The sync goes on",
+                        "What held the sync is resolved, and the accounts follow the school's records again.",
+                        "Nothing needs to be done.",
+                    ),
+                ),
+            )
+        )
+    return blocks
+
+
+def _gets_files(school: School, kinds: Mapping[str, str]) -> bool:
+    return kinds.get(school.source_id or "") == CSV and school.on_plan and not school.frozen
+
+
+def _shared(codes: Collection[str], lines: Sequence[Line]) -> str | None:
+    """What was seen at several schools alike: it is said once. Numbers are each school's own, even where equal."""
+    details = {line.detail for line in lines}
+    if len(lines) < 2 or len(details) > 1 or not COUNTED.isdisjoint(codes):
+        return None
+    said = details.pop()
+    return said and f"{said[0].upper()}{said[1:]}"
+
+
+def _pause_block(notice: Notice, schools: tuple[Line, ...]) -> Block:
+    if notice.kind == RESUME:
+        return Block(
+            heading="Maintenance is over",
+            tone="good",
+            subject="Clever sync resumed after maintenance",
+            schools=schools,
+            points=(
+                Point(
+                    "The Clever sync runs again",
+                    "What changed in Clever meanwhile is picked up by the next sync.",
+                    "Nothing needs to be done.",
+                ),
+            ),
+        )
+    told = notice.detail or "paused for maintenance"
+    return Block(
+        heading="Paused for maintenance",
+        tone="note",
+        subject="Clever sync paused for maintenance",
+        schools=schools,
+        points=(
+            Point(
+                "The Clever sync is paused on purpose",
+                f"It is {told.rstrip('.')}. All accounts and classes stay as they are meanwhile.",
+                "Nothing needs to be done. You get a mail when the sync runs again, and it picks up what changed.",
+            ),
+        ),
+    )
+
+
+def _subject(district: District, blocks: list[Block]) -> str:
+    """The mail in a line: what is told, of how many schools, and of which district."""
+    counts: dict[str, int] = {}
+    for block in blocks:
+        counts[block.subject] = counts.get(block.subject, 0) + len(block.schools)
+    parts = []
+    for subject, schools in counts.items():
+        is_counted = subject in ("on hold", "still on hold", "no longer on hold")
+        parts.append(f"{count(schools, 'school')} {subject}" if is_counted else subject)
+    said = ", ".join(parts)
+    # A name that is no single printable line would end the header it stands in.
+    name = "".join(letter if letter.isprintable() else " " for letter in district.name)
+    return f"{said[0].upper()}{said[1:]}: {' '.join(name.split())}"

@@ -1,0 +1,1 @@
+"""What operators do now and then: setup, maintenance pauses, housekeeping, backups."""

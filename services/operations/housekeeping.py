@@ -1,0 +1,272 @@
+"""Housekeeping: what has served its time goes, from the landing area and from the database.
+
+Raw files of deliveries, evidence of ended holds, issues of replaced deliveries and finished mails are kept for 30 days;
+what a live hold or a delivery still in use needs stays. A district with a live run has its turn the next day.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+from sqlmodel import Session, col, select
+
+from contracts.text import count
+from errors import TransientError
+from models import bulk
+from models.database import Database
+from models.tables import Delivery, District, Run, Source
+from services.mail import compose, notices
+from services.status.sync_status import DONE_OUTCOMES, is_live, record_status_changes
+
+KEPT = timedelta(days=30)
+LEFT_OVER = timedelta(days=1)
+
+# Folders of the landing area by their names; see `services.intake.landing.land_by`, and `services.sync.preview`.
+_LANDED = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+_TAKING, _PREVIEW = ".taking-", ".preview-"
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """How much went. deliveries: those whose files were removed; evidence: records shown by ended holds.
+
+    folders: of the landing area, that no delivery names. busy: districts with a live run, left for the next time.
+    """
+
+    deliveries: int = 0
+    evidence: int = 0
+    issues: int = 0
+    mails: int = 0
+    folders: int = 0
+    busy: int = 0
+
+    def __str__(self) -> str:
+        told = ", ".join(count(getattr(self, name), *what) for name, what in _TOLD.items() if getattr(self, name))
+        said = f"removed {told}" if told else "nothing to remove"
+        if not self.busy:
+            return said
+        busy = count(self.busy, "district with a run under way is", "districts with a run under way are")
+        return f"{said}; {busy} left for the next time"
+
+
+_TOLD = {
+    "deliveries": ("delivery's files", "deliveries' files"),
+    "evidence": ("record of ended holds", "records of ended holds"),
+    "issues": ("issue",),
+    "mails": ("mail",),
+    "folders": ("left-over folder",),
+}
+
+
+def clean(database: Database, *, landing: Path, now: datetime) -> Cleaned:
+    """Remove what is older than 30 days and nobody needs, district by district, each in a transaction of its own.
+
+    Rule: a delivery's age counts from when it was last sent. Its row stays, as runs and holds tell of it; its files
+    go, after the database has let go of them, so that what a killed housekeeping leaves behind is a left-over. Status
+    changes caused by time alone are recorded. A run that died stays for its district's next run.
+
+    Raises:
+        TransientError: a folder of the landing area cannot be removed; everything else is done.
+    """
+    done = Cleaned()
+    refused: list[str] = []
+    with database.reading() as session:
+        districts = list(session.exec(select(District.id).order_by(District.id)))
+    for district_id in districts:
+        with database.transaction() as session:
+            found = _clean_district(session, district_id, landing, now)
+        removed, kept = _remove([*found.landed, *found.left_over])
+        refused += kept
+        folders = len([folder for folder in found.left_over if folder in removed])
+        done = _sum(done, found.cleaned, Cleaned(folders=folders))
+    previews = _old(_folders(landing, lambda name: name.startswith(_PREVIEW)), now)
+    removed, kept = _remove(previews)
+    refused += kept
+    with database.transaction() as session:
+        done = _sum(done, Cleaned(folders=len(removed), mails=_clean_mails(session, now)))
+        record_status_changes(session, None, reason="housekeeping", now=now)
+    if refused:
+        raise TransientError(
+            f"{count(len(refused), 'folder')} of the landing area {landing} cannot be removed: {refused[0]}"
+        )
+    return done
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What went of a district, and the folders that are nobody's now: of deliveries, and left over."""
+
+    cleaned: Cleaned
+    landed: tuple[Path, ...] = ()
+    left_over: tuple[Path, ...] = ()
+
+
+def _clean_district(session: Session, district_id: str, landing: Path, now: datetime) -> _Found:
+    # As a run that begins does: none begins meanwhile.
+    session.exec(select(District).where(District.id == district_id).with_for_update(key_share=True)).one()
+    open_runs = session.exec(select(Run).where(Run.district_id == district_id, col(Run.ended_at).is_(None))).all()
+    if any(is_live(run, bulk.clock(session)) for run in open_runs):
+        return _Found(Cleaned(busy=1))
+    sources = list(session.exec(select(Source).where(Source.district_id == district_id)))
+    deliveries = list(
+        session.exec(select(Delivery).where(col(Delivery.source_id).in_([source.id for source in sources])))
+    )
+    named = {landing / delivery.path for delivery in deliveries if delivery.path}
+    needed = _needed(session, district_id)
+    landed = []
+    for delivery in deliveries:
+        age = now - max(delivery.taken_at, delivery.received_at)
+        if delivery.path and delivery.id not in needed and age > KEPT:
+            landed.append(landing / delivery.path)
+            delivery.path = ""
+            session.add(delivery)
+    session.flush()
+    left_over = [
+        folder
+        for source in sources
+        for folder in _old(_folders(landing / source.id, _is_ours), now)
+        if folder not in named
+    ]
+    cleaned = Cleaned(
+        deliveries=len(landed),
+        evidence=_clean_evidence(session, district_id, now),
+        issues=_clean_issues(session, district_id, now),
+    )
+    return _Found(cleaned, tuple(landed), tuple(left_over))
+
+
+def _needed(session: Session, district_id: str) -> set[int | None]:
+    """The deliveries whose files stay whatever their age.
+
+    Rule: the current one of each source, the one last taken (what is sent next may be a receipt for it), those last
+    applied by a school, those an open hold names, and that of a run that died.
+    """
+    rows = bulk.read(
+        session,
+        f"""
+        SELECT current_delivery_id FROM source WHERE district_id = :district
+        UNION SELECT last_taken_id FROM source WHERE district_id = :district
+        UNION SELECT r.delivery_id FROM school_run r JOIN (
+            SELECT max(r.id) AS id FROM school_run r JOIN school s ON s.id = r.school_id
+            WHERE s.district_id = :district AND r.outcome IN ({_listed(DONE_OUTCOMES)}) GROUP BY r.school_id
+        ) last ON last.id = r.id
+        UNION SELECT h.delivery_id FROM hold h JOIN school s ON s.id = h.school_id
+        WHERE s.district_id = :district AND h.ended_at IS NULL
+        UNION SELECT delivery_id FROM run WHERE district_id = :district AND ended_at IS NULL
+        """,
+        {"district": district_id},
+        {"id": pl.Int64},
+    )
+    return set(rows["id"].to_list())
+
+
+def _clean_evidence(session: Session, district_id: str, now: datetime) -> int:
+    """Remove what ended holds showed. A decision that waits needs the set it was about."""
+    return bulk.execute(
+        session,
+        """
+        DELETE FROM hold_item WHERE hold_id IN (
+            SELECT h.id FROM hold h JOIN school s ON s.id = h.school_id
+            WHERE s.district_id = :district AND h.ended_at < :before
+            AND NOT EXISTS (SELECT 1 FROM decision d WHERE d.hold_id = h.id AND d.applied_at IS NULL)
+        )
+        """,
+        {"district": district_id, "before": now - KEPT},
+    )
+
+
+def _clean_issues(session: Session, district_id: str, now: datetime) -> int:
+    """Remove the issues that a school has of a source it had before, once its present one has been at work.
+
+    Those of its present source are of the delivery last processed: each run puts them in the place of the former ones.
+    """
+    return bulk.execute(
+        session,
+        """
+        DELETE FROM issue WHERE school_id IN (SELECT id FROM school WHERE district_id = :district)
+        AND EXISTS (
+            SELECT 1 FROM school_run r WHERE r.school_id = issue.school_id AND r.source_id <> issue.source
+            AND NOT EXISTS (SELECT 1 FROM school_run o WHERE o.school_id = r.school_id AND o.id > r.id)
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM school_run r
+            WHERE r.school_id = issue.school_id AND r.source_id = issue.source AND r.at >= :before
+        )
+        """,
+        {"district": district_id, "before": now - KEPT},
+    )
+
+
+def _clean_mails(session: Session, now: datetime) -> int:
+    """Remove the mails that are done with, sent or given up, and what they told of.
+
+    Rule: what was last told of a hold or pause that goes on stays, as by it its end is known to be news. A mail that
+    went to nobody, as its district has no administrators, counts as sent.
+    """
+    mails = bulk.read(
+        session,
+        f"""
+        SELECT id FROM mail
+        WHERE (sent_at < :before OR created_at < :before AND sent_at IS NULL AND attempts >= {notices.ATTEMPTS})
+        AND NOT EXISTS (
+            SELECT 1 FROM notice n
+            WHERE n.mail_id = mail.id AND n.kind IN ({_listed(compose.GOING_ON)}) AND NOT EXISTS (
+                SELECT 1 FROM notice later WHERE later.id > n.id AND later.district_id = n.district_id
+                AND coalesce(later.school_id, '') = coalesce(n.school_id, '')
+                AND later.kind IN ({_listed(compose.GOING_ON | compose.OVER)})
+            )
+        )
+        """,
+        {"before": now - KEPT},
+        {"id": pl.Int64},
+    )
+    told, parameters = bulk.in_list(session, "mail_id", mails["id"])
+    bulk.execute(session, f"DELETE FROM notice WHERE {told}", parameters)
+    done, parameters = bulk.in_list(session, "id", mails["id"])
+    return bulk.execute(session, f"DELETE FROM mail WHERE {done}", parameters)
+
+
+def _listed(kinds: Iterable[str]) -> str:
+    return ", ".join(f"'{kind}'" for kind in sorted(kinds))
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(_TAKING) or _LANDED.fullmatch(name) is not None
+
+
+def _folders(place: Path, wanted: Callable[[str], bool]) -> list[Path]:
+    if not place.is_dir():
+        return []
+    return sorted(
+        entry for entry in place.iterdir() if wanted(entry.name) and entry.is_dir() and not entry.is_symlink()
+    )
+
+
+def _old(folders: Iterable[Path], now: datetime) -> list[Path]:
+    """Those that nothing was written into for more than a day."""
+    return [folder for folder in folders if folder.stat().st_mtime < (now - LEFT_OVER).timestamp()]
+
+
+def _remove(folders: Iterable[Path]) -> tuple[set[Path], list[str]]:
+    """Those that were removed, and for each other one why not."""
+    removed, refused = set(), []
+    for folder in folders:
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            refused.append(error.strerror or type(error).__name__)
+        else:
+            removed.add(folder)
+    return removed, refused
+
+
+def _sum(*parts: Cleaned) -> Cleaned:
+    return Cleaned(**{name: sum(asdict(part)[name] for part in parts) for name in asdict(Cleaned())})

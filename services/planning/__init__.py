@@ -1,0 +1,1 @@
+"""What is stored, compared with what came: the changes of each school."""

@@ -1,0 +1,618 @@
+"""The rows to be active and those that end, table by table: a settled district against what is stored.
+
+Rule: valid and without a link, create or adopt; valid and archived, reactivate; valid and different from what was last
+applied, update; seen but not valid, leave exactly as it is; in no row, remove, and that is the only way to be removed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import polars as pl
+import uuid_utils
+
+from contracts import identity, values
+from contracts.roster import GUARDIAN, Settled
+from services.planning.changesets import LINK_ROWS, PERSON_FIELDS
+from services.planning.stored import Scope, Stored
+
+PLACE = ["link_id", "school_id"]
+CLASS_KEY = ["source_id", "school_id", "source"]
+IN_CLASS = ["class_id", "link_id"]
+PAIR = ["student_link_id", "guardian_link_id"]
+_AS_LINKS = {"guardian_link_id": "link_id"}
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every table is compared on.
+
+    people: see `_people`. links: link_id, account_id, kind, record_id, name of everybody, stored or new. schools:
+    school_id (ours), source_school_id of those in scope. source: our ID of it.
+    """
+
+    source: str
+    settled: Settled
+    stored: Stored
+    people: pl.DataFrame
+    links: pl.DataFrame
+    schools: pl.DataFrame
+
+    @cached_property
+    def accounts(self) -> pl.DataFrame:
+        """link_id, account_id, kind."""
+        return self.links.select("link_id", "account_id", "kind")
+
+    @cached_property
+    def seen(self) -> pl.DataFrame:
+        """link_id: in any row."""
+        return self.settled.seen_links.select("link_id")
+
+    def link_of(self, person: str) -> pl.DataFrame:
+        """The settled people's link by their number, in columns of these names: `person`, and `person`_link."""
+        return self.people.select(pl.col("person").alias(person), pl.col("id").alias(f"{person}_link"))
+
+    def here(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame's rows of a school in scope, by the source's school_id, with ours as school_id instead."""
+        placed = frame.join(
+            self.schools.rename({"school_id": "ours"}), left_on="school_id", right_on="source_school_id"
+        )
+        return placed.drop("school_id").rename({"ours": "school_id"})
+
+    def in_scope(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame's rows of a school in scope, by our school_id."""
+        return frame.join(self.schools.select("school_id"), on="school_id", how="semi")
+
+    def kept(self, table: str, column: str) -> pl.DataFrame:
+        """link_id or class_id of those of whose table nothing ends, as they have a row that was not applied."""
+        kept = self.settled.kept
+        return kept.filter((pl.col("table") == table) & pl.col(column).is_not_null()).select(column).unique()
+
+
+@dataclass(frozen=True)
+class Memberships:
+    """school_membership. wanted: PLACE. written: id, PLACE, was, active. The others are stored rows, active before:
+
+    before: of the schools in scope. ended: those that end. left: in no row, and not ended.
+    """
+
+    wanted: pl.DataFrame
+    written: pl.DataFrame
+    before: pl.DataFrame
+    ended: pl.DataFrame
+    left: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Classes:
+    """class. written: id, CLASS_KEY, name, was, active. reissued: id, old_id, new_id. before, ended: stored rows.
+
+    known: id, CLASS_KEY of all of the source. places: class_id, school_id, class_source_id of all.
+    """
+
+    written: pl.DataFrame
+    reissued: pl.DataFrame
+    before: pl.DataFrame
+    ended: pl.DataFrame
+    known: pl.DataFrame
+    places: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class ClassMemberships:
+    """class_membership, each with school_id and class_source_id. written: id, IN_CLASS, is_owner, was, active.
+
+    before, ended: active until now. ended_choices: left by choice, and in no row any more.
+    """
+
+    written: pl.DataFrame
+    before: pl.DataFrame
+    ended: pl.DataFrame
+    ended_choices: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Guardianships:
+    """guardianship. wanted: PAIR, relationship, type. written: id, these, was, active. active, ended: stored rows.
+
+    student_schools: student_link_id, school_id, where the student is, or was until now. before, after: PAIR, school_id,
+    who is, and shall be, whose guardian at which school. gone: guardian_link_id, school_id, of nobody there any more.
+    """
+
+    wanted: pl.DataFrame
+    written: pl.DataFrame
+    active: pl.DataFrame
+    ended: pl.DataFrame
+    student_schools: pl.DataFrame
+    before: pl.DataFrame
+    after: pl.DataFrame
+    gone: pl.DataFrame
+
+    def by_school(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """The pairs at each school that they belong to: those of the student."""
+        return pairs.join(self.student_schools, on="student_link_id")
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Who comes and goes, by PLACE; guardians are where their students are.
+
+    before: who was there. coming: who is new there. gone: who leaves. replaced: link_id, new_link_id, school_id, those
+    of the gone whose account goes on there by another link.
+    """
+
+    before: pl.DataFrame
+    coming: pl.DataFrame
+    gone: pl.DataFrame
+    replaced: pl.DataFrame
+
+    @cached_property
+    def left(self) -> pl.DataFrame:
+        """PLACE of those who leave, and are not replaced."""
+        return self.gone.join(self.replaced, on=PLACE, how="anti")
+
+
+@dataclass(frozen=True)
+class Links:
+    """link. written: `_people` that changed, with school_id, at each of their schools. unseen: PLACE, those in no row.
+
+    freed_emails: school_id, link_id, account_id, email. freed_ids: PLACE.
+    """
+
+    written: pl.DataFrame
+    unseen: pl.DataFrame
+    freed_emails: pl.DataFrame
+    freed_ids: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All tables of a district."""
+
+    ground: Ground
+    memberships: Memberships
+    classes: Classes
+    class_memberships: ClassMemberships
+    guardianships: Guardianships
+    moves: Moves
+    links: Links
+
+
+def compare(scope: Scope, settled: Settled, stored: Stored) -> Rows:
+    """Every table, one join for each: the whole district at once, because people are shared."""
+    settled = _without_leavers(settled, stored)
+    people = _people(scope, settled, stored)
+    known = ("account_id", "kind", "record_id", "first_name", "last_name")
+    everybody = pl.concat(
+        [
+            stored.links.with_columns(record_id=record_id()).select("link_id", *known),
+            people.filter("new").rename({"id": "link_id"}).select("link_id", *known),
+        ]
+    )
+    links = everybody.select("link_id", "account_id", "kind", "record_id", name=values.full_name())
+    schools = scope.schools.select("school_id", "source_school_id")
+    ground = Ground(scope.source_id, settled, stored, people, links, schools)
+    memberships = _memberships(ground)
+    classes = _classes(ground)
+    class_memberships = _class_memberships(ground, classes)
+    guardianships = _guardianships(ground, memberships)
+    moves = _moves(ground, memberships, guardianships)
+    return Rows(
+        ground,
+        memberships,
+        classes,
+        class_memberships,
+        guardianships,
+        moves,
+        _links(ground, memberships, class_memberships, guardianships, moves),
+    )
+
+
+def _new_ids(count: int) -> pl.Series:
+    return pl.Series("id", [str(uuid_utils.uuid7()) for _ in range(count)], dtype=pl.String)
+
+
+def _with_ids(frame: pl.DataFrame, column: str = "id") -> pl.DataFrame:
+    """Fill the nulls of an ID column with new UUIDv7s."""
+    missing = frame[column].null_count()
+    if not missing:
+        return frame
+    return pl.concat(
+        [
+            frame.filter(pl.col(column).is_not_null()),
+            frame.filter(pl.col(column).is_null()).with_columns(_new_ids(missing).alias(column)),
+        ]
+    )
+
+
+def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
+    """Each settled person as the link row it shall be, with what is stored beside it.
+
+    Columns: person, LINK_ROWS, record_id and held_record_id (see `record_id`); adopts, reissued, new, was_active and
+    changed (Boolean).
+    """
+    held = stored.links.select(
+        "link_id",
+        *[pl.col(name).alias(f"held_{name}") for name in ("account_id", "source_id", "guardian_ids", *PERSON_FIELDS)],
+        was_active="active",
+    )
+    joined = (
+        settled.people.join(held, on="link_id", how="left")
+        .with_columns(
+            new=pl.col("link_id").is_null(),
+            was_active=pl.col("was_active").fill_null(False),
+            adopting=pl.col("adopts").is_not_null(),
+        )
+        .rename({"link_id": "id"})
+    )
+    claimed = settled.people.filter(kind=GUARDIAN)["source_id"].drop_nulls().implode()
+    people = _with_ids(joined).with_columns(
+        source=pl.lit(scope.source_id),
+        account_id=pl.coalesce("held_account_id", "adopts"),
+        # A guardian without a guardian_id keeps the ID they have, unless it is somebody else's now.
+        source_id=pl.coalesce(
+            "source_id", pl.when(~pl.col("held_source_id").is_in(claimed)).then("held_source_id"), "id"
+        ),
+    )
+    people = _with_ids(people, "account_id")
+    differs = pl.any_horizontal(
+        *[pl.col(name).ne_missing(pl.col(f"held_{name}")) for name in ("source_id", "guardian_ids", *PERSON_FIELDS)]
+    )
+    return people.with_columns(
+        changed=pl.col("new") | ~pl.col("was_active") | pl.col("reissued") | differs,
+        guardian_ids=pl.col("guardian_ids").list.join("\n"),
+        adopts=pl.col("adopting"),
+        record_id=record_id(),
+        held_record_id=record_id("held_"),
+    ).select("person", *LINK_ROWS, "record_id", "held_record_id", "adopts", "reissued", "new", "was_active", "changed")
+
+
+def record_id(prefix: str = "") -> pl.Expr:
+    """The ID of a person as the source knows it; of a guardian all of theirs, or nothing: a drawn one tells nobody.
+
+    Of the columns kind, source_id and guardian_ids (List), the latter two with the prefix.
+    """
+    ids = pl.col(f"{prefix}guardian_ids").list.join(" ").fill_null("")
+    return pl.when(kind=GUARDIAN).then(ids).otherwise(f"{prefix}source_id")
+
+
+def _without_leavers(settled: Settled, stored: Stored) -> Settled:
+    """The settled district without those who left the organization and stay gone; they still count as seen.
+
+    Rule: with rostering enforcement off, someone who left of their own accord is not put back. Where they are a member
+    of a class they are kept by their link, which is in no class: that the pair is in a row is still to be seen.
+    """
+    gone = stored.links.filter("gone")
+    is_gone = pl.col("link_id").is_in(gone["link_id"].implode()).fill_null(False) | pl.col("adopts").is_in(
+        gone["account_id"].implode()
+    ).fill_null(False)
+    leavers = settled.people.filter(is_gone)
+    if leavers.is_empty():
+        return settled
+    staying = settled.people.filter(~is_gone)
+    numbers = leavers["person"].implode()
+
+    def stays(column: str) -> pl.Expr:
+        return ~pl.col(column).is_in(numbers).fill_null(False)
+
+    return replace(
+        settled,
+        people=staying,
+        school_members=settled.school_members.filter(stays("person")),
+        class_members=settled.class_members.join(leavers.select("person", left="link_id"), on="person", how="left")
+        .with_columns(link_id=pl.coalesce("link_id", "left"), person=pl.when(stays("person")).then("person"))
+        .drop("left"),
+        guardianships=settled.guardianships.filter(stays("student") & stays("guardian")),
+    )
+
+
+def _members(desired: pl.DataFrame, on: list[str], *, rows: pl.DataFrame) -> pl.DataFrame:
+    """Desired pairs that are not active yet, or whose other columns differ, with the stored row's ID or a new one."""
+    others = [name for name in desired.columns if name not in on]
+    compared = desired.join(
+        rows.select("id", *on, "active", *[pl.col(name).alias(f"held_{name}") for name in others]), on=on, how="left"
+    )
+    differs = pl.any_horizontal(pl.lit(False), *[pl.col(name).ne_missing(pl.col(f"held_{name}")) for name in others])
+    wanted = compared.filter(~pl.col("active").fill_null(False) | differs)
+    return _with_ids(wanted.with_columns(was=pl.col("id").is_not_null())).select(
+        "id", *desired.columns, "was", "active"
+    )
+
+
+def _memberships(ground: Ground) -> Memberships:
+    stored = ground.stored.memberships
+    wanted = (
+        ground.here(ground.settled.school_members.join(ground.link_of("person"), on="person"))
+        .select("school_id", link_id="person_link")
+        .select(PLACE)
+        .unique()
+    )
+    before = ground.in_scope(stored.filter("active"))
+    unwanted = before.join(wanted, on=PLACE, how="anti")
+    ended = unwanted.join(ground.kept("school_members", "link_id"), on="link_id", how="anti")
+    return Memberships(
+        wanted,
+        _members(wanted, PLACE, rows=stored),
+        before,
+        ended,
+        unwanted.join(ended, on="id", how="anti"),
+    )
+
+
+def _classes(ground: Ground) -> Classes:
+    settled, stored = ground.settled, ground.stored
+    given = ground.here(settled.classes).select(
+        "source_id", "other_id", "name", "school_id", source=pl.lit(ground.source)
+    )
+    wanted = given.drop("other_id")
+    seen = ground.here(settled.seen_classes).select("source_id", "school_id", source=pl.lit(ground.source))
+    kept = ground.kept("classes", "class_id").select(source_id="class_id", source=pl.lit(ground.source))
+    again = _reissued_classes(ground, given, seen)
+    is_again = pl.col("new_id").is_not_null()
+    known = (
+        stored.classes.join(again.select("id", "new_id"), on="id", how="left", maintain_order="left")
+        .with_columns(
+            source_id=pl.coalesce("new_id", "source_id"),
+            source=pl.when(is_again).then(pl.lit(ground.source)).otherwise("source"),
+        )
+        .drop("new_id")
+    )
+    known_here = known.filter(pl.col("source") == ground.source)
+    changed = _members(wanted, CLASS_KEY, rows=known_here)
+    renumbered = (
+        wanted.join(known_here.join(again, on="id", how="semi").select("id", *CLASS_KEY), on=CLASS_KEY)
+        .join(changed, on="id", how="anti")
+        .select("id", *wanted.columns, was=pl.lit(True), active=pl.lit(True))
+    )
+    written = pl.concat([changed, renumbered])
+    before = ground.in_scope(known.filter("active"))
+    ended = (
+        before.join(wanted, on=CLASS_KEY, how="anti")
+        .join(seen, on=CLASS_KEY, how="anti")
+        .join(kept, on=["source_id", "source"], how="anti")
+    )
+    new = written.filter(~pl.col("was")).select("id", *CLASS_KEY)
+    return Classes(
+        written,
+        again,
+        before,
+        ended,
+        pl.concat([known_here.select("id", *CLASS_KEY), new]),
+        pl.concat([known.select("id", *CLASS_KEY), new]).select(
+            "school_id", class_id="id", class_source_id="source_id"
+        ),
+    )
+
+
+def _reissued_classes(ground: Ground, given: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
+    """id, old_id, new_id: classes that would go, and are there under a new ID. given: the wanted ones, and other_id."""
+    stored = ground.stored
+    new = given.join(stored.classes, on=CLASS_KEY, how="anti")
+    going = (
+        ground.in_scope(stored.classes.filter("active"))
+        .join(seen, on=CLASS_KEY, how="anti")
+        .join(given, on=CLASS_KEY, how="anti")
+    )
+    if new.is_empty() or going.is_empty():
+        return pl.DataFrame(schema={"id": pl.String, "old_id": pl.String, "new_id": pl.String})
+    owners = _class_members(ground).filter("is_owner").join(ground.accounts, on="link_id")
+    held_owners = stored.class_memberships.filter("active", "is_owner").join(ground.accounts, on="link_id")
+    return (
+        identity.find_classes(
+            new,
+            going.with_columns(is_foreign=pl.col("source") != ground.source),
+            owners.select("account_id", source_id="class_id"),
+            held_owners.select("account_id", id="class_id"),
+        )
+        .rename({"source_id": "new_id"})
+        .join(going.select("id", old_id="source_id"), on="id")
+    )
+
+
+def _class_members(ground: Ground) -> pl.DataFrame:
+    """The settled class members with their link."""
+    return ground.settled.class_members.join(ground.link_of("person"), on="person", how="left").with_columns(
+        link_id=pl.coalesce("link_id", "person_link")
+    )
+
+
+def _class_memberships(ground: Ground, classes: Classes) -> ClassMemberships:
+    stored = ground.stored.class_memberships
+    in_rows = (
+        ground.here(_class_members(ground))
+        .select("school_id", "link_id", "is_owner", source_id="class_id", source=pl.lit(ground.source))
+        .join(classes.known.rename({"id": "class_id"}), on=CLASS_KEY)
+        .select(*IN_CLASS, "is_owner")
+        .unique(subset=IN_CLASS)
+    )
+    # Leaving a class is always theirs, and lasts as long as the data go on saying the same of any link of theirs.
+    by_choice = (
+        stored.filter("by_choice")
+        .join(ground.accounts, on="link_id")
+        .join(ground.accounts, on="account_id", suffix="_any")
+        .select("id", "class_id", link_id="link_id_any")
+    )
+    wanted = in_rows.join(by_choice, on=IN_CLASS, how="anti").join(
+        ground.stored.links.filter("gone"), on="link_id", how="anti"
+    )
+    written = _members(wanted, IN_CLASS, rows=stored).join(classes.places, on="class_id")
+    stored_here = ground.in_scope(stored.join(classes.places, on="class_id"))
+    in_no_row = stored_here.join(in_rows, on=IN_CLASS, how="anti")
+    for table, owner in (("class_owners", True), ("class_students", False)):
+        stays = (pl.col("is_owner") == owner) & (
+            pl.col("link_id").is_in(ground.kept(table, "link_id")["link_id"].implode())
+            | pl.col("class_source_id").is_in(ground.kept(table, "class_id")["class_id"].implode())
+        )
+        in_no_row = in_no_row.filter(~stays)
+    standing = by_choice.join(in_rows, on=IN_CLASS, how="semi")
+    return ClassMemberships(
+        written,
+        stored_here.filter("active"),
+        # Those of a class that goes are archived with it, those of a source the school has left with their link.
+        in_no_row.filter("active").join(classes.ended.select(class_id="id"), on="class_id", how="anti"),
+        in_no_row.filter("by_choice").join(standing, on="id", how="anti"),
+    )
+
+
+def _guardianships(ground: Ground, memberships: Memberships) -> Guardianships:
+    stored = ground.stored.guardianships
+    wanted = (
+        ground.settled.guardianships.join(ground.link_of("student"), on="student", how="left")
+        .join(ground.link_of("guardian"), on="guardian", how="left")
+        .select(
+            "relationship",
+            "type",
+            student_link_id=pl.coalesce("student_link_id", "student_link"),
+            guardian_link_id=pl.coalesce("guardian_link_id", "guardian_link"),
+        )
+        .select(*PAIR, "relationship", "type")
+        .unique(subset=PAIR, keep="any", maintain_order=False)
+    )
+    kept = ground.kept("guardianships", "link_id")["link_id"].implode()
+    active = stored.filter("active")
+    # A student in no row takes their guardianships along with their link; only a seen one drops single guardians.
+    ended = (
+        active.join(wanted, on=PAIR, how="anti")
+        .join(ground.seen, left_on="student_link_id", right_on="link_id", how="semi")
+        .filter(~pl.col("student_link_id").is_in(kept) & ~pl.col("guardian_link_id").is_in(kept))
+    )
+    as_students = {"link_id": "student_link_id"}
+    at = ["student_link_id", "school_id"]
+    student_schools = pl.concat([memberships.wanted, memberships.before.select(PLACE)]).unique().rename(as_students)
+    remaining = pl.concat([memberships.wanted, memberships.left.select(PLACE)]).unique().rename(as_students)
+    before = active.join(student_schools, on="student_link_id").join(
+        memberships.before.rename(as_students), on=at, how="semi"
+    )
+    going_on = active.join(ended, on=PAIR, how="anti")
+    after = (
+        pl.concat([going_on.select(PAIR), wanted.select(PAIR)])
+        .unique()
+        .join(remaining, on="student_link_id")
+        .select(*PAIR, "school_id")
+    )
+    at_school = ["guardian_link_id", "school_id"]
+    return Guardianships(
+        wanted,
+        _members(wanted, PAIR, rows=stored),
+        active,
+        ended,
+        student_schools,
+        before.select(*PAIR, "school_id"),
+        after,
+        before.select(at_school).unique().join(after, on=at_school, how="anti"),
+    )
+
+
+def _moves(ground: Ground, memberships: Memberships, guardianships: Guardianships) -> Moves:
+    def everybody(people: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+        return pl.concat([people.select(PLACE), pairs.rename(_AS_LINKS).select(PLACE).unique()])
+
+    before = everybody(memberships.before, guardianships.before)
+    after = everybody(memberships.wanted, guardianships.after)
+    gone = everybody(memberships.ended, guardianships.gone)
+    coming = after.join(before, on=PLACE, how="anti")
+    return Moves(before, coming, gone, _replaced(gone, coming, ground.accounts))
+
+
+def _replaced(gone: pl.DataFrame, coming: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """link_id, new_link_id, school_id: links that leave a school where another link of their account comes; each once.
+
+    gone, coming: link_id, school_id. accounts: link_id, account_id, kind. Rule: who is at schools of two sources has a
+    link of each, and it is an ID that changes where one of the schools goes over to the other source.
+    """
+    return (
+        gone.join(accounts, on="link_id")
+        .join(
+            coming.join(accounts, on="link_id").rename({"link_id": "new_link_id"}),
+            on=["school_id", "account_id", "kind"],
+        )
+        .select("link_id", "new_link_id", "school_id")
+        .sort(pl.all())
+        .unique(["link_id", "school_id"], keep="first", maintain_order=True)
+        .unique(["new_link_id", "school_id"], keep="first", maintain_order=True)
+    )
+
+
+def _links(
+    ground: Ground,
+    memberships: Memberships,
+    class_memberships: ClassMemberships,
+    guardianships: Guardianships,
+    moves: Moves,
+) -> Links:
+    people, stored = ground.people, ground.stored
+    parents = guardianships.by_school(guardianships.wanted).rename(_AS_LINKS).select(PLACE)
+    # A class may have a teacher or student of another school, who must be there before they can be its member.
+    arriving = people.filter(~pl.col("was_active")).select(link_id="id")
+    guests = class_memberships.written.select(PLACE).join(arriving, on="link_id", how="semi")
+    places = pl.concat([memberships.wanted, parents, guests]).unique()
+    written = people.filter("changed").join(places, left_on="id", right_on="link_id")
+    return Links(
+        written, _unseen(ground, moves, class_memberships), _freed_emails(ground, written), _freed_ids(stored, written)
+    )
+
+
+def _unseen(ground: Ground, moves: Moves, class_memberships: ClassMemberships) -> pl.DataFrame:
+    """PLACE of links in no row: at the schools they leave, and at those in whose classes they still are.
+
+    Whom nothing holds any more is where they were last. Guardians are where their students are. Which of them go, and
+    when, is decided inside the schools' transactions.
+    """
+    stored = ground.stored
+    in_no_row = stored.links.filter("active").join(ground.seen, on="link_id", how="anti").select("link_id")
+    at_school = stored.memberships.select(*PLACE, "active")
+    in_class = (
+        stored.class_memberships.join(in_no_row, on="link_id", how="semi")
+        .join(ground.stored.classes.select("school_id", class_id="id"), on="class_id")
+        .select(*PLACE, active=pl.lit(False))
+    )
+
+    def with_guardians(places: pl.DataFrame) -> pl.DataFrame:
+        pairs = stored.guardianships.select(*PAIR, pair_active="active")
+        theirs = pairs.join(places, left_on="student_link_id", right_on="link_id").select(
+            "school_id", link_id="guardian_link_id", active=pl.col("active") & pl.col("pair_active")
+        )
+        return pl.concat([places, theirs.select(places.columns)])
+
+    still_in_class = class_memberships.before.join(in_no_row, on="link_id", how="semi")
+    guests = with_guardians(still_in_class.select(*PLACE, active=pl.lit(True))).filter("active")
+    ever_at = with_guardians(pl.concat([at_school, in_class]))
+    # A school off the plan, or another source's, holds its people too.
+    adrift = (
+        ground.in_scope(ever_at.filter(~pl.col("active")))
+        .join(ever_at.filter("active"), on="link_id", how="anti")
+        .join(guests, on="link_id", how="anti")
+    )
+    places = pl.concat([moves.gone, guests.select(PLACE), adrift.select(PLACE)])
+    return places.unique().join(in_no_row, on="link_id", how="semi")
+
+
+def _freed_emails(ground: Ground, written: pl.DataFrame) -> pl.DataFrame:
+    taking = written.filter(pl.col("email").is_not_null()).select("id", "account_id", "school_id", "email")
+    losing = pl.concat(
+        [
+            ground.stored.links.filter(pl.col("active") & pl.col("email").is_not_null()).select(
+                "email", loser="link_id", loser_account="account_id"
+            ),
+            # Accounts that hold the e-mail though their link does not: by a person's own edit, or since before.
+            ground.settled.freed_emails.select("email", loser=pl.lit(None, pl.String), loser_account="account_id"),
+        ]
+    )
+    return (
+        taking.join(losing, on="email")
+        .filter(pl.col("loser").ne_missing(pl.col("id")) & (pl.col("loser_account") != pl.col("account_id")))
+        .select("school_id", link_id="loser", account_id="loser_account", email="email")
+        .unique()
+    )
+
+
+def _freed_ids(stored: Stored, written: pl.DataFrame) -> pl.DataFrame:
+    """PLACE of links whose ID another one of the source takes."""
+    return (
+        written.select("id", "kind", "source_id", "school_id")
+        .join(stored.links.filter("own").select("link_id", "kind", "source_id"), on=["kind", "source_id"])
+        .filter(pl.col("id") != pl.col("link_id"))
+        .select(PLACE)
+        .unique()
+    )

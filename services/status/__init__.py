@@ -1,0 +1,1 @@
+"""Sync statuses, the SIS sync report, and issues as they are shown."""

@@ -1,0 +1,167 @@
+"""Stored issues and file errors, read for people: as frames with the catalogue's words, and as CSV downloads."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+from sqlmodel import Session, col, select
+
+from contracts.formats import CSV
+from contracts.issues import Severity, with_catalogue
+from contracts.roster import Schema
+from models import bulk
+from models.tables import School, Source
+from services.csv_export import to_csv
+
+_ISSUES_READ: Schema = {
+    "source_kind": pl.String,
+    "code": pl.String,
+    "school": pl.String,
+    "file": pl.String,
+    "line": pl.UInt32,
+    "record_id": pl.String,
+    "detail": pl.String,
+    "consequences": pl.UInt32,
+    "row": pl.String,
+    "other_rows": pl.String,
+}
+ISSUES: Schema = {
+    "severity": pl.String,  # error, alert
+    "code": pl.String,
+    "school": pl.String,  # its key in the setup file; null where the issue belongs to no school
+    "file": pl.String,
+    "line": pl.UInt32,
+    "record_id": pl.String,
+    "message": pl.String,
+    "consequences": pl.UInt32,
+    "row": pl.String,  # the row as it came, a JSON object; personal data
+    "other_rows": pl.String,  # of a problem between rows the others, as contracts.roster.ISSUES
+    "source_kind": pl.String,  # csv, clever: in whose words the message is
+    "place": pl.String,  # for people: students.csv:12, 15, or student 58da8c58db8c (SIS ID 1001)
+}
+_FILE_ERRORS_READ: Schema = {
+    "source": pl.String,
+    "delivery_id": pl.Int64,
+    "code": pl.String,
+    "file": pl.String,
+    "line": pl.UInt32,
+    "detail": pl.String,
+    "row": pl.String,
+}
+FILE_ERRORS: Schema = {
+    "source": pl.String,
+    "delivery_id": pl.Int64,  # null: the files were never completed, so there is no delivery
+    "code": pl.String,
+    "file": pl.String,
+    "line": pl.UInt32,  # null: the whole file
+    "message": pl.String,
+    "row": pl.String,  # the physical line as it came; personal data
+}
+
+# A school's issues are those of its present source; a former one's say nothing about it any more.
+_ISSUES = """
+SELECT o.kind AS source_kind, i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.consequences, i.row,
+       i.other_rows
+FROM issue i JOIN source o ON o.id = i.source LEFT JOIN school s ON s.id = i.school_id
+WHERE o.district_id = :district AND {scope}
+"""
+_FILE_ERRORS = """
+SELECT e.source_id AS source, e.delivery_id, e.code, e.file, e.line, e.detail, e.row
+FROM file_error e JOIN source o ON o.id = e.source_id
+WHERE o.district_id = :district AND NOT o.frozen
+"""
+
+
+def stored_issues(session: Session, district_id: str, school_id: str | None = None) -> pl.DataFrame:
+    """The district's errors and alerts as of its schools' last runs, or one school's: ISSUES.
+
+    Errors first, then by code, school (those of no school last), file and line.
+    """
+    if school_id is None:
+        scope, parameters = "((i.school_id IS NULL AND NOT o.frozen) OR s.source_id = i.source)", {}
+    else:
+        scope, parameters = "s.source_id = i.source AND s.id = :school", {"school": school_id}
+    found = bulk.read(session, _ISSUES.format(scope=scope), {"district": district_id, **parameters}, _ISSUES_READ)
+    order = ("is_alert", "code", "school", "file", "line", "record_id", "message")
+    return (
+        with_catalogue(found, pl.col("source_kind"))
+        .with_columns(is_alert=pl.col("severity") != Severity.ERROR.value, place=place())
+        .sort(order, nulls_last=True)
+        .select(list(ISSUES))
+    )
+
+
+def place() -> pl.Expr:
+    """Where people find the rows of an issue with file, line, record_id, row and other_rows: ``place`` String.
+
+    Rule: by line where the source has lines, else by the record's type, its ID and its ID in the SIS.
+    """
+    others = other_lines().cast(pl.List(pl.String)).list.join(", ")
+    lines = pl.concat_str(pl.col("line").cast(pl.String), others, separator=", ", ignore_nulls=True)
+    sis_id = pl.col("row").str.json_path_match("$.sis_id")
+    record = pl.concat_str("file", "record_id", pl.format("(SIS ID {})", sis_id), separator=" ", ignore_nulls=True)
+    by_line = pl.when(pl.col("line").is_not_null()).then(pl.format("{}:{}", "file", lines.str.strip_suffix(", ")))
+    return pl.coalesce(by_line, record).alias("place")
+
+
+def other_lines() -> pl.Expr:
+    """The lines of an issue's other_rows, ``other_lines`` List(UInt32); null where there are none."""
+    found = pl.col("other_rows").str.extract_all(r"(?m)^[0-9]+\t")
+    return found.list.eval(pl.element().str.strip_chars().cast(pl.UInt32)).alias("other_lines")
+
+
+def source_kinds(session: Session, district_id: str | None = None) -> dict[str, str]:
+    """The kind of each school's source, by the school's ID; schools without one are as good as fed by files."""
+    statement = select(School.id, Source.kind).outerjoin(Source, col(Source.id) == School.source_id)
+    if district_id is not None:
+        statement = statement.where(School.district_id == district_id)
+    return {school_id: kind or CSV for school_id, kind in session.exec(statement)}
+
+
+def stored_file_errors(session: Session, district_id: str) -> pl.DataFrame:
+    """Every file error of the district's last deliveries, where they were rejected or not completed: FILE_ERRORS."""
+    found = bulk.read(session, _FILE_ERRORS, {"district": district_id}, _FILE_ERRORS_READ)
+    order = ["source", "file", "line", "code"]
+    # Whole-file errors, which have no line, come before those of its rows.
+    return with_catalogue(found).sort(order, nulls_last=False, maintain_order=True).select(list(FILE_ERRORS))
+
+
+def issues_csv(issues: pl.DataFrame) -> str:
+    """The CSV download of ISSUES: a line for each row, the columns of the row as it came after ours."""
+    rows = _each_row(issues)
+    ours = rows.drop("row", "other_rows", "source_kind", "place")
+    return to_csv(pl.concat([ours, _as_columns(rows["row"], taken=[*ours.columns, "row"])], how="horizontal"))
+
+
+def _each_row(issues: pl.DataFrame) -> pl.DataFrame:
+    """The issues, those between rows once for each of them."""
+    numbered = issues.with_row_index("issue")
+    others = (
+        numbered.drop("line", "row")
+        .drop_nulls("other_rows")
+        .with_columns(pl.col("other_rows").str.split("\n"))
+        .explode("other_rows")
+        .with_columns(
+            line=pl.col("other_rows").str.extract(r"^([0-9]+)\t").cast(pl.UInt32),
+            row=pl.col("other_rows").str.replace(r"^[0-9]*\t", ""),
+        )
+    )
+    rows = pl.concat([numbered, others.select(numbered.columns)])
+    return rows.sort("issue", maintain_order=True).drop("issue")
+
+
+def file_errors_csv(file_errors: pl.DataFrame) -> str:
+    """The error document: every bad row of FILE_ERRORS, never capped."""
+    return to_csv(file_errors.select("file", "line", "code", "message", "row"))
+
+
+def _as_columns(rows: pl.Series, *, taken: list[str]) -> pl.DataFrame:
+    """Rows given as JSON objects of texts, as one frame with all their columns, in the order first met."""
+    # Rows of one file have the same columns, so that the distinct lists of names are few.
+    shapes = rows.drop_nulls().str.replace_all(r'":\s*(null|\d+|"(\\.|[^"\\])*")', '":""').unique(maintain_order=True)
+    names = list(dict.fromkeys(name for shape in shapes for name in json.loads(shape) if name not in taken))
+    if not names:
+        return pl.DataFrame(height=len(rows))
+    decoded = rows.str.json_decode(pl.Struct(dict.fromkeys(names, pl.String)))
+    return decoded.struct.unnest()

@@ -1,0 +1,314 @@
+"""Sync status, derived and never stored; the history of its changes; and the SIS sync report's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, func
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from contracts.formats import CLEVER
+from models.tables import (
+    District,
+    Hold,
+    Run,
+    School,
+    SchoolRun,
+    Source,
+    StatusChange,
+)
+from services.status import pauses
+
+# A run is live while its last sign of life is younger than this.
+LIVE = timedelta(minutes=5)
+DONE_OUTCOMES = ("applied", "unchanged")
+SILENT = "the run that had it in hand gave no sign of life for five minutes"
+PAUSE_OVER = "the end of the maintenance pause came"
+
+
+class Status(StrEnum):
+    """A school's sync status. A school off the plan has none."""
+
+    CONNECTED = "connected"
+    ON_HOLD = "on_hold"
+    PAUSED = "paused"
+    PROCESSING = "processing"
+    SETUP_SYNC = "setup_sync"
+
+
+# Rule: what needs action comes first; schools not on the plan last.
+ORDER = (Status.ON_HOLD, Status.SETUP_SYNC, Status.PAUSED, Status.PROCESSING, Status.CONNECTED, None)
+
+
+LABELS = {
+    Status.CONNECTED: "Connected",
+    Status.ON_HOLD: "On hold",
+    Status.PAUSED: "Paused",
+    Status.PROCESSING: "Processing",
+    Status.SETUP_SYNC: "Setup sync",
+    None: "",
+}
+
+
+@dataclass(frozen=True)
+class SchoolStatus:
+    """A school and its status now. on_plan: on the plan and still named by the setup file."""
+
+    school_id: str
+    district_id: str
+    key: str
+    name: str
+    position: int
+    source_id: str | None  # its present source; None where it has none
+    on_plan: bool
+    status: Status | None
+
+
+def is_live(run: Run, now: datetime) -> bool:
+    """Whether a run is open and its last sign of life is younger than five minutes."""
+    return run.ended_at is None and now - run.alive_at < LIVE
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a school's status follows from."""
+
+    on_plan: bool
+    source_id: str | None
+    in_hand: bool
+    is_paused: bool
+    on_hold: bool
+    established: bool
+
+
+def _derive(facts: _Facts) -> Status | None:
+    """Rule: the first line that fits."""
+    if not facts.on_plan:
+        return None
+    if facts.source_id is None:
+        return Status.SETUP_SYNC
+    if facts.in_hand:
+        return Status.PROCESSING
+    if facts.is_paused:
+        return Status.PAUSED
+    if facts.on_hold:
+        return Status.ON_HOLD
+    if not facts.established:
+        return Status.SETUP_SYNC
+    return Status.CONNECTED
+
+
+def statuses(session: Session, *, district_id: str | None = None, now: datetime) -> list[SchoolStatus]:
+    """Every school of the district, or of all, with its status, in the setup file's order.
+
+    Rule: off the plan, none; no source, Setup sync; a live run has it in hand, Processing; Clever and the maintenance
+    flag is up, Paused; an open hold, On hold; nothing of its present source ever applied, Setup sync; else Connected.
+    """
+    schools = _schools(session, district_id)
+    conditions = of_district(district_id)
+    held = set(
+        session.exec(
+            select(Hold.school_id)
+            .join(School, col(School.id) == Hold.school_id)
+            .where(col(Hold.ended_at).is_(None), *conditions)
+        )
+    )
+    established = set(
+        session.exec(
+            select(SchoolRun.school_id, SchoolRun.source_id)
+            .join(School, col(School.id) == SchoolRun.school_id)
+            .where(col(SchoolRun.outcome).in_(DONE_OUTCOMES), *conditions)
+            .distinct()
+        )
+    )
+    in_hand = {run.district_id: (run, done) for run, done in _open_runs(session, district_id) if is_live(run, now)}
+    paused = {
+        district_id: pauses.in_force(session, district_id, now=now) is not None
+        for district_id in {school.district_id for school, _, source in schools if _is_clever(source)}
+    }
+    found = []
+    for school, district, source in schools:
+        source_id = source.id if source is not None and not source.frozen else None
+        run, done = in_hand.get(district.id, (None, frozenset()))
+        facts = _Facts(
+            on_plan=school.on_plan and not school.frozen and not district.frozen,
+            source_id=source_id,
+            in_hand=run is not None and _has_in_hand(run, done, school.id, source_id),
+            is_paused=_is_clever(source) and paused[district.id],
+            on_hold=school.id in held,
+            established=(school.id, source_id) in established,
+        )
+        found.append(
+            SchoolStatus(
+                school_id=school.id,
+                district_id=district.id,
+                key=school.key,
+                name=school.name,
+                position=school.position,
+                source_id=source_id,
+                on_plan=facts.on_plan,
+                status=_derive(facts),
+            )
+        )
+    return found
+
+
+def was_applied(session: Session, source_id: str) -> bool:
+    """Whether anything of the source was ever applied at any school."""
+    done = select(SchoolRun.id).where(SchoolRun.source_id == source_id, col(SchoolRun.outcome).in_(DONE_OUTCOMES))
+    return session.exec(done.limit(1)).first() is not None
+
+
+def _is_clever(source: Source | None) -> bool:
+    return source is not None and source.kind == CLEVER and not source.frozen
+
+
+def of_district(district_id: str | None) -> list[ColumnElement[bool]]:
+    """Match the schools of a district, or of all."""
+    return [] if district_id is None else [col(School.district_id) == district_id]
+
+
+def _schools(session: Session, district_id: str | None) -> list[tuple[School, District, Source | None]]:
+    found: Any = session.exec(
+        select(School, District, Source)
+        .join(District, col(District.id) == School.district_id)
+        .outerjoin(Source, col(Source.id) == School.source_id)
+        .where(*of_district(district_id))
+        .order_by(col(District.position), col(District.id), col(School.position), col(School.id))
+    )
+    return [(school, district, source) for school, district, source in found]
+
+
+def _open_runs(session: Session, district_id: str | None) -> list[tuple[Run, frozenset[str]]]:
+    """The open runs, each with the schools it is done with."""
+    statement = select(Run).where(col(Run.ended_at).is_(None))
+    if district_id is not None:
+        statement = statement.where(Run.district_id == district_id)
+    # Another transaction writes signs of life all the time.
+    runs = session.exec(statement.execution_options(populate_existing=True)).all()
+    done = session.exec(
+        select(SchoolRun.run_id, SchoolRun.school_id).where(col(SchoolRun.run_id).in_([run.id for run in runs]))
+    ).all()
+    return [(run, frozenset(school for run_id, school in done if run_id == run.id)) for run in runs]
+
+
+def _has_in_hand(run: Run, done: frozenset[str], school_id: str, source_id: str | None) -> bool:
+    return (
+        run.processing_since is not None
+        and run.source_id == source_id
+        and (run.schools is None or school_id in run.schools)
+        and school_id not in done
+    )
+
+
+def record_status_changes(session: Session, school_ids: Collection[str] | None, reason: str, now: datetime) -> None:
+    """Keep each status that is not the one last kept, with its time and reason. school_ids: ours, None for all.
+
+    Rule: every change is kept, in the transaction of what caused it. One caused by time alone, a run gone silent or a
+    pause whose end came, is kept by whoever comes next, with the time it took effect. The caller has flushed what it
+    changed.
+    """
+    district_ids = None if school_ids is None else _districts_of(session, school_ids)
+    now_held = [
+        school
+        for district_id in ([None] if district_ids is None else sorted(district_ids))
+        for school in statuses(session, district_id=district_id, now=now)
+        if school_ids is None or school.school_id in school_ids
+    ]
+    kept = _last_kept(session, [school.school_id for school in now_held] if school_ids is not None else None)
+    silent = {
+        run.district_id: (run, done)
+        for run, done in _open_runs(session, None)
+        if not is_live(run, now) and (district_ids is None or run.district_id in district_ids)
+    }
+    for school in now_held:
+        last = kept.get(school.school_id)
+        if (last.status if last is not None else None) == school.status:
+            continue
+        at, why = now, reason
+        run, done = silent.get(school.district_id, (None, frozenset()))
+        if (
+            last is not None
+            and last.status == Status.PROCESSING
+            and run is not None
+            and _has_in_hand(run, done, school.school_id, run.source_id)
+        ):
+            at, why = max(run.alive_at + LIVE, last.at), SILENT
+        elif last is not None and last.status == Status.PAUSED and (end := _end_of_pause(session, school, last, now)):
+            at, why = end, PAUSE_OVER
+        session.add(StatusChange(school_id=school.school_id, at=at, status=school.status, reason=why))
+    session.flush()
+
+
+def _end_of_pause(session: Session, school: SchoolStatus, last: StatusChange, now: datetime) -> datetime | None:
+    """When the pause that a school was under ended by itself; None where somebody ended it."""
+    ended = [pause for pause in pauses.of_district(session, school.district_id) if not pauses.holds(pause, now)]
+    ends = {pauses.end_of(pause): pause for pause in ended}
+    end = max((end for end in ends if end is not None and end >= last.at), default=None)
+    return end if end is not None and ends[end].ended_at is None else None
+
+
+def _districts_of(session: Session, school_ids: Collection[str]) -> set[str]:
+    return set(session.exec(select(School.district_id).where(col(School.id).in_(school_ids)).distinct()))
+
+
+def _last_kept(session: Session, school_ids: list[str] | None) -> dict[str, StatusChange]:
+    newest = select(func.max(StatusChange.id)).group_by(col(StatusChange.school_id))
+    if school_ids is not None:
+        newest = newest.where(col(StatusChange.school_id).in_(school_ids))
+    found = session.exec(select(StatusChange).where(col(StatusChange.id).in_(newest)))
+    return {change.school_id: change for change in found}
+
+
+@dataclass(frozen=True)
+class KeptChange:
+    """A status change as kept. status, before: null without a sync status; reason: codes and IDs, no personal data."""
+
+    school_id: str
+    at: datetime
+    status: Status | None
+    before: Status | None
+    reason: str
+
+
+def newest_change(session: Session) -> int:
+    """The number of the status change kept last, of whatever school; 0 for none."""
+    return session.exec(select(func.max(StatusChange.id))).one() or 0
+
+
+def changes_since(session: Session, district_id: str, number: int) -> list[KeptChange]:
+    """The district's status changes kept after the one with this number, in their order.
+
+    Rule: `before` passes Processing by, so that a school that is on hold again after a night is not newly on hold.
+    """
+    former = aliased(StatusChange)
+    before = (
+        select(former.status)
+        .where(
+            col(former.school_id) == StatusChange.school_id,
+            col(former.id) < StatusChange.id,
+            col(former.status).is_distinct_from(Status.PROCESSING),
+        )
+        .order_by(col(former.id).desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    found = session.exec(
+        select(StatusChange, before)
+        .join(School, col(School.id) == StatusChange.school_id)
+        .where(School.district_id == district_id, col(StatusChange.id) > number)
+        .order_by(col(StatusChange.id))
+    )
+    return [
+        KeptChange(change.school_id, change.at, _known(change.status), _known(former_status), change.reason)
+        for change, former_status in found
+    ]
+
+
+def _known(stored: str | None) -> Status | None:
+    return None if stored is None else Status(stored)

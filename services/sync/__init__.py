@@ -1,0 +1,1 @@
+"""One source's run, step by step."""

@@ -1,0 +1,415 @@
+"""The steps of one district's run, each with its own transactions, in the order a night takes them.
+
+begin, fetch, read_roster, make_plan, provision each school, finish: flows wrap them one by one, and so do tests. A run
+killed between or within any two leaves each school as before or done; the next run heals the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tenacity
+from sqlmodel import Session, select
+
+from contracts.formats import CLEVER, FORMATS
+from contracts.issues import CATALOGUE, FILE_ERRORS
+from contracts.roster import Roster
+from errors import SourceRefused, SourceUnreachable
+from models.database import Database
+from models.tables import Delivery, SchoolRun, Source
+from services import clock
+from services.districts import source_of, zone_of
+from services.holds import holds
+from services.intake import arrival, clever_api, clever_state, deliveries
+from services.intake.landing import Landed, discard, land, land_by
+from services.mail import notices
+from services.planning.changesets import ChangeSet, Plan
+from services.planning.stored import read_scope
+from services.status import pauses, sync_status
+from services.sync import leases, provision
+from services.sync.data_errors import guarded
+from services.sync.outcomes import ARRIVING, DISCONNECTED, NOT_READY, NOTHING, RECEIPT, REJECTED, STALE
+from services.sync.provision import RunOf, SchoolOutcome
+from services.sync.requests import Order, drop_folder_of, look_at
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What there is to process. state: ready, or how the run ends at once; message: for people, no personal data.
+
+    notes: what lies in the source's place and is not read.
+    """
+
+    state: str
+    message: str
+    delivery_id: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+def paused(database: Database, order: Order) -> str | None:
+    """The maintenance pause that an order meets now, as a sentence. Rule: it holds Clever syncs only."""
+    if order.kind != CLEVER:
+        return None
+    with database.reading() as session:
+        pause = pauses.in_force(session, order.district_id, now=clock.now())
+        return pauses.told(pause, zone_of(session, source_of(session, order.source_id))) if pause is not None else None
+
+
+def record_paused(database: Database, order: Order, told: str) -> None:
+    """Record a run that a pause kept from beginning: it is caught up once that is over."""
+    with database.transaction() as session:
+        schools = _listed(order.schools)
+        leases.record_paused(session, order.district_id, order.source_id, schools=schools, note=told, now=clock.now())
+
+
+def begin(database: Database, order: Order) -> int:
+    """Take the district's lease.
+
+    Raises:
+        Busy: another run has the district in hand.
+    """
+    with database.transaction() as session:
+        run = leases.begin_run(
+            session, order.district_id, order.source_id, schools=_listed(order.schools), now=clock.now()
+        )
+        assert run.id is not None
+        return run.id
+
+
+def _listed(schools: tuple[str, ...] | None) -> list[str] | None:
+    return None if schools is None else list(schools)
+
+
+def fetch(
+    database: Database, order: Order, run_id: int, *, landing: Path, connection: clever_api.Connection | None = None
+) -> Fetched:
+    """Take what is new if there is something, else find out whether the current delivery still has to be finished.
+
+    Rule: a source that cannot be reached or refuses us puts its schools on hold; the next success ends it. connection:
+    how Clever is reached, for a source of that kind.
+
+    Raises:
+        NotFound, NotPossible: the delivery asked for cannot be applied.
+        LeaseLost: the run is no longer open.
+        TransientError: the landing area cannot be written.
+    """
+    if order.delivery_id is not None:
+        return _chosen(database, order, run_id, order.delivery_id)
+    try:
+        if order.kind == CLEVER:
+            assert connection is not None
+            taken = _take_from_clever(database, order, run_id, landing=landing, connection=connection)
+        else:
+            taken = _take(database, order, run_id, landing=landing)
+    except (SourceUnreachable, SourceRefused) as error:
+        said = str(error)
+    else:
+        if taken.state in (NOTHING, ARRIVING, RECEIPT):
+            return replace(_finish(database, order, run_id, taken), notes=taken.notes)
+        return taken
+    with database.transaction() as session:
+        leases.assert_open(session, run_id)
+        _hold(session, order.source_id, DISCONNECTED, run_id, detail=said)
+    return Fetched(DISCONNECTED, said)
+
+
+def _finish(database: Database, order: Order, run_id: int, taken: Fetched) -> Fetched:
+    """With nothing new taken: whether there is something left to do, and what."""
+    with database.transaction() as session:
+        leases.assert_open(session, run_id)
+        source = source_of(session, order.source_id)
+        unchecked = deliveries.unchecked_delivery(session, source)
+        if unchecked is not None and unchecked.id is not None:
+            return _ready(
+                session,
+                run_id,
+                unchecked.id,
+                f"{taken.message}; checking delivery {unchecked.id}, left by a run that died",
+            )
+        if deliveries.has_file_errors(session, source):
+            return Fetched(
+                REJECTED, f"{taken.message}; the last files have errors, and nothing is processed until they are fixed"
+            )
+        if deliveries.is_stale(source, clock.now()):
+            _hold(session, source.id, STALE, run_id)
+            return Fetched(STALE, f"{taken.message}; the last delivery is more than 90 days old")
+        deliveries.note_coming_staleness(session, clock.now(), source_id=source.id, run_id=run_id)
+        current = source.current_delivery_id
+        if current is None:
+            return Fetched(taken.state, f"{taken.message}; nothing was ever delivered")
+        unfinished = leases.unfinished_schools(session, source, leases.setup_digest(session, source))
+        if order.schools is not None:
+            unfinished = [school for school in unfinished if school in order.schools]
+        if not unfinished and not (order.by_hand and order.schools is not None):
+            return Fetched(taken.state, f"{taken.message}; delivery {current} is done with every school")
+        return _ready(session, run_id, current, f"{taken.message}; finishing delivery {current}")
+
+
+def _ready(session: Session, run_id: int, delivery_id: int, message: str) -> Fetched:
+    leases.note_processing(session, run_id, delivery_id=delivery_id, now=clock.now())
+    sync_status.record_status_changes(session, None, reason=f"processing delivery {delivery_id}", now=clock.now())
+    return Fetched("ready", message, delivery_id)
+
+
+def _chosen(database: Database, order: Order, run_id: int, delivery_id: int) -> Fetched:
+    with database.transaction() as session:
+        leases.assert_open(session, run_id)
+        source = source_of(session, order.source_id)
+        deliveries.choose_delivery(session, source, delivery_id)
+        return _ready(session, run_id, delivery_id, f"applying delivery {delivery_id} as asked")
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(SourceUnreachable),
+    stop=tenacity.stop_after_attempt(3),
+    wait=tenacity.wait_fixed(0.5),
+    reraise=True,
+)
+def _looked_at(database: Database, order: Order, run_id: int) -> tuple[Source, arrival.Waiting]:
+    """The order's source, and what waits in its place; it is reached, whatever that is."""
+    with database.reading() as session:
+        source = source_of(session, order.source_id)
+        waiting = look_at(session, source, as_it_stands=order.now)
+        session.expunge(source)
+    _reached(database, source.id, run_id)
+    return source, waiting
+
+
+def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fetched:
+    """The waiting delivery, taken where it may be."""
+    source, waiting = _looked_at(database, order, run_id)
+    if waiting.state == arrival.Arrival.NOTHING:
+        return Fetched(NOTHING, "no new files", notes=waiting.notes)
+    if len(waiting.file_errors):
+        with database.transaction() as session:
+            leases.assert_open(session, run_id)
+            known = deliveries.file_error_places(session, source)
+            deliveries.store_incomplete(session, source_of(session, source.id), waiting.file_errors)
+            wrong = deliveries.file_error_places(session, source)
+            if wrong != known:
+                notices.note_file_errors(session, source.district_id, wrong, run_id=run_id, now=clock.now())
+            _hold(session, source.id, FILE_ERRORS, run_id)
+        return Fetched(REJECTED, waiting.message, notes=waiting.notes)
+    if waiting.state != arrival.Arrival.READY:
+        return Fetched(ARRIVING, waiting.message, notes=waiting.notes)
+    landed = land(drop_folder_of(source), waiting, landing=landing, source_id=source.id, now=clock.now())
+    if landed is None:
+        message = "the files changed while they were being copied; they will be taken once they are quiet"
+        return Fetched(ARRIVING, message, notes=waiting.notes)
+    return replace(_recorded(database, source.id, run_id, landed, landing=landing), notes=waiting.notes)
+
+
+def _take_from_clever(
+    database: Database, order: Order, run_id: int, *, landing: Path, connection: clever_api.Connection
+) -> Fetched:
+    """The district as Clever has it now, fetched whole.
+
+    Rule: only a nightly run skips a district that Clever has nothing new for, and only where its current delivery is
+    done with every school and it was fetched in full within 7 days.
+    """
+    with database.reading() as session:
+        source = source_of(session, order.source_id)
+        zone = zone_of(session, source)
+        session.expunge(source)
+    remote = clever_api.look(connection, source.clever_district_id or "")
+    standing = clever_state.standing(remote, clock.now(), zone)
+    with database.transaction() as session:
+        leases.assert_open(session, run_id)
+        source = source_of(session, order.source_id)
+        clever_state.note(session, source, standing, clock.now())
+        if clever_state.has_lasted(session, source, clock.now()):
+            _hold(session, source.id, DISCONNECTED, run_id, detail=f"{standing.reason}. {standing.next_step}")
+            return Fetched(DISCONNECTED, standing.message or "")
+        is_known = not order.by_hand and clever_state.is_known(session, source, remote, standing, clock.now())
+        done = is_known and not leases.unfinished_schools(session, source, leases.setup_digest(session, source))
+        if standing.is_ready and not done:
+            leases.note_processing(session, run_id, now=clock.now())
+            sync_status.record_status_changes(session, None, reason="fetching from Clever", now=clock.now())
+        session.expunge(source)
+    if not standing.is_ready or done:
+        _reached(database, source.id, run_id)
+        if not standing.is_ready:
+            return Fetched(NOT_READY, standing.message or "")
+        return Fetched(NOTHING, "Clever has nothing new since the last time, so it was not fetched again")
+
+    def fetched(folder: Path) -> bool:
+        clever_api.fetch(connection, source.clever_district_id or "", folder)
+        return True
+
+    landed = land_by(fetched, landing=landing, source_id=source.id, now=clock.now())
+    assert landed is not None
+    # Not before: a district may be told of whose records are refused.
+    _reached(database, source.id, run_id)
+    return _recorded(
+        database,
+        source.id,
+        run_id,
+        landed,
+        landing=landing,
+        # As it was before the records were fetched: what is synced meanwhile is for the next time.
+        last_sync=remote.last_sync,
+        may_remove=standing.state != clever_state.PAUSED,
+    )
+
+
+def _recorded(
+    database: Database,
+    source_id: str,
+    run_id: int,
+    landed: Landed,
+    *,
+    landing: Path,
+    last_sync: str | None = None,
+    may_remove: bool = True,
+) -> Fetched:
+    """Record what has landed, as a delivery or as a receipt."""
+    with database.transaction() as session:
+        leases.assert_open(session, run_id)
+        source = source_of(session, source_id)
+        taken = deliveries.record_taking(session, source, landed, clock.now(), may_remove=may_remove)
+        source.last_sync = last_sync
+        session.add(source)
+        if not taken.is_receipt:
+            return _ready(session, run_id, taken.delivery_id, f"delivery {taken.delivery_id} taken")
+        scope = read_scope(session, source.id)
+        over = [STALE] if deliveries.has_file_errors(session, source) else [STALE, FILE_ERRORS]
+        holds.drop_reasons(session, scope.school_ids, over, run_id=run_id, now=clock.now())
+        sync_status.record_status_changes(session, scope.school_ids, reason="receipt", now=clock.now())
+    discard(landed, landing=landing)
+    return Fetched(RECEIPT, f"the same as delivery {taken.delivery_id} once more: noted as a receipt")
+
+
+def _reached(database: Database, source_id: str, run_id: int) -> None:
+    """The source answers: what was held because it did not goes on."""
+    with database.transaction() as session:
+        leases.assert_open(session, run_id)
+        schools = read_scope(session, source_id).school_ids
+        if holds.drop_reasons(session, schools, [DISCONNECTED], run_id=run_id, now=clock.now()):
+            sync_status.record_status_changes(
+                session, schools, reason="the source can be reached again", now=clock.now()
+            )
+
+
+def _hold(session: Session, source_id: str, code: str, run_id: int, *, detail: str | None = None) -> None:
+    """Hold every school of the source for one more reason."""
+    scope = read_scope(session, source_id)
+    holds.add_reason(session, scope.school_ids, code, run_id=run_id, now=clock.now(), detail=detail)
+    sync_status.record_status_changes(session, scope.school_ids, reason=code, now=clock.now())
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A delivery that did not pass the format check: how many file errors, by code."""
+
+    delivery_id: int
+    counts: Mapping[str, int]
+
+    @property
+    def told(self) -> str:
+        """The file errors' titles, each with how many there are."""
+        return ", ".join(f"{CATALOGUE[code].title} ({number})" for code, number in self.counts.items())
+
+
+def read_roster(
+    database: Database, order: Order, run_id: int, delivery_id: int, *, landing: Path
+) -> tuple[Roster, tuple[str, ...]] | Rejected:
+    """Check the delivery's format and read it; a bad one is rejected whole and holds the source's schools.
+
+    Returns the roster and the reading's notes.
+
+    Raises:
+        DataError: the kept files are lost or altered, or reading them failed.
+        LeaseLost: the run is no longer open.
+    """
+    with database.reading() as session:
+        delivery = session.get(Delivery, delivery_id)
+        assert delivery is not None
+        files = deliveries.landed_files(landing, delivery)
+        form = FORMATS[delivery.format]
+    reading = guarded("reading the files", lambda: form.read(files))
+    with database.transaction() as session:
+        leases.assert_open(session, run_id)
+        source = source_of(session, order.source_id)
+        delivery = session.get(Delivery, delivery_id)
+        assert delivery is not None
+        if len(reading.file_errors):
+            deliveries.reject(session, source, delivery, reading.file_errors)
+            wrong = deliveries.file_error_places(session, source)
+            notices.note_file_errors(session, source.district_id, wrong, run_id=run_id, now=clock.now())
+            _hold(session, source.id, FILE_ERRORS, run_id)
+            counted = reading.file_errors.group_by("code").len().sort("code")
+            return Rejected(delivery_id, dict(counted.iter_rows()))
+        if delivery.outcome != "clean":
+            deliveries.accept(session, source, delivery)
+        deliveries.note_rows(session, delivery, {name: rows.height for name, rows in reading.rows.items()})
+    return form.to_roster(reading), reading.notes
+
+
+def start_schools(database: Database, order: Order, run: RunOf, plan: Plan) -> list[ChangeSet]:
+    """Store what belongs to no school, record the unchanged schools, and give those that have something to do.
+
+    Raises:
+        LeaseLost: the run is no longer open.
+    """
+    with database.transaction() as session:
+        provision.replace_district_issues(session, run, plan.district_issues)
+        to_do = provision.schools_to_do(session, run, plan, asked=_listed(order.schools))
+        busy = {changeset.school_id for changeset in to_do}
+        unchanged = [
+            changeset.school_id
+            for changeset in plan.changesets
+            if changeset.school_id not in busy and (order.schools is None or changeset.school_id in order.schools)
+        ]
+        provision.record_unchanged(session, run, unchanged, now=clock.now())
+    return to_do
+
+
+def provision_one(database: Database, run: RunOf, changeset: ChangeSet) -> SchoolOutcome:
+    """Guard and provision one school in one transaction.
+
+    Raises:
+        WriteConflict: another district took an e-mail meanwhile; plan again, once.
+        LeaseLost: the run is no longer open; nothing was written.
+        DataError, DatabaseUnavailable: nothing was written.
+    """
+
+    def write() -> SchoolOutcome:
+        with database.transaction() as session:
+            return provision.provision_school(session, run, changeset, now=clock.now())
+
+    return guarded("provisioning", write)
+
+
+def fail_schools(database: Database, run: RunOf, schools: list[str], error: BaseException) -> None:
+    """Record that our run failed for these schools, and hold them for it.
+
+    Raises:
+        LeaseLost: the run is no longer open.
+    """
+    with database.transaction() as session:
+        provision.record_failure(session, run, schools, kind=type(error).__name__, now=clock.now())
+
+
+def fail_run(database: Database, order: Order, run_id: int, delivery_id: int | None, error: BaseException) -> None:
+    """Record that the run failed before any school had its turn: those without an outcome are held for it."""
+    with database.transaction() as session:
+        scope = read_scope(session, order.source_id)
+        run = RunOf(run_id, delivery_id or 0, scope, {})
+        done = set(session.exec(select(SchoolRun.school_id).where(SchoolRun.run_id == run_id)))
+        asked = scope.school_ids if order.schools is None else list(order.schools)
+        if delivery_id is not None:
+            left = [school for school in asked if school not in done and school in scope.school_ids]
+            provision.record_failure(session, run, left, kind=type(error).__name__, now=clock.now())
+
+
+def finish(database: Database, run_id: int, outcome: str, notes: list[str]) -> None:
+    """End the run and give the lease back.
+
+    Raises:
+        LeaseLost: the run was ended already.
+    """
+    with database.transaction() as session:
+        leases.end_run(session, run_id, outcome, notes, now=clock.now())
+        sync_status.record_status_changes(session, None, reason=f"run {run_id} ended: {outcome}", now=clock.now())

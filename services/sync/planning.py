@@ -1,0 +1,102 @@
+"""A roster checked, settled and compared with what is stored, and each school judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlmodel import Session
+
+from contracts.checking import check
+from contracts.contacts import without_contacts
+from contracts.roster import Roster, Settled
+from contracts.settling import settle
+from contracts.text import count
+from models.database import Database
+from models.tables import Delivery
+from services import clock
+from services.districts import source_of
+from services.holds import causes, judging
+from services.intake import deliveries
+from services.planning.changesets import ChangeSet, Plan, without_removals
+from services.planning.plan import plan_district
+from services.planning.stored import Scope, Stored, load_held, load_stored, read_scope
+from services.sync import leases
+from services.sync.data_errors import guarded
+from services.sync.provision import RunOf
+from services.sync.requests import Order
+
+
+def make_plan(database: Database, order: Order, run_id: int, delivery_id: int, roster: Roster) -> tuple[RunOf, Plan]:
+    """Check and settle the roster, and compare it with what is stored.
+
+    Raises:
+        DataError: a check or frame failed on the data.
+    """
+    with database.reading() as session:
+        scope = read_scope(session, order.source_id)
+        digests = leases.setup_digest(session, source_of(session, order.source_id))
+        delivery = session.get(Delivery, delivery_id)
+        may_remove = delivery is None or delivery.may_remove
+        plan = plan_roster(session, scope, roster, may_remove=may_remove, delivery_id=delivery_id)
+    return RunOf(run_id, delivery_id, scope, digests), plan
+
+
+def plan_roster(
+    session: Session, scope: Scope, roster: Roster, *, may_remove: bool = True, delivery_id: int | None = None
+) -> Plan:
+    """The plan for a roster, judged, from what the session sees; writes nothing.
+
+    may_remove: see `models.tables.Delivery`. delivery_id: the delivery that the roster is of, where it has one.
+
+    Raises:
+        DataError: a check or frame failed on the data.
+    """
+
+    left_out = 0
+    if scope.leaves_out_contacts:
+        roster, left_out = without_contacts(roster)
+
+    def settled() -> Settled:
+        records = check(
+            roster,
+            scope.source_school_ids,
+            region=scope.region,
+            today=clock.now().date(),
+            date_order=scope.date_order,
+        )
+        held = load_held(session, scope, stored, records.emails())
+        return settle(records, held)
+
+    def planned() -> Plan:
+        plan = plan_district(scope, guarded("checking", settled), stored, today=clock.now().date())
+        if left_out:
+            said = f"left out as decided: {count(left_out, 'emergency contact')}"
+            plan = replace(plan, notes=(*plan.notes, said))
+        plan = judging.judged(session, scope, plan if may_remove else without_removals(plan), delivery_id=delivery_id)
+        return _with_causes(session, scope, plan, roster, stored)
+
+    stored = load_stored(session, scope)
+    return guarded("planning", planned)
+
+
+def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, stored: Stored) -> Plan:
+    """The plan, with what seems to have brought about each reason to hold a school."""
+    crossed = {
+        changes.school_id: {reason.code: reason.counts for reason in changes.reasons}
+        for changes in plan.changesets
+        if changes.reasons
+    }
+    if not crossed:
+        return plan
+    rows_before = deliveries.rows_last_applied(session, scope.source_id, list(crossed))
+    seen = causes.collect_evidence(scope, roster, stored, rows_before)
+
+    def explained(changes: ChangeSet) -> ChangeSet:
+        found = causes.causes(changes, seen, crossed.get(changes.school_id, {}))
+        reasons = (
+            replace(reason, detail=" ".join(filter(None, (reason.detail, found.get(reason.code)))) or None)
+            for reason in changes.reasons or ()
+        )
+        return replace(changes, reasons=tuple(reasons))
+
+    return replace(plan, changesets=tuple(explained(changes) for changes in plan.changesets))

@@ -1,0 +1,158 @@
+"""Which runs are to do: a request for each source of a district, and which districts have something waiting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from contracts.formats import CLEVER, CSV, FORMATS
+from errors import NotFound, SourceUnreachable
+from models.database import Database
+from models.tables import Delivery, District, Run, Source
+from services import clock
+from services.districts import school_ids, sources_of, zone_of
+from services.intake import arrival, deliveries, drop_folder
+from services.planning.stored import read_scope
+from services.status import sync_status
+from services.sync import leases
+from services.sync.outcomes import PAUSED
+
+EVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a run was asked to do. schools: ours, None for all. now: take a complete set as it stands.
+
+    kind: the source's, csv or clever. by_hand: asked for by a person, who wants the schools they name done again even
+    if the delivery is done with them, and Clever asked for new data even if it says that it has none.
+    """
+
+    district_id: str
+    source_id: str
+    schools: tuple[str, ...] | None = None
+    now: bool = False
+    delivery_id: int | None = None
+    by_hand: bool = False
+    kind: str = CSV
+
+
+def orders(
+    session: Session,
+    district_id: str,
+    schools: list[str] | None,
+    delivery_id: int | None,
+    *,
+    now: bool = False,
+    by_hand: bool = False,
+    kind: str | None = None,
+    landing: Path | None = None,
+) -> list[Order]:
+    """One order for each source that a request touches. schools: their keys; None or empty for all.
+
+    kind: only sources of this kind. landing: where the files of a delivery asked for are looked for.
+
+    Raises:
+        NotFound, NotPossible: the district, a school or the delivery is not to be synced.
+    """
+    sources = [source for source in sources_of(session, district_id) if kind in (None, source.kind)]
+    if delivery_id is not None:
+        delivery = session.get(Delivery, delivery_id)
+        sources = [source for source in sources if delivery is not None and source.id == delivery.source_id]
+        if not sources:
+            raise NotFound(
+                f"district {district_id} has no delivery {delivery_id}; `rollcall deliveries {district_id}` lists them"
+            )
+        assert delivery is not None
+        deliveries.assert_applicable(delivery, landing=landing)
+    asked = school_ids(session, district_id, schools) if schools else None
+    found = []
+    for source in sources:
+        here = asked
+        if asked is not None:
+            of_source = set(read_scope(session, source.id).school_ids)
+            here = tuple(school for school in asked if school in of_source)
+        if here is None or here:
+            found.append(Order(district_id, source.id, here, now, delivery_id, by_hand, source.kind))
+    return found
+
+
+def districts_to_do(database: Database, *, kind: str, arrivals_only: bool = False) -> dict[str, str]:
+    """The districts with something to do, and what, in words. Looks only; a busy district is left out.
+
+    A folder that cannot be read counts as something to do: the district's own run says what is wrong with it. Whether
+    Clever has something new only Clever can tell, so that each district is asked; the one whose last run is the longest
+    ago goes first, and so what an earlier night left comes before what it reached.
+    """
+    found: dict[str, str] = {}
+    with database.reading() as session:
+        open_runs = session.exec(select(Run).where(col(Run.ended_at).is_(None)))
+        busy = {run.district_id for run in open_runs if sync_status.is_live(run, clock.now())}
+        statement = select(Source).where(Source.kind == kind, col(Source.frozen).is_(False))
+        sources = list(session.exec(statement))
+        last = _last_runs(session) if kind == CLEVER else {}
+        for source in sorted(sources, key=lambda source: (last.get(source.id, EVER), source.id)):
+            district = session.get(District, source.district_id)
+            if district is None or district.frozen or district.id in busy or district.id in found:
+                continue
+            if kind == CLEVER:
+                why: str | None = "checking for new Clever data"
+            else:
+                why = _something_to_do(session, source, arrivals_only=arrivals_only)
+            if why is not None:
+                found[district.id] = why
+    return found
+
+
+def _last_runs(session: Session) -> dict[str, datetime]:
+    """By source, when its last run began; runs that met a pause count for nothing."""
+    statement = select(Run.source_id, func.max(Run.started_at)).where(func.coalesce(Run.outcome, "") != PAUSED)
+    return dict(session.exec(statement.group_by(Run.source_id)).all())
+
+
+def _something_to_do(session: Session, source: Source, *, arrivals_only: bool) -> str | None:
+    try:
+        waiting = look_at(session, source)
+    except SourceUnreachable as error:
+        return str(error)
+    if waiting.state == arrival.Arrival.READY or len(waiting.file_errors):
+        return waiting.message
+    if arrivals_only:
+        return None
+    if deliveries.unchecked_delivery(session, source) is not None:
+        return "the last delivery is not checked yet"
+    if deliveries.has_file_errors(session, source):
+        return None
+    if deliveries.is_stale(source, clock.now()):
+        return "the last delivery is more than 90 days old"
+    if source.current_delivery_id is not None and leases.unfinished_schools(
+        session, source, leases.setup_digest(session, source)
+    ):
+        return f"delivery {source.current_delivery_id} is not done with every school"
+    return None
+
+
+def look_at(session: Session, source: Source, *, as_it_stands: bool = False) -> arrival.Waiting:
+    """What waits in the source's place, told in the district's time.
+
+    Raises:
+        SourceUnreachable: the drop folder cannot be read.
+    """
+    return arrival.look(
+        source,
+        drop_folder_of(source),
+        required=FORMATS[source.format].file_names,
+        with_error=deliveries.files_with_error(session, source),
+        now=clock.now(),
+        as_it_stands=as_it_stands,
+        zone=zone_of(session, source),
+    )
+
+
+def drop_folder_of(source: Source) -> drop_folder.Place:
+    """Return the folder that the source's district delivers into."""
+    return drop_folder.LocalFolder(Path(source.folder or ""))

@@ -1,0 +1,657 @@
+"""Taking: when a delivery is taken, what lands, and what becomes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+from sqlmodel import Session, col, select
+
+from contracts.formats import delimited
+from errors import NotFound, NotPossible, SourceUnreachable
+from models.database import Database
+from models.tables import Delivery, District, FileError, Source
+from services.intake import arrival, deliveries, drop_folder
+from services.intake import landing as landing_area
+from services.intake.arrival import Arrival, Waiting
+from services.intake.deliveries import Taken
+from services.intake.drop_folder import LocalFolder, Stamp
+from services.intake.landing import Landed, discard, peek
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+FILES = ("schools.csv", "teachers.csv", "students.csv")
+MINUTE, HOUR = 60, 3600
+
+
+class Shelf:
+    """A place whose files' time stamps are what the test says: real ones cannot be set back."""
+
+    def __init__(self, **ages: float) -> None:
+        self.stamps: dict[str, Stamp] = {}
+        for name, age in ages.items():
+            self.write(name, age)
+
+    def write(self, name: str, age: float, *, size: int = 10, mtime_age: float | None = None) -> None:
+        """A file written so many seconds before NOW."""
+        changed, modified = (int((NOW.timestamp() - seconds) * 1e9) for seconds in (age, mtime_age or age))
+        self.stamps[name if "." in name else f"{name}.csv"] = Stamp(size, modified, changed)
+
+    def entries(self) -> dict[str, Stamp | None]:
+        return dict(self.stamps)
+
+    def open(self, name: str) -> BinaryIO:
+        raise AssertionError("looking reads no file")
+
+
+def a_source(place: Shelf | None = None) -> Source:
+    """A source that was last taken from as the place stands now."""
+    noted = {name: stamp.as_list() for name, stamp in place.stamps.items()} if place else None
+    return Source(
+        id="unified/files",
+        district_id="unified",
+        key="files",
+        kind="csv",
+        format="csv-1.0",
+        folder="drop/unified",
+        stamps=noted,
+    )
+
+
+def look(
+    source: Source,
+    place: Shelf,
+    *,
+    with_error: frozenset[str] | None = None,
+    as_it_stands: bool = False,
+    now: datetime = NOW,
+) -> Waiting:
+    return arrival.look(
+        source,
+        place,
+        required=FILES,
+        with_error=with_error,
+        now=now,
+        as_it_stands=as_it_stands,
+        zone=ZoneInfo("America/Los_Angeles"),
+    )
+
+
+def taken_before() -> tuple[Source, Shelf]:
+    place = Shelf(schools=24 * HOUR, teachers=24 * HOUR, students=24 * HOUR)
+    return a_source(place), place
+
+
+def test_an_empty_folder_is_nothing() -> None:
+    waiting = look(a_source(), Shelf())
+    assert (waiting.state, waiting.missing) == (Arrival.NOTHING, FILES)
+    assert waiting.message == "the drop folder drop/unified holds none of the files"
+
+
+def test_every_file_there_counts_as_written_the_first_time() -> None:
+    waiting = look(a_source(), Shelf(schools=HOUR, teachers=HOUR, students=HOUR))
+    assert (waiting.state, waiting.missing, waiting.not_again) == (Arrival.READY, (), ())
+
+
+def test_nothing_was_written_since_the_last_taking() -> None:
+    source, place = taken_before()
+    assert look(source, place).state == Arrival.NOTHING
+    assert look(source, place, as_it_stands=True).state == Arrival.NOTHING
+
+
+def test_files_that_only_vanished_are_no_delivery() -> None:
+    source, place = taken_before()
+    del place.stamps["students.csv"]
+    assert look(source, place).state == Arrival.NOTHING
+
+
+@pytest.mark.parametrize(("age", "state"), [(300, Arrival.READY), (299.9, Arrival.ARRIVING)])
+def test_a_complete_set_is_taken_once_it_is_quiet(age: float, state: Arrival) -> None:
+    assert look(a_source(), Shelf(schools=HOUR, teachers=age, students=HOUR)).state == state
+
+
+def test_says_from_when_arriving_files_would_be_taken() -> None:
+    waiting = look(a_source(), Shelf(schools=HOUR, teachers=90, students=HOUR))
+    assert waiting.ready_at == NOW + timedelta(seconds=210)
+    assert waiting.message == (
+        "the files are still arriving: they will be taken after 2026-11-23 01:04 PST, unless one of them changes before"
+        " then"
+    )
+
+
+def test_quiet_is_judged_by_the_places_own_clock() -> None:
+    place = Shelf(schools=HOUR, teachers=HOUR, students=HOUR)
+    place.write("teachers", 10, mtime_age=5 * HOUR)
+    assert look(a_source(), place).state == Arrival.ARRIVING
+    place.write("teachers", HOUR, mtime_age=-HOUR)
+    assert look(a_source(), place).state == Arrival.READY
+
+
+@pytest.mark.parametrize("change", ["size", "mtime", "ctime"])
+def test_size_or_either_time_tells_a_file_written_again(change: str) -> None:
+    source, place = taken_before()
+    for name in ("schools", "teachers"):
+        place.write(name, HOUR)
+    old = place.stamps["students.csv"]
+    place.stamps["students.csv"] = Stamp(
+        old.size + (change == "size"), old.mtime_ns + (change == "mtime"), old.ctime_ns + (change == "ctime")
+    )
+    assert look(source, place).state == Arrival.READY
+
+
+def test_a_missing_file_makes_it_incomplete() -> None:
+    waiting = look(a_source(), Shelf(schools=HOUR, students=HOUR), as_it_stands=True)
+    assert (waiting.state, waiting.missing, waiting.not_again) == (Arrival.INCOMPLETE, ("teachers.csv",), ())
+    assert waiting.message == "some files have not arrived yet: teachers.csv is missing"
+
+
+def test_a_file_not_written_again_makes_it_incomplete() -> None:
+    source, place = taken_before()
+    place.write("students", HOUR)
+    waiting = look(source, place)
+    assert (waiting.state, waiting.missing, waiting.not_again) == (
+        Arrival.INCOMPLETE,
+        (),
+        ("schools.csv", "teachers.csv"),
+    )
+    assert waiting.message == (
+        "some files have not arrived yet: schools.csv and teachers.csv were not sent again with the others"
+    )
+
+
+@pytest.mark.parametrize(("first", "state"), [(2 * HOUR - 1, Arrival.INCOMPLETE), (2 * HOUR, Arrival.OVERDUE)])
+def test_two_hours_count_from_the_first_file_written(first: float, state: Arrival) -> None:
+    source, place = taken_before()
+    place.write("students", first)
+    place.write("teachers", 10)
+    assert look(source, place).state == state
+
+
+def test_an_overdue_set_is_said_as_file_errors() -> None:
+    source, place = taken_before()
+    place.write("students", 3 * HOUR)
+    del place.stamps["schools.csv"]
+    waiting = look(source, place)
+    assert waiting.state == Arrival.OVERDUE
+    assert waiting.file_errors.rows() == [
+        ("file_missing", "schools.csv", None, None, None),
+        ("file_missing", "teachers.csv", None, "not sent again with the others", None),
+    ]
+    assert waiting.message == (
+        "files arrived at 2026-11-22 22:00 PST, but not all of them within two hours: schools.csv is missing;"
+        " teachers.csv was not sent again with the others. Send the complete set of files again"
+    )
+
+
+def test_after_a_rejected_delivery_only_the_files_with_errors_have_to_be_sent_again() -> None:
+    source, place = taken_before()
+    with_error = frozenset({"students.csv"})
+    place.write("teachers", HOUR)
+    waiting = look(source, place, with_error=with_error)
+    assert (waiting.state, waiting.not_again) == (Arrival.INCOMPLETE, ("students.csv",))
+    place.write("students", HOUR)
+    assert look(source, place, with_error=with_error).state == Arrival.READY
+    place.write("schools", 10)
+    assert look(source, place, with_error=with_error).state == Arrival.ARRIVING
+
+
+def test_now_takes_a_complete_set_as_it_stands() -> None:
+    source, place = taken_before()
+    place.write("students", 1)
+    assert look(source, place, as_it_stands=True).state == Arrival.READY
+
+
+# --- names ---
+
+
+def test_names_match_without_case_and_what_cannot_be_seen() -> None:
+    place = Shelf(**{"Schools.csv": HOUR, " TEACHERS.CSV": HOUR, "students.csv\u200b": HOUR})
+    waiting = look(a_source(), place)
+    assert (waiting.state, waiting.files, waiting.notes) == (
+        Arrival.READY,
+        {"schools.csv": "Schools.csv", "teachers.csv": " TEACHERS.CSV", "students.csv": "students.csv\u200b"},
+        (),
+    )
+    assert waiting.stamps == place.stamps
+
+
+def test_files_that_come_under_other_names_are_written_again() -> None:
+    source, _ = taken_before()
+    assert look(source, Shelf(**{"Schools.csv": HOUR, "Teachers.csv": HOUR, "Students.csv": HOUR})).state == "ready"
+
+
+@pytest.mark.parametrize(("first", "second"), [("students.csv", "Students.csv"), ("Students.csv", "students.csv")])
+def test_of_two_names_that_match_one_file_the_one_written_again_is_read(first: str, second: str) -> None:
+    place = Shelf(schools=24 * HOUR, teachers=24 * HOUR, **{first: 24 * HOUR})
+    source = a_source(place)
+    for name in ("schools", "teachers", second):
+        place.write(name, HOUR)
+    waiting = look(source, place)
+    assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, second)
+    assert waiting.notes == (f"{second} is read, and not {first}, which was written before it",)
+
+    source.stamps = {name: stamp.as_list() for name, stamp in waiting.stamps.items()}
+    assert look(source, place).state == Arrival.NOTHING
+    for name in ("schools", "teachers"):
+        place.write(name, HOUR / 2)
+    assert look(source, place).not_again == ("students.csv",)
+    waiting = look(source, place, with_error=frozenset({"schools.csv"}))
+    assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, second)
+    place.write(first, HOUR / 2)
+    waiting = look(source, place)
+    assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, first)
+
+
+def test_what_was_written_again_is_read_whatever_the_senders_clock_says() -> None:
+    source, place = taken_before()
+    for name in ("schools", "teachers"):
+        place.write(name, HOUR)
+    place.write("Students.csv", 48 * HOUR)
+    assert look(source, place).files["students.csv"] == "Students.csv"
+
+
+def test_two_names_that_match_one_file_and_were_both_written_are_said_as_a_file_error_once_quiet() -> None:
+    source, place = taken_before()
+    for name in ("schools", "teachers", "students"):
+        place.write(name, HOUR)
+    place.write("Students.CSV", 100)
+    assert (look(source, place).state, look(source, place).file_errors.height) == (Arrival.ARRIVING, 0)
+    for waiting in (look(source, place, as_it_stands=True), look(source, place, now=NOW + timedelta(seconds=200))):
+        assert (waiting.state, waiting.file_errors.rows()) == (
+            Arrival.DOUBLE,
+            [("file_duplicate", "students.csv", None, "found Students.CSV and students.csv", None)],
+        )
+        assert waiting.message == (
+            "a file arrived twice: Students.CSV and students.csv would both be students.csv. Remove the one that is not"
+            " meant"
+        )
+    del place.stamps["students.csv"]
+    waiting = look(source, place, now=NOW + timedelta(seconds=200))
+    assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, "Students.CSV")
+
+
+def test_a_file_that_came_twice_is_told_with_those_that_did_not_come() -> None:
+    source, place = taken_before()
+    for name in ("students", "STUDENTS.csv", "teachers"):
+        place.write(name, 3 * HOUR)
+    waiting = look(source, place)
+    assert (waiting.state, waiting.file_errors.rows()) == (
+        Arrival.OVERDUE,
+        [
+            ("file_missing", "schools.csv", None, "not sent again with the others", None),
+            ("file_duplicate", "students.csv", None, "found STUDENTS.csv and students.csv", None),
+        ],
+    )
+
+
+def test_whatever_else_lies_there_is_named_in_the_notes_and_for_a_missing_file() -> None:
+    place = Shelf(schools=3 * HOUR, teachers=3 * HOUR, **{"students (1).csv": HOUR, "students.txt": HOUR})
+    waiting = look(a_source(), place)
+    assert (waiting.state, waiting.notes) == (
+        Arrival.OVERDUE,
+        ("not files of the format, left out: students (1).csv and students.txt",),
+    )
+    assert waiting.file_errors.rows() == [
+        ("file_missing", "students.csv", None, "found students (1).csv and students.txt", None)
+    ]
+    only_others = look(a_source(), Shelf(**{"students_2026.csv": HOUR}))
+    assert (only_others.state, only_others.message, only_others.notes) == (
+        Arrival.NOTHING,
+        "the drop folder drop/unified holds none of the files; found students_2026.csv",
+        ("not a file of the format, left out: students_2026.csv",),
+    )
+
+
+# --- a local folder ---
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    for name in FILES:
+        (folder / name).write_bytes(f"{name} as sent".encode())
+    return folder
+
+
+def test_what_lies_in_a_local_folder(drop: Path) -> None:
+    (drop / "notes.txt").write_text("left out")
+    found = LocalFolder(drop).entries()
+    entry = (drop / "students.csv").stat()
+    assert sorted(found) == sorted([*FILES, "notes.txt"])
+    assert found["students.csv"] == Stamp(entry.st_size, entry.st_mtime_ns, entry.st_ctime_ns)
+
+
+def test_a_link_or_folder_of_a_files_name_is_no_file(drop: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of somebody else")
+    (drop / "students.csv").unlink()
+    (drop / "students.csv").symlink_to(tmp_path / "secret")
+    (drop / "teachers.csv").unlink()
+    (drop / "teachers.csv").mkdir()
+    place = LocalFolder(drop)
+    assert [name for name, stamp in place.entries().items() if stamp is not None] == ["schools.csv"]
+    waiting = arrival.look(a_source(), place, required=FILES, with_error=None, now=NOW)
+    assert waiting.missing == ("teachers.csv", "students.csv")
+    assert waiting.notes == (
+        "not files of the format, left out: students.csv (a folder or a link) and teachers.csv (a folder or a link)",
+    )
+    with pytest.raises(SourceUnreachable, match=r"students\.csv in the drop folder"):
+        place.open("students.csv")
+
+
+def test_a_missing_folder_is_named_with_what_to_check(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnreachable) as raised:
+        LocalFolder(tmp_path / "gone").entries()
+    assert str(raised.value) == (
+        f"the drop folder {tmp_path / 'gone'} cannot be read (No such file or directory): check that it is there, that"
+        " its disk is mounted, and that Rollcall's user may read it"
+    )
+
+
+def test_a_folder_is_read_for_a_check_as_a_drop_folder_is(drop: Path) -> None:
+    (drop / "students.csv").rename(drop / "Students.csv")
+    (drop / "notes.txt").write_text("not looked into")
+    (drop / "teachers.csv").unlink()
+    (drop / "teachers.csv").symlink_to(drop / "schools.csv")
+    assert arrival.read_folder(drop, FILES) == {
+        "schools.csv": b"schools.csv as sent",
+        "Students.csv": b"students.csv as sent",
+        "notes.txt": b"",
+        "teachers.csv (a folder or a link)": b"",
+    }
+
+
+# --- landing ---
+
+
+def ready(folder: Path) -> Waiting:
+    waiting = arrival.look(a_source(), LocalFolder(folder), required=FILES, with_error=None, now=NOW, as_it_stands=True)
+    assert waiting.state == Arrival.READY
+    return waiting
+
+
+def land(drop: Path, landing: Path, place: drop_folder.Place | None = None) -> Landed | None:
+    return landing_area.land(
+        place or LocalFolder(drop), ready(drop), landing=landing, source_id="unified/files", now=NOW
+    )
+
+
+def landed(drop: Path, landing: Path) -> Landed:
+    found = land(drop, landing)
+    assert found is not None
+    return found
+
+
+def contents(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_landing_keeps_the_raw_bytes_with_their_digests(drop: Path, tmp_path: Path) -> None:
+    area = tmp_path / "home" / "landing"
+    before = ready(drop).stamps
+    found = landed(drop, area)
+    assert found.path.startswith("unified/files/20261123T090000Z-")
+    assert {name: (area / found.path / name).read_bytes() for name in FILES} == {
+        name: f"{name} as sent".encode() for name in FILES
+    }
+    assert found.files == tuple(
+        {
+            "name": name,
+            "size": len(f"{name} as sent"),
+            "sha256": hashlib.sha256(f"{name} as sent".encode()).hexdigest(),
+        }
+        for name in sorted(FILES)
+    )
+    assert found.stamps == before == LocalFolder(drop).entries()
+
+
+def test_files_land_under_the_names_of_the_format(drop: Path, tmp_path: Path) -> None:
+    first = landed(drop, tmp_path / "landing")
+    (drop / "students.csv").rename(drop / "Students.CSV ")
+    (drop / "notes.txt").write_text("left out")
+    again = landed(drop, tmp_path / "landing")
+    assert (again.files, again.digest) == (first.files, first.digest)
+    assert sorted(again.stamps) == ["Students.CSV ", "schools.csv", "teachers.csv"]
+    assert peek(LocalFolder(drop), ready(drop)) == {name: f"{name} as sent".encode() for name in FILES}
+
+
+def test_the_landing_area_is_for_nobody_elses_eyes(drop: Path, tmp_path: Path) -> None:
+    area = tmp_path / "landing"
+    former = os.umask(0)
+    try:
+        landed(drop, area)
+    finally:
+        os.umask(former)
+    modes = {path.stat().st_mode & 0o777 for path in [area, *area.rglob("*")] if path.is_dir()}
+    assert modes == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in area.rglob("*.csv")} == {0o600}
+
+
+def test_the_digest_is_of_names_and_bytes(drop: Path, tmp_path: Path) -> None:
+    first = landed(drop, tmp_path / "landing")
+    assert landed(drop, tmp_path / "landing").digest == first.digest
+    (drop / "teachers.csv").write_bytes(b"students.csv as sent")
+    (drop / "students.csv").write_bytes(b"teachers.csv as sent")
+    assert landed(drop, tmp_path / "landing").digest != first.digest
+
+
+class Restless(LocalFolder):
+    """A folder into which the sender still writes while it is copied."""
+
+    def open(self, name: str) -> BinaryIO:
+        content = super().open(name)
+        if name == "teachers.csv":
+            (self.folder / "schools.csv").write_bytes(b"schools.csv AS SENT")
+        return content
+
+
+def test_nothing_is_kept_of_files_that_change_while_they_are_copied(drop: Path, tmp_path: Path) -> None:
+    assert land(drop, tmp_path / "landing", Restless(drop)) is None
+    assert contents(tmp_path / "landing") == ["unified", "unified/files"]
+
+
+def test_what_a_killed_copying_left_is_removed(drop: Path, tmp_path: Path) -> None:
+    left = tmp_path / "landing" / "unified" / "files" / ".taking-left"
+    left.mkdir(parents=True)
+    (left / "students.csv").write_text("half")
+    found = landed(drop, tmp_path / "landing")
+    assert [path.name for path in left.parent.iterdir()] == [Path(found.path).name]
+
+
+def test_peeking_takes_nothing(drop: Path) -> None:
+    assert peek(LocalFolder(drop), ready(drop)) == {name: f"{name} as sent".encode() for name in FILES}
+    assert peek(Restless(drop), ready(drop)) is None
+
+
+# --- recording ---
+
+
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
+    with database.transaction() as session:
+        session.add(District(id="unified", name="Unified", timezone="UTC", administrators=[]))
+        session.flush()
+        session.add_all(
+            Source(id=f"unified/{key}", district_id="unified", key=key, kind="csv", format="csv-1.0", folder=key)
+            for key in ("files", "other")
+        )
+        session.flush()
+        yield session
+
+
+def source_of(session: Session, key: str = "files") -> Source:
+    source = session.get(Source, f"unified/{key}")
+    assert source is not None
+    return source
+
+
+def take(session: Session, drop: Path, landing: Path, now: datetime = NOW) -> Taken:
+    return deliveries.record_taking(session, source_of(session), landed(drop, landing), now)
+
+
+def delivery_of(session: Session, taken: Taken) -> Delivery:
+    delivery = session.get(Delivery, taken.delivery_id)
+    assert delivery is not None
+    return delivery
+
+
+def errors_of(session: Session) -> list[tuple[str, int | None, str, int | None]]:
+    found = session.exec(select(FileError).order_by(col(FileError.file), col(FileError.line)))
+    return [(error.source_id, error.delivery_id, error.file, error.line) for error in found]
+
+
+def file_errors(*lines: tuple[str, int | None]) -> pl.DataFrame:
+    rows = [("columns_invalid", file, line, None, "a,b") for file, line in lines]
+    return pl.DataFrame(rows, schema=dict(delimited.FILE_ERRORS), orient="row")
+
+
+def test_a_taking_is_a_delivery(session: Session, drop: Path, tmp_path: Path) -> None:
+    found = landed(drop, tmp_path / "landing")
+    taken = deliveries.record_taking(session, source_of(session), found, NOW)
+    delivery, source = delivery_of(session, taken), source_of(session)
+    assert not taken.is_receipt
+    assert (delivery.source_id, delivery.taken_at, delivery.outcome, delivery.format, delivery.digest) == (
+        "unified/files",
+        NOW,
+        "taken",
+        "csv-1.0",
+        found.digest,
+    )
+    assert deliveries.landed_files(tmp_path / "landing", delivery) == {
+        name: f"{name} as sent".encode() for name in FILES
+    }
+    assert (source.last_taken_id, source.current_delivery_id, source.received_at) == (delivery.id, None, NOW)
+    assert source.stamps == {name: stamp.as_list() for name, stamp in found.stamps.items()}
+    waiting = arrival.look(source, LocalFolder(drop), required=FILES, with_error=None, now=NOW)
+    assert waiting.state == Arrival.NOTHING
+
+
+def test_the_same_bytes_again_are_a_receipt(session: Session, drop: Path, tmp_path: Path) -> None:
+    first = take(session, drop, tmp_path / "landing")
+    deliveries.accept(session, source_of(session), delivery_of(session, first))
+    again = landed(drop, tmp_path / "landing")
+    later = NOW + timedelta(days=60)
+    assert deliveries.record_taking(session, source_of(session), again, later) == Taken(first.delivery_id, True)
+    delivery, source = delivery_of(session, first), source_of(session)
+    assert (delivery.receipts, delivery.received_at, delivery.taken_at, delivery.outcome) == (1, later, NOW, "clean")
+    assert (source.last_taken_id, source.current_delivery_id, source.received_at) == (delivery.id, delivery.id, later)
+    discard(again, landing=tmp_path / "landing")
+    assert not (tmp_path / "landing" / again.path).exists()
+    assert len(deliveries.landed_files(tmp_path / "landing", delivery)) == 3
+
+
+def test_bytes_of_an_older_delivery_are_a_new_one(session: Session, drop: Path, tmp_path: Path) -> None:
+    first = take(session, drop, tmp_path / "landing")
+    (drop / "students.csv").write_bytes(b"another day")
+    second = take(session, drop, tmp_path / "landing")
+    (drop / "students.csv").write_bytes(b"students.csv as sent")
+    third = take(session, drop, tmp_path / "landing")
+    assert [first.is_receipt, second.is_receipt, third.is_receipt] == [False, False, False]
+    assert [delivery.id for delivery in deliveries.deliveries_of(session, "unified")] == [
+        third.delivery_id,
+        second.delivery_id,
+        first.delivery_id,
+    ]
+
+
+def test_a_delivery_stays_unchecked_until_it_is_accepted_or_rejected(
+    session: Session, drop: Path, tmp_path: Path
+) -> None:
+    assert deliveries.unchecked_delivery(session, source_of(session)) is None
+    taken = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    assert deliveries.unchecked_delivery(session, source_of(session)) == taken
+    deliveries.accept(session, source_of(session), taken)
+    assert deliveries.unchecked_delivery(session, source_of(session)) is None
+
+
+def test_a_rejected_delivery_keeps_every_file_error(session: Session, drop: Path, tmp_path: Path) -> None:
+    source = source_of(session)
+    assert not deliveries.has_file_errors(session, source)
+    first = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    deliveries.accept(session, source, first)
+    (drop / "students.csv").write_bytes(b"bad")
+    second = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    deliveries.reject(
+        session, source, second, file_errors(("students.csv", 2), ("students.csv", 3), ("teachers.csv", None))
+    )
+    assert errors_of(session) == [
+        ("unified/files", second.id, "students.csv", 2),
+        ("unified/files", second.id, "students.csv", 3),
+        ("unified/files", second.id, "teachers.csv", None),
+    ]
+    assert (second.outcome, source.last_taken_id, source.current_delivery_id) == ("rejected", second.id, first.id)
+    assert deliveries.has_file_errors(session, source)
+    assert not deliveries.has_file_errors(session, source_of(session, "other"))
+    assert deliveries.files_with_error(session, source) == frozenset({"students.csv", "teachers.csv"})
+
+    (drop / "students.csv").write_bytes(b"bad still")
+    third = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    deliveries.reject(session, source, third, file_errors(("students.csv", 7)))
+    assert errors_of(session) == [("unified/files", third.id, "students.csv", 7)]
+
+    (drop / "students.csv").write_bytes(b"good")
+    fourth = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    deliveries.accept(session, source, fourth)
+    assert (errors_of(session), source.current_delivery_id) == ([], fourth.id)
+    assert deliveries.files_with_error(session, source) is None
+
+
+def test_an_overdue_set_adds_to_the_errors_of_a_rejected_delivery(session: Session, drop: Path, tmp_path: Path) -> None:
+    source = source_of(session)
+    first = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    deliveries.reject(session, source, first, file_errors(("students.csv", 2)))
+    deliveries.store_incomplete(session, source, file_errors(("teachers.csv", None)))
+    deliveries.store_incomplete(session, source, file_errors(("students.csv", None)))
+    assert sorted(errors_of(session), key=str) == [
+        ("unified/files", first.id, "students.csv", 2),
+        ("unified/files", None, "students.csv", None),
+    ]
+    assert deliveries.files_with_error(session, source) == frozenset({"students.csv"})
+    assert take(session, drop, tmp_path / "landing").is_receipt
+    assert errors_of(session) == [("unified/files", first.id, "students.csv", 2)]
+
+
+def test_lost_or_altered_files_are_refused(session: Session, drop: Path, tmp_path: Path) -> None:
+    delivery = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    file = tmp_path / "landing" / delivery.path / "students.csv"
+    file.write_bytes(b"altered")
+    with pytest.raises(NotPossible, match=rf"students\.csv of delivery {delivery.id} .* is not as it was taken"):
+        deliveries.landed_files(tmp_path / "landing", delivery)
+    file.unlink()
+    with pytest.raises(NotPossible, match=rf"students\.csv of delivery {delivery.id} .* cannot be read"):
+        deliveries.landed_files(tmp_path / "landing", delivery)
+
+
+def test_choosing_an_earlier_delivery(session: Session, drop: Path, tmp_path: Path) -> None:
+    source = source_of(session)
+    first = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    with pytest.raises(NotPossible, match="not checked yet"):
+        deliveries.choose_delivery(session, source, first.id or 0)
+    deliveries.accept(session, source, first)
+    (drop / "students.csv").write_bytes(b"another day")
+    second = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    deliveries.accept(session, source, second)
+    assert deliveries.choose_delivery(session, source, first.id or 0) is first
+    assert (source.current_delivery_id, source.last_taken_id) == (first.id, second.id)
+
+    deliveries.reject(session, source, second, file_errors(("students.csv", 2)))
+    with pytest.raises(NotPossible, match="was rejected"):
+        deliveries.choose_delivery(session, source, second.id or 0)
+    with pytest.raises(NotFound, match="there is no delivery 999 of unified/files"):
+        deliveries.choose_delivery(session, source, 999)
+    with pytest.raises(NotFound, match="of unified/other"):
+        deliveries.choose_delivery(session, source_of(session, "other"), first.id or 0)
+
+
+@pytest.mark.parametrize(("age", "stale"), [(timedelta(days=90), False), (timedelta(days=90, seconds=1), True)])
+def test_a_source_is_stale_past_ninety_days(age: timedelta, stale: bool) -> None:
+    source = a_source()
+    assert not deliveries.is_stale(source, NOW)
+    source.received_at = NOW - age
+    assert deliveries.is_stale(source, NOW) is stale
