@@ -66,11 +66,11 @@ def main() -> None:
             "ROLLCALL_CLEVER_AUTH_URL": address,
         }
         # Only now: the command line and Prefect read the environment when they are imported.
-        import cli
+        from cli.setup import setup
 
         shutil.copy(FOLDER / "setup.toml", HOME / "setup.toml")
         out.rule("Setting up")
-        cli.setup(HOME / "setup.toml")
+        setup(HOME / "setup.toml")
         _night("The first night", FIRST, "night1")
         api.districts[second.id] = second
         _maintenance()
@@ -80,7 +80,9 @@ def main() -> None:
 
 
 def _night(title: str, story: str, files: str) -> None:
-    import cli
+    from cli.console import opened
+    from cli.rendering import show_report
+    from cli.running import run_district
 
     out.print()
     out.rule(title)
@@ -92,44 +94,47 @@ def _night(title: str, story: str, files: str) -> None:
         for file in sorted((FOLDER / district / files).iterdir()):
             shutil.copyfile(file, drop / file.name)
         out.print(f"\n[bold]$ rollcall sync {district} --now[/]")
-        _ran(cli.run_district(district, now=True))
+        _ran(run_district(district, now=True))
     out.print("\n[bold]$ rollcall sync lakeside[/]")
-    _ran(cli.run_district("lakeside"))
+    _ran(run_district("lakeside"))
     out.print()
-    with cli.opened() as database:
-        cli.show_report(database, None)
+    with opened() as database:
+        show_report(database, None)
 
 
 def _maintenance() -> None:
-    import cli
+    from cli.console import opened
+    from cli.rendering import show_report
+    from cli.running import run_district
+    from cli.sync import pause, resume
 
     out.print()
     out.rule("Maintenance")
     out.print(BETWEEN)
     out.print('\n[bold]$ rollcall pause --reason "moving to new servers"[/]')
-    cli.pause(reason="moving to new servers")
+    pause(reason="moving to new servers")
     out.print("\n[bold]$ rollcall sync lakeside[/]")
-    _ran(cli.run_district("lakeside"))
+    _ran(run_district("lakeside"))
     out.print("\n[bold]$ rollcall status lakeside[/]")
-    with cli.opened() as database:
-        cli.show_report(database, "lakeside")
+    with opened() as database:
+        show_report(database, "lakeside")
     out.print("\n[bold]$ rollcall resume[/]")
     try:
-        cli.resume()
+        resume()
     except typer.Exit as ended:
         _ran(ended.exit_code)
 
 
 def _hold_of(district: str) -> int:
-    import cli
+    from cli.console import opened
 
-    with cli.opened() as database, database.reading() as session:
+    with opened() as database, database.reading() as session:
         return store.open_holds(session, district)[0].id
 
 
 def _release(mails: Path) -> None:
     """The held school: what its administrators are told, the evidence, and the release."""
-    import cli
+    from cli.holds import hold_confirm, hold_show
 
     hold, removals = _hold_of("unified"), HOME / "removals.csv"
     out.print()
@@ -137,12 +142,12 @@ def _release(mails: Path) -> None:
     out.print("What the district's administrators got by mail:\n")
     _show_mail(mails)
     out.print(f"\n[bold]$ rollcall hold show {hold} --csv removals.csv[/]")
-    cli.hold_show(hold, csv_file=removals)
+    hold_show(hold, csv_file=removals)
     lines = removals.read_text().splitlines()
     out.print("\n".join([*lines[:4], f"… {len(lines) - 1} rows"]), style="dim", markup=False)
     out.print(f'\n[bold]$ rollcall hold confirm {hold} --yes --why "half of the school has moved to Adams"[/]')
     try:
-        cli.hold_confirm([hold], why="half of the school has moved to Adams", yes=True)
+        hold_confirm([hold], why="half of the school has moved to Adams", yes=True)
     except typer.Exit as ended:
         _ran(ended.exit_code)
     out.print("\nAnd then:\n")
@@ -163,9 +168,9 @@ def _show_mail(folder: Path) -> None:
 
 
 def _ran(code: int) -> None:
-    import cli
+    from cli.options import FAILURE
 
-    if code == cli.FAILURE:
+    if code == FAILURE:
         raise SystemExit(code)
 
 

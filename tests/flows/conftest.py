@@ -27,7 +27,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_SSL_CERT_FILE, PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner, Result
 
-import cli
+from cli.main import app, main
 from models.database import Database, copy_embedded, open_database
 from sandbox.generator import District, generate
 from services.operations.setup import apply_setup, read_setup
@@ -37,9 +37,10 @@ ROOT = Path(__file__).parents[2]  # where the server finds its settings, prefect
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of these run against one Prefect server, and so among the journeys, in one worker."""
     for item in items:
         if "tests/flows/" in item.nodeid:
-            item.add_marker(pytest.mark.prefect)
+            item.add_marker(pytest.mark.journeys)
             item.add_marker(pytest.mark.xdist_group("prefect"))
 
 
@@ -192,7 +193,7 @@ def small_district() -> District:
 
 def rollcall(*arguments: str) -> Result:
     """Run a command in this process."""
-    result = CliRunner().invoke(cli.app, list(arguments), terminal_width=200)
+    result = CliRunner().invoke(app, list(arguments), terminal_width=200)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -210,7 +211,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     def refuse(arguments: Sequence[str]) -> str:
         monkeypatch.setattr("sys.argv", ["rollcall", *arguments])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main()
         said = " ".join(capfd.readouterr().err.split())
         assert (ended.value.code, "Traceback" in said) == (2, False)
         return said

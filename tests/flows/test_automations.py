@@ -59,7 +59,6 @@ def mailbox() -> Iterator[Mailbox]:
         serving.join()
 
 
-@pytest.mark.journeys
 def test_the_shipped_automations_tell_of_schools_going_on_hold_and_of_failed_runs(
     own_server: str,
     installation: Installation,

@@ -30,8 +30,6 @@ from tasks.opening import clever
 from tests.end_to_end.lakeside import Lakeside, lakeside
 from tests.flows.conftest import ran, rollcall, shown
 
-pytestmark = pytest.mark.journeys
-
 IN_WINDOW = datetime(2026, 11, 24, 8, tzinfo=UTC)  # midnight Pacific
 
 

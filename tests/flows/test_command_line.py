@@ -13,7 +13,7 @@ import pytest
 from sqlmodel import select
 from typer.testing import CliRunner
 
-import cli
+from cli.main import app, main
 from contracts.issues import CATALOGUE
 from errors import NotFound, NotPossible, SetupError
 from flows.housekeeping import housekeeping
@@ -159,8 +159,8 @@ def test_a_setup_that_would_freeze_is_shown_and_asked_about(
     file.write_text(COAST)
     said = refused(("setup", str(file)))
     assert said == "error: nothing was changed: --add leaves alone what the file does not name, --yes has it frozen"
-    monkeypatch.setattr(cli, "_can_ask", lambda: True)
-    declined = CliRunner().invoke(cli.app, ["setup", str(file)], input="n\n")
+    monkeypatch.setattr("cli.setup._can_ask", lambda: True)
+    declined = CliRunner().invoke(app, ["setup", str(file)], input="n\n")
     assert declined.stdout.splitlines()[:2] == [
         f"{file} does not name all that is set up:",
         "  Unified School District: would be frozen",
@@ -168,7 +168,7 @@ def test_a_setup_that_would_freeze_is_shown_and_asked_about(
     assert (declined.exit_code, frozen(installation)) == (1, {"unified": False})
     assert rollcall("setup", "--add", str(file)).stdout == "Coast: added\n1 change\n"
     assert frozen(installation) == {"unified": False, "coast": False}
-    agreed = CliRunner().invoke(cli.app, ["setup", str(file)], input="y\n")
+    agreed = CliRunner().invoke(app, ["setup", str(file)], input="y\n")
     assert (agreed.exit_code, frozen(installation)) == (0, {"unified": True, "coast": False})
 
 
@@ -283,7 +283,7 @@ def test_log_json_may_stand_anywhere(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["rollcall", *arguments])
     with pytest.raises(SystemExit):
-        cli.main()
+        main()
     logging.getLogger("anything").warning("heard")
     assert json.loads(capsys.readouterr().err)["message"] == "heard"
 

@@ -18,7 +18,7 @@ import pytest
 import typer
 from prefect.deployments.flow_runs import arun_deployment
 
-import cli
+from cli.main import app
 from models.database import open_database
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import clever_district
@@ -27,8 +27,6 @@ from sandbox.samples import lakeside
 from services.operations.setup import read_setup
 from services.status import sync_status
 from tests.flows.conftest import Server, rollcall, shown
-
-pytestmark = pytest.mark.journeys
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -188,7 +186,7 @@ def test_every_command_that_the_documentation_names_is_there() -> None:
     named = named_commands()
     assert len(named) > 40
     for text in sorted(named):
-        command: Any = typer.main.get_command(cli.app)
+        command: Any = typer.main.get_command(app)
         words = shlex.split(text)[1:]
         while hasattr(command, "commands") and words and words[0] in command.commands:
             command = command.commands[words.pop(0)]

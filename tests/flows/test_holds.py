@@ -23,8 +23,6 @@ from tests.end_to_end.nights import play
 from tests.flows.conftest import Installation, installed, named, ran, rollcall, shown
 from tests.setups import look_into_copies
 
-pytestmark = pytest.mark.journeys
-
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 

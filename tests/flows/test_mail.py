@@ -15,8 +15,6 @@ from tests.flows.conftest import Installation, Server, ran, rollcall
 from tests.flows.test_privacy import everything_prefect_kept
 from tests.services.mail.test_outbox import Inbox, listening
 
-pytestmark = pytest.mark.journeys
-
 
 def subjects(installation: Installation) -> list[str]:
     files = sorted((installation.home / "mail").glob("*.eml"))

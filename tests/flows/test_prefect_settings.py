@@ -11,7 +11,7 @@ import httpx
 import pytest
 from prefect.settings import Settings
 
-import cli
+from cli.running import start_prefect
 from settings import get_settings
 from tests.flows.conftest import Server
 
@@ -44,5 +44,5 @@ def test_a_server_started_by_the_command_line_anywhere(monkeypatch: pytest.Monke
         for name in [name for name in os.environ if name.startswith("PREFECT_SERVER_")]:
             del os.environ[name]
         assert resolved() != NEEDED
-        cli.start_prefect(get_settings())
+        start_prefect(get_settings())
         assert resolved() == NEEDED

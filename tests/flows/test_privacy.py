@@ -14,8 +14,6 @@ from flows.sync_district import sync_district
 from services.sync import planning, provision
 from tests.flows.conftest import Installation, Server, drain, ran
 
-pytestmark = pytest.mark.journeys
-
 NAME, EMAIL, PHONE = "Zebulonia", "zebulonia@planted.example", "2025550147"
 FILES = {
     "schools.csv": "school_id,school_name\n0101,Lincoln\n0102,Roosevelt\n0103,Jefferson\n",

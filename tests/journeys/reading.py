@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
-import cli
+from cli.console import opened
 from services import clock
 from services.status import sync_status
 from settings import get_settings
@@ -23,7 +23,7 @@ def read() -> dict[str, object]:
     while turns < TURNS or not written.exists():
         turns += 1
         try:
-            with cli.opened() as database, database.reading() as session:
+            with opened() as database, database.reading() as session:
                 sync_status.statuses(session, now=clock.now())
                 found = session.connection().exec_driver_sql("SELECT count(*) FROM link").scalar_one()
         except Exception as error:  # noqa: BLE001  told to the test

@@ -10,7 +10,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-import cli
+from cli.console import opened
+from cli.options import OK
+from cli.running import run_district
 from errors import SetupError
 from services import clock
 from services.holds import decisions
@@ -24,23 +26,23 @@ from tests.end_to_end.nights import play
 def sync_under_prefect(districts: Iterable[str]) -> None:
     """Sync one district after the other."""
     for district in districts:
-        if cli.run_district(district, now=True) != cli.OK:
+        if run_district(district, now=True) != OK:
             raise SystemExit(f"{district} is not connected")
 
 
 def sync(districts: Iterable[str]) -> None:
     """Play a night of each, and look at its report, for which the open database is opened and closed once more."""
     settings = get_settings()
-    with cli.opened() as database:
+    with opened() as database:
         for district in districts:
             play(database, settings.landing, district, connection=_connection())
-            with cli.opened() as again, again.reading() as session:
+            with opened() as again, again.reading() as session:
                 report.district_report(session, district, now=clock.now())
 
 
 def accept(districts: Iterable[str]) -> None:
     """Accept what all the districts' holds show, and play a night of each."""
-    with cli.opened() as database, database.transaction() as session:
+    with opened() as database, database.transaction() as session:
         for district in districts:
             for hold in decisions.choose(session, decisions.ACCEPT, district_id=district):
                 decisions.decide(session, hold.id, decisions.ACCEPT, by="ops", now=clock.now())
@@ -49,7 +51,7 @@ def accept(districts: Iterable[str]) -> None:
 
 def resume() -> None:
     """End the pause, and play a night of each district that missed one."""
-    with cli.opened() as database, database.transaction() as session:
+    with opened() as database, database.transaction() as session:
         resumed = maintenance.resume(session, None, by="ops", now=clock.now())
     sync(resumed.missed)
 

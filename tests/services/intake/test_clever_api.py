@@ -293,6 +293,7 @@ def test_pauses_grow_and_are_bounded() -> None:
     assert len(set(drawn[1])) > 100
 
 
+@pytest.mark.journeys
 def test_a_body_that_trickles_times_out(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(clever_api, "_PAUSE", wait_none())
     monkeypatch.setattr(clever_api, "_WHOLE_ANSWER", 0.3)
@@ -478,6 +479,7 @@ def test_an_answer_that_makes_no_sense(
 # --- the rate limit -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.journeys
 def test_ten_thousand_students_with_two_requests_a_second_and_every_tenth_failing(folder: Path) -> None:
     api = CleverApi([plain(10_000)], faults=Faults(failed_every=10), rate_limit=RateLimit(2, window_seconds=1))
     with serving(api) as url:
@@ -488,6 +490,7 @@ def test_ten_thousand_students_with_two_requests_a_second_and_every_tenth_failin
     assert max(Counter(int(entry.at) for entry in asked).values()) == 2
 
 
+@pytest.mark.journeys
 def test_the_first_request_goes_alone_and_then_no_more_than_are_left(folder: Path) -> None:
     api = CleverApi([plain(10)], faults=Faults(delay_seconds=0.15), rate_limit=RateLimit(3, window_seconds=1))
     with serving(api) as url:
@@ -496,6 +499,7 @@ def test_the_first_request_goes_alone_and_then_no_more_than_are_left(folder: Pat
     assert max(Counter(int(entry.at) for entry in api.requests[1:]).values()) <= 3
 
 
+@pytest.mark.journeys
 def test_what_failed_before_anything_was_known_counts_too(folder: Path, impatient: None) -> None:
     api, failures = CleverApi([plain(0)], rate_limit=RateLimit(2, window_seconds=1)), iter([Response("", 500)])
     with serving(in_place_of(api, "districts", lambda _: next(failures, None))) as url:
@@ -521,6 +525,7 @@ def test_record_types_are_asked_for_side_by_side_but_not_all_at_once(folder: Pat
     assert most == 4
 
 
+@pytest.mark.journeys
 def test_a_window_used_up_is_waited_for(folder: Path) -> None:
     left = iter([0.0])
     api = CleverApi([plain(0)])
@@ -652,6 +657,7 @@ def process(url: str, folder: Path, page_size: int, die_at: int = 0) -> subproce
     )
 
 
+@pytest.mark.journeys
 def test_memory_does_not_grow_with_the_district(tmp_path: Path) -> None:
     peaks = {}
     for users in (2_000, 200_000):
@@ -664,6 +670,7 @@ def test_memory_does_not_grow_with_the_district(tmp_path: Path) -> None:
     assert peaks[200_000] - peaks[2_000] < 150
 
 
+@pytest.mark.journeys
 def test_killed_at_any_page_it_has_written_nothing_but_its_folder(tmp_path: Path) -> None:
     whole = expected(plain(25))
     with serving(CleverApi([plain(25)])) as url:

@@ -1,0 +1,57 @@
+"""The application and its own options."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from cli.console import out, set_up_logging, told
+from services.version import VERSION
+from settings import get_settings
+
+ANYWHERE = ("--quiet", "-q", "--log-json")
+
+
+class _OptionsAnywhere(typer.core.TyperGroup):
+    """The command line's own options, accepted behind a command's name and its arguments too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options before the command, those moved there from behind it included; `--` ends them."""
+        end = args.index("--") if "--" in args else len(args)
+        moved = [argument for argument in args[:end] if argument in ANYWHERE]
+        left = [argument for argument in args[:end] if argument not in ANYWHERE]
+        return super().parse_args(ctx, [*moved, *left, *args[end:]])
+
+
+app = typer.Typer(
+    cls=_OptionsAnywhere,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Keep accounts in step with school records.",
+    epilog="--quiet and --log-json may stand anywhere on the command line.",
+)
+
+
+hold_app = typer.Typer(no_args_is_help=True, help="Holds: look at one, and release them.")
+
+
+app.add_typer(hold_app, name="hold", rich_help_panel="Holds")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"rollcall {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say only what was asked for, and errors")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="write logs as JSON, a line each, to stderr")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show it")] = False,
+) -> None:
+    """Rollcall keeps a school communication product's accounts in step with the schools' own records."""
+    told.quiet = quiet
+    set_up_logging(get_settings(), as_json=log_json)

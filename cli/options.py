@@ -1,0 +1,79 @@
+"""Options and arguments that commands share, and their exit codes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import typer.core
+
+from contracts.text import clean
+
+OK, ATTENTION, WRONG_USE, FAILURE = 0, 1, 2, 3
+
+
+# IDs are parsed by `clean`: what is pasted often has blanks or invisible characters around it.
+DistrictId = Annotated[
+    str, typer.Argument(metavar="DISTRICT", parser=clean, help="the district's ID, as in the setup file")
+]
+
+
+OneDistrict = Annotated[str | None, typer.Argument(metavar="[DISTRICT]", parser=clean, help="only this district")]
+
+
+Schools = Annotated[
+    list[str] | None,
+    typer.Option("--school", metavar="ID", parser=clean, help="only this school; may be repeated"),
+]
+
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask first")]
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="write all of it to a CSV file")]
+
+
+class Switch(StrEnum):
+    """What is switched on the command line."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Contacts(StrEnum):
+    """What becomes of emergency contacts."""
+
+    ASK = "ask"
+    LEAVE_OUT = "leave-out"
+
+
+DistrictOrAll = Annotated[
+    str | None,
+    typer.Argument(metavar="[DISTRICT]", parser=clean, help="only this district's; else that of all districts"),
+]
+
+
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="TIME", help="when it ends by itself, such as 2026-11-24T18:00"),
+]
+
+
+OneHold = Annotated[int, typer.Argument(metavar="ID", help="the hold's number")]
+
+
+HoldIds = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="the holds' numbers")]
+
+
+OfDistrict = Annotated[
+    str | None,
+    typer.Option("--district", metavar="ID", parser=clean, help="all holds of this district instead"),
+]
+
+
+Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="why; kept and shown")]

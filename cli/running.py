@@ -1,0 +1,115 @@
+"""Runs in this process: Prefect's settings, and a district's flow."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from cli.console import log_prefect, opened, out, told
+from cli.options import ATTENTION, FAILURE, OK
+from contracts.formats import CLEVER
+from errors import SetupError
+from services.intake.clever_api import Connection
+from services.sync import leases, pipeline, requests
+from settings import Settings, get_settings
+
+PREFECT_SETTINGS = Path(__file__).parent.parent / "prefect.toml"
+
+
+def start_prefect(settings: Settings) -> None:
+    """Make Prefect ready in this process: the server named by PREFECT_API_URL, or a temporary one of our own.
+
+    Must come before Prefect is first imported.
+    """
+    defaults = {
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        # Its services for events complain of a server that is busy, on and on.
+        "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
+        "DO_NOT_TRACK": "1",
+        # Prefect itself reads the file only where it is started beside it.
+        **_variables("PREFECT", tomllib.loads(PREFECT_SETTINGS.read_text())),
+    }
+    if not os.environ.get("PREFECT_API_URL"):
+        defaults |= {
+            "PREFECT_HOME": str(settings.home / "prefect"),
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+            "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+        }
+        if "prefect" not in sys.modules:
+            told.print("starting a temporary Prefect server (set PREFECT_API_URL to use yours)", style="dim")
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def _variables(name: str, settings: dict[str, Any]) -> dict[str, str]:
+    """The environment variables that say the same as a file of Prefect's settings."""
+    found: dict[str, str] = {}
+    for key, value in settings.items():
+        below = f"{name}_{key.upper()}"
+        found |= _variables(below, value) if isinstance(value, dict) else {below: str(value)}
+    return found
+
+
+def clever_connection() -> Connection:
+    """How Clever is reached; asked of Prefect only where the environment does not tell.
+
+    Raises:
+        SetupError: the client's ID or secret is nowhere.
+    """
+    settings = get_settings()
+    try:
+        return settings.clever()
+    except SetupError:
+        start_prefect(settings)
+        from tasks.opening import clever
+
+        return clever()
+
+
+def run_district(
+    district: str, schools: list[str] | None = None, *, now: bool = False, delivery: int | None = None
+) -> int:
+    """Run the district's flow in this process, print what it noted, and give the exit code.
+
+    Raises:
+        NotFound, NotPossible: the district, a school or the delivery is not to be synced.
+    """
+    settings = get_settings()
+    with opened() as database:
+        # Refuses what makes no sense, before any server.
+        with database.reading() as session:
+            orders = requests.orders(session, district, schools, delivery, now=now, landing=settings.landing)
+            before = max((run.id or 0 for run in leases.runs_of(session, district, 1)), default=0)
+        met = {order: pause for order in orders if (pause := pipeline.paused(database, order)) is not None}
+        if orders and len(met) == len(orders):
+            for order, pause in met.items():
+                pipeline.record_paused(database, order, pause)
+                out.print(f"[blue]{order.source_id} is {escape(pause)}[/]")
+            return ATTENTION
+    start_prefect(settings)
+    if any(order.kind == CLEVER and order not in met for order in orders):
+        clever_connection()
+    with told.status(f"syncing {district}"):
+        from flows.sync_district import sync_district
+
+        log_prefect()
+        state = asyncio.run(_state(sync_district(district, schools, delivery=delivery, now=now, return_state=True)))
+    with opened() as database, database.reading() as session:
+        for run in reversed([run for run in leases.runs_of(session, district) if (run.id or 0) > before]):
+            for note in run.notes or []:
+                out.print(f"{run.source_id}: {escape(note)}")
+    if state.is_failed() or state.is_crashed():
+        told.print(f"[red]failed:[/] {escape(state.message or '')}")
+        return FAILURE
+    return ATTENTION if state.name in ("On hold", "Rejected", "Paused", "Waiting for Clever") else OK
+
+
+async def _state(run: Any) -> Any:
+    return await run

@@ -1,0 +1,121 @@
+"""Commands that set districts up."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import typer.core
+from rich.markup import escape
+
+from cli.app import app
+from cli.console import opened, out
+from cli.options import Contacts, DistrictId, Switch, Yes
+from contracts.text import clean, count
+from errors import SetupError
+from services import accounts, clock
+from services.holds import contact_policy
+from services.operations.setup import apply_setup, read_setup, would_freeze
+from settings import get_settings
+
+
+@app.command(rich_help_panel="Set up")
+def setup(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.toml", help="districts, sources and schools; or a folder of such files")
+    ],
+    add: Annotated[bool, typer.Option("--add", help="leave alone what the file does not name")] = False,
+    yes: Yes = False,
+) -> None:
+    """Bring districts, sources, administrators and schools to what a file says; what it no longer names is frozen.
+
+    What would be frozen is shown first, and asked about.
+    """
+    wanted = read_setup(file)
+    with opened() as database:
+        if not (add or yes):
+            with database.reading() as session:
+                _assert_agreed(would_freeze(session, wanted), file)
+        with database.transaction() as session:
+            changes = apply_setup(session, wanted, add=add, now=clock.now())
+    for change in changes:
+        out.print(escape(change))
+    out.print(count(len(changes), "change") if changes else "nothing to change")
+
+
+def _assert_agreed(frozen: list[str], file: Path) -> None:
+    """Ask whether what a setup would freeze may be frozen.
+
+    Raises:
+        SetupError: there is nobody to ask.
+    """
+    if not frozen:
+        return
+    out.print(f"[red]{escape(str(file))} does not name all that is set up:[/]")
+    for line in frozen:
+        out.print(f"  {escape(line)}")
+    if not _can_ask():
+        raise SetupError("nothing was changed: --add leaves alone what the file does not name, --yes has it frozen")
+    out.print("What is frozen stays as it is and is not synced. `rollcall setup --add` leaves it alone.", style="dim")
+    typer.confirm("Go on?", abort=True)
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty()
+
+
+@app.command(rich_help_panel="Set up")
+def enforcement(
+    district: DistrictId,
+    switch: Annotated[Switch | None, typer.Argument(metavar="[on|off]", help="leave out to show it")] = None,
+) -> None:
+    """Show or switch a district's rostering enforcement.
+
+    On, whoever is in its data cannot leave the organization, and the next sync brings back those who had left; off,
+    they stay gone. What the setup file names wins when it is next set up.
+    """
+    with opened() as database:
+        if switch is not None:
+            with database.transaction() as session:
+                accounts.set_enforcement(session, district, switch is Switch.ON)
+        with database.reading() as session:
+            enforced = accounts.is_enforced(session, district)
+    means = (
+        "nobody in its data can leave, and the next sync brings back those who had left"
+        if enforced
+        else "people may leave the organization, and those who left stay gone"
+    )
+    out.print(f"rostering enforcement of {district} is {Switch.ON if enforced else Switch.OFF}: {means}")
+
+
+@app.command(rich_help_panel="Set up")
+def contacts(
+    district: DistrictId,
+    choice: Annotated[Contacts | None, typer.Argument(metavar="[ask|leave-out]", help="leave out to show it")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="ID", parser=clean, help="only this source; else all")
+    ] = None,
+) -> None:
+    """Show or change what is remembered of a district's emergency contacts.
+
+    ask: by a hold, those accepted earlier too; what was decided before is forgotten. leave-out: of all schools, and
+    those set up earlier go. The next night does it, `rollcall sync` at once.
+    """
+    with opened() as database:
+        if choice is not None:
+            change = contact_policy.leave_out if choice is Contacts.LEAVE_OUT else contact_policy.ask
+            with database.transaction() as session:
+                change(session, district, source)
+        with database.reading() as session:
+            found = contact_policy.of_contacts(session, district, source)
+    for each in found:
+        out.print(str(each))
+
+
+@app.command(name="settings", rich_help_panel="Set up")
+def settings_command() -> None:
+    """Show all settings and where they come from; secrets masked."""
+    for name, value in get_settings().shown().items():
+        out.print(f"{name:<32}{escape(value)}")
