@@ -131,7 +131,7 @@ def runs_command(district: DistrictId) -> None:
                 "waiting for Clever" if run.outcome == outcomes.NOT_READY else run.outcome or "running",
             )
             notes[run.id] = run.notes or []
-        decided = [
+        decisions = [
             f"hold {hold.id} · {hold.school_name}: {decided(decision, zone)}"
             for decision, hold in store.decisions_of(session, district)
         ]
@@ -139,5 +139,5 @@ def runs_command(district: DistrictId) -> None:
     for run_id, said in notes.items():
         for note in said:
             out.print(f"run {run_id}: {escape(note)}", style="dim")
-    for line in decided:
+    for line in decisions:
         out.print(escape(line))
