@@ -30,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Keep accounts in step with school records.",
-    epilog="--quiet and --log-json may stand anywhere on the command line.",
+    epilog="--quiet and --log-json can go anywhere on the command line.",
 )
 
 
@@ -48,7 +48,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say only what was asked for, and errors")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print only the requested output and errors")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="write logs as JSON, a line each, to stderr")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show it")] = False,
 ) -> None:

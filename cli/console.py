@@ -101,7 +101,7 @@ def send_mail(database: Database) -> None:
     try:
         outbox.deliver(database, settings.mail_transport(), sender=settings.mail_sender, now=clock.now(), wait=5)
     except RollcallError as error:
-        told.print(f"[yellow]the administrators' mail waits:[/] {escape(str(error))}")
+        told.print(f"[yellow]Email to administrators is delayed:[/] {escape(str(error))}")
 
 
 def local_zone() -> tzinfo:
@@ -120,7 +120,7 @@ def moment(text: str, zone: tzinfo) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise SetupError(f"{text} is no time, such as 2026-11-24T18:00") from None
+        raise SetupError(f'"{text}" is not a valid time. Example: 2026-11-24T18:00') from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 

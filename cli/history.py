@@ -26,7 +26,7 @@ def status_command(
     district: OneDistrict = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the SIS sync report: every school, what needs action first."""
+    """Show the SIS sync report: all schools, those needing action first."""
     with opened() as database:
         if not as_json:
             show_report(database, district)
@@ -82,13 +82,13 @@ def issues_command(
     else:
         show_file_errors(file_errors)
         if not file_errors.is_empty():
-            out.print("\nErrors and alerts below are those of the last delivery without file errors.")
+            out.print("\nThe errors and alerts below are from the last accepted delivery.")
         show_issues(found)
 
 
 @app.command(rich_help_panel="Look at syncs")
 def deliveries(district: DistrictId) -> None:
-    """Show the deliveries taken, newest first; each clean one whose files are kept can be applied again.
+    """List deliveries, newest first. A clean one can be applied again while its files are kept.
 
     In force is what every night finishes for the schools that are not done with it.
     """

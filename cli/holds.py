@@ -134,13 +134,13 @@ def hold_leave_out(hold_ids: HoldIds = None, district: OfDistrict = None, why: W
 
 @hold_app.command(name="fixed")
 def hold_fixed(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
-    """Say that the source of disconnected schools can be reached again: reconnects, and processes it at once."""
+    """Reconnect a disconnected source and sync it now."""
     _resolve(decisions.FIXED, hold_ids, district, why, yes=yes)
 
 
 @hold_app.command(name="recheck")
 def hold_recheck(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
-    """Look at the newest data again, at once; decides nothing about what holds show."""
+    """Check the newest data again now, without deciding anything."""
     _resolve(decisions.RECHECK, hold_ids, district, why, yes=yes)
 
 
@@ -166,7 +166,7 @@ def _resolve(
             reasons = [reason for hold in chosen for reason in hold.reasons]
             write_csv(csv_file, evidence_csv(pl.concat(shown.values()), reasons))
         if sys.stdin.isatty() and not yes:
-            typer.confirm("Go on?", abort=True)
+            typer.confirm("Continue?", abort=True)
         with database.transaction() as session:
             for hold in chosen:
                 decisions.decide(session, hold.id, verb, by=getpass.getuser(), now=clock.now(), why=why)

@@ -20,14 +20,16 @@ from settings import get_settings
 
 @app.command(name="migrate", rich_help_panel="Maintain")
 def migrate_command() -> None:
-    """Bring the database to this program's schema. An embedded one does it by itself, PostgreSQL only here."""
+    """Upgrade the database schema. SQLite upgrades itself when opened; PostgreSQL only with this command."""
     settings = get_settings()
     before, after = migrate(settings.database_url, backups=settings.backups)
     out.print(f"schema {after}, nothing to do" if before == after else f"schema {before or 'none'} → {after}")
 
 
 @app.command(name="backup", rich_help_panel="Maintain")
-def backup_command(file: Annotated[Path, typer.Argument(metavar="FILE", help="where to; must not exist")]) -> None:
+def backup_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="destination file; must not exist yet")],
+) -> None:
     """Copy the embedded database, consistent even while a run writes. See the README for restoring it."""
     with opened() as database:
         backup(database, file)
@@ -36,7 +38,7 @@ def backup_command(file: Annotated[Path, typer.Argument(metavar="FILE", help="wh
 
 @app.command(name="housekeeping", rich_help_panel="Maintain")
 def housekeeping_command() -> None:
-    """Remove what has served its time: files, evidence, issues and mails that nobody needs after 30 days."""
+    """Delete data past its 30-day retention: delivered files, hold evidence, old issues and sent email."""
     with opened() as database:
         cleaned = housekeeping.clean(database, landing=get_settings().landing, now=clock.now())
     out.print(str(cleaned))

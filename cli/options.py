@@ -29,13 +29,13 @@ Schools = Annotated[
 ]
 
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask first")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="skip the confirmation prompt")]
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
-CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="write all of it to a CSV file")]
+CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="write the full list to a CSV file")]
 
 
 class Switch(StrEnum):
@@ -60,7 +60,7 @@ DistrictOrAll = Annotated[
 
 Until = Annotated[
     str | None,
-    typer.Option("--until", metavar="TIME", help="when it ends by itself, such as 2026-11-24T18:00"),
+    typer.Option("--until", metavar="TIME", help="when the pause ends on its own, e.g. 2026-11-24T18:00"),
 ]
 
 
@@ -76,4 +76,4 @@ OfDistrict = Annotated[
 ]
 
 
-Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="why; kept and shown")]
+Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="reason, stored and shown with the hold")]

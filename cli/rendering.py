@@ -43,7 +43,7 @@ def show_file_errors(file_errors: pl.DataFrame) -> None:
     """Print file errors by code, with what to do and the first places."""
     if file_errors.is_empty():
         return
-    out.print(f"[bold red]{count(file_errors.height, 'file error')}: nothing of the delivery is used[/]")
+    out.print(f"[bold red]{count(file_errors.height, 'file error')}. The whole delivery was rejected[/]")
     for (code, file), rows in file_errors.group_by("code", "file", maintain_order=True):
         entry = CATALOGUE[str(code)]
         out.print(f"\n[red]{file}: {escape(entry.title)}[/] ({code}, {rows.height})")
@@ -78,7 +78,7 @@ def show_issues(found: pl.DataFrame) -> None:
             places = rows["place"].unique(maintain_order=True).head(SHOWN)
             more = ", …" if rows.height > SHOWN else ""
             fall = int(rows["consequences"].sum())
-            falling = f"; {count(fall, 'record falls', 'records fall')} with {'it' if number == 1 else 'them'}"
+            falling = f"; {count(fall, 'dependent record')} left out too"
             listed = f"{number} at {', '.join(places)}{more}{falling if fall else ''}"
             out.print(f"  [{colour}]{escape(entry.title)}[/] ({code}): {listed}")
             _explain(entry)
@@ -169,10 +169,12 @@ def show_report(database: Database, district: str | None) -> None:
             out.print(f"[yellow]Clever:[/] {escape(notice)}")
         if report.file_errors:
             wrong = count(report.file_errors, "file error")
-            out.print(f"[red]! the last files have {wrong}:[/] rollcall issues {report.district_id}")
+            out.print(f"[red]! The last delivery was rejected with {wrong}:[/] rollcall issues {report.district_id}")
         if report.errors or report.alerts:
             told_errors, told_alerts = count(report.errors, "error"), count(report.alerts, "alert")
-            out.print(f"of no known school: {told_errors} and {told_alerts} (rollcall issues {report.district_id})")
+            out.print(
+                f"{told_errors} and {told_alerts} don't belong to any school (rollcall issues {report.district_id})"
+            )
         for line in unsent[report.district_id]:
             out.print(f"[yellow]Mail to the administrators:[/] {escape(line)}")
         if report is not found[-1]:
@@ -202,7 +204,7 @@ def show_what_stays(session: Any, decided: store.Hold, verb: str, shown: pl.Data
         )
         ids = [str(record) for record in new["record_id"].drop_nulls().unique().sort().head(SHOWN)]
         more = ", …" if new.height > SHOWN else ""
-        out.print(f"not in what was decided about: {counted} (IDs {', '.join(ids)}{more})")
+        out.print(f"Not covered by your decision: {counted} (IDs {', '.join(ids)}{more})")
     others = [reason for reason in hold.reasons if reason.code not in decisions.DECIDED[verb]]
     broken = [reason for reason in hold.reasons if reason.code == DISCONNECTED]
     for reason in broken:
@@ -210,6 +212,6 @@ def show_what_stays(session: Any, decided: store.Hold, verb: str, shown: pl.Data
         out.print(f"its source {still} be reached: {escape(reason.detail or '')}")
     if others and others != broken:
         titles = "; ".join(hold.title(reason.code) for reason in others)
-        out.print(f"it is held for another reason: {escape(titles)} (rollcall hold show {hold.id})")
+        out.print(f"It is still on hold for {escape(titles)} (rollcall hold show {hold.id})")
     elif new.is_empty() and not broken:
-        out.print("what was decided is applied by the next run that processes the school")
+        out.print("Your decision will be applied the next time this school is synced")

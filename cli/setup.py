@@ -29,7 +29,7 @@ def setup(
     add: Annotated[bool, typer.Option("--add", help="leave alone what the file does not name")] = False,
     yes: Yes = False,
 ) -> None:
-    """Bring districts, sources, administrators and schools to what a file says; what it no longer names is frozen.
+    """Apply a setup file. Districts, sources and schools that it no longer lists are frozen, never deleted.
 
     What would be frozen is shown first, and asked about.
     """
@@ -59,7 +59,7 @@ def _assert_agreed(frozen: list[str], file: Path) -> None:
     if not _can_ask():
         raise SetupError("nothing was changed: --add leaves alone what the file does not name, --yes has it frozen")
     out.print("What is frozen stays as it is and is not synced. `rollcall setup --add` leaves it alone.", style="dim")
-    typer.confirm("Go on?", abort=True)
+    typer.confirm("Continue?", abort=True)
 
 
 def _can_ask() -> bool:
@@ -83,9 +83,9 @@ def enforcement(
         with database.reading() as session:
             enforced = accounts.is_enforced(session, district)
     means = (
-        "nobody in its data can leave, and the next sync brings back those who had left"
+        "people on the roster can't leave, and the next sync adds back anyone who left"
         if enforced
-        else "people may leave the organization, and those who left stay gone"
+        else "people can leave the organization, and a sync does not add them back"
     )
     out.print(f"rostering enforcement of {district} is {Switch.ON if enforced else Switch.OFF}: {means}")
 
@@ -98,7 +98,7 @@ def contacts(
         str | None, typer.Option("--source", metavar="ID", parser=clean, help="only this source; else all")
     ] = None,
 ) -> None:
-    """Show or change what is remembered of a district's emergency contacts.
+    """Show or change how a district's emergency contacts are handled.
 
     ask: by a hold, those accepted earlier too; what was decided before is forgotten. leave-out: of all schools, and
     those set up earlier go. The next night does it, `rollcall sync` at once.
@@ -116,6 +116,6 @@ def contacts(
 
 @app.command(name="settings", rich_help_panel="Set up")
 def settings_command() -> None:
-    """Show all settings and where they come from; secrets masked."""
+    """Show every setting, with secrets masked."""
     for name, value in get_settings().shown().items():
         out.print(f"{name:<32}{escape(value)}")

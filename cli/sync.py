@@ -23,9 +23,11 @@ from services.status import pauses
 def sync(
     district: DistrictId,
     school: Schools = None,
-    now: Annotated[bool, typer.Option("--now", help="take a complete set of files as it stands")] = False,
+    now: Annotated[
+        bool, typer.Option("--now", help="take complete files now, without waiting for quiet_seconds")
+    ] = False,
     delivery: Annotated[
-        int | None, typer.Option("--delivery", metavar="ID", help="apply a kept delivery again")
+        int | None, typer.Option("--delivery", metavar="ID", help="apply an earlier delivery again")
     ] = None,
 ) -> None:
     """Sync a district, or some of its schools. Never waits for files.
@@ -46,7 +48,7 @@ def pause(
     district: DistrictOrAll = None,
     until: Until = None,
 ) -> None:
-    """Pause Clever syncs for maintenance. The school under way finishes first; CSV syncs go on."""
+    """Pause Clever syncs for maintenance. The school being synced finishes first. CSV syncs continue."""
     by = getpass.getuser()
     with opened() as database:
         with database.transaction() as session:
@@ -61,7 +63,7 @@ def pause(
 def resume(
     district: DistrictOrAll = None,
 ) -> None:
-    """Resume Clever syncs after a pause, and catch up what was asked for meanwhile.
+    """Resume Clever syncs after a pause, and run the syncs that were skipped.
 
     Exit code: as `rollcall sync` where something was caught up, else 0.
     """

@@ -376,7 +376,7 @@ def _left_out_note(schools: pl.DataFrame, left_out: list[str]) -> str:
         .sort("source_id")
         .select(pl.coalesce(pl.format("{} ({})", "source_id", "name"), "source_id"))
     )
-    return f"left out, as this source does not sync them: schools {', '.join(named.to_series())}"
+    return f"ignored schools not synced from this source: {', '.join(named.to_series())}"
 
 
 def at_schools(issues: pl.DataFrame, schools_of: pl.DataFrame) -> pl.DataFrame:

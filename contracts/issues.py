@@ -165,7 +165,7 @@ _FILE_ERRORS = (
         "quotes_invalid",
         Severity.FILE_ERROR,
         "file",
-        "Quotation marks are not right",
+        "Quotation marks are in the wrong place or not doubled",
         "Double quotes have to enclose a whole value, from its first to its last character, and a double quote inside "
         "such a value has to be written twice. In this row they do not.",
         "Correct the value in your SIS (often a nickname or an inch mark), or set the export to double the quotation "
@@ -187,8 +187,7 @@ _FILE_ERRORS = (
         "The row holds a character that cannot be stored",
         "The row holds an invisible character (a null character) that no text should have. The file was probably "
         "damaged when it was written or sent.",
-        "Export the file again from your SIS. If the error stays, type the values of this row anew there. "
-        + _AGAIN_FILES,
+        "Export the file again from your SIS. If the error stays, retype this row there. " + _AGAIN_FILES,
     ),
     Entry(
         "id_missing",
@@ -251,7 +250,7 @@ _ERRORS = (
         "guardian_unreachable",
         Severity.ERROR,
         "guardian",
-        "Guardian without e-mail address and phone",
+        "Guardian has no email or phone",
         "The guardian has neither a phone number nor an e-mail address that can be used, so no account can be "
         "created. An e-mail address that is not valid, or that belongs to somebody else, does not count.",
         "Enter an email address or phone number that only this guardian has in your SIS{ (columns guardian_email and "
@@ -345,7 +344,7 @@ _ALERTS = (
         "The record names a school or student, as shown, that {is not in the files|the district does not share with "
         "us}. Everything else of the record was used, and nothing was removed for it.",
         "If the school or student should be here, {add them to the export in your SIS|share them in Clever, or correct "
-        "the record in your SIS or in Clever}. If not, nothing needs to be done. " + _AGAIN,
+        "the record in your SIS or in Clever}. Otherwise, no action is needed. " + _AGAIN,
     ),
     Entry(
         "email_shared",
@@ -362,7 +361,7 @@ _ALERTS = (
         Severity.ALERT,
         "person",
         "{Rows with the same ID|Records of the same person} say different things",
-        "{The ID stands in several rows that differ in the columns shown|Several records are about one person and "
+        "{This ID appears in several rows that differ in the columns shown|Several records are about one person and "
         "differ in the fields shown}. One of the values was chosen, and it may not be the right one.",
         "Make the values of the {columns shown the same in all rows of this ID in your SIS|fields shown the same in "
         "all records of this person in your SIS or in Clever}. " + _AGAIN,
@@ -422,7 +421,7 @@ _ALERTS = (
         "student_unreachable",
         Severity.ALERT,
         "student",
-        "Nobody can be reached for this student",
+        "No contact information for this student",
         "Neither the student nor any of their guardians has an e-mail address or phone number that can be used, so "
         "messages about the student reach nobody.",
         "Enter an e-mail address or phone number for a guardian {or the student in your SIS (columns guardian_email, "
@@ -496,7 +495,7 @@ _ALERTS = (
         "grade_unknown",
         Severity.ALERT,
         "student",
-        "Grade is not known",
+        "Grade not recognized",
         "The grade is not one that is known, so it was not used. If the student had one before, that one stays.",
         "Correct the grade in your SIS{: a number from 1 to 13, K for kindergarten, PK or TK before it (column grade "
         "in students.csv)| or in Clever: a number from 1 to 13, Kindergarten or what precedes it, or PostGraduate}. "
@@ -533,7 +532,7 @@ _ALERTS = (
         "co_teacher_unknown",
         Severity.ALERT,
         "class",
-        "A second teacher of the class is not known",
+        "Co-teacher not found",
         "One of the {teacher IDs of this class is not in teachers.csv|section's teachers is not shared}. The class is "
         "led by its other teachers.",
         "Correct the teacher in your SIS{ (column teacher_id in classes.csv)| or in Clever}, or make sure that the "
@@ -543,7 +542,7 @@ _ALERTS = (
         "class_teacher_other_school",
         Severity.ALERT,
         "class",
-        "Class's teacher belongs to another school",
+        "Teacher is not listed at the class's school",
         "The teacher leads the class, but {teachers.csv does not list them|is not} at the {class's|section's} school.",
         "{Add a row for the teacher at this school in your SIS, or correct the school of the class (column school_id "
         "in teachers.csv and classes.csv)|Add the school to the teacher's schools in your SIS or in Clever, or "
@@ -653,7 +652,7 @@ _ALERTS = (
         Severity.ALERT,
         "school",
         "School without a name",
-        "The school has no name{ in schools.csv|}. Its sync goes on all the same.",
+        "The school has no name{ in schools.csv|}. The school still syncs.",
         "Enter the name of the school in your SIS{ (column school_name in schools.csv)| or in Clever}. " + _AGAIN,
     ),
 )
@@ -724,15 +723,15 @@ _HOLDS = (
         Severity.HOLD,
         "school",
         "The connection to {the drop folder|Clever} is broken",
-        "The {folder that the files arrive in cannot be reached, or we are refused|district's data in Clever cannot be "
-        "reached, we are refused, or Clever reports the district as pending or in error}. The school's accounts stay "
-        "as they were.",
-        "{Check that the drop folder is there and that we may read it, and that the export in your SIS still sends to "
-        "it|If Clever reports an error, Clever has to solve it, and nothing needs to be done here. Otherwise check in "
-        "Clever that our app is still authorized for the district, that the schools are shared and that nothing is "
-        "pending, and correct it in your SIS or in Clever}. Then choose I fixed it (rollcall hold fixed), and the data "
-        "are processed at once. {It also ends by itself at the next sync that gets through; if files were missed, send "
-        "the complete set of files again.|" + _AGAIN_CLEVER + "}",
+        "The {folder that the files arrive in can't be reached or rejects our credentials|district's data in Clever "
+        "can't be reached, our credentials are rejected, or Clever reports the district as pending or in error}. The "
+        "school's accounts stay as they were.",
+        "{Check that the drop folder is there and that Rollcall has read access, and that the export in your SIS still "
+        "sends to it|If Clever reports an error, Clever has to solve it, and nothing needs to be done here. "
+        "Otherwise check in Clever that our app is still authorized for the district, that the schools are shared "
+        "and that nothing is pending, and correct it in your SIS or in Clever}. Then choose I fixed it (rollcall "
+        "hold fixed), and the data are processed at once. {It also ends by itself at the next sync that gets "
+        "through; if files were missed, send the complete set of files again.|" + _AGAIN_CLEVER + "}",
     ),
     Entry(
         "file_errors",
@@ -748,10 +747,10 @@ _HOLDS = (
         "failed_run",
         Severity.HOLD,
         "school",
-        "Our sync did not finish",
+        "The sync failed on our side",
         "Something went wrong on our side while the school was being updated. Nothing of the school was changed, and "
         "it is not a problem of your data.",
-        "Nothing needs to be done in your SIS{| or in Clever}. We have been told and look into it; the next sync that "
+        "Nothing needs to be done in your SIS{| or in Clever}. Our team has been notified; the next sync that "
         "succeeds ends this.",
     ),
     Entry(

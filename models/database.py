@@ -430,7 +430,7 @@ def _ours(step: str, error: BaseException) -> RollcallError:
                 f"the database did not answer or stayed locked while {step} ({state or 'no connection'}); try again"
             )
         if state.startswith(("28", "3D")):
-            return SetupError(f"the database refuses us ({state}): see ROLLCALL_DATABASE_URL")
+            return SetupError(f"the database rejected the login ({state}): see ROLLCALL_DATABASE_URL")
     if isinstance(origin, sqlite3.Error):
         code = getattr(origin, "sqlite_errorcode", 0)
         if code in _UNIQUE_CODES:

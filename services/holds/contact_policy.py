@@ -29,8 +29,8 @@ class Remembered:
         if self.left_out:
             return f"emergency contacts of {self.source_id} are left out"
         students = "1 student" if self.accepted == 1 else f"{self.accepted} students"
-        accepted = f", but for those of {students}, who were accepted as they are" if self.accepted else ""
-        return f"emergency contacts of {self.source_id} are asked about by a hold{accepted}"
+        accepted = f" (contacts of {students} are accepted already)" if self.accepted else ""
+        return f"emergency contacts of {self.source_id} put the school on hold{accepted}"
 
 
 def of_contacts(session: Session, district_id: str, source: str | None = None) -> list[Remembered]:

@@ -245,7 +245,7 @@ def decide(session: Session, hold_id: int, verb: str, *, by: str, now: datetime,
     hold = _decidable(session, hold_id, verb)
     who, reason = (" ".join((said or "").split()) for said in (by, why))
     if not who:
-        raise NotPossible("say who decides: it is kept, and shown with the hold")
+        raise NotPossible("enter your name; it is stored and shown with the hold")
     session.add(Decision(hold_id=hold_id, verb=verb, by=who, why=reason or None, at=now))
     if verb == LEAVE_OUT:
         school = session.get(School, hold.school_id)
@@ -312,7 +312,7 @@ def choose(session: Session, verb: str, *, hold_ids: Sequence[int] = (), distric
         NotPossible: both or neither were named, or the verb is about none of them.
     """
     if bool(hold_ids) == (district_id is not None):
-        raise NotPossible("name the holds by their numbers, or a district for all of its holds")
+        raise NotPossible("give hold numbers, or --district for all holds of a district")
     if district_id is None:
         return [_decidable(session, hold_id, verb) for hold_id in dict.fromkeys(hold_ids)]
     if session.get(District, district_id) is None:

@@ -108,7 +108,7 @@ def look(
         since = min(found.stamps[there].changed_at for names in found.written.values() for there in names)
         lacking = _lacking(missing, not_again)
         if now - since < OVERDUE_AFTER:
-            return waiting(Arrival.INCOMPLETE, f"some files have not arrived yet: {lacking}")
+            return waiting(Arrival.INCOMPLETE, f"waiting for files: {lacking}")
         return waiting(
             Arrival.OVERDUE,
             f"files arrived at {_time(since, zone)}, but not all of them within two hours: {lacking}."
@@ -121,14 +121,14 @@ def look(
     if not as_it_stands and now < ready_at:
         return waiting(
             Arrival.ARRIVING,
-            f"the files are still arriving: they will be taken after {_time(ready_at, zone, up=True)}, unless one of"
-            " them changes before then",
+            f"files are still arriving; they will be picked up after {_time(ready_at, zone, up=True)}"
+            " unless one changes",
             ready_at=ready_at,
         )
     if double:
         told = "; ".join(f"{listed(names)} would both be {name}" for name, names in double.items())
         return waiting(Arrival.DOUBLE, f"a file arrived twice: {told}. Remove the one that is not meant", *twice)
-    return waiting(Arrival.READY, "a complete set of files is ready to be taken")
+    return waiting(Arrival.READY, "a complete set of files is ready")
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _found(entries: Mapping[str, Stamp | None], required: tuple[str, ...], noted
 
 def _nothing(source: Source, found: _Found, *, is_empty: bool) -> str:
     if not is_empty:
-        return "no file was written since the last delivery was taken"
+        return "no new files since the last delivery"
     return "; ".join(filter(None, (f"the drop folder {source.folder} holds none of the files", found.names.found)))
 
 

@@ -46,7 +46,7 @@ def standing(remote: RemoteDistrict, now: datetime, zone: ZoneInfo) -> Standing:
     """
     if remote.is_paused(now.astimezone(zone).date()):
         until = f" until {remote.pause_end:%Y-%m-%d}" if remote.pause_end is not None else ""
-        message = f"Clever has the district's data paused{until}: nobody is archived meanwhile"
+        message = f"Clever has the district's data paused{until}: nobody is archived until then"
         return Standing(PAUSED, message, message)
     if remote.state not in _PROBLEMS:
         return Standing(None, None, None)

@@ -285,8 +285,8 @@ def _blocks(session: Session, district: District, said: list[Notice]) -> list[Bl
                 points=(
                     Point(
                         "The sync goes on",
-                        "What held the sync is resolved, and the accounts follow the school's records again.",
-                        "Nothing needs to be done.",
+                        "The problem is resolved and accounts are syncing again.",
+                        "No action needed.",
                     ),
                 ),
             )
@@ -318,7 +318,7 @@ def _pause_block(notice: Notice, schools: tuple[Line, ...]) -> Block:
                 Point(
                     "The Clever sync runs again",
                     "What changed in Clever meanwhile is picked up by the next sync.",
-                    "Nothing needs to be done.",
+                    "No action needed.",
                 ),
             ),
         )
@@ -332,7 +332,7 @@ def _pause_block(notice: Notice, schools: tuple[Line, ...]) -> Block:
             Point(
                 "The Clever sync is paused on purpose",
                 f"It is {told.rstrip('.')}. All accounts and classes stay as they are meanwhile.",
-                "Nothing needs to be done. You get a mail when the sync runs again, and it picks up what changed.",
+                "No action needed. You get a mail when the sync runs again, and it picks up what changed.",
             ),
         ),
     )

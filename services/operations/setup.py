@@ -64,13 +64,13 @@ def _known_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is no known time zone, such as America/Los_Angeles") from None
+        raise ValueError("is not a known time zone, such as America/Los_Angeles") from None
     return value
 
 
 def _known_region(value: str) -> str:
     if value not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError("is no known country, such as US")
+        raise ValueError("is not a known country code, such as US")
     return value
 
 

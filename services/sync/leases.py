@@ -70,7 +70,7 @@ def begin_run(session: Session, district_id: str, source_id: str, *, schools: li
 def _busy(session: Session, run: Run) -> Busy:
     since = _shown(session, run.district_id, run.started_at)
     return Busy(
-        f"district {run.district_id} is being synced already, by run {run.id} since {since};"
+        f"district {run.district_id} is already being synced (run {run.id}, started {since});"
         " try again when it has ended"
     )
 
@@ -94,7 +94,7 @@ def _take_over(session: Session, district_id: str, now: datetime) -> None:
     schools = session.exec(select(School.id).where(School.district_id == district_id)).all()
     record_status_changes(session, schools, SILENT, max(now, clock))
     former.ended_at, former.outcome = now, DIED
-    former.notes = [*(former.notes or []), f"no sign of life since {_shown(session, district_id, former.alive_at)}"]
+    former.notes = [*(former.notes or []), f"no heartbeat since {_shown(session, district_id, former.alive_at)}"]
     session.add(former)
     session.flush()
 

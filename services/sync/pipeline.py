@@ -126,7 +126,7 @@ def _finish(database: Database, order: Order, run_id: int, taken: Fetched) -> Fe
                 session,
                 run_id,
                 unchecked.id,
-                f"{taken.message}; checking delivery {unchecked.id}, left by a run that died",
+                f"{taken.message}; checking delivery {unchecked.id}, left unfinished by an interrupted run",
             )
         if deliveries.has_file_errors(session, source):
             return Fetched(
@@ -138,12 +138,12 @@ def _finish(database: Database, order: Order, run_id: int, taken: Fetched) -> Fe
         deliveries.note_coming_staleness(session, clock.now(), source_id=source.id, run_id=run_id)
         current = source.current_delivery_id
         if current is None:
-            return Fetched(taken.state, f"{taken.message}; nothing was ever delivered")
+            return Fetched(taken.state, f"{taken.message}; no delivery has been received yet")
         unfinished = leases.unfinished_schools(session, source, leases.setup_digest(session, source))
         if order.schools is not None:
             unfinished = [school for school in unfinished if school in order.schools]
         if not unfinished and not (order.by_hand and order.schools is not None):
-            return Fetched(taken.state, f"{taken.message}; delivery {current} is done with every school")
+            return Fetched(taken.state, f"{taken.message}; delivery {current} is finished for all schools")
         return _ready(session, run_id, current, f"{taken.message}; finishing delivery {current}")
 
 
@@ -272,13 +272,13 @@ def _recorded(
         source.last_sync = last_sync
         session.add(source)
         if not taken.is_receipt:
-            return _ready(session, run_id, taken.delivery_id, f"delivery {taken.delivery_id} taken")
+            return _ready(session, run_id, taken.delivery_id, f"received delivery {taken.delivery_id}")
         scope = read_scope(session, source.id)
         over = [STALE] if deliveries.has_file_errors(session, source) else [STALE, FILE_ERRORS]
         holds.drop_reasons(session, scope.school_ids, over, run_id=run_id, now=clock.now())
         sync_status.record_status_changes(session, scope.school_ids, reason="receipt", now=clock.now())
     discard(landed, landing=landing)
-    return Fetched(RECEIPT, f"the same as delivery {taken.delivery_id} once more: noted as a receipt")
+    return Fetched(RECEIPT, f"identical to delivery {taken.delivery_id}; nothing to do")
 
 
 def _reached(database: Database, source_id: str, run_id: int) -> None:

@@ -70,7 +70,7 @@ def plan_roster(
     def planned() -> Plan:
         plan = plan_district(scope, guarded("checking", settled), stored, today=clock.now().date())
         if left_out:
-            said = f"left out as decided: {count(left_out, 'emergency contact')}"
+            said = f"left out as you decided: {count(left_out, 'emergency contact')}"
             plan = replace(plan, notes=(*plan.notes, said))
         plan = judging.judged(session, scope, plan if may_remove else without_removals(plan), delivery_id=delivery_id)
         return _with_causes(session, scope, plan, roster, stored)

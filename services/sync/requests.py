@@ -132,7 +132,7 @@ def _something_to_do(session: Session, source: Source, *, arrivals_only: bool) -
     if source.current_delivery_id is not None and leases.unfinished_schools(
         session, source, leases.setup_digest(session, source)
     ):
-        return f"delivery {source.current_delivery_id} is not done with every school"
+        return f"delivery {source.current_delivery_id} is not finished for every school"
     return None
 
 

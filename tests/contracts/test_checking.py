@@ -72,7 +72,7 @@ def test_rows_of_schools_that_another_source_syncs_are_left_out_named_once_and_c
     assert found.issues.rows() == []
     assert who(found) == ["T1", "S1", "G1"]
     assert members(found) == [("C1", "1", "S1", False), ("C1", "1", "T1", True)]
-    assert found.notes == ("left out, as this source does not sync them: schools 2 (School 2)",)
+    assert found.notes == ("ignored schools not synced from this source: 2 (School 2)",)
     assert found.seen_links["link_id"].to_list() == ["L2", "LG2", "LS2"]
     assert ("CT2", "2") in found.seen_classes.rows()
 

@@ -409,7 +409,7 @@ def test_while_clever_is_paused_nobody_is_archived(
     # Whose school is gone is told where they still are.
     assert outcomes == {SCHOOLS[0]: "applied", SCHOOLS[2]: "unchanged"}
     until = " until 2026-11-23" if by_dates else ""
-    notice = f"Clever has the district's data paused{until}: nobody is archived meanwhile"
+    notice = f"Clever has the district's data paused{until}: nobody is archived until then"
     assert (active_people(connected), held_for(connected), notices(connected)) == (everybody, {}, (notice,))
     assert connected.statuses() == CONNECTED
     names = {
@@ -537,7 +537,7 @@ def test_a_new_district_that_clever_has_a_problem_with_stays_in_setup(
 # --- the nightly skip -------------------------------------------------------------------------------------------------
 
 SKIPPED = (
-    "Clever has nothing new since the last time, so it was not fetched again; delivery 1 is done with every school"
+    "Clever has nothing new since the last time, so it was not fetched again; delivery 1 is finished for all schools"
 )
 
 
@@ -548,7 +548,7 @@ def test_only_a_nightly_run_skips_what_clever_has_nothing_new_for(connected: Lak
     connected.night()
     assert ended(connected) == (
         "receipt",
-        ["the same as delivery 1 once more: noted as a receipt; delivery 1 is done with every school"],
+        ["identical to delivery 1; nothing to do; delivery 1 is finished for all schools"],
     )
     assert connected.pages_asked() > pages
 

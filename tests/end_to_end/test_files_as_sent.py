@@ -45,7 +45,7 @@ def test_capitals_are_taken_and_land_under_the_formats_names(birch: Installation
             "connected",
             outcomes.DONE,
             [
-                "delivery 2 taken",
+                "received delivery 2",
                 *(f"{name.title()}.csv is read, and not {name}.csv, which was written before it" for name in names),
             ],
         )
@@ -63,7 +63,7 @@ def test_capitals_are_taken_and_land_under_the_formats_names(birch: Installation
         assert (state, outcome, notes[0]) == (
             "connected",
             outcomes.NOTHING,
-            "no new files; delivery 2 is done with every school",
+            "no new files; delivery 2 is finished for all schools",
         )
 
 

@@ -202,7 +202,7 @@ def test_contacts_left_out_are_asked_about_again(place: Installation) -> None:
     assert kept_in_mind(place) == ["emergency contacts of unified/files are left out"]
     with place.database.transaction() as session:
         contact_policy.ask(session, "unified")
-    assert kept_in_mind(place) == ["emergency contacts of unified/files are asked about by a hold"]
+    assert kept_in_mind(place) == ["emergency contacts of unified/files put the school on hold"]
     # Without any new files: the current delivery is not done with the schools under what is decided now.
     assert night(place) == {"lincoln": ("emergency_contacts",)}
     assert active(place, "guardianship") == 1
@@ -219,8 +219,8 @@ def test_contacts_accepted_are_asked_about_again(place: Installation) -> None:
     night(place, files)
     decide(place, held(place), decisions.ACCEPT)
     assert again(place) == {}
-    said = "emergency contacts of unified/files are asked about by a hold"
-    assert kept_in_mind(place) == [f"{said}, but for those of 1 student, who were accepted as they are"]
+    said = "emergency contacts of unified/files put the school on hold"
+    assert kept_in_mind(place) == [f"{said} (contacts of 1 student are accepted already)"]
     with place.database.transaction() as session:
         contact_policy.ask(session, "unified", "files")
         with pytest.raises(NotFound, match=r"^district unified has no source other; it has files$"):

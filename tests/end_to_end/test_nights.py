@@ -181,7 +181,7 @@ def test_a_district_has_one_run_at_a_time(installation: Installation) -> None:
     installation.set_up(unified=SCHOOLS)
     order = Order("unified", "unified/files")
     first = pipeline.begin(installation.database, order)
-    with pytest.raises(Busy, match=f"by run {first} since"):
+    with pytest.raises(Busy, match=f"run {first}, started"):
         pipeline.begin(installation.database, order)
     pipeline.finish(installation.database, first, NOTHING, [])
     assert pipeline.begin(installation.database, order) > first

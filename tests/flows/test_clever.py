@@ -107,7 +107,8 @@ def test_the_night_checks_every_district_inside_its_window_only(
     assert everyone(installed) == {"connected"}
     assert ran(clever_nightly(return_state=True)).name == "Completed"
     assert installed.last_run().notes == [
-        "Clever has nothing new since the last time, so it was not fetched again; delivery 1 is done with every school"
+        "Clever has nothing new since the last time, so it was not fetched again;"
+        " delivery 1 is finished for all schools"
     ]
 
 

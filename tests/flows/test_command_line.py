@@ -211,7 +211,7 @@ def frozen(installation: Installation) -> dict[str, bool]:
         (("pause", "nowhere", "--reason", "x"), "there is no district nowhere"),
         (("pause", "--reason", " "), "a pause needs a reason"),
         (("pause", "--reason", "x", "--until", "2020-01-01"), "the end of the pause lies in the past"),
-        (("pause", "--reason", "x", "--until", "soon"), "soon is no time"),
+        (("pause", "--reason", "x", "--until", "soon"), '"soon" is not a valid time'),
         (("resume", "nowhere"), "there is no district nowhere"),
         (("hold", "fixed", "99"), "there is no hold 99"),
     ],
@@ -249,14 +249,14 @@ def test_what_a_problem_means_and_how_to_fix_it_is_said(tmp_path: Path) -> None:
     entry = CATALOGUE["teacher_email_missing"]
     said = rollcall("check", str(tmp_path)).stdout
     assert said == (
-        f"\n1 error\n  {entry.title} (teacher_email_missing): 1 at teachers.csv:2; 1 record falls with it"
+        f"\n1 error\n  {entry.title} (teacher_email_missing): 1 at teachers.csv:2; 1 dependent record left out too"
         f"\n    {entry.meaning}\n    {entry.remedy}\n"
     )
     (tmp_path / "classes.csv").write_text("school_id,class_id,teacher_id,class_name\n1,,T1,Art\n")
     entry = CATALOGUE["id_missing"]
     said = rollcall("check", str(tmp_path)).stdout
     assert said == (
-        "1 file error: nothing of the delivery is used\n"
+        "1 file error. The whole delivery was rejected\n"
         f"\nclasses.csv: {entry.title} (id_missing, 1)\n  line 2: {entry.title}: column class_id.\n"
         f"    {entry.meaning}\n    {entry.remedy}\n"
     )
@@ -323,9 +323,12 @@ def test_mail_that_waits_is_told_below_the_report(installation: Installation) ->
 
 
 def test_enforcement_is_shown_and_switched(installation: Installation) -> None:
-    off = "rostering enforcement of unified is off: people may leave the organization, and those who left stay gone\n"
+    off = (
+        "rostering enforcement of unified is off:"
+        " people can leave the organization, and a sync does not add them back\n"
+    )
     assert rollcall("enforcement", "unified").stdout == off
-    on = "rostering enforcement of unified is on: nobody in its data can leave, and the next sync brings back those"
+    on = "rostering enforcement of unified is on: people on the roster can't leave, and the next sync adds back anyone"
     assert rollcall("enforcement", "unified", "on").stdout.startswith(on)
     assert rollcall("enforcement", "unified").stdout.startswith(on)
     assert rollcall("enforcement", "unified", "off").stdout == off
@@ -335,7 +338,7 @@ def test_enforcement_is_shown_and_switched(installation: Installation) -> None:
 
 
 def test_what_becomes_of_contacts_is_shown_and_changed(installation: Installation) -> None:
-    asked = "emergency contacts of unified/files are asked about by a hold\n"
+    asked = "emergency contacts of unified/files put the school on hold\n"
     left_out = "emergency contacts of unified/files are left out\n"
     assert rollcall("contacts", "unified").stdout == asked
     assert rollcall("contacts", "unified", "leave-out", "--source", "files").stdout == left_out

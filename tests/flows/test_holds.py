@@ -115,7 +115,7 @@ def test_a_confirmation_that_no_longer_covers_tells_what_is_new(emptied: Install
     result = rollcall("hold", "confirm", str(first))
     assert result.exit_code == 1
     assert "stays on hold, now as hold" in result.stdout
-    assert re.search(r"not in what was decided about: \d+ class", words(result.stdout))
+    assert re.search(r"Not covered by your decision: \d+ class", words(result.stdout))
     assert len(open_ids()) == 3
     (newer,) = [each for each in open_ids() if f"now as hold {each}\n" in result.stdout]
     told = [line for line in rollcall("hold", "show", str(newer)).stdout.splitlines() if "confirm by" in line]

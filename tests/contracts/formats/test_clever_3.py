@@ -243,7 +243,7 @@ def test_somebody_in_a_school_of_ours_is_ours_whatever_their_other_schools() -> 
         assert shown(found) == []
         assert who(found) == ["t1", "u1", "c1"]
         assert found.school_members.rows() == [(0, mine), (1, mine)]
-        assert found.notes == (f"left out, as this source does not sync them: schools {other} (School {other})",)
+        assert found.notes == (f"ignored schools not synced from this source: {other} (School {other})",)
 
 
 def test_the_primary_teacher_and_the_co_teachers_lead_the_class() -> None:
@@ -615,5 +615,5 @@ def test_one_guardian_under_several_contacts_differs_in_clevers_fields() -> None
 def test_shared_schools_that_are_not_set_up_are_named_in_the_notes() -> None:
     nameless: Mapping[str, Any] = {"id": "s3"}
     found = settled(Records(schools=[school("s1"), school("s2"), dict(nameless)]), schools=["s1", "s7"])
-    assert found.notes == ("left out, as this source does not sync them: schools s2 (School s2), s3",)
+    assert found.notes == ("ignored schools not synced from this source: s2 (School s2), s3",)
     assert found.missing_schools == ("s7",)

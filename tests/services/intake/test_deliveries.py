@@ -120,8 +120,7 @@ def test_says_from_when_arriving_files_would_be_taken() -> None:
     waiting = look(a_source(), Shelf(schools=HOUR, teachers=90, students=HOUR))
     assert waiting.ready_at == NOW + timedelta(seconds=210)
     assert waiting.message == (
-        "the files are still arriving: they will be taken after 2026-11-23 01:04 PST, unless one of them changes before"
-        " then"
+        "files are still arriving; they will be picked up after 2026-11-23 01:04 PST unless one changes"
     )
 
 
@@ -148,7 +147,7 @@ def test_size_or_either_time_tells_a_file_written_again(change: str) -> None:
 def test_a_missing_file_makes_it_incomplete() -> None:
     waiting = look(a_source(), Shelf(schools=HOUR, students=HOUR), as_it_stands=True)
     assert (waiting.state, waiting.missing, waiting.not_again) == (Arrival.INCOMPLETE, ("teachers.csv",), ())
-    assert waiting.message == "some files have not arrived yet: teachers.csv is missing"
+    assert waiting.message == "waiting for files: teachers.csv is missing"
 
 
 def test_a_file_not_written_again_makes_it_incomplete() -> None:
@@ -160,9 +159,7 @@ def test_a_file_not_written_again_makes_it_incomplete() -> None:
         (),
         ("schools.csv", "teachers.csv"),
     )
-    assert waiting.message == (
-        "some files have not arrived yet: schools.csv and teachers.csv were not sent again with the others"
-    )
+    assert waiting.message == ("waiting for files: schools.csv and teachers.csv were not sent again with the others")
 
 
 @pytest.mark.parametrize(("first", "state"), [(2 * HOUR - 1, Arrival.INCOMPLETE), (2 * HOUR, Arrival.OVERDUE)])

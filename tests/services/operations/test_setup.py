@@ -444,8 +444,8 @@ FILES = f'{HERE}, source "files"'
         ("= 300", "= -1", f"{FILES}: quiet_seconds must not be negative"),
         ("= 300", "= 1.5", f"{FILES}: quiet_seconds must be a whole number"),
         ('folder = "drop/unified"', "", f"{FILES}: folder is missing"),
-        ("America/Los_Angeles", "Pacific", f"{HERE}: timezone is no known time zone, such as America/Los_Angeles"),
-        ("America/Los_Angeles", "../UTC", f"{HERE}: timezone is no known time zone, such as America/Los_Angeles"),
+        ("America/Los_Angeles", "Pacific", f"{HERE}: timezone is not a known time zone, such as America/Los_Angeles"),
+        ("America/Los_Angeles", "../UTC", f"{HERE}: timezone is not a known time zone, such as America/Los_Angeles"),
         (
             "it@unified.example",
             "it@",
@@ -455,7 +455,7 @@ FILES = f'{HERE}, source "files"'
         (
             "administrators =",
             "phone_region = 'ZZ'\nadministrators =",
-            f"{HERE}: phone_region is no known country, such as US",
+            f"{HERE}: phone_region is not a known country code, such as US",
         ),
         ("[[district.source]]", "[district.source]", f"{HERE}: source must be written in double brackets, [[…]]"),
         ("[[district]]", "[[districts]]\n[[district]]", "unknown key districts"),

@@ -74,7 +74,7 @@ def test_an_open_run_is_the_districts_lease(database: Database) -> None:
     with pytest.raises(Busy) as raised:
         begin(database, now=LATER)
     assert str(raised.value) == (
-        f"district unified is being synced already, by run {first} since 2026-11-23 09:00 UTC;"
+        f"district unified is already being synced (run {first}, started 2026-11-23 09:00 UTC);"
         " try again when it has ended"
     )
     begin(database, "valley")
@@ -142,7 +142,7 @@ def test_a_run_silent_for_five_minutes_is_ended_as_died_and_taken_over(database:
     assert (died.ended_at, died.outcome, died.notes) == (
         LATER,
         "died",
-        [f"no sign of life since {at:%Y-%m-%d %H:%M} UTC"],
+        [f"no heartbeat since {at:%Y-%m-%d %H:%M} UTC"],
     )
 
 
@@ -245,7 +245,7 @@ def test_waiting_for_a_run(database: Database) -> None:
     assert waited == []
 
     run_id = begin(database)
-    with pytest.raises(Busy, match=f"by run {run_id}"):
+    with pytest.raises(Busy, match=f"run {run_id}, started"):
         leases.wait_for_run(database, "unified", 0.05, note, every=0.02)
     assert waited == [run_id]
 
