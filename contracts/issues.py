@@ -663,9 +663,9 @@ _HOLDS = (
         Severity.HOLD,
         "school",
         "Many people or classes would be removed",
-        "The {files no longer hold|data no longer have} a large part of what the school had. That is expected at the "
-        "end of a semester or year; otherwise records are {missing from the export|no longer shared}, or their IDs "
-        "were changed. Nothing of the school was changed.",
+        "The {files no longer hold|data no longer have} a large part of what the school, or the whole district, had. "
+        "That is expected at the end of a semester or year; otherwise records are {missing from the export|no longer "
+        "shared}, or their IDs were changed. Nothing of the school was changed.",
         "Download the list of removals. If it is right, confirm the removals. If not, correct the data in your SIS{| "
         "or in Clever}: look for records left out, and for changed IDs. " + _AGAIN,
     ),
@@ -689,8 +689,9 @@ _HOLDS = (
         Severity.HOLD,
         "school",
         "Many people would change at once",
-        "A large part of the school's people would get another last name, e-mail address or phone number, or many "
-        "guardians would be added to students who are here already. {Columns that slipped or changed places|Values "
+        "A large part of the school's people would get another last name, e-mail address or phone number, or nobody "
+        "would have one (or a birth date or grade) any more, or many guardians would be added to students who are "
+        "here already. {Columns that slipped or changed places|Values "
         "that slipped}, a new e-mail domain, guardians entered twice, or IDs of other people, look like that. Nothing "
         "of the school was changed.",
         "Download the list of changes, which shows the old and the new values. If it is right, confirm the changes. If "

@@ -98,16 +98,17 @@ def settle(records: Records, held: Held) -> Settled:
     left_out = records.left_out.join(of_awaited, on="student_id", how="semi")
     found = guardians.identify(records.entries, left_out, held, records.absent)
     everyone = _inheriting(_everyone(_with_links(records, found, held), found), held)
-    silent = _silent_guardians(records, held)
     elsewhere = _links_elsewhere(records, held)
     to_be_taken = elsewhere.join(awaited, on=["kind", "source_id"], how="semi")
-    seen = pl.concat([frame["link_id"] for frame in (everyone, to_be_taken, found.seen, silent)])
+    seen = pl.concat([frame["link_id"] for frame in (everyone, to_be_taken, found.seen)])
     # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere. Who is elsewhere is
     # there under the ID of old.
     given_up = everyone.filter(~pl.col("is_valid"))["given_up"]
     staying = pl.concat([seen, elsewhere["link_id"], given_up]).drop_nulls().unique()
     everyone = _inheriting(identity.find(everyone, found.pairs, held, staying), held)
-    seen = pl.concat([seen, everyone["link_id"]])
+    there = pl.concat([everyone["link_id"], elsewhere["link_id"], given_up])
+    silent = _silent_guardians(records, held, there)
+    seen = pl.concat([seen, everyone["link_id"], silent["link_id"]])
     everyone = _with_gone(everyone, found.pairs, held)
     # Who left the organization, and stays gone, claims no e-mail and adopts nothing.
     owned = emails.own(everyone.filter(~pl.col("is_gone")), held, seen.drop_nulls().unique())
@@ -219,10 +220,18 @@ def _inheriting(everyone: pl.DataFrame, held: Held) -> pl.DataFrame:
     ).select(everyone.columns)
 
 
-def _silent_guardians(records: Records, held: Held) -> pl.DataFrame:
-    """link_id: every guardian of the source, where it has no column that names one: it says nothing about guardians."""
+def _silent_guardians(records: Records, held: Held, there: pl.Series) -> pl.DataFrame:
+    """link_id: guardians of whom a source without a column that names one says nothing.
+
+    there: links in some row. Rule: a guardian goes when the last of their students goes, whatever columns there are.
+    """
     own = held.links.filter(pl.col("own") & (pl.col("kind") == GUARDIAN) & pl.col("active"))
-    return own.filter(says_nothing_of_guardians(records.absent)).select("link_id")
+    with_student = held.guardianships.filter(pl.col("student_link_id").is_in(there.implode()))
+    return (
+        own.filter(says_nothing_of_guardians(records.absent))
+        .join(with_student, left_on="link_id", right_on="guardian_link_id", how="semi")
+        .select("link_id")
+    )
 
 
 def _missing_columns(records: Records, held: Held) -> list[str]:

@@ -236,3 +236,18 @@ def test_a_file_that_names_no_guardian_anywhere_says_nothing_about_guardians() -
     assert pairs(found) == []
     assert found.seen_links["link_id"].to_list() == ["LG1", "LS1"]
     assert found.kept.filter(table="guardianships")["link_id"].to_list() == ["LG1"]
+
+
+def test_a_guardian_goes_with_their_last_student_though_no_column_names_guardians() -> None:
+    known = held(
+        link("LS1", "student", "S1"),
+        link("LS2", "student", "S2"),
+        link("LS3", "student", "S3"),
+        link("LG1", "guardian", "G1", email="g1@mail.example"),
+        link("LG2", "guardian", "G2", email="g2@mail.example"),
+        guardianships=[("LS1", "LG1"), ("LS2", "LG1"), ("LS3", "LG2")],
+    )
+    columns = [f"guardian_{name}" for name in ("id", "first_name", "last_name", "email", "phone")]
+    found = settled(_without(Files(), "students.csv", *columns), known)
+    assert found.seen_links["link_id"].to_list() == ["LG1", "LS1"]
+    assert found.kept.filter(table="guardianships")["link_id"].to_list() == ["LG1"]
