@@ -493,7 +493,7 @@ def test_all_holds_of_a_district_are_decided_about_at_once(place: Installation) 
         assert decisions.to_run(chosen, decisions.FIXED) == {"unified": None}
         with pytest.raises(NotPossible, match="no open hold of district unified has anything that accept is about"):
             decisions.choose(session, decisions.ACCEPT, district_id="unified")
-        with pytest.raises(NotPossible, match="name the holds by their numbers, or a district"):
+        with pytest.raises(NotPossible, match="give hold numbers, or --district"):
             decisions.choose(session, decisions.ACCEPT)
         for hold in chosen:
             decisions.decide(session, hold.id, decisions.CONFIRM, by="ops", now=datetime.now(UTC))

@@ -173,8 +173,8 @@ def test_a_recheck_looks_at_the_newest_data(emptied: Installation, small_distric
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("confirm",), "name the holds by their numbers, or a district"),
-        (("confirm", "1", "--district", "unified"), "name the holds by their numbers, or a district"),
+        (("confirm",), "give hold numbers, or --district"),
+        (("confirm", "1", "--district", "unified"), "give hold numbers, or --district"),
         (("accept", "--district", "nowhere"), "there is no district nowhere"),
         (("leave-out", "--district", "unified"), "no open hold of district unified"),
         (("accept", "1"), "has no guardians or contacts to accept"),
@@ -230,7 +230,7 @@ def test_a_resolution_that_fits_no_hold_fails_in_plain_words_and_decides_nothing
     resolve: Any = resolve_hold
     for resolution, by, why in (
         (Resolution.CONFIRM_CHANGES, "Kim, ops", "has no changes to confirm"),
-        (Resolution.CONFIRM_REMOVALS, " ", "say who decides"),
+        (Resolution.CONFIRM_REMOVALS, " ", "enter your name"),
     ):
         state = ran(resolve(resolution, by, holds=[first], return_state=True))
         assert state.is_failed()
