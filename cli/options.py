@@ -13,7 +13,6 @@ from contracts.text import clean
 
 OK, ATTENTION, WRONG_USE, FAILURE = 0, 1, 2, 3
 
-
 # IDs are parsed by `clean`: what is pasted often has blanks or invisible characters around it.
 DistrictId = Annotated[
     str, typer.Argument(metavar="DISTRICT", parser=clean, help="the district's ID, as in the setup file")

@@ -724,7 +724,7 @@ _HOLDS = (
         Severity.HOLD,
         "school",
         "The connection to {the drop folder|Clever} is broken",
-        "The {folder that the files arrive in can't be reached or rejects our credentials|district's data in Clever "
+        "The {folder that the files arrive in can't be reached or read|district's data in Clever "
         "can't be reached, our credentials are rejected, or Clever reports the district as pending or in error}. The "
         "school's accounts stay as they were.",
         "{Check that the drop folder is there and that Rollcall has read access, and that the export in your SIS still "

@@ -80,7 +80,7 @@ async def sync_district(
         district: the district's ID, as in the setup file.
         schools: IDs of the schools to sync; leave empty for all of them.
         delivery: the number of a kept delivery to apply again; leave empty for the newest.
-        now: take a complete set of files now, without waiting for quiet_seconds, without waiting for it to be quiet.
+        now: take a complete set of files now, without waiting for quiet_seconds.
         nightly: started by a schedule: a busy district is skipped, and what is done is not done again.
         kind: sync only sources of this kind, csv or clever; leave empty for all of them.
         start_by: begin no later than this, else leave the district for the next night.

@@ -19,7 +19,6 @@ from services.intake.drop_folder import LocalFolder, Place, Stamp
 
 OVERDUE_AFTER = timedelta(hours=2)
 
-
 FILE_MISSING, FILE_DUPLICATE = "file_missing", "file_duplicate"
 NOT_SENT_AGAIN = "not sent again with the others"
 

@@ -28,7 +28,6 @@ REMIND_AFTER = timedelta(hours=20)
 # A mail that the server refused so often waits no longer; what is wrong with it stays to be seen.
 ATTEMPTS = 5
 
-
 OF_HOLDS = (HELD, REMINDER, RELEASED)
 OF_PAUSES = (PAUSE, RESUME)
 
