@@ -116,38 +116,33 @@ class Beginnings:
     """Databases that many tests begin with: each is made once by its steps, and every test works on a copy."""
 
     def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
-        self.request = request
-        self.folder = folder
-        self.made: dict[tuple[str, Callable[[Database], None]], str] = {}
+        self._request = request
+        self._folder = folder
+        self._made: dict[tuple[str, Callable[[Database], None]], str] = {}
 
     @contextmanager
     def __call__(self, kind: str, steps: Callable[[Database], None]) -> Iterator[Database]:
         """A copy, on this kind of database, of what the steps leave behind in an empty one."""
-        copied = {"sqlite": self._copied_file, "postgresql": self._copied_database}[kind]
-        if (kind, steps) not in self.made:
-            template = f"begun_{len(self.made)}"
-            empty = self.request.getfixturevalue(
-                {"sqlite": "embedded_template", "postgresql": "postgresql_template"}[kind]
-            )
-            url = copied(str(empty), template)
+        if (kind, steps) not in self._made:
+            empty = {"sqlite": "embedded_template", "postgresql": "postgresql_template"}[kind]
+            url, template = self._copy(kind, str(self._request.getfixturevalue(empty)))
             with open_database(url, backups=None) as database:
                 steps(database)
-            self.made[kind, steps] = str(self.folder / template) if kind == "sqlite" else template
-        name = f"copy_{next(_numbers)}"
-        url = copied(self.made[kind, steps], name)
+            self._made[kind, steps] = template
+        url, name = self._copy(kind, self._made[kind, steps])
         with open_database(url, backups=None) as database:
             yield database
         if kind == "postgresql":
-            _command(self.request.getfixturevalue("postgresql_server"), f"DROP DATABASE {name} WITH (FORCE)")
+            _drop_database(self._request.getfixturevalue("postgresql_server"), name)
 
-    def _copied_file(self, template: str, name: str) -> str:
-        shutil.copy(template, self.folder / name)
-        return f"sqlite:///{self.folder / name}"
-
-    def _copied_database(self, template: str, name: str) -> str:
-        server = self.request.getfixturevalue("postgresql_server")
-        _command(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-        return _address(server, name)
+    def _copy(self, kind: str, template: str) -> tuple[str, str]:
+        """The address of a copy, and its name as its template is named: a file's path, or a database's name."""
+        if kind == "sqlite":
+            path = str(shutil.copy(template, self._folder / f"copy_{next(_numbers)}"))
+            return f"sqlite:///{path}", path
+        server = self._request.getfixturevalue("postgresql_server")
+        name = _copy_database(server, template)
+        return _address(server, name), name
 
 
 @pytest.fixture(scope="session")
@@ -163,9 +158,18 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 def _fresh(server: str, template: str) -> Iterator[str]:
+    name = _copy_database(server, template)
+    yield _address(server, name)
+    _drop_database(server, name)
+
+
+def _copy_database(server: str, template: str) -> str:
     name = f"test_{next(_numbers)}"
     _command(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _address(server, name)
+    return name
+
+
+def _drop_database(server: str, name: str) -> None:
     _command(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -148,3 +148,14 @@ def apply(database: Database, value: Settled, *, now: datetime = NOW) -> list[Sc
         assert ended is not None
         ended.ended_at, ended.outcome = now, "done"
     return outcomes
+
+
+def begun_with(value: Settled) -> Callable[[Database], None]:
+    """The steps to a district that has had this applied, for `tests.conftest.Beginnings`: made once a module."""
+
+    def begin(database: Database) -> None:
+        with database.transaction() as session:
+            set_up(session)
+        apply(database, value)
+
+    return begin

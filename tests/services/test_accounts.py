@@ -18,7 +18,7 @@ from models.database import Database
 from models.tables import Account, Class, District, Source
 from services import accounts
 from tests.conftest import Beginnings
-from tests.services.settled import NOW, apply, person, set_up, settled
+from tests.services.settled import NOW, apply, begun_with, person, set_up, settled
 
 TEACHER = person(0, "employee", "t1", email="t1@unified.example", phone="+12025550100")
 ANN = person(1, "student", "s1", email="ann@unified.example")
@@ -36,15 +36,12 @@ LATER = NOW + timedelta(hours=1)
 WAITING = "SELECT count(*)::text FROM pg_locks WHERE NOT granted"
 
 
-def begin(database: Database) -> None:
-    with database.transaction() as session:
-        set_up(session)
-    apply(database, EVERYBODY)
+BEGIN = begun_with(EVERYBODY)
 
 
 @pytest.fixture
 def started(beginnings: Beginnings, kind: str) -> Iterator[Database]:
-    with beginnings(kind, begin) as database:
+    with beginnings(kind, BEGIN) as database:
         yield database
 
 

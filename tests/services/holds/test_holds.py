@@ -20,7 +20,7 @@ from services.planning.stored import read_scope
 from services.sync import provision
 from services.sync.provision import RunOf
 from tests.conftest import Beginnings
-from tests.services.settled import NOW, apply, person, plan, set_up, settled
+from tests.services.settled import NOW, apply, begun_with, person, plan, settled
 
 TEACHER = person(0, "employee", "t1", email="t1@unified.example")
 
@@ -35,15 +35,12 @@ def district(students: Sequence[int], elsewhere: Sequence[int] = (1, 2)) -> Sett
     )
 
 
-def begin(database: Database) -> None:
-    with database.transaction() as session:
-        set_up(session)
-    apply(database, district(range(100)))
+BEGIN = begun_with(district(range(100)))
 
 
 @pytest.fixture
 def started(beginnings: Beginnings, kind: str) -> Iterator[Database]:
-    with beginnings(kind, begin) as database:
+    with beginnings(kind, BEGIN) as database:
         yield database
 
 

@@ -16,7 +16,7 @@ from models.tables import Source
 from services.planning.plan import plan_district
 from services.planning.stored import load_stored, read_scope
 from tests.conftest import Beginnings
-from tests.services.settled import apply, frame, person, plan, set_up, settled
+from tests.services.settled import apply, begun_with, frame, person, plan, set_up, settled
 
 TEACHER = person(0, "employee", "t1", email="t1@unified.example")
 ANN = person(1, "student", "s1", email="ann@unified.example")
@@ -31,15 +31,12 @@ EVERYBODY = settled(
 )
 
 
-def begin(database: Database) -> None:
-    with database.transaction() as session:
-        set_up(session)
-    apply(database, EVERYBODY)
+BEGIN = begun_with(EVERYBODY)
 
 
 @pytest.fixture
 def started(beginnings: Beginnings, kind: str) -> Iterator[Database]:
-    with beginnings(kind, begin) as database:
+    with beginnings(kind, BEGIN) as database:
         yield database
 
 
