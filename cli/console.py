@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.markup import escape
 
-from errors import NotFound, RollcallError, SetupError
+from errors import RollcallError, SetupError
 from models.database import Database, open_database
-from models.tables import District
 from services import clock
+from services.districts import get_district
 from services.mail import outbox
 from settings import Settings, get_settings
 
@@ -126,10 +126,7 @@ def moment(text: str, zone: tzinfo) -> datetime:
 
 def zone_of_district(session: Any, district: str) -> ZoneInfo:
     """Return a district's time zone."""
-    found = session.get(District, district)
-    if found is None:
-        raise NotFound(f"there is no district {district}; `rollcall status` lists them")
-    return ZoneInfo(found.timezone)
+    return ZoneInfo(get_district(session, district).timezone)
 
 
 def local_time(moment: datetime | None, zone: ZoneInfo) -> str:

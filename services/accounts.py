@@ -17,6 +17,7 @@ from contracts.roster import GUARDIAN, STAFF, TEACHER
 from errors import NotFound, NotPossible, WriteConflict
 from models import bulk
 from models.tables import Account, Class, ClassMembership, District, Link, Source
+from services.districts import get_district
 
 
 class Edits(TypedDict, total=False):
@@ -181,7 +182,7 @@ def is_enforced(session: Session, district_id: str) -> bool:
     Raises:
         NotFound: there is no such district.
     """
-    return _district(session, district_id).rostering_enforcement
+    return get_district(session, district_id).rostering_enforcement
 
 
 def set_enforcement(session: Session, district_id: str, enforced: bool) -> bool:
@@ -192,7 +193,7 @@ def set_enforcement(session: Session, district_id: str, enforced: bool) -> bool:
     Raises:
         NotFound: there is no such district.
     """
-    district = _district(session, district_id)
+    district = get_district(session, district_id)
     changed = district.rostering_enforcement != enforced
     district.rostering_enforcement = enforced
     session.add(district)
@@ -202,13 +203,6 @@ def set_enforcement(session: Session, district_id: str, enforced: bool) -> bool:
 
 _EDITABLE = tuple(Edits.__annotations__)
 _ROW = {"id": pl.String, **dict.fromkeys(_EDITABLE, pl.String)}
-
-
-def _district(session: Session, district_id: str) -> District:
-    district = session.get(District, district_id)
-    if district is None:
-        raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
-    return district
 
 
 def _active_account(session: Session, account_id: str) -> Account:

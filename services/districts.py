@@ -10,14 +10,25 @@ from errors import NotFound, NotPossible
 from models.tables import District, School, Source
 
 
+def get_district(session: Session, district_id: str) -> District:
+    """Return the district of this ID.
+
+    Raises:
+        NotFound: there is none.
+    """
+    district = session.get(District, district_id)
+    if district is None:
+        raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
+    return district
+
+
 def sources_of(session: Session, district_id: str) -> list[Source]:
     """The district's sources that are not frozen, in the setup file's order.
 
     Raises:
         NotFound: there is no such district.
     """
-    if session.get(District, district_id) is None:
-        raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
+    get_district(session, district_id)
     found = session.exec(select(Source).where(Source.district_id == district_id, Source.frozen == False))  # noqa: E712
     return sorted(found, key=lambda source: (source.position, source.id))
 

@@ -25,10 +25,11 @@ from contracts.issues import (
     TOO_MANY_GUARDIANS,
     UNUSUAL_CHANGES,
 )
-from errors import NotFound, NotPossible
+from errors import NotPossible
 from models import bulk
 from models.tables import Decision, District, HoldReason, Run, School, SchoolRun, Source
 from models.tables import Hold as HoldRow
+from services.districts import get_district
 from services.holds.guard import ACCEPTANCES, family_digests, is_of_district
 from services.holds.holds import new_value
 from services.holds.store import (
@@ -315,8 +316,7 @@ def choose(session: Session, verb: str, *, hold_ids: Sequence[int] = (), distric
         raise NotPossible("give hold numbers, or --district for all holds of a district")
     if district_id is None:
         return [_decidable(session, hold_id, verb) for hold_id in dict.fromkeys(hold_ids)]
-    if session.get(District, district_id) is None:
-        raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
+    get_district(session, district_id)
     found = [
         hold for hold in open_holds(session, district_id) if is_about(verb, hold) and not_synced(session, hold) is None
     ]

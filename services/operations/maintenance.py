@@ -10,8 +10,9 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from contracts.formats import CLEVER
-from errors import NotFound, NotPossible
+from errors import NotPossible
 from models.tables import District, Pause, Run, School, Source
+from services.districts import get_district
 from services.mail import notices
 from services.status import pauses
 from services.status.sync_status import record_status_changes
@@ -118,8 +119,7 @@ def _districts(session: Session, district_id: str | None) -> list[str]:
     found = sorted(session.exec(statement))
     if district_id is None:
         return found
-    if session.get(District, district_id) is None:
-        raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
+    get_district(session, district_id)
     if district_id not in found:
         raise NotPossible(f"district {district_id} has no Clever source: only Clever syncs are paused")
     return [district_id]
