@@ -61,7 +61,8 @@ class Faults:
     """What goes wrong from now on; all of it may be set anew while the stand-in runs.
 
     ``..._every``: 0 never, 1 each time, n every n-th time, counted over the requests whose path begins with ``paths``
-    that this object has seen. Where several are due, the first one of the list strikes.
+    that this object has seen. Where several are due, the first one of the list strikes. Unless it is 1, a request that
+    a fault struck succeeds when it is repeated: several lists are asked for side by side, and their order is chance.
     """
 
     paths: str = "/v3"
@@ -88,6 +89,18 @@ class Faults:
     silent_after_pages: int | None = None  # after so many pages of lists no request is answered any more
     requests: int = field(default=0, init=False)
     pages: int = field(default=0, init=False)
+    struck: set[str] = field(default_factory=set, init=False)
+
+    def number_of(self, url: str) -> int:
+        """Count one more request, and give the number by which faults are due for it."""
+        self.requests += 1
+        if url in self.struck:
+            self.struck.remove(url)
+            return 1
+        every = self.disconnected_every, self.cut_short_every, self.too_many_every, self.failed_every, self.html_every
+        if any(_due(self.requests, each) for each in every):
+            self.struck.add(url)
+        return self.requests
 
 
 @dataclass(frozen=True)
@@ -152,8 +165,7 @@ class CleverApi:
         if not entry.path.startswith(faults.paths):
             await self._app(scope, receive, answer)
             return
-        faults.requests += 1
-        number = faults.requests  # now: others come while this one sleeps
+        number = faults.number_of(str(request.url))  # now: others come while this one sleeps
         await asyncio.sleep(faults.delay_seconds)
         if faults.silent_after_pages is not None and faults.pages >= faults.silent_after_pages:
             await _keep_silent(scope, receive)

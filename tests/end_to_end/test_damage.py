@@ -127,6 +127,8 @@ def wrongs(now: Standing, roster: Roster, schools: Collection[ChangeSet]) -> Ite
         if all(reason.code != DATA_REMOVALS or guard.is_of_district(reason.counts) for reason in each.reasons or ())
     }
     gone = now.people.join(members, on=[*who, "school_id"], how="anti")
+    # A row that names a person who is in no file keeps the class as it is, as that person may be any of it.
+    strangers = roster.class_members.join(roster.people, on="source_id", how="anti").select("class_id")
     for school in sorted(going_on):
         here, left = now.people.filter(school_id=school), gone.filter(school_id=school)
         counted = {TYPE_OF_KIND[kind]: (left.filter(kind=kind).height, here.filter(kind=kind).height) for kind in KINDS}
@@ -136,6 +138,7 @@ def wrongs(now: Standing, roster: Roster, schools: Collection[ChangeSet]) -> Ite
         for kind in KINDS:
             taught = now.taught.filter(kind=kind).join(kept, on="class_id", how="semi").join(left, on=who, how="anti")
             lost = taught.join(roster.class_members, on=["class_id", "source_id"], how="anti")
+            lost = lost.join(strangers, on="class_id", how="anti")
             counted[IN_CLASS_OF_KIND[kind]] = lost.height, taught.height
         for kind, (removed, before) in counted.items():
             if guard.exceeds(removed, before, guard.LIMITS[kind]) or 0 < before <= removed:
@@ -177,6 +180,7 @@ def started(embedded_template: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @given(seed=st.integers(0, 2**32))
 @example(seed=1)
+@example(seed=576332)  # enrollments of students who are in no file
 @settings(max_examples=12, deadline=None, phases=(Phase.explicit, Phase.generate))
 def test_nothing_damaged_removes_or_empties_more_than_the_limits(seed: int, started: Installation) -> None:
     chance = random.Random(seed)

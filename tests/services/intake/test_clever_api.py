@@ -218,7 +218,6 @@ def test_what_is_not_shared_is_not_missed(folder: Path) -> None:
 # --- what goes wrong and passes -------------------------------------------------------------------------------------
 
 
-# Rarer than every fourth: four ask side by side, and without pauses one of them would be struck each time.
 @pytest.mark.parametrize(
     "faults",
     [
