@@ -23,11 +23,11 @@ from services.planning.changesets import ACTIONS, TYPES
 from services.status import issues, pauses, sync_status
 from services.status.report import DistrictReport, district_report
 
-ISSUE = ("severity", "code", "school_id", "file", "line", "other_lines", "source_id", "message", "consequences")
+ISSUE = ("severity", "code", "school_id", "file", "line", "other_lines", "record_id", "message", "consequences")
 
 
 def _issue_rows(found: pl.DataFrame) -> list[dict[str, Any]]:
-    named = found.rename({"record_id": "source_id", "school": "school_id"}, strict=False)
+    named = found.rename({"school": "school_id"}, strict=False)
     return named.with_columns(issues.other_lines().fill_null([])).select(ISSUE).to_dicts()
 
 

@@ -70,13 +70,13 @@ SCHOOLS = contract(
             ),
             Rule("duplicate_conflict", pl.col("conflicts").is_null()),
         ),
-        "source_id": (Rule("school_empty", pl.col("has_rows")),),
+        "external_id": (Rule("school_empty", pl.col("has_rows")),),
     },
 )
 PEOPLE = contract(
     "people",
     {
-        "source_id": (
+        "external_id": (
             Rule("id_shared", ~pl.col("is_shared")),
             Rule("duplicate_conflict", pl.col("conflicts").is_null() | pl.col("is_shared")),
         ),
@@ -125,20 +125,20 @@ CLASS_ERRORS = ("class_name_missing", "class_in_two_schools")
 class Records:
     """A checked roster, before anything is settled. Only rows in scope, or of an unknown school, unless said.
 
-    people: kind, role, source_id, other_id, first_name, last_name, email, phone, phone_extension, birth_date (Date),
+    people: kind, role, external_id, sis_id, first_name, last_name, email, phone, phone_extension, birth_date (Date),
     grade, language, file, line, is_valid, is_shared (two people on the ID), bad_birth_date, and unread_email,
     unread_phone, unread_birth_date, unread_grade (Boolean: what was last applied stays, as no row has a good value and
     one has a value that cannot be read, or the source lacks the field); employees and students, one row per ID.
-    members: kind, source_id, school_id; in scope only.
-    entries, left_out: entry, student_id, guardian_id, other_id, first_name, last_name, email, phone, phone_extension,
+    members: kind, external_id, school_id; in scope only.
+    entries, left_out: entry, student_id, guardian_id, sis_id, first_name, last_name, email, phone, phone_extension,
     language, relationship, type, file, line, student_is_known, unread_email, unread_phone (Boolean: a value came that
     cannot be read); guardian entries, one per row; those of left-out schools apart.
-    entry_issues: entry, code, detail. classes: source_id, other_id, name, school_id, schools (List), file, line,
-    is_valid. owners: class_id, source_id, file, line. enrollments: class_id, kind, source_id, school_id, file, line
+    entry_issues: entry, code, detail. classes: external_id, sis_id, name, school_id, schools (List), file, line,
+    is_valid. owners: class_id, external_id, file, line. enrollments: class_id, kind, external_id, school_id, file, line
     (any school's).
-    seen: kind, source_id; every employee and student in any row. seen_classes: source_id, school_id; likewise.
-    in_classes: kind, source_id; everybody whom any row puts into a class. ids: table (school, employee, student,
-    class), key, file; every ID that is there. elsewhere: kind, source_id, school_id, name; who is only in rows of
+    seen: kind, external_id; every employee and student in any row. seen_classes: external_id, school_id; likewise.
+    in_classes: kind, external_id; everybody whom any row puts into a class. ids: table (school, employee, student,
+    class), key, file; every ID that is there. elsewhere: kind, external_id, school_id, name; who is only in rows of
     left-out schools, and which.
     unknown_schools: table (employee, student, class), key; who has a row with an unknown school. near_schools: table,
     key, school_id; the schools that such rows nearly name. found: FOUND.
@@ -195,7 +195,7 @@ def check(
     Raises:
         DataError: a check could not be computed.
     """
-    named = roster.schools["source_id"].unique()
+    named = roster.schools["external_id"].unique()
     scope = sorted(set(named) if schools is None else set(named) & set(schools))
     missing = () if schools is None else tuple(sorted(set(schools) - set(named)))
     left_out_schools = sorted(set(named) - set(scope))
@@ -219,12 +219,12 @@ def check(
         notes.append(f"column {column} is read with the day first, as most of its dates can be read in no other way")
     here = rows.filter(pl.col("standing") != OUT)
     bad_values = _bad_values(here, roster.names)
-    members = memberships.filter(standing=IN).select("kind", "source_id", "school_id").unique()
-    person_schools = members.rename({"kind": "table", "source_id": "key"})
+    members = memberships.filter(standing=IN).select("kind", "external_id", "school_id").unique()
+    person_schools = members.rename({"kind": "table", "external_id": "key"})
     people, person_issues = _people(here.filter(pl.col("kind") != GUARDIAN), members, roster)
-    seen = memberships.select("kind", "source_id").unique()
+    seen = memberships.select("kind", "external_id").unique()
     guardianships = guardianships.join(
-        seen.filter(kind=STUDENT).select(student_id="source_id", student_is_known=pl.lit(True)),
+        seen.filter(kind=STUDENT).select(student_id="external_id", student_is_known=pl.lit(True)),
         on="student_id",
         how="left",
     ).with_columns(pl.col("student_is_known").fill_null(False))
@@ -233,19 +233,19 @@ def check(
     entry_values = bad_values.filter(kind=GUARDIAN).select("entry", "code", "detail")
     classes, class_issues = _classes(class_rows, roster.names)
     class_schools = (
-        classes.select(pl.lit("class").alias("table"), pl.col("source_id").alias("key"), pl.col("schools"))
+        classes.select(pl.lit("class").alias("table"), pl.col("external_id").alias("key"), pl.col("schools"))
         .explode("schools")
         .drop_nulls()
         .rename({"schools": "school_id"})
     )
     schools_of = pl.concat([person_schools.select("table", "key", "school_id"), class_schools])
     person_values = bad_values.filter(pl.col("kind") != GUARDIAN).select(
-        "code", "file", "line", pl.col("kind").alias("table"), pl.col("source_id").alias("key"), "detail"
+        "code", "file", "line", pl.col("kind").alias("table"), pl.col("external_id").alias("key"), "detail"
     )
     places = pl.concat(
         [
-            memberships.select("standing", "school_id", "file", "line", table="kind", key="source_id"),
-            class_rows.select("standing", "school_id", "file", "line", table=pl.lit("class"), key="source_id"),
+            memberships.select("standing", "school_id", "file", "line", table="kind", key="external_id"),
+            class_rows.select("standing", "school_id", "file", "line", table=pl.lit("class"), key="external_id"),
         ]
     )
     # A record that names no school is lacking by itself, whatever the source shares.
@@ -288,14 +288,14 @@ def check(
         classes=classes,
         owners=class_members.filter("is_owner")
         .join(left_out_classes, on=["file", "line"], how="anti")
-        .join(classes, left_on="class_id", right_on="source_id", how="semi")
-        .select("class_id", "source_id", "file", "line"),
+        .join(classes, left_on="class_id", right_on="external_id", how="semi")
+        .select("class_id", "external_id", "file", "line"),
         enrollments=class_members.filter(~pl.col("is_owner")).select(
-            "class_id", "kind", "source_id", "school_id", "file", "line"
+            "class_id", "kind", "external_id", "school_id", "file", "line"
         ),
         seen=seen,
-        seen_classes=roster.classes.select("source_id", "school_id").unique(),
-        in_classes=class_members.select("kind", "source_id").unique(),
+        seen_classes=roster.classes.select("external_id", "school_id").unique(),
+        in_classes=class_members.select("kind", "external_id").unique(),
         ids=ids,
         elsewhere=_elsewhere(roster, memberships, people),
         unknown_schools=unknown.select("table", "key").unique(),
@@ -317,7 +317,7 @@ def _bad_values(rows: pl.DataFrame, names: Mapping[Field, str]) -> pl.DataFrame:
     texts = marked(
         rows,
         names={name: of_kind(names, name) for name in ("first_name", "last_name")},
-        ids={"source_id": of_kind(names, "source_id")},
+        ids={"external_id": of_kind(names, "external_id")},
         by=("kind",),
     )
     return pl.concat(
@@ -343,7 +343,7 @@ def not_shared(kind: str) -> pl.Expr:
 
 def _ids(roster: Roster, places: pl.DataFrame) -> pl.DataFrame:
     """table, key, file: every ID of a school, employee, student or class in its own table."""
-    schools = roster.schools.select(table=pl.lit("school"), key="source_id", file="file")
+    schools = roster.schools.select(table=pl.lit("school"), key="external_id", file="file")
     return (
         pl.concat([schools, places.select("table", "key", "file")]).group_by("table", "key").agg(pl.col("file").min())
     )
@@ -357,12 +357,12 @@ def _unknown_schools(roster: Roster, ids: pl.DataFrame) -> pl.DataFrame:
 
 
 def _elsewhere(roster: Roster, memberships: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
-    """kind, source_id, school_id, name: the left-out schools of those who are in no other row."""
-    schools = roster.schools.select("name", school_id="source_id").unique()
+    """kind, external_id, school_id, name: the left-out schools of those who are in no other row."""
+    schools = roster.schools.select("name", school_id="external_id").unique()
     return (
         memberships.filter(standing=OUT)
-        .join(people, on=["kind", "source_id"], how="anti")
-        .select("kind", "source_id", "school_id")
+        .join(people, on=["kind", "external_id"], how="anti")
+        .select("kind", "external_id", "school_id")
         .unique()
         .join(schools, on="school_id")
     )
@@ -370,11 +370,11 @@ def _elsewhere(roster: Roster, memberships: pl.DataFrame, people: pl.DataFrame) 
 
 def _left_out_note(schools: pl.DataFrame, left_out: list[str]) -> str:
     named = (
-        schools.filter(pl.col("source_id").is_in(left_out))
-        .group_by("source_id")
+        schools.filter(pl.col("external_id").is_in(left_out))
+        .group_by("external_id")
         .agg(pl.col("name").min())
-        .sort("source_id")
-        .select(pl.coalesce(pl.format("{} ({})", "source_id", "name"), "source_id"))
+        .sort("external_id")
+        .select(pl.coalesce(pl.format("{} ({})", "external_id", "name"), "external_id"))
     )
     return f"ignored schools not synced from this source: {', '.join(named.to_series())}"
 
@@ -401,17 +401,17 @@ def _with_standing(people: pl.DataFrame, guardianships: pl.DataFrame, membership
         people.join(of_student, on="entry", how="left")
         .with_columns(
             school_kind=pl.when(kind=GUARDIAN).then(pl.lit(STUDENT)).otherwise("kind"),
-            school_of=pl.when(kind=GUARDIAN).then("student_id").otherwise("source_id"),
+            school_of=pl.when(kind=GUARDIAN).then("student_id").otherwise("external_id"),
         )
         .drop("student_id")
     )
     # "in" sorts before "out" before "unknown".
-    by_row = memberships.group_by("file", "line", school_kind="kind", school_of="source_id").agg(
+    by_row = memberships.group_by("file", "line", school_kind="kind", school_of="external_id").agg(
         pl.col("standing").min()
     )
     placed = people.join(by_row, on=["file", "line", "school_kind", "school_of"], how="left")
     if placed["standing"].null_count():
-        best = memberships.group_by(school_kind="kind", school_of="source_id").agg(best=pl.col("standing").min())
+        best = memberships.group_by(school_kind="kind", school_of="external_id").agg(best=pl.col("standing").min())
         placed = (
             placed.join(best, on=["school_kind", "school_of"], how="left")
             .with_columns(standing=pl.coalesce("standing", "best", pl.lit(IN)))
@@ -440,13 +440,13 @@ def _people(rows: pl.DataFrame, members: pl.DataFrame, roster: Roster) -> tuple[
 
     Rule: joined from the values that are good; each field takes the non-empty value that sorts first.
     """
-    key = ["kind", "source_id"]
+    key = ["kind", "external_id"]
     joined = (
         rows.sort("file", "line")
         .group_by(key, maintain_order=True)
         .agg(
             pl.col("role").max(),
-            pl.col("other_id").min(),
+            pl.col("sis_id").min(),
             *_joined(_FIELDS),
             pl.col("file").first(),
             pl.col("line").first(),
@@ -477,10 +477,10 @@ def _people(rows: pl.DataFrame, members: pl.DataFrame, roster: Roster) -> tuple[
         "file",
         "line",
         table="kind",
-        key="source_id",
+        key="external_id",
         detail=pl.when(code="duplicate_conflict").then("conflicts").when(code="id_shared").then(_rows_of_id()),
     )
-    columns = ["kind", "role", "source_id", "other_id", *_FIELDS[:4], "phone_extension", *_FIELDS[4:], "file", "line"]
+    columns = ["kind", "role", "external_id", "sis_id", *_FIELDS[:4], "phone_extension", *_FIELDS[4:], "file", "line"]
     unread = [f"unread_{name}" for name in READ]
     return records.select(*columns, "is_valid", "is_shared", "bad_birth_date", *unread), issues
 
@@ -492,18 +492,18 @@ def _unread(name: str, roster: Roster) -> pl.Expr:
 
 def _rows_of_id() -> pl.Expr:
     """How many rows are on an ID, where a spreadsheet program may have made one ID of many."""
-    is_short = pl.col("source_id").str.contains(SCIENTIFIC)
+    is_short = pl.col("external_id").str.contains(SCIENTIFIC)
     return pl.when(is_short).then(pl.format("{} records; {}", "rows", pl.lit(SPREADSHEET)))
 
 
 def _shared_ids(rows: pl.DataFrame) -> pl.DataFrame:
-    """kind, source_id, is_shared: IDs that stand for two people.
+    """kind, external_id, is_shared: IDs that stand for two people.
 
     Rule: both names differ; or the birth dates, and a name or the email; or, of students, the first names, neither of
     which begins the other word by word, and the grade, email or phone. Only what is not empty differs, and names are
     compared by letters and digits.
     """
-    key = ["kind", "source_id"]
+    key = ["kind", "external_id"]
     told = ("email", "phone", "birth_date", "grade")
     named = (values.words(pl.col(name)).alias(name) for name in ("first_name", "last_name"))
     spelled = rows.select(*key, *told, *named)
@@ -537,7 +537,7 @@ def _entries(rows: pl.DataFrame, guardianships: pl.DataFrame) -> tuple[pl.DataFr
     Rule: an address under more than three different full names of guardians is none of theirs.
     """
     pairs = guardianships.select("entry", "student_id", "relationship", "type", "student_is_known")
-    entries = rows.filter(kind=GUARDIAN).join(pairs, on="entry").rename({"source_id": "guardian_id"})
+    entries = rows.filter(kind=GUARDIAN).join(pairs, on="entry").rename({"external_id": "guardian_id"})
     named = entries.with_columns(
         full_name=pl.concat_str(
             values.folded(pl.col("first_name")).fill_null(""),
@@ -562,7 +562,7 @@ def _entries(rows: pl.DataFrame, guardianships: pl.DataFrame) -> tuple[pl.DataFr
             "entry",
             "student_id",
             "guardian_id",
-            "other_id",
+            "sis_id",
             "first_name",
             "last_name",
             "email",
@@ -586,9 +586,9 @@ def _classes(rows: pl.DataFrame, names: Mapping[Field, str]) -> tuple[pl.DataFra
     here = rows.filter(pl.col("standing") != OUT).sort("file", "line")
     in_scope = pl.col("school_id").filter(pl.col("standing") == IN)
     joined = (
-        here.group_by("source_id", maintain_order=True)
+        here.group_by("external_id", maintain_order=True)
         .agg(
-            pl.col("other_id", "name").min(),
+            pl.col("sis_id", "name").min(),
             pl.col("file").first(),
             pl.col("line").first(),
             schools=in_scope.unique().sort(),
@@ -598,10 +598,10 @@ def _classes(rows: pl.DataFrame, names: Mapping[Field, str]) -> tuple[pl.DataFra
     )
     texts = _marked_names(joined, names, "class")
     broken = pl.concat([breaking(CLASSES, texts), _bad_texts(texts)], how="diagonal")
-    rejected = broken.filter(pl.col("code").is_in(CLASS_ERRORS)).select("source_id").unique()
-    records = joined.join(rejected.with_columns(rejected=pl.lit(True)), on="source_id", how="left").select(
-        "source_id",
-        "other_id",
+    rejected = broken.filter(pl.col("code").is_in(CLASS_ERRORS)).select("external_id").unique()
+    records = joined.join(rejected.with_columns(rejected=pl.lit(True)), on="external_id", how="left").select(
+        "external_id",
+        "sis_id",
         "schools",
         "file",
         "line",
@@ -614,7 +614,7 @@ def _classes(rows: pl.DataFrame, names: Mapping[Field, str]) -> tuple[pl.DataFra
         "file",
         "line",
         table=pl.lit("class"),
-        key="source_id",
+        key="external_id",
         detail=pl.coalesce(pl.when(code="duplicate_conflict").then("conflicts"), "detail"),
     )
     return records, issues
@@ -624,7 +624,7 @@ def _marked_names(records: pl.DataFrame, names: Mapping[Field, str], table: str)
     return marked(
         records,
         names={"name": called(names, table, "name")},
-        ids={"source_id": called(names, table, "source_id")},
+        ids={"external_id": called(names, table, "external_id")},
     )
 
 
@@ -637,9 +637,9 @@ def _school_issues(roster: Roster, scope: list[str], near_schools: pl.DataFrame)
         ]
     )
     joined = (
-        roster.schools.filter(pl.col("source_id").is_in(scope))
+        roster.schools.filter(pl.col("external_id").is_in(scope))
         .sort("file", "line")
-        .group_by("source_id", maintain_order=True)
+        .group_by("external_id", maintain_order=True)
         .agg(
             pl.col("name").min(),
             pl.col("file").first(),
@@ -648,7 +648,7 @@ def _school_issues(roster: Roster, scope: list[str], near_schools: pl.DataFrame)
         )
         .with_columns(
             conflicts=_conflicts({"name": called(roster.names, "school", "name")}),
-            has_rows=pl.col("source_id").is_in(with_rows.drop_nulls().unique().implode()),
+            has_rows=pl.col("external_id").is_in(with_rows.drop_nulls().unique().implode()),
         )
     )
     texts = _marked_names(joined, roster.names, "school")
@@ -658,8 +658,8 @@ def _school_issues(roster: Roster, scope: list[str], near_schools: pl.DataFrame)
             "code",
             "file",
             "line",
-            school_id="source_id",
-            record_id="source_id",
+            school_id="external_id",
+            record_id="external_id",
             detail=pl.coalesce(pl.when(code="duplicate_conflict").then("conflicts"), "detail"),
             root_table=pl.lit(None, pl.String),
             root=pl.lit(None, pl.String),
@@ -681,20 +681,20 @@ def _repeated_rows(
         found.append(breaking(ROWS, marked).select("code", "file", "line"))
     places = pl.concat(found) if found else pl.DataFrame(schema={"code": pl.String, **PLACE})
     at = ["file", "line"]
-    of_people = memberships.filter(pl.col("standing") != OUT).select(*at, table="kind", key="source_id")
-    of_classes = class_rows.filter(pl.col("standing") != OUT).select(*at, table=pl.lit("class"), key="source_id")
+    of_people = memberships.filter(pl.col("standing") != OUT).select(*at, table="kind", key="external_id")
+    of_classes = class_rows.filter(pl.col("standing") != OUT).select(*at, table=pl.lit("class"), key="external_id")
     records = pl.concat([of_people, of_classes]).unique()
     no_detail = pl.lit(None, pl.String)
     enrollments = (
         places.join(roster.class_members.filter(~pl.col("is_owner")), on=at)
         .join(schools_of.filter(table="class"), left_on="class_id", right_on="key", suffix="_class")
         .select(
-            "code", "file", "line", school_id="school_id_class", record_id="source_id", detail=no_detail,
+            "code", "file", "line", school_id="school_id_class", record_id="external_id", detail=no_detail,
             root_table=no_detail, root=no_detail,
         )
     )  # fmt: skip
-    of_schools = places.join(roster.schools.filter(pl.col("source_id").is_in(scope)), on=at).select(
-        "code", "file", "line", school_id="source_id", record_id="source_id", detail=no_detail,
+    of_schools = places.join(roster.schools.filter(pl.col("external_id").is_in(scope)), on=at).select(
+        "code", "file", "line", school_id="external_id", record_id="external_id", detail=no_detail,
         root_table=no_detail, root=no_detail,
     )  # fmt: skip
     return pl.concat(

@@ -17,8 +17,8 @@ from contracts import values
 from contracts.roster import EMPLOYEE, GUARDIAN, STAFF, STUDENT, TEACHER, Held
 
 _RANKS = {TEACHER: 0, STAFF: 0, GUARDIAN: 1, STUDENT: 2}
-_ORDER = ("email", "rank", "is_new", "source_id", "content", "link_id")
-_CLAIM = ("email", "rank", "is_new", "source_id", "content", "link_id", "account_id", "record")
+_ORDER = ("email", "rank", "is_new", "external_id", "content", "link_id")
+_CLAIM = ("email", "rank", "is_new", "external_id", "content", "link_id", "account_id", "record")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Owned:
 def own(records: pl.DataFrame, held: Held, seen: pl.Series) -> Owned:
     """Decide every contested e-mail, and every adoption.
 
-    records: record (UInt32), kind, role, source_id, first_name, last_name, email, phone, birth_date, link_id, content
+    records: record (UInt32), kind, role, external_id, first_name, last_name, email, phone, birth_date, link_id, content
     (what orders those without a source ID), is_valid; every record of the delivery. seen: the link_ids in any row.
 
     A teacher who loses the e-mail is rejected, and so is a guardian who has no phone: then they go on as last applied,
@@ -97,7 +97,7 @@ def _adoptions(valid: pl.DataFrame, held: Held) -> pl.DataFrame:
     by_email = (
         new.join(free, left_on="email", right_on="account_email")
         .filter(same_role & ~((pl.col("kind") == STUDENT) & different_birth))
-        .sort("rank", "source_id", "content", nulls_last=True)
+        .sort("rank", "external_id", "content", nulls_last=True)
         .unique("account_id", keep="first", maintain_order=True)
         .select("record", adopts="account_id")
     )
@@ -115,7 +115,7 @@ def _adoptions(valid: pl.DataFrame, held: Held) -> pl.DataFrame:
         .join(by_email, on="record", how="anti")
         .with_columns(first=first, last=last)
         .join(by_hand, on=["first", "last", "phone", "rank"])
-        .sort("source_id", "content", nulls_last=True)
+        .sort("external_id", "content", nulls_last=True)
         .unique("account_id", keep="first", maintain_order=True)
         .select("record", adopts="account_id")
     )
@@ -138,8 +138,8 @@ def _contest(valid: pl.DataFrame, held: Held, seen: pl.Series) -> tuple[pl.DataF
     of_links = silent.drop_nulls("email").with_columns(rank=_rank(), is_new=pl.lit(False))
     known = pl.concat(
         [
-            valid.select("account_id", "rank", "source_id", "content", "link_id", "link_email", claimed="email"),
-            silent.select("account_id", "source_id", "link_id", rank=_rank(), link_email="email", claimed="email"),
+            valid.select("account_id", "rank", "external_id", "content", "link_id", "link_email", claimed="email"),
+            silent.select("account_id", "external_id", "link_id", rank=_rank(), link_email="email", claimed="email"),
         ],
         how="diagonal",
     ).drop_nulls("account_id")

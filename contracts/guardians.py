@@ -54,7 +54,7 @@ _WHOSE = (GUARDIAN, "guardianship")
 class Guardians:
     """The guardians of a delivery.
 
-    people: guardian (UInt32, in order of what they are, not of rows), source_id, guardian_ids (List), other_id,
+    people: guardian (UInt32, in order of what they are, not of rows), external_id, guardian_ids (List), sis_id,
     first_name, last_name, email, phone, phone_extension, language, unread_email, unread_phone (Boolean: no entry has a
     good value, and one has a value that cannot be read or the source lacks the field, so that the link's stays), file,
     line, names_differ, differs_ columns of the fields that were not the same in all entries, and link_id. pairs:
@@ -78,7 +78,7 @@ def identify(entries: pl.DataFrame, left_out: pl.DataFrame, held: Held, absent: 
 
     Rule: a guardian_id that is a placeholder, or shared by people who cannot be one, counts as absent.
     """
-    lacking = {"guardian_id" if name == "source_id" else name for whose, name in absent if whose in _WHOSE}
+    lacking = {"guardian_id" if name == "external_id" else name for whose, name in absent if whose in _WHOSE}
     links = _links(held)
     named = _filled(_comparable(_without_placeholders(entries)), held, lacking)
     shared = _shared_ids(named)
@@ -101,7 +101,7 @@ def identify(entries: pl.DataFrame, left_out: pl.DataFrame, held: Held, absent: 
 
 def _without_placeholders(entries: pl.DataFrame) -> pl.DataFrame:
     return entries.with_columns(
-        pl.when(~values.is_placeholder(pl.col(name))).then(name).alias(name) for name in ("guardian_id", "other_id")
+        pl.when(~values.is_placeholder(pl.col(name))).then(name).alias(name) for name in ("guardian_id", "sis_id")
     )
 
 
@@ -111,7 +111,7 @@ def _without_ids(entries: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
 
 def _issues(entries: pl.DataFrame, shared: pl.Series) -> pl.DataFrame:
     marked = entries.with_columns(
-        is_placeholder=pl.any_horizontal(values.is_placeholder(pl.col(name)) for name in ("guardian_id", "other_id")),
+        is_placeholder=pl.any_horizontal(values.is_placeholder(pl.col(name)) for name in ("guardian_id", "sis_id")),
         is_shared=pl.col("guardian_id").is_in(shared.implode()).fill_null(False),
     )
     return breaking(IDS, marked).select("entry", "code")
@@ -310,7 +310,7 @@ def _people(numbered: pl.DataFrame, lacking: Collection[str]) -> pl.DataFrame:
         .group_by("guardian", maintain_order=True)
         .agg(
             pl.col("guardian_id").drop_nulls().unique().sort().alias("guardian_ids"),
-            pl.col("other_id", "language").min(),
+            pl.col("sis_id", "language").min(),
             pl.col("unread_email", "unread_phone").any(),
             *(_differs(name).alias(f"differs_{name}") for name in fields),
             pl.col("file", "line").first(),
@@ -327,7 +327,7 @@ def _people(numbered: pl.DataFrame, lacking: Collection[str]) -> pl.DataFrame:
                 for name in ("email", "phone")
             ),
             guardian_ids=pl.when(pl.col("guardian_ids").list.len() > 0).then("guardian_ids"),
-            source_id=pl.col("guardian_ids").list.first(),
+            external_id=pl.col("guardian_ids").list.first(),
         )
     )
 
@@ -397,7 +397,7 @@ def _going_on(people: pl.DataFrame, found: pl.DataFrame, links: _Links, lacking:
             *(pl.col(name) & inherits for name in ("unread_email", "unread_phone")),
             guardian_ids=ids,
         )
-        .with_columns(source_id=pl.col("guardian_ids").list.first())
+        .with_columns(external_id=pl.col("guardian_ids").list.first())
         .select(*people.columns, "link_id")
     )
 
@@ -429,7 +429,7 @@ def _links(held: Held, lacking: Collection[str] = ()) -> _Links:
         .select("link_id", "active", *fields)
         .with_columns(pl.lit(None, own.schema[name]).alias(name) for name in emptied)
     )
-    students = own.filter(kind=STUDENT).select(student_id="source_id", student_link_id="link_id").drop_nulls()
+    students = own.filter(kind=STUDENT).select(student_id="external_id", student_link_id="link_id").drop_nulls()
     known_by = [
         links.select("link_id", "phone", "email", "first", "last", "full_name"),
         links.select("link_id", guardian_id="guardian_ids").explode("guardian_id"),

@@ -21,7 +21,7 @@ _PERSON = ("kind", "full", "first", "last", "email", "phone", "birth_date")
 def find(everyone: pl.DataFrame, pairs: pl.DataFrame, held: Held, seen: pl.Series) -> pl.DataFrame:
     """The records with the link of their former ID: `link_id`, with `reissued` (Boolean), or `ties` (an account).
 
-    everyone: record, kind, guardian, source_id, other_id, first_name, last_name, email, phone, birth_date, link_id,
+    everyone: record, kind, guardian, external_id, sis_id, first_name, last_name, email, phone, birth_date, link_id,
     is_valid, is_shared (two people on the ID, who are nobody).
     pairs: guardian, student_id. seen: the link_ids in any row, which go nowhere. Who still is at another school of the
     former source keeps that link: the record gets one of its own, tied to the same account.
@@ -66,28 +66,28 @@ def find(everyone: pl.DataFrame, pairs: pl.DataFrame, held: Held, seen: pl.Serie
 def find_classes(
     new: pl.DataFrame, going: pl.DataFrame, owners: pl.DataFrame, held_owners: pl.DataFrame
 ) -> pl.DataFrame:
-    """id, source_id: classes that would go, and the new ones that they are.
+    """id, external_id: classes that would go, and the new ones that they are.
 
-    new: source_id, other_id, school_id, name. going: id, source_id, school_id, name, is_foreign (another source's).
-    owners: source_id, account_id; held_owners: id, account_id. Rule: of one school, the ID that the school's own system
-    gives the class; else the same name and the same teachers; else the same name and a teacher in common.
+    new: external_id, sis_id, school_id, name. going: id, external_id, school_id, name, is_foreign (another source's).
+    owners: external_id, account_id; held_owners: id, account_id. Rule: of one school, the ID that the school's own
+    system gives the class; else the same name and the same teachers; else the same name and a teacher in common.
     """
 
     def led(classes: pl.DataFrame, teachers: pl.DataFrame, by: str) -> pl.DataFrame:
         all_of_them = teachers.unique().group_by(by).agg(pl.col("account_id").sort())
         return classes.join(all_of_them, on=by).with_columns(folded=values.folded(pl.col("name")))
 
-    by_id = new.join(going.filter("is_foreign"), left_on=["other_id", "school_id"], right_on=["source_id", "school_id"])
-    named = led(new, owners, "source_id").join(
+    by_id = new.join(going.filter("is_foreign"), left_on=["sis_id", "school_id"], right_on=["external_id", "school_id"])
+    named = led(new, owners, "external_id").join(
         led(going, held_owners, "id"), on=["school_id", "folded"], suffix="_held"
     )
     same = pl.col("account_id") == pl.col("account_id_held")
     in_common = pl.col("account_id").list.set_intersection("account_id_held").list.len() > 0
-    found = pl.DataFrame(schema={"id": pl.String, "source_id": pl.String})
+    found = pl.DataFrame(schema={"id": pl.String, "external_id": pl.String})
     for candidates in (by_id, named.filter(same), named.filter(in_common)):
-        left = candidates.join(found, on="id", how="anti").join(found, on="source_id", how="anti")
-        alone = (pl.len().over("id") == 1) & (pl.len().over("source_id") == 1)
-        found = pl.concat([found, left.select("id", "source_id").unique().filter(alone)])
+        left = candidates.join(found, on="id", how="anti").join(found, on="external_id", how="anti")
+        alone = (pl.len().over("id") == 1) & (pl.len().over("external_id") == 1)
+        found = pl.concat([found, left.select("id", "external_id").unique().filter(alone)])
     return found
 
 
@@ -110,7 +110,7 @@ def _going(held: Held, seen: pl.Series) -> pl.DataFrame:
         .unique("account_id", keep="first", maintain_order=True)
     )
     return _compared(links).select(
-        "link_id", "account_id", "takes", "is_foreign", "source_id", "guardian_ids", *_PERSON
+        "link_id", "account_id", "takes", "is_foreign", "external_id", "guardian_ids", *_PERSON
     )
 
 
@@ -139,8 +139,8 @@ def _joined(new: pl.DataFrame, going: pl.DataFrame, *on: str) -> pl.DataFrame:
 def _by_other_id(new: pl.DataFrame, going: pl.DataFrame) -> pl.DataFrame:
     by_id = (
         going.filter("is_foreign")
-        .with_columns(other_id=pl.coalesce("guardian_ids", pl.concat_list("source_id")))
-        .explode("other_id")
+        .with_columns(sis_id=pl.coalesce("guardian_ids", pl.concat_list("external_id")))
+        .explode("sis_id")
     )
     same = pl.any_horizontal(
         *((pl.col(name) == pl.col(f"{name}_held")).fill_null(False) for name in ("email", "phone", "birth_date"))
@@ -151,7 +151,7 @@ def _by_other_id(new: pl.DataFrame, going: pl.DataFrame) -> pl.DataFrame:
         .then((pl.col("first") != pl.col("first_held")) & (pl.col("last") != pl.col("last_held")))
         .otherwise(pl.col("full") != pl.col("full_held"))
     )
-    return _joined(new, by_id, "other_id").filter(~other_names.fill_null(False) | same).select(list(_FOUND))
+    return _joined(new, by_id, "sis_id").filter(~other_names.fill_null(False) | same).select(list(_FOUND))
 
 
 def _adults(new: pl.DataFrame, going: pl.DataFrame) -> pl.DataFrame:
@@ -189,11 +189,11 @@ def _in_common(everyone: pl.DataFrame, families: pl.DataFrame, held: Held, found
     What a student and a link have in common is a guardian who is that link's; what a guardian has, a student.
     """
     known = (
-        everyone.select("record", "kind", "source_id", "guardian", own="link_id")
+        everyone.select("record", "kind", "external_id", "guardian", own="link_id")
         .join(found.rename({"link_id": "taken"}), on="record", how="left")
         .with_columns(link_id=pl.coalesce("own", "taken"))
     )
-    students = known.filter(kind=STUDENT).select(student="record", student_id="source_id", of_student="link_id")
+    students = known.filter(kind=STUDENT).select(student="record", student_id="external_id", of_student="link_id")
     guardians = known.filter(kind=GUARDIAN).select("guardian", record="record", of_guardian="link_id")
     told = families.join(students, on="student_id").join(guardians, on="guardian").drop("guardian", "student_id")
     by_guardian = told.join(held.guardianships, left_on="of_guardian", right_on="guardian_link_id").select(

@@ -15,7 +15,7 @@ from contracts.roster import Held
 
 
 def awaited(records: Records, held: Held) -> pl.DataFrame:
-    """kind, source_id: employees and students with a row of a school that another source syncs and has yet to speak of.
+    """kind, external_id: employees and students of a school that another source syncs and has yet to speak of.
 
     The other source may know the school by an ID of its own: then it is known by its name. Who never was in a school
     of this source cannot have left one; it speaks of them at any time.
@@ -29,9 +29,9 @@ def awaited(records: Records, held: Held) -> pl.DataFrame:
     left = (
         held.school_members.group_by("link_id")
         .agg(pl.when(pl.col("left_at").null_count() == 0).then(pl.col("left_at").max()))
-        .join(held.links.filter("own").select("link_id", "kind", "source_id"), on="link_id")
+        .join(held.links.filter("own").select("link_id", "kind", "external_id"), on="link_id")
     )
     has_spoken = (pl.col("spoke_at") > pl.col("left_at")).fill_null(False)
-    people = ["kind", "source_id"]
+    people = ["kind", "external_id"]
     rows = pl.concat([frame.select(*people, "spoke_at") for frame in (by_id, by_name)])
     return rows.join(left, on=people, how="left").filter(~has_spoken).select(people).unique()

@@ -74,7 +74,7 @@ def without_nobodies(roster: Roster) -> tuple[pl.DataFrame, pl.DataFrame]:
             ]
         ),
     )
-    no_id = pl.col("source_id").is_null() | values.is_placeholder(pl.col("source_id"))
+    no_id = pl.col("external_id").is_null() | values.is_placeholder(pl.col("external_id"))
     is_nobody = is_guardian & no_id & pl.all_horizontal(pl.col(*_NAMES, "email", "phone").is_null())
     nobodies = people.filter(is_nobody).select("entry")
     guardianships = roster.guardianships.with_columns(_emptied("relationship"), _emptied("type"))

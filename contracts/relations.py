@@ -54,7 +54,7 @@ ENROLLMENTS = contract(
     "enrollments",
     {
         "class_id": (Rule("enrollment_class_unknown", pl.col("class_is_known") | pl.col("is_elsewhere")),),
-        "source_id": (
+        "external_id": (
             Rule("enrollment_student_unknown", _PERSON_STANDS | pl.col("may_be_unshared")),
             Rule("record_not_shared", _PERSON_STANDS | ~pl.col("may_be_unshared")),
         ),
@@ -74,7 +74,7 @@ ENROLLMENTS = contract(
 class Related:
     """What hangs on people: frames of the roster's settled schemas, FOUND issues, FALLEN counts, KEPT pairs.
 
-    in_classes: kind, source_id; who is in a class, or would be but for a row that is not right.
+    in_classes: kind, external_id; who is in a class, or would be but for a row that is not right.
     """
 
     classes: pl.DataFrame
@@ -89,12 +89,12 @@ class Related:
 def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pairs: pl.DataFrame, held: Held) -> Related:
     """Settle classes, class members and guardianships.
 
-    people: kind, source_id, person, link_id; every employee and student of the delivery: `person` is set for valid
+    people: kind, external_id, person, link_id; every employee and student of the delivery: `person` is set for valid
     ones, `link_id` for rejected ones that go on as last applied. guardians: the same by `guardian`. pairs: guardian,
     student_id, relationship, type, is_shared (two people on the student's ID).
     """
-    teachers = people.filter(kind=EMPLOYEE).select("source_id", "person", "link_id")
-    students = people.filter(kind=STUDENT).select("source_id", "person", "link_id")
+    teachers = people.filter(kind=EMPLOYEE).select("external_id", "person", "link_id")
+    students = people.filter(kind=STUDENT).select("external_id", "person", "link_id")
     enrolled = _enrolled(records, held)
     near = _near(records, enrolled)
     classes = _Classes.of(records, teachers, enrolled, held)
@@ -116,7 +116,7 @@ def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pair
         ]
     )
     return Related(
-        classes=classes.valid.select(list(SETTLED_CLASSES)).sort("source_id"),
+        classes=classes.valid.select(list(SETTLED_CLASSES)).sort("external_id"),
         class_members=members.unique(),
         guardianships=guardianships,
         kept=kept,
@@ -129,11 +129,11 @@ def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pair
         fallen=_fallen(classes, enrollments.filter(kind=STUDENT), pairs, students),
         in_classes=pl.concat(
             [
-                frame.select("kind", "source_id").drop_nulls()
+                frame.select("kind", "external_id").drop_nulls()
                 for frame in (
                     records.in_classes,
                     enrolled,
-                    near.rename({"table": "kind", "there": "source_id"}),
+                    near.rename({"table": "kind", "there": "external_id"}),
                     lasting,
                 )
             ]
@@ -149,12 +149,12 @@ def _enrolled(records: Records, held: Held) -> pl.DataFrame:
     the class already stays, which is ambiguous.
     """
     flags = {
-        "is_student": records.seen.filter(kind=STUDENT).select("source_id"),
-        "is_teacher": records.seen.filter(kind=EMPLOYEE).select("source_id"),
-        "is_named": records.owners.select("class_id", "source_id").unique(),
+        "is_student": records.seen.filter(kind=STUDENT).select("external_id"),
+        "is_teacher": records.seen.filter(kind=EMPLOYEE).select("external_id"),
+        "is_named": records.owners.select("class_id", "external_id").unique(),
         "is_in_class": held.class_members.filter(~pl.col("is_owner"))
         .join(held.links.filter("own", kind=STUDENT), on="link_id")
-        .select("class_id", "source_id")
+        .select("class_id", "external_id")
         .unique(),
     }
     rows = records.enrollments.with_columns(kind_is_told=pl.col("kind").is_not_null())
@@ -180,8 +180,8 @@ def _near(records: Records, enrolled: pl.DataFrame) -> pl.DataFrame:
     missed = [
         enrolled.select(table=pl.lit("class"), key="class_id"),
         enrolled.select(table=pl.lit("school"), key="school_id"),
-        *(people.select(table=pl.lit(kind), key="source_id") for kind in (STUDENT, EMPLOYEE)),
-        records.owners.select(table=pl.lit(EMPLOYEE), key="source_id"),
+        *(people.select(table=pl.lit(kind), key="external_id") for kind in (STUDENT, EMPLOYEE)),
+        records.owners.select(table=pl.lit(EMPLOYEE), key="external_id"),
     ]
     return spelling.near(pl.concat(missed).unique().join(records.ids, on=["table", "key"], how="anti"), records.ids)
 
@@ -192,7 +192,7 @@ class _Classes:
 
     all: as in Records, and: is_valid (its teachers regarded), has_own_error (unknown teachers included), is_fallen
     (with its teachers), is_held, went_on (the school it was last applied at, where it is not valid). valid: those.
-    owners: class_id, source_id, file, line, school_id, person, link_id, is_known, goes_on, is_fallen, and the class's
+    owners: class_id, external_id, file, line, school_id, person, link_id, is_known, goes_on, is_fallen, and the class's
     flags as class_is_valid, class_is_fallen, class_is_held.
     """
 
@@ -203,17 +203,17 @@ class _Classes:
     @staticmethod
     def of(records: Records, teachers: pl.DataFrame, enrolled: pl.DataFrame, held: Held) -> _Classes:
         """Judge every class by its teachers, enrolled ones too. Rule: an error where none of their IDs is known."""
-        known = records.seen.filter(kind=EMPLOYEE).select("source_id", is_known=pl.lit(True))
+        known = records.seen.filter(kind=EMPLOYEE).select("external_id", is_known=pl.lit(True))
         in_scope = teachers.with_columns(is_here=pl.lit(True))
         enrolled_teachers = enrolled.filter(kind=EMPLOYEE).join(
-            records.classes, left_on="class_id", right_on="source_id", how="semi"
+            records.classes, left_on="class_id", right_on="external_id", how="semi"
         )
         owners = (
             pl.concat([records.owners, enrolled_teachers.select(records.owners.columns)])
             .sort("file", "line")
-            .unique(["class_id", "source_id"], keep="first", maintain_order=True)
-            .join(known, on="source_id", how="left")
-            .join(in_scope, on="source_id", how="left")
+            .unique(["class_id", "external_id"], keep="first", maintain_order=True)
+            .join(known, on="external_id", how="left")
+            .join(in_scope, on="external_id", how="left")
             .with_columns(
                 is_known=pl.col("is_known").fill_null(False),
                 goes_on=pl.col("person").is_not_null() | pl.col("link_id").is_not_null(),
@@ -221,16 +221,16 @@ class _Classes:
                 is_fallen=pl.col("is_here").fill_null(False) & pl.col("person").is_null() & pl.col("link_id").is_null(),
             )
         )
-        by_class = owners.group_by(source_id="class_id").agg(
+        by_class = owners.group_by(external_id="class_id").agg(
             teachers=pl.col("is_known").sum(),
             standing=(pl.col("is_known") & ~pl.col("is_fallen")).sum(),
         )
-        last_applied = held.classes.group_by("source_id").agg(
+        last_applied = held.classes.group_by("external_id").agg(
             went_on=pl.when(pl.len() == 1).then(pl.col("school_id").first()), is_held=pl.lit(True)
         )
         judged = (
-            records.classes.join(by_class, on="source_id", how="left")
-            .join(last_applied, on="source_id", how="left")
+            records.classes.join(by_class, on="external_id", how="left")
+            .join(last_applied, on="external_id", how="left")
             .with_columns(pl.col("teachers", "standing").fill_null(0), pl.col("is_held").fill_null(False))
             .with_columns(
                 has_own_error=~pl.col("is_valid") | (pl.col("teachers") == 0),
@@ -247,7 +247,7 @@ class _Classes:
             valid=judged.filter("is_valid"),
             owners=owners.join(
                 judged.select(
-                    class_id="source_id",
+                    class_id="external_id",
                     school_id="school_id",
                     class_is_valid="is_valid",
                     class_is_fallen="is_fallen",
@@ -262,30 +262,30 @@ def _class_issues(records: Records, classes: _Classes, with_students: pl.Series,
     """FOUND of classes. with_students: the IDs of classes that a student is in, or would be."""
     judged = classes.all
     schools_of = (
-        judged.select("schools", table=pl.lit("class"), key="source_id")
+        judged.select("schools", table=pl.lit("class"), key="external_id")
         .explode("schools")
         .drop_nulls()
         .rename({"schools": "school_id"})
     )
     led = (
-        classes.owners.join(judged.select(class_id="source_id", known="teachers", named="name"), on="class_id")
-        .join(_at_schools(records).filter(kind=EMPLOYEE), on=["source_id", "school_id"], how="left")
-        .join(_misplaced(records).filter(kind=EMPLOYEE), on="source_id", how="left")
+        classes.owners.join(judged.select(class_id="external_id", known="teachers", named="name"), on="class_id")
+        .join(_at_schools(records).filter(kind=EMPLOYEE), on=["external_id", "school_id"], how="left")
+        .join(_misplaced(records).filter(kind=EMPLOYEE), on="external_id", how="left")
         .with_columns(
-            teacher="source_id",
+            teacher="external_id",
             others_known=pl.col("known") > 0,
             at_school=pl.coalesce("at_school", "is_misplaced", pl.lit(False)),
             is_person=pl.col("person").is_not_null(),
         )
-        .join(spelling.hints(near.filter(table=EMPLOYEE)), left_on="source_id", right_on="key", how="left")
+        .join(spelling.hints(near.filter(table=EMPLOYEE)), left_on="external_id", right_on="key", how="left")
     )
-    unknown = led.filter(~pl.col("is_known")).sort("file", "line").group_by(source_id="class_id")
-    filled = judged.join(unknown.agg(pl.col("hint").drop_nulls().first()), on="source_id", how="left").with_columns(
-        has_students=pl.col("source_id").is_in(with_students.unique().implode())
+    unknown = led.filter(~pl.col("is_known")).sort("file", "line").group_by(external_id="class_id")
+    filled = judged.join(unknown.agg(pl.col("hint").drop_nulls().first()), on="external_id", how="left").with_columns(
+        has_students=pl.col("external_id").is_in(with_students.unique().implode())
     )
     broken = pl.concat(
         [
-            breaking(CLASSES, filled).select("code", "file", "line", "hint", key="source_id"),
+            breaking(CLASSES, filled).select("code", "file", "line", "hint", key="external_id"),
             breaking(OWNERS, led).select("code", "file", "line", "hint", key="class_id"),
         ]
     )
@@ -294,13 +294,13 @@ def _class_issues(records: Records, classes: _Classes, with_students: pl.Series,
 
 
 def _at_schools(records: Records) -> pl.DataFrame:
-    return records.members.select("kind", "source_id", "school_id", at_school=pl.lit(True))
+    return records.members.select("kind", "external_id", "school_id", at_school=pl.lit(True))
 
 
 def _misplaced(records: Records) -> pl.DataFrame:
-    """kind, source_id of whoever has a row of an unknown school, which may be meant for any: is_misplaced."""
+    """kind, external_id of whoever has a row of an unknown school, which may be meant for any: is_misplaced."""
     mistaken = records.unknown_schools.filter(not records.shares_part)
-    return mistaken.select(kind="table", source_id="key", is_misplaced=pl.lit(True))
+    return mistaken.select(kind="table", external_id="key", is_misplaced=pl.lit(True))
 
 
 def _enrollments(records: Records, classes: _Classes, enrolled: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
@@ -310,19 +310,19 @@ def _enrollments(records: Records, classes: _Classes, enrolled: pl.DataFrame, pe
     neither is known, the row names such a school.
     """
     is_left_out = pl.col("school_id").is_in(records.left_out_schools).fill_null(False)
-    known_classes = records.seen_classes.select(class_id="source_id", class_is_known=pl.lit(True)).unique()
+    known_classes = records.seen_classes.select(class_id="external_id", class_is_known=pl.lit(True)).unique()
     of_class = classes.all.select(
-        class_id="source_id",
+        class_id="external_id",
         class_school=pl.when("is_valid").then("school_id").otherwise("went_on"),
         class_is_valid="is_valid",
         class_is_held="is_held",
         class_is_fallen="is_fallen",
         has_class=pl.lit(True),
     )
-    person = ["kind", "source_id"]
+    person = ["kind", "external_id"]
     rows = (
         enrolled.sort("file", "line")
-        .unique(["class_id", "source_id", "school_id"], keep="first", maintain_order=True)
+        .unique(["class_id", "external_id", "school_id"], keep="first", maintain_order=True)
         .join(known_classes, on="class_id", how="left")
         .join(records.seen.with_columns(person_is_known=pl.lit(True)), on=person, how="left")
         .join(of_class, on="class_id", how="left")
@@ -360,10 +360,10 @@ def _enrollment_issues(
     broken = (
         breaking(ENROLLMENTS, enrollments)
         .sort("file", "line")
-        .unique(["code", "class_id", "source_id"], keep="first", maintain_order=True)
+        .unique(["code", "class_id", "external_id"], keep="first", maintain_order=True)
     )
-    of_class = classes.all.select("schools", class_id="source_id").filter(pl.col("schools").list.len() > 0)
-    of_person = records.members.group_by("kind", "source_id").agg(person_schools=pl.col("school_id").sort())
+    of_class = classes.all.select("schools", class_id="external_id").filter(pl.col("schools").list.len() > 0)
+    of_person = records.members.group_by("kind", "external_id").agg(person_schools=pl.col("school_id").sort())
     hints = pl.concat(
         [
             spelling.hints(near.filter(pl.col("table").is_in(tables))).with_columns(code=pl.lit(code))
@@ -376,17 +376,17 @@ def _enrollment_issues(
     )
     placed = (
         broken.join(of_class, on="class_id", how="left")
-        .join(of_person, on=["kind", "source_id"], how="left")
+        .join(of_person, on=["kind", "external_id"], how="left")
         .with_columns(
             school_id=pl.coalesce("schools", "person_schools", pl.when(by_row).then(pl.concat_list("school_id"))),
             record_id=pl.when(pl.col("code").is_in(["enrollment_class_unknown", "record_not_shared"]))
             .then("class_id")
-            .otherwise("source_id"),
+            .otherwise("external_id"),
             refers_to=pl.when(code="enrollment_class_unknown")
             .then("class_id")
             .when(code="enrollment_school_mismatch")
             .then("school_id")
-            .otherwise("source_id"),
+            .otherwise("external_id"),
         )
         .join(hints, left_on=["code", "refers_to"], right_on=["code", "key"], how="left", maintain_order="left")
         .with_columns(
@@ -404,7 +404,7 @@ def _guardianships(pairs: pl.DataFrame, students: pl.DataFrame, guardians: pl.Da
     goes_on = pl.col("person").is_not_null() | pl.col("link_id").is_not_null()
     both = (
         pairs.filter(~pl.col("is_shared"))
-        .join(students.filter(goes_on), left_on="student_id", right_on="source_id")
+        .join(students.filter(goes_on), left_on="student_id", right_on="external_id")
         .rename({"person": "student", "link_id": "student_link_id"})
         .join(guardians.filter(goes_on), on="guardian")
         .select(
@@ -427,11 +427,11 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
     A record that is only not shared keeps its own places, and nobody else's in its classes: that may last for ever. An
     enrollment of nobody who is known may be a teacher's or a student's.
     """
-    own = held.links.filter("own").select("kind", "source_id", "link_id")
+    own = held.links.filter("own").select("kind", "external_id", "link_id")
     not_applied = pl.concat(
         [
-            classes.all.filter(~pl.col("is_valid")).select("source_id"),
-            records.unknown_schools.filter(table="class").select(source_id="key"),
+            classes.all.filter(~pl.col("is_valid")).select("external_id"),
+            records.unknown_schools.filter(table="class").select(external_id="key"),
         ]
     )
     owners = classes.owners.filter(
@@ -447,10 +447,10 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
         return rows.select(table=pl.lit(table), link_id=pl.lit(None, pl.String), class_id=column)
 
     def links_of(table: str, rows: pl.DataFrame, kind: str) -> pl.DataFrame:
-        links = own.filter(kind=kind).select("source_id", "link_id")
+        links = own.filter(kind=kind).select("external_id", "link_id")
         return (
-            rows.select("source_id")
-            .join(links, on="source_id")
+            rows.select("external_id")
+            .join(links, on="external_id")
             .select("link_id", table=pl.lit(table), class_id=pl.lit(None, pl.String))
         )
 
@@ -458,8 +458,8 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
         [
             as_table(frame, KEPT)
             for frame in (
-                classes_of("classes", not_applied, "source_id"),
-                classes_of("class_owners", not_applied, "source_id"),
+                classes_of("classes", not_applied, "external_id"),
+                classes_of("class_owners", not_applied, "external_id"),
                 classes_of(
                     "class_owners",
                     owners.filter(is_mistaken | pl.col("is_known") | ~pl.col("class_is_valid")),
@@ -482,18 +482,18 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
 
 
 def _lasting(records: Records, kept: pl.DataFrame, held: Held) -> pl.DataFrame:
-    """class_id, kind, source_id: those who stay in a class as last applied, as a row that was not applied keeps them.
+    """class_id, kind, external_id: those who stay in a class as last applied, as a row that was not applied keeps them.
 
     Only of people in the delivery: the others leave their classes when they go.
     """
     members = held.class_members.join(
-        held.links.filter("own").select("link_id", "kind", "source_id"), on="link_id"
-    ).join(records.seen, on=["kind", "source_id"], how="semi")
+        held.links.filter("own").select("link_id", "kind", "external_id"), on="link_id"
+    ).join(records.seen, on=["kind", "external_id"], how="semi")
     return pl.concat(
         [
             members.filter(kind=kind)
             .join(kept.filter(table=table).select(column).drop_nulls(), on=column, how="semi")
-            .select("class_id", "kind", "source_id")
+            .select("class_id", "kind", "external_id")
             for table, kind in _TABLES.items()
             for column in ("link_id", "class_id")
         ]
@@ -504,26 +504,26 @@ def _fallen(classes: _Classes, enrollments: pl.DataFrame, pairs: pl.DataFrame, s
     """FALLEN: enrollments with their class; classes and their enrollments with a teacher; a student's enrollments and
     guardian entries. Rule: only what was never provisioned falls. enrollments: of students.
     """
-    known = enrollments.filter("has_class", "has_person").unique(["class_id", "source_id"])
+    known = enrollments.filter("has_class", "has_person").unique(["class_id", "external_id"])
     of_class = known.filter(~pl.col("class_is_valid") & ~pl.col("class_is_held"))
     never_provisioned = students.filter(pl.col("person").is_null() & pl.col("link_id").is_null())
-    of_student = pl.concat([known.select("source_id"), pairs.select(source_id="student_id")]).join(
-        never_provisioned, on="source_id", how="semi"
+    of_student = pl.concat([known.select("external_id"), pairs.select(external_id="student_id")]).join(
+        never_provisioned, on="external_id", how="semi"
     )
     fallen_classes = classes.owners.filter("is_fallen", "class_is_fallen", ~pl.col("class_is_held"))
     of_teacher = pl.concat(
         [
-            fallen_classes.select("source_id"),
+            fallen_classes.select("external_id"),
             of_class.select("class_id")
-            .join(fallen_classes.select("class_id", "source_id"), on="class_id")
-            .select("source_id"),
+            .join(fallen_classes.select("class_id", "external_id"), on="class_id")
+            .select("external_id"),
         ]
     )
     counted = pl.concat(
         [
             of_class.select(root_table=pl.lit("class"), root="class_id"),
-            of_student.select(root_table=pl.lit(STUDENT), root="source_id"),
-            of_teacher.select(root_table=pl.lit(EMPLOYEE), root="source_id"),
+            of_student.select(root_table=pl.lit(STUDENT), root="external_id"),
+            of_teacher.select(root_table=pl.lit(EMPLOYEE), root="external_id"),
         ]
     )
     return as_table(counted.group_by("root_table", "root").agg(consequences=pl.len()), FALLEN)

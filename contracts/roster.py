@@ -28,14 +28,14 @@ PLACE: Schema = MappingProxyType({"file": pl.String, "line": pl.UInt32})
 
 # --- as read: one row per row of the source, values trimmed but otherwise as they came, empty = null ---
 
-SCHOOLS: Schema = MappingProxyType({"source_id": pl.String, "name": pl.String, **PLACE})
+SCHOOLS: Schema = MappingProxyType({"external_id": pl.String, "name": pl.String, **PLACE})
 PEOPLE: Schema = MappingProxyType(
     {
         "entry": pl.UInt32,  # numbers the rows of this table: ties a guardianship to its guardian's row
         "kind": pl.String,  # employee, student, guardian
         "role": pl.String,  # teacher, staff, student, guardian
-        "source_id": pl.String,  # null only for a guardian without a guardian_id
-        "other_id": pl.String,  # the record's in the school's own system, where the source has IDs of its own
+        "external_id": pl.String,  # null only for a guardian without a guardian_id
+        "sis_id": pl.String,  # the record's in the school's own system, where the source has IDs of its own
         "first_name": pl.String,
         "last_name": pl.String,
         "email": pl.String,
@@ -47,16 +47,16 @@ PEOPLE: Schema = MappingProxyType(
     }
 )
 SCHOOL_MEMBERS: Schema = MappingProxyType(
-    {"kind": pl.String, "source_id": pl.String, "school_id": pl.String, **PLACE}  # employees and students
+    {"kind": pl.String, "external_id": pl.String, "school_id": pl.String, **PLACE}  # employees and students
 )
 CLASSES: Schema = MappingProxyType(
-    {"source_id": pl.String, "other_id": pl.String, "school_id": pl.String, "name": pl.String, **PLACE}
+    {"external_id": pl.String, "sis_id": pl.String, "school_id": pl.String, "name": pl.String, **PLACE}
 )
 CLASS_MEMBERS: Schema = MappingProxyType(
     {
         "class_id": pl.String,
         "kind": pl.String,  # null: whoever has this ID, a student or a teacher; `contracts.relations` finds out
-        "source_id": pl.String,
+        "external_id": pl.String,
         "is_owner": pl.Boolean,  # true: a teacher of the class; false: enrolled, and its teacher if it is one's ID
         "school_id": pl.String,  # as the row itself says it (enrollments.csv's optional column), else null
         **PLACE,
@@ -118,7 +118,7 @@ SETTLED_PEOPLE: Schema = MappingProxyType(
         "person": pl.UInt32,
         "kind": pl.String,
         "role": pl.String,
-        "source_id": pl.String,  # a guardian: the guardian_id that sorts first, or null where there is none
+        "external_id": pl.String,  # a guardian: the guardian_id that sorts first, or null where there is none
         "guardian_ids": pl.List(pl.String),  # a guardian: all of theirs, sorted; others: null
         "first_name": pl.String,
         "last_name": pl.String,
@@ -162,7 +162,7 @@ SETTLED_GUARDIANSHIPS: Schema = MappingProxyType(
 # left-out schools, whom another source is still to take. A link that gave up its ID to another person is not among
 # them.
 SEEN_LINKS: Schema = MappingProxyType({"link_id": pl.String})
-SEEN_CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String})
+SEEN_CLASSES: Schema = MappingProxyType({"external_id": pl.String, "school_id": pl.String})
 # Whose pairs may not go, because a row of theirs in that file was rejected. One of link_id and class_id is set.
 KEPT: Schema = MappingProxyType(
     {
@@ -189,7 +189,7 @@ HELD_LINKS: Schema = MappingProxyType(
         "beyond": pl.Boolean,  # active in a school this delivery does not speak of (off the plan, another source's)
         "kind": pl.String,
         "role": pl.String,
-        "source_id": pl.String,
+        "external_id": pl.String,
         "guardian_ids": pl.List(pl.String),
         "first_name": pl.String,
         "last_name": pl.String,
@@ -210,7 +210,7 @@ HELD_GUARDIANSHIPS: Schema = MappingProxyType(
     {"student_link_id": pl.String, "guardian_link_id": pl.String, "relationship": pl.String, "type": pl.String}
 )
 # Active classes of the source.
-HELD_CLASSES: Schema = MappingProxyType({"source_id": pl.String, "school_id": pl.String})
+HELD_CLASSES: Schema = MappingProxyType({"external_id": pl.String, "school_id": pl.String})
 # Where links of the source are, or were until `left_at`: schools of the delivery, by the source's ID.
 HELD_SCHOOL_MEMBERS: Schema = MappingProxyType(
     {"link_id": pl.String, "school_id": pl.String, "left_at": pl.Datetime("us", "UTC")}

@@ -43,7 +43,7 @@ GUARDIANS = contract(
             Rule("name_missing", pl.col("first_name").is_not_null() | pl.col("last_name").is_not_null()),
             Rule("guardian_names_differ", ~pl.col("names_differ")),
         ),
-        "source_id": (Rule("duplicate_conflict", pl.col("conflicts").is_null()),),
+        "external_id": (Rule("duplicate_conflict", pl.col("conflicts").is_null()),),
         "email": (
             Rule("email_taken", ~pl.col("lost")),
             Rule("guardian_unreachable", pl.col("email").is_not_null() | pl.col("phone").is_not_null()),
@@ -79,7 +79,7 @@ PEOPLE = contract(
 
 _REACHABLE = pl.col("email").is_not_null() | pl.col("phone").is_not_null()
 # The columns that name a guardian: a source without any of them says nothing about guardians.
-_NAMING = ("source_id", "first_name", "last_name", "email", "phone")
+_NAMING = ("external_id", "first_name", "last_name", "email", "phone")
 
 
 def says_nothing_of_guardians(absent: Collection[Field]) -> bool:
@@ -94,12 +94,12 @@ def settle(records: Records, held: Held) -> Settled:
         DataError: a check could not be computed.
     """
     awaited = leaving.awaited(records, held)
-    of_awaited = awaited.filter(kind=STUDENT).select(student_id="source_id")
+    of_awaited = awaited.filter(kind=STUDENT).select(student_id="external_id")
     left_out = records.left_out.join(of_awaited, on="student_id", how="semi")
     found = guardians.identify(records.entries, left_out, held, records.absent)
     everyone = _inheriting(_everyone(_with_links(records, found, held), found), held)
     elsewhere = _links_elsewhere(records, held)
-    to_be_taken = elsewhere.join(awaited, on=["kind", "source_id"], how="semi")
+    to_be_taken = elsewhere.join(awaited, on=["kind", "external_id"], how="semi")
     seen = pl.concat([frame["link_id"] for frame in (everyone, to_be_taken, found.seen)])
     # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere. Who is elsewhere is
     # there under the ID of old.
@@ -119,7 +119,7 @@ def settle(records: Records, held: Held) -> Settled:
     seen = pl.concat([seen, people.filter(~pl.col("is_valid"))["given_up"]]).drop_nulls().unique().sort()
 
     pairs = _pairs(records, found)
-    going_on = people.select("kind", "source_id", "guardian", "person", link_id="stands_in")
+    going_on = people.select("kind", "external_id", "guardian", "person", link_id="stands_in")
     related = relations.relate(
         records,
         going_on.filter(pl.col("kind") != GUARDIAN).drop("guardian"),
@@ -138,14 +138,14 @@ def settle(records: Records, held: Held) -> Settled:
     return Settled(
         people=as_table(valid, SETTLED_PEOPLE),
         school_members=as_table(
-            valid.filter(pl.col("kind") != GUARDIAN).join(records.members, on=["kind", "source_id"]),
+            valid.filter(pl.col("kind") != GUARDIAN).join(records.members, on=["kind", "external_id"]),
             SETTLED_SCHOOL_MEMBERS,
         ).sort("person", "school_id"),
         classes=related.classes,
         class_members=related.class_members,
         guardianships=related.guardianships,
         seen_links=as_table(seen.to_frame("link_id"), SEEN_LINKS),
-        seen_classes=as_table(records.seen_classes, SEEN_CLASSES).sort("source_id", "school_id"),
+        seen_classes=as_table(records.seen_classes, SEEN_CLASSES).sort("external_id", "school_id"),
         kept=_kept(records, people, pairs, related.kept, silent),
         issues=_issues(
             records,
@@ -166,16 +166,16 @@ def _with_links(records: Records, found: Guardians, held: Held) -> pl.DataFrame:
     Rule: the same ID with both names different and no e-mail, birth date or guardian in common is another person. One
     who cannot be provisioned is never taken for a newcomer in somebody's place.
     """
-    own = held.links.filter(pl.col("own") & (pl.col("kind") != GUARDIAN)).drop_nulls("source_id")
+    own = held.links.filter(pl.col("own") & (pl.col("kind") != GUARDIAN)).drop_nulls("external_id")
     fields = ("first_name", "last_name", "email", "birth_date")
     linked = records.people.join(
-        own.select("kind", "source_id", "link_id", *(pl.col(name).alias(f"held_{name}") for name in fields)),
-        on=["kind", "source_id"],
+        own.select("kind", "external_id", "link_id", *(pl.col(name).alias(f"held_{name}") for name in fields)),
+        on=["kind", "external_id"],
         how="left",
     )
     same_guardian = (
         found.pairs.join(found.people.select("guardian", guardian_link_id="link_id"), on="guardian")
-        .join(own.filter(kind=STUDENT).select(student_id="source_id", student_link_id="link_id"), on="student_id")
+        .join(own.filter(kind=STUDENT).select(student_id="external_id", student_link_id="link_id"), on="student_id")
         .join(held.guardianships, on=["student_link_id", "guardian_link_id"], how="semi")
         .select(link_id="student_link_id", same_guardian=pl.lit(True))
         .unique()
@@ -243,7 +243,7 @@ def _missing_columns(records: Records, held: Held) -> list[str]:
         if kind in KINDS and name in own.columns and own.filter(kind=kind)[name].count()
     }
     if own.filter(kind=GUARDIAN)["guardian_ids"].count():
-        kept.add((GUARDIAN, "source_id"))
+        kept.add((GUARDIAN, "external_id"))
     kept |= {("guardianship", name) for name in ("relationship", "type") if held.guardianships[name].count()}
     return sorted({f"{words}, sent before, is missing" for field, words in records.absent.items() if field in kept})
 
@@ -262,7 +262,7 @@ def _with_gone(everyone: pl.DataFrame, pairs: pl.DataFrame, held: Held) -> pl.Da
         & ~pl.col("is_shared")
     )
     families = (
-        pairs.join(students.select("is_gone", student_id="source_id"), on="student_id")
+        pairs.join(students.select("is_gone", student_id="external_id"), on="student_id")
         .group_by("guardian")
         .agg(left_alone=pl.col("is_gone").all())
     )
@@ -283,7 +283,7 @@ def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
         (pl.col("kind") == STUDENT) & (pl.col("is_valid") | pl.col("is_held")) & ~pl.col("is_shared")
     )
     wanted = (
-        found.pairs.join(students.select(student_id="source_id"), on="student_id", how="semi")
+        found.pairs.join(students.select(student_id="external_id"), on="student_id", how="semi")
         .select("guardian", is_wanted=pl.lit(True))
         .unique()
     )
@@ -299,7 +299,7 @@ def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
     of_people = people.with_columns(content=pl.lit(""), is_rejected=~pl.col("is_valid"))
     added = (
         "guardian",
-        "other_id",
+        "sis_id",
         "names_differ",
         "given_up",
         "content",
@@ -312,7 +312,7 @@ def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
     )
     return (
         pl.concat([of_people, of_guardians], how="diagonal")
-        .sort(_kind_order(), "source_id", "content", "guardian", nulls_last=True)
+        .sort(_kind_order(), "external_id", "content", "guardian", nulls_last=True)
         .with_columns(record=pl.int_range(pl.len(), dtype=pl.UInt32))
         .select("record", *(name for name in SETTLED_PEOPLE if name not in ("person", "adopts", "reissued")), *added)
     )
@@ -333,15 +333,15 @@ def _numbered(people: pl.DataFrame, held: Held) -> pl.DataFrame:
 
 
 def _links_elsewhere(records: Records, held: Held) -> pl.DataFrame:
-    """The links (link_id, kind, source_id) of employees and students whose rows are all left out."""
-    own = held.links.filter("own").select("link_id", "kind", "source_id")
-    return own.join(records.elsewhere, on=["kind", "source_id"], how="semi")
+    """The links (link_id, kind, external_id) of employees and students whose rows are all left out."""
+    own = held.links.filter("own").select("link_id", "kind", "external_id")
+    return own.join(records.elsewhere, on=["kind", "external_id"], how="semi")
 
 
 def _pairs(records: Records, found: Guardians) -> pl.DataFrame:
     """The pairs of guardian and student_id, with is_shared (two people are on the student's ID), student_is_known."""
-    shared = records.people.filter("is_shared").filter(kind=STUDENT)["source_id"].implode()
-    known = records.seen.filter(kind=STUDENT)["source_id"].implode()
+    shared = records.people.filter("is_shared").filter(kind=STUDENT)["external_id"].implode()
+    known = records.seen.filter(kind=STUDENT)["external_id"].implode()
     return found.pairs.with_columns(
         is_shared=pl.col("student_id").is_in(shared), student_is_known=pl.col("student_id").is_in(known)
     )
@@ -376,17 +376,17 @@ def _people_issues(
     )
     marked = (
         people.filter(pl.col("kind") != GUARDIAN)
-        .join(in_classes.with_columns(has_class=pl.lit(True)), on=["kind", "source_id"], how="left")
+        .join(in_classes.with_columns(has_class=pl.lit(True)), on=["kind", "external_id"], how="left")
         .with_columns(
             pl.col("has_class").fill_null(False),
-            has_guardian=pl.col("source_id").is_in(pairs["student_id"].unique().implode()) | keeps_guardians,
-            is_reachable=_REACHABLE | pl.col("source_id").is_in(reached) | keeps_reachable,
+            has_guardian=pl.col("external_id").is_in(pairs["student_id"].unique().implode()) | keeps_guardians,
+            is_reachable=_REACHABLE | pl.col("external_id").is_in(reached) | keeps_reachable,
         )
     )
     broken = breaking(PEOPLE, marked).select(
-        "code", "file", "line", table="kind", key="source_id", detail=pl.lit(None, pl.String)
+        "code", "file", "line", table="kind", key="external_id", detail=pl.lit(None, pl.String)
     )
-    return at_schools(broken, records.members.rename({"kind": "table", "source_id": "key"}))
+    return at_schools(broken, records.members.rename({"kind": "table", "external_id": "key"}))
 
 
 def _guardian_issues(
@@ -417,18 +417,18 @@ def _guardian_issues(
             "file",
             "line",
             "guardian",
-            record_id="source_id",
+            record_id="external_id",
             detail=pl.when(code="duplicate_conflict").then("conflicts"),
         )
     )
     is_known = pairs.filter("student_is_known")["guardian"].unique().implode()
-    of_ids = called(records.names, GUARDIAN, "source_id")
+    of_ids = called(records.names, GUARDIAN, "external_id")
     of_entries = (
         pl.concat([records.entry_issues, found.issues.with_columns(detail=pl.lit(of_ids))])
         .join(found.entries, on="entry")
         .filter((pl.col("code") == "record_not_shared") | pl.col("guardian").is_in(is_known))
         .join(records.entries.select("entry", "guardian_id"), on="entry")
-        .join(found.people.select("guardian", "source_id"), on="guardian")
+        .join(found.people.select("guardian", "external_id"), on="guardian")
         .sort("file", "line")
         .unique(["code", "guardian"], keep="first", maintain_order=True)
         .select(
@@ -437,18 +437,18 @@ def _guardian_issues(
             "line",
             "guardian",
             "detail",
-            record_id=pl.coalesce("guardian_id", "source_id"),
+            record_id=pl.coalesce("guardian_id", "external_id"),
         )
     )
     of_students = pl.concat(
         [
-            records.members.filter(kind=STUDENT).select("source_id", "school_id"),
-            at.filter(table=STUDENT).select(source_id="key", school_id="school_id"),
+            records.members.filter(kind=STUDENT).select("external_id", "school_id"),
+            at.filter(table=STUDENT).select(external_id="key", school_id="school_id"),
         ]
     )
     schools = (
         pairs.select("guardian", "student_id")
-        .join(of_students, left_on="student_id", right_on="source_id")
+        .join(of_students, left_on="student_id", right_on="external_id")
         .select("guardian", "school_id")
         .unique()
     )
@@ -468,19 +468,19 @@ def _kept(
     silent: as `_silent_guardians` gives it.
     """
     unknown = records.unknown_schools.filter(not records.shares_part).select(
-        kind="table", source_id="key", has_bad_row=pl.lit(True)
+        kind="table", external_id="key", has_bad_row=pl.lit(True)
     )
-    marked = people.join(unknown, on=["kind", "source_id"], how="left").with_columns(
+    marked = people.join(unknown, on=["kind", "external_id"], how="left").with_columns(
         link_id=pl.coalesce("link_id", pl.when(~pl.col("is_valid")).then("given_up")),
         not_applied=~pl.col("is_valid") | pl.col("has_bad_row").fill_null(False),
     )
     bad_guardians = marked.filter("not_applied", kind=GUARDIAN)
-    with_bad_guardian = pairs.join(bad_guardians, on="guardian", how="semi").select(source_id="student_id")
+    with_bad_guardian = pairs.join(bad_guardians, on="guardian", how="semi").select(external_id="student_id")
     students = marked.filter(kind=STUDENT)
     links = [
         ("school_members", marked.filter("not_applied").filter(pl.col("kind") != GUARDIAN)),
         ("guardianships", students.filter("not_applied")),
-        ("guardianships", students.join(with_bad_guardian, on="source_id", how="semi")),
+        ("guardianships", students.join(with_bad_guardian, on="external_id", how="semi")),
         ("guardianships", bad_guardians),
         ("guardianships", silent),
     ]
@@ -540,8 +540,8 @@ def _without_followers(found: pl.DataFrame, people: pl.DataFrame, classes: pl.Da
     of_record = ["root_table", "root"]
     valid = pl.concat(
         [
-            people.select(root_table="kind", root=pl.coalesce(pl.col("guardian").cast(pl.String), "source_id")),
-            classes.select(root_table=pl.lit("class"), root="source_id"),
+            people.select(root_table="kind", root=pl.coalesce(pl.col("guardian").cast(pl.String), "external_id")),
+            classes.select(root_table=pl.lit("class"), root="external_id"),
         ]
     )
     failed = found.filter(_IS_ERROR).drop_nulls("root").select(of_record).unique().join(valid, on=of_record, how="anti")

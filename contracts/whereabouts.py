@@ -21,20 +21,20 @@ FORMER = contract(
 def whereabouts(records: Records, people: pl.DataFrame, held: Held) -> pl.DataFrame:
     """table (employee, student, class), key, school_id: of records without a row of a school in scope.
 
-    people: kind, source_id, stands_in; everybody of the delivery, with the active link of whoever goes on as last
+    people: kind, external_id, stands_in; everybody of the delivery, with the active link of whoever goes on as last
     applied.
     """
     lost = _lost(records, people)
     classes = records.classes.filter(pl.col("schools").list.len() == 0)
     active = lost.join(
         held.school_members.filter(pl.col("left_at").is_null()), left_on="stands_in", right_on="link_id"
-    ).select("school_id", table="kind", key="source_id")
-    as_applied = held.classes.join(classes, on="source_id", how="semi").select(
-        "school_id", table=pl.lit("class"), key="source_id"
+    ).select("school_id", table="kind", key="external_id")
+    as_applied = held.classes.join(classes, on="external_id", how="semi").select(
+        "school_id", table=pl.lit("class"), key="external_id"
     )
     known = pl.concat([active, as_applied])
     nowhere = pl.concat(
-        [lost.select(table="kind", key="source_id"), classes.select(table=pl.lit("class"), key="source_id")]
+        [lost.select(table="kind", key="external_id"), classes.select(table=pl.lit("class"), key="external_id")]
     ).join(known, on=["table", "key"], how="anti")
     near = records.near_schools.join(nowhere, on=["table", "key"], how="semi")
     return pl.concat([known.select(near.columns), near]).unique()
@@ -46,7 +46,7 @@ def placed(records: Records, people: pl.DataFrame, at: pl.DataFrame) -> pl.DataF
     standing = (
         _lost(records, people)
         .drop_nulls("stands_in")
-        .select(root_table="kind", root="source_id", is_standing=pl.lit(True))
+        .select(root_table="kind", root="external_id", is_standing=pl.lit(True))
     )
     marked = (
         records.found.join(at.select(root_table="table", root="key", place="school_id"), on=of_record, how="left")
@@ -59,4 +59,4 @@ def placed(records: Records, people: pl.DataFrame, at: pl.DataFrame) -> pl.DataF
 
 
 def _lost(records: Records, people: pl.DataFrame) -> pl.DataFrame:
-    return people.filter(pl.col("kind") != GUARDIAN).join(records.members, on=["kind", "source_id"], how="anti")
+    return people.filter(pl.col("kind") != GUARDIAN).join(records.members, on=["kind", "external_id"], how="anti")

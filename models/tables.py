@@ -73,7 +73,7 @@ class Source(SQLModel, table=True):
 
 
 class School(SQLModel, table=True):
-    """A school as set up. `source_school_id` is its ID in the source's data."""
+    """A school as set up. `external_id` is its ID in the source's data."""
 
     __tablename__ = "school"
     id: str = Field(primary_key=True)  # district/key
@@ -81,7 +81,7 @@ class School(SQLModel, table=True):
     key: str
     name: str
     source_id: str | None = Field(default=None, foreign_key="source.id")
-    source_school_id: str | None = None
+    external_id: str | None = None
     on_plan: bool = True
     frozen: bool = False
     position: int = 0
@@ -151,13 +151,13 @@ class Link(SQLModel, table=True):
     """One record of one source, tied to an account, holding the record's fields as last applied."""
 
     __tablename__ = "link"
-    __table_args__ = (UniqueConstraint("source", "kind", "source_id"),)
+    __table_args__ = (UniqueConstraint("source_id", "kind", "external_id"),)
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)
-    source: str = Field(foreign_key="source.id")
+    source_id: str = Field(foreign_key="source.id")
     kind: str  # employee, student, guardian
     role: str
-    source_id: str | None = None  # null once given up to another person
+    external_id: str | None = None  # the source's own; null once given up to another person
     guardian_ids: str | None = None  # a guardian: all their guardian_ids, sorted, one a line
     first_name: str | None = None
     last_name: str | None = None
@@ -187,11 +187,11 @@ class Class(SQLModel, table=True):
     """A class of one school and source. `claimed` is the product's business; Rollcall only keeps the flag."""
 
     __tablename__ = "class"
-    __table_args__ = (UniqueConstraint("source", "school_id", "source_id"),)
+    __table_args__ = (UniqueConstraint("source_id", "school_id", "external_id"),)
     id: str = Field(primary_key=True)
-    source: str = Field(foreign_key="source.id")
+    source_id: str = Field(foreign_key="source.id")
     school_id: str = Field(foreign_key="school.id", index=True)
-    source_id: str | None = None  # null once given up to another class
+    external_id: str | None = None  # the source's own; null once given up to another class
     name: str
     claimed: bool = False
     archived_at: datetime | None = _at(nullable=True)
@@ -229,9 +229,9 @@ class Issue(SQLModel, table=True):
     """One error or alert of the current data, once for each school it concerns, or once without a school."""
 
     __tablename__ = "issue"
-    __table_args__ = (Index("issue_source_school", "source", "school_id"),)
+    __table_args__ = (Index("issue_source_school", "source_id", "school_id"),)
     id: int | None = Field(default=None, primary_key=True)
-    source: str = Field(foreign_key="source.id")
+    source_id: str = Field(foreign_key="source.id")
     school_id: str | None = Field(default=None, foreign_key="school.id")
     code: str
     file: str
@@ -335,7 +335,7 @@ class HoldItem(SQLModel, table=True):
     type: str  # students, employees, guardians, classes, class_memberships, guardianships
     key: str  # our IDs of it; what a confirmation is compared by
     record_id: str | None = None  # the person's or class's source ID
-    other_id: str | None = None  # of a pair: the other one's
+    counterpart_id: str | None = None  # of a pair: the other one's
     name: str | None = None  # for the download; personal data
     new_id: str | None = None  # of an ID that changed: the new one
     field: str | None = None  # of a change: which field; of a contact: its type

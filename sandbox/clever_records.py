@@ -104,13 +104,13 @@ def clever_ids(district: District) -> CleverIds:
     def of(kind: str, keys: pl.Series) -> dict[str, str]:
         return {key: _id(district, kind, key) for key in keys}
 
-    guardians = district.of_kind(GUARDIAN).select("person", "source_id").rows()
+    guardians = district.of_kind(GUARDIAN).select("person", "external_id").rows()
     return CleverIds(
-        schools=of("school", district.schools["source_id"]),
-        employees=of(EMPLOYEE, district.of_kind(EMPLOYEE)["source_id"]),
-        students=of(STUDENT, district.of_kind(STUDENT)["source_id"]),
-        guardians={person: _id(district, GUARDIAN, source_id or f"#{person}") for person, source_id in guardians},
-        classes=of("section", district.classes["source_id"]),
+        schools=of("school", district.schools["external_id"]),
+        employees=of(EMPLOYEE, district.of_kind(EMPLOYEE)["external_id"]),
+        students=of(STUDENT, district.of_kind(STUDENT)["external_id"]),
+        guardians={person: _id(district, GUARDIAN, external_id or f"#{person}") for person, external_id in guardians},
+        classes=of("section", district.classes["external_id"]),
     )
 
 
@@ -277,11 +277,11 @@ def _schools(district: District, known: CleverIds) -> Iterable[dict[str, Any]]:
     principals = choose(district.seed, "principal", position, names.LAST)
     for row, principal in zip(district.schools.iter_rows(named=True), principals, strict=True):
         yield {
-            "id": known.schools[row["source_id"]],
+            "id": known.schools[row["external_id"]],
             "district": district_id(district),
             "name": row["name"],
-            "sis_id": row["source_id"],
-            "school_number": row["source_id"],
+            "sis_id": row["external_id"],
+            "school_number": row["external_id"],
             "state_id": "",
             "nces_id": "",
             "low_grade": _grade(row["lowest"]),
@@ -335,7 +335,7 @@ def _students(district: District, known: CleverIds) -> Iterable[dict[str, Any]]:
     columns = ("email", "dob", "grade", "graduation_year", "language", "home_language")
     for row in _unset(district, students, *columns).iter_rows(named=True):
         yield _given(
-            id=known.students[row["source_id"]],
+            id=known.students[row["external_id"]],
             district=district_key,
             email=row["email"],
             name={"first": row["first_name"], "middle": "", "last": row["last_name"]},
@@ -343,8 +343,8 @@ def _students(district: District, known: CleverIds) -> Iterable[dict[str, Any]]:
                 "student": _given(
                     school=row["schools"][0] if row["schools"] else "",
                     schools=row["schools"],
-                    sis_id=row["source_id"],
-                    student_number=row["source_id"],
+                    sis_id=row["external_id"],
+                    student_number=row["external_id"],
                     state_id="",
                     grade=row["grade"],
                     dob=row["dob"],
@@ -367,19 +367,19 @@ def _teachers(district: District, known: CleverIds, also_staff: int, also_admins
             "teacher": {
                 "school": row["schools"][0] if row["schools"] else "",
                 "schools": row["schools"],
-                "sis_id": row["source_id"],
-                "teacher_number": row["source_id"],
+                "sis_id": row["external_id"],
+                "teacher_number": row["external_id"],
                 "state_id": "",
                 "title": "",
                 "credentials": {"district_username": ""},
             }
         }
         if at < also_staff:
-            roles["staff"] = _staff_role(row["source_id"], row["schools"], "Department Head")
+            roles["staff"] = _staff_role(row["external_id"], row["schools"], "Department Head")
         elif at < also_staff + also_admins:
             roles["district_admin"] = {"title": "Technology Coordinator"}
         yield _given(
-            id=known.employees[row["source_id"]],
+            id=known.employees[row["external_id"]],
             district=district_key,
             email=row["email"],
             name={"first": row["first_name"], "middle": "", "last": row["last_name"]},
@@ -394,7 +394,7 @@ def _staff_role(staff_id: str, schools: list[str], title: str) -> dict[str, Any]
 def _contacts(district: District, known: CleverIds) -> Iterable[dict[str, Any]]:
     students = district.of_kind(STUDENT).select(
         pl.col("person").alias("student"),
-        pl.col("source_id").replace_strict(known.students, return_dtype=pl.String).alias("student_key"),
+        pl.col("external_id").replace_strict(known.students, return_dtype=pl.String).alias("student_key"),
     )
     relations = (
         district.guardianships.join(students, on="student", maintain_order="left")
@@ -423,7 +423,7 @@ def _contacts(district: District, known: CleverIds) -> Iterable[dict[str, Any]]:
             .otherwise(pl.format("{}{}{}", area, exchange, line)),
         )
         .join(relations, left_on="person", right_on="guardian", how="left", maintain_order="left")
-        .with_columns(pl.col("relations").fill_null([]), pl.col("source_id").fill_null(""))
+        .with_columns(pl.col("relations").fill_null([]), pl.col("external_id").fill_null(""))
     )
     district_key = district_id(district)
     for row in _unset(district, contacts, "email", "phone", "phone_type").iter_rows(named=True):
@@ -434,7 +434,7 @@ def _contacts(district: District, known: CleverIds) -> Iterable[dict[str, Any]]:
             name={"last": row["name"]},
             roles={
                 "contact": _given(
-                    sis_id=row["source_id"],
+                    sis_id=row["external_id"],
                     phone=row["phone"],
                     phone_type=row["phone_type"],
                     student_relationships=row["relations"],
@@ -472,18 +472,18 @@ def _added(
 
 
 def _sections(district: District, known: CleverIds) -> Iterable[dict[str, Any]]:
-    keys = district.people.filter(pl.col("kind") != GUARDIAN).select("person", "kind", "source_id")
+    keys = district.people.filter(pl.col("kind") != GUARDIAN).select("person", "kind", "external_id")
     members = district.class_members.join(keys, on="person", maintain_order="left").with_columns(
         key=pl.when(pl.col("kind") == EMPLOYEE)
-        .then(pl.col("source_id").replace_strict(known.employees, default=None, return_dtype=pl.String))
-        .otherwise(pl.col("source_id").replace_strict(known.students, default=None, return_dtype=pl.String))
+        .then(pl.col("external_id").replace_strict(known.employees, default=None, return_dtype=pl.String))
+        .otherwise(pl.col("external_id").replace_strict(known.students, default=None, return_dtype=pl.String))
     )
     lists = members.group_by("class_id", maintain_order=True).agg(
         pl.col("key").filter("is_owner").alias("teachers"),
         pl.col("key").filter(~pl.col("is_owner")).alias("students"),
     )
     sections = (
-        district.classes.join(lists, left_on="source_id", right_on="class_id", how="left", maintain_order="left")
+        district.classes.join(lists, left_on="external_id", right_on="class_id", how="left", maintain_order="left")
         .with_columns(
             pl.col("teachers", "students").fill_null([]),
             subject=pl.col("name").str.extract("^(.*), section "),
@@ -492,14 +492,14 @@ def _sections(district: District, known: CleverIds) -> Iterable[dict[str, Any]]:
         .with_columns(pl.col("subject", "section").fill_null(""))
     )
     district_key = district_id(district)
-    term = _id(district, "term", str(district.classes["source_id"].str.slice(0, 5).min()))
+    term = _id(district, "term", str(district.classes["external_id"].str.slice(0, 5).min()))
     for at, row in enumerate(sections.iter_rows(named=True)):
         yield {
-            "id": known.classes[row["source_id"]],
+            "id": known.classes[row["external_id"]],
             "district": district_key,
             "school": known.schools[row["school_id"]],
             "name": row["name"],
-            "sis_id": row["source_id"],
+            "sis_id": row["external_id"],
             "students": row["students"],
             "teacher": row["teachers"][0] if row["teachers"] else "",
             "teachers": row["teachers"],

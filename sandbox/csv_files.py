@@ -108,7 +108,7 @@ def rows(district: District, *, teachers_enrolled: bool = False) -> dict[str, pl
     entries = district.guardianships.join(
         guardians.select(
             pl.col("person").alias("guardian"),
-            pl.col("source_id").alias("guardian_id"),
+            pl.col("external_id").alias("guardian_id"),
             pl.col("first_name").alias("guardian_first_name"),
             pl.col("last_name").alias("guardian_last_name"),
             pl.col("email").alias("guardian_email"),
@@ -118,9 +118,11 @@ def rows(district: District, *, teachers_enrolled: bool = False) -> dict[str, pl
         on="guardian",
         maintain_order="left",
     ).rename({"relationship": "guardian_relationship", "type": "guardian_type"})
-    ids = people.select("person", "source_id")
+    ids = people.select("person", "external_id")
     class_members = district.class_members.join(ids, on="person", maintain_order="left").join(
-        district.classes.select(pl.col("source_id").alias("class_id"), "school_id", pl.col("name").alias("class_name")),
+        district.classes.select(
+            pl.col("external_id").alias("class_id"), "school_id", pl.col("name").alias("class_name")
+        ),
         on="class_id",
         maintain_order="left",
     )
@@ -129,11 +131,11 @@ def rows(district: District, *, teachers_enrolled: bool = False) -> dict[str, pl
         owners, enrolled = owners.unique("class_id", keep="first", maintain_order=True), class_members
     files = {
         "schools.csv": district.schools.select(
-            pl.col("source_id").alias("school_id"), pl.col("name").alias("school_name")
+            pl.col("external_id").alias("school_id"), pl.col("name").alias("school_name")
         ),
         "teachers.csv": teachers.rename(
             {
-                "source_id": "teacher_id",
+                "external_id": "teacher_id",
                 "first_name": "teacher_first_name",
                 "last_name": "teacher_last_name",
                 "email": "teacher_email",
@@ -142,7 +144,7 @@ def rows(district: District, *, teachers_enrolled: bool = False) -> dict[str, pl
         ).join(members, on="person", maintain_order="left_right"),
         "students.csv": students.rename(
             {
-                "source_id": "student_id",
+                "external_id": "student_id",
                 "first_name": "student_first_name",
                 "last_name": "student_last_name",
                 "email": "student_email",
@@ -152,8 +154,8 @@ def rows(district: District, *, teachers_enrolled: bool = False) -> dict[str, pl
         )
         .join(members, on="person", maintain_order="left_right")
         .join(entries, left_on="person", right_on="student", how="left", maintain_order="left_right"),
-        "classes.csv": owners.rename({"source_id": "teacher_id"}),
-        "enrollments.csv": enrolled.rename({"source_id": "user_id"}),
+        "classes.csv": owners.rename({"external_id": "teacher_id"}),
+        "enrollments.csv": enrolled.rename({"external_id": "user_id"}),
     }
     return {name: frame.select(HEADERS[name]) for name, frame in files.items()}
 

@@ -72,7 +72,7 @@ def next_year(district: District, seed: int) -> District:
     )
     after = replace(after, people=people)
     teaching = (
-        after.schools.select(pl.col("source_id").alias("school_id"), pl.int_ranges("lowest", pl.col("highest") + 1))
+        after.schools.select(pl.col("external_id").alias("school_id"), pl.int_ranges("lowest", pl.col("highest") + 1))
         .rename({"lowest": "level"})
         .explode("level")
         .with_columns(pl.col("level").cast(pl.Int32))
@@ -143,7 +143,7 @@ def _moved(district: District, movers: pl.Series) -> District:
     if movers.is_empty():
         return district
     moving = pl.col("person").is_in(movers.implode())
-    order = district.schools.with_row_index("school").select("school", pl.col("source_id").alias("school_id"))
+    order = district.schools.with_row_index("school").select("school", pl.col("external_id").alias("school_id"))
     seats = (
         district.school_members.filter(moving)
         .unique("person", keep="last", maintain_order=True)
@@ -151,7 +151,7 @@ def _moved(district: District, movers: pl.Series) -> District:
     )
     school = (seats["school"] + 1) % district.schools.height
     members = seats.select("person", "kind").with_columns(
-        school_id=district.schools["source_id"].gather(school).rename("school_id")
+        school_id=district.schools["external_id"].gather(school).rename("school_id")
     )
     without = replace(
         district,
@@ -186,12 +186,12 @@ def _without_teachers(district: District, count: int) -> District:
         class_members=district.class_members.filter(~leaving),
     )
     owned = after.class_members.filter("is_owner")["class_id"]
-    orphaned = after.classes.filter(~pl.col("source_id").is_in(owned.implode()))
+    orphaned = after.classes.filter(~pl.col("external_id").is_in(owned.implode()))
     heirs = after.school_members.filter(pl.col("kind") == EMPLOYEE).group_by("school_id").agg(pl.col("person"))
     key = pl.int_range(orphaned.height, dtype=pl.UInt32, eager=True)
     drawn = pl.lit(draw(after.chance, "heir", key)) % pl.col("person").list.len()
     taken = orphaned.join(heirs, on="school_id", maintain_order="left").select(
-        pl.col("source_id").alias("class_id"),
+        pl.col("external_id").alias("class_id"),
         pl.col("person").list.sort().list.get(drawn),
         pl.lit(True).alias("is_owner"),
     )
@@ -202,7 +202,7 @@ def _with_new_teachers(district: District, count: int) -> District:
     """The district with so many new teachers, who teach along in a class of each of their schools."""
     after = with_teachers(district, count)
     fresh = after.school_members.tail(after.school_members.height - district.school_members.height)
-    ids = after.classes.group_by("school_id").agg(pl.col("source_id").sort().alias("ids"))
+    ids = after.classes.group_by("school_id").agg(pl.col("external_id").sort().alias("ids"))
     drawn = pl.lit(draw(after.chance, "taught along", fresh["person"])) % pl.col("ids").list.len()
     owners = fresh.join(ids, on="school_id", maintain_order="left").select(
         pl.col("ids").list.get(drawn).alias("class_id"), "person", pl.lit(True).alias("is_owner")
@@ -220,7 +220,7 @@ def _changed(district: District, count: int) -> District:
     what = pl.lit(below(district.chance, "what changed", person, 3))
     hit = pl.col("person").is_in(chosen.implode())
     # A guardian without ID and e-mail would not be known again under another name.
-    renamed = (pl.col("kind") != GUARDIAN) | pl.col("source_id").is_not_null() | pl.col("email").is_not_null()
+    renamed = (pl.col("kind") != GUARDIAN) | pl.col("external_id").is_not_null() | pl.col("email").is_not_null()
     by_phone = hit & pl.col("phone").is_not_null() & ((what == 1) | ~renamed)
     by_email = hit & pl.col("email").is_not_null() & (what == 2)
     by_name = hit & ~by_phone & ~by_email
@@ -260,7 +260,7 @@ def _usual_load(district: District) -> int:
 def _enrolled(district: District, members: pl.DataFrame, load: int) -> District:
     """The district with these members (SCHOOL_MEMBERS) in so many classes of their school, or all it has."""
     ids = (
-        district.classes.select("school_id", pl.col("source_id").alias("class_id"))
+        district.classes.select("school_id", pl.col("external_id").alias("class_id"))
         .sort("class_id")
         .with_columns(at=pl.int_range(pl.len(), dtype=pl.UInt32).over("school_id"), classes=pl.len().over("school_id"))
     )
@@ -278,7 +278,7 @@ def _enrolled(district: District, members: pl.DataFrame, load: int) -> District:
 def _filled(district: District) -> District:
     """The district with somebody in every class that the day has emptied."""
     enrolled = district.class_members.filter(~pl.col("is_owner"))["class_id"]
-    emptied = district.classes.filter(~pl.col("source_id").is_in(enrolled.implode()))
+    emptied = district.classes.filter(~pl.col("external_id").is_in(enrolled.implode()))
     if emptied.is_empty():
         return district
     students = (
@@ -289,6 +289,6 @@ def _filled(district: District) -> District:
     key = pl.int_range(emptied.height, dtype=pl.UInt32, eager=True)
     drawn = pl.lit(draw(district.chance, "filled", key)) % pl.col("person").list.len()
     filled = emptied.join(students, on="school_id", maintain_order="left").select(
-        pl.col("source_id").alias("class_id"), pl.col("person").list.get(drawn), pl.lit(False).alias("is_owner")
+        pl.col("external_id").alias("class_id"), pl.col("person").list.get(drawn), pl.lit(False).alias("is_owner")
     )
     return replace(district, class_members=pl.concat([district.class_members, filled]))

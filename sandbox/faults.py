@@ -88,11 +88,11 @@ class _Planting:
         self._next_class = district.next_class if first_number is None else first_number
         self._next_unit = 0
         self._next_mark = 0
-        self._lowest = dict(district.schools.select("source_id", "lowest").iter_rows())
-        self.schools: list[str] = district.schools["source_id"].to_list()
+        self._lowest = dict(district.schools.select("external_id", "lowest").iter_rows())
+        self.schools: list[str] = district.schools["external_id"].to_list()
         self.other_school = dict(zip(self.schools, [*self.schools[1:], self.schools[0]], strict=True))
         single = district.school_members.filter(pl.len().over("person") == 1).join(
-            district.people.select("person", "source_id"), on="person", maintain_order="left"
+            district.people.select("person", "external_id"), on="person", maintain_order="left"
         )
         self._students = _by_school(single.filter(pl.col("kind") == STUDENT))
         self._teachers = _by_school(single.filter(pl.col("kind") == EMPLOYEE))
@@ -289,7 +289,7 @@ class _Planting:
 
 def _by_school(records: pl.DataFrame) -> pl.DataFrame:
     """school_id, ids: the source IDs of each school's records, in order."""
-    return records.group_by("school_id").agg(pl.col("source_id").sort().alias("ids"))
+    return records.group_by("school_id").agg(pl.col("external_id").sort().alias("ids"))
 
 
 def _pick(by_school: pl.DataFrame, schools: pl.Series, turn: int = 0) -> pl.Series:

@@ -22,7 +22,7 @@ EMPLOYEE, STUDENT, GUARDIAN = "employee", "student", "guardian"
 
 SCHOOLS: Mapping[str, type[pl.DataType]] = MappingProxyType(
     {
-        "source_id": pl.String,
+        "external_id": pl.String,
         "name": pl.String,
         "lowest": pl.Int32,  # grades it teaches; kindergarten is 0
         "highest": pl.Int32,
@@ -33,7 +33,7 @@ PEOPLE: Mapping[str, type[pl.DataType]] = MappingProxyType(
         "person": pl.UInt32,  # numbers everybody who was ever in the district; never given twice
         "kind": pl.String,  # employee, student, guardian
         "role": pl.String,  # teacher, student, guardian
-        "source_id": pl.String,  # null only for a guardian without a guardian_id
+        "external_id": pl.String,  # null only for a guardian without a guardian_id
         "first_name": pl.String,
         "last_name": pl.String,
         "email": pl.String,
@@ -48,7 +48,7 @@ SCHOOL_MEMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
     {"person": pl.UInt32, "kind": pl.String, "school_id": pl.String}
 )
 CLASSES: Mapping[str, type[pl.DataType]] = MappingProxyType(
-    {"source_id": pl.String, "school_id": pl.String, "name": pl.String}
+    {"external_id": pl.String, "school_id": pl.String, "name": pl.String}
 )
 CLASS_MEMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
     {"class_id": pl.String, "person": pl.UInt32, "is_owner": pl.Boolean}
@@ -159,7 +159,7 @@ def with_teachers(district: District, count: int) -> District:
         district,
         kind=EMPLOYEE,
         person=person,
-        source_id="T" + person.cast(pl.String).str.zfill(5),
+        external_id="T" + person.cast(pl.String).str.zfill(5),
         first_name=_first_names(seed, person, feminine),
         last_name=choose(seed, "last name", person, names.LAST),
         domain=pl.Series([f"{district.key}.example"]).new_from_index(0, count),
@@ -201,7 +201,7 @@ def with_students(district: District, places: pl.DataFrame) -> District:
         district,
         kind=STUDENT,
         person=person,
-        source_id=person.cast(pl.String).str.zfill(6),
+        external_id=person.cast(pl.String).str.zfill(6),
         first_name=_first_names(seed, person, chance(seed, "student feminine", person, 50)),
         last_name=last_name,
         domain=pl.Series([f"students.{district.key}.example"]).new_from_index(0, count),
@@ -256,12 +256,12 @@ def _with_guardians(district: District, children: pl.DataFrame) -> District:
         district,
         kind=GUARDIAN,
         person=person,
-        source_id="G" + person.cast(pl.String).str.zfill(6),
+        external_id="G" + person.cast(pl.String).str.zfill(6),
         first_name=_first_names(seed, person, feminine),
         last_name=last_name,
         domain=choose(seed, "mail", person, ("mail.example", "post.example", "inbox.example", "family.example")),
     ).with_columns(
-        source_id=pl.when(chance(seed, "guardian id", person, 70)).then(pl.col("source_id")),
+        external_id=pl.when(chance(seed, "guardian id", person, 70)).then(pl.col("external_id")),
         email=pl.when((reached < 12) | (reached >= 25)).then(pl.col("email")),
         phone=pl.when(reached >= 12).then(phones(district.seed, telephone)),
         language=guardians["language"],
@@ -306,14 +306,14 @@ def with_classes(district: District, count: int, enrollments: int | None = None)
     section = turn // offered + 1
     classes = pl.DataFrame(
         {
-            "source_id": "C" + str(district.day.year) + "-" + number.cast(pl.String).str.zfill(5),
-            "school_id": district.schools["source_id"].gather(school),
+            "external_id": "C" + str(district.day.year) + "-" + number.cast(pl.String).str.zfill(5),
+            "school_id": district.schools["external_id"].gather(school),
             "name": pl.Series([name for level in names.SUBJECTS for name in level]).gather(subject)
             + ", section "
             + section.cast(pl.String),
         }
     )
-    ids = classes.select("school_id", pl.col("source_id").alias("class_id")).with_columns(
+    ids = classes.select("school_id", pl.col("external_id").alias("class_id")).with_columns(
         at=pl.int_range(pl.len(), dtype=pl.UInt32).over("school_id"), classes=pl.len().over("school_id")
     )
     seats = district.school_members.filter(pl.col("kind") == STUDENT).select("person", "school_id")
@@ -422,7 +422,7 @@ def _schools(seed: int, count: int) -> pl.DataFrame:
     titles = pl.Series([title for title, _, _ in names.LEVELS]).gather(level)
     return pl.DataFrame(
         {
-            "source_id": (position + 101).cast(pl.String).str.zfill(4),
+            "external_id": (position + 101).cast(pl.String).str.zfill(4),
             "name": pl.Series(names.REGIONS).gather(region)
             + pl.Series(names.SCHOOLS).gather(stem)
             + " "
@@ -461,7 +461,7 @@ def _members(district: District, person: pl.Series, kind: str, school: pl.Series
     second = first.filter(shared).with_columns(school=(pl.col("school") + 1) % count)
     both = pl.concat([first, second])
     return both.select(
-        "person", pl.lit(kind).alias("kind"), district.schools["source_id"].gather(both["school"]).alias("school_id")
+        "person", pl.lit(kind).alias("kind"), district.schools["external_id"].gather(both["school"]).alias("school_id")
     )
 
 
@@ -484,7 +484,7 @@ def _people(
     *,
     kind: str,
     person: pl.Series,
-    source_id: pl.Series,
+    external_id: pl.Series,
     first_name: pl.Series,
     last_name: pl.Series,
     domain: pl.Series,
@@ -495,7 +495,7 @@ def _people(
     people = pl.DataFrame(
         {
             "person": person,
-            "source_id": source_id,
+            "external_id": external_id,
             "first_name": first_name,
             "last_name": last_name,
             "domain": domain,
@@ -506,7 +506,7 @@ def _people(
         "person",
         pl.lit(kind).alias("kind"),
         pl.lit("teacher" if kind == EMPLOYEE else kind).alias("role"),
-        "source_id",
+        "external_id",
         "first_name",
         "last_name",
         (plain_name("first_name") + "." + plain_name("last_name") + pl.col("number") + "@" + pl.col("domain")).alias(

@@ -107,7 +107,7 @@ def lakeside() -> tuple[District, District]:
 
 
 def _renamed(district: District, names: Mapping[str, str]) -> District:
-    schools = district.schools.with_columns(name=pl.col("source_id").replace_strict(names, return_dtype=pl.String))
+    schools = district.schools.with_columns(name=pl.col("external_id").replace_strict(names, return_dtype=pl.String))
     return replace(district, schools=schools)
 
 

@@ -243,7 +243,7 @@ def _links(session: Session, district_id: str, account_id: str) -> list[Link]:
     return list(
         session.exec(
             select(Link)
-            .join(Source, col(Source.id) == Link.source)
+            .join(Source, col(Source.id) == Link.source_id)
             .where(Link.account_id == account_id, Source.district_id == district_id)
             .execution_options(populate_existing=True)
         )
@@ -300,7 +300,7 @@ def _region(session: Session, account: Account) -> str:
     of_links = (
         select(District.phone_region)
         .join(Source, col(Source.district_id) == District.id)
-        .join(Link, col(Link.source) == Source.id)
+        .join(Link, col(Link.source_id) == Source.id)
         .where(Link.account_id == account.id, col(Link.archived_at).is_(None))
         .order_by(col(Link.id))
     )

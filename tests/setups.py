@@ -41,13 +41,13 @@ folder = "{folder}"
 id = "{key}"
 name = "{name}"
 source = "files"
-source_id = "{source_id}"
+external_id = "{external_id}"
 """
-        for key, name, source_id in schools
+        for key, name, external_id in schools
     )
 
 
-SETUP = setup_text((key, f"{key.title()} School", source_id) for key, source_id in SCHOOLS)
+SETUP = setup_text((key, f"{key.title()} School", external_id) for key, external_id in SCHOOLS)
 
 
 def look_into_copies(database: Database, old: Path, new: Path) -> None:

@@ -247,8 +247,8 @@ def to_roster(reading: Reading) -> Roster:
         .unique(["id", "student", "relationship", "type"], keep="first", maintain_order=True)
     )
     nothing = dict.fromkeys(("phone", "birth_date", "grade", "language", "entry"))
-    nothing["other_id"] = "sis_id"
-    employee = {**nothing, "kind": pl.lit(EMPLOYEE), "source_id": "id"}
+    nothing["sis_id"] = "sis_id"
+    employee = {**nothing, "kind": pl.lit(EMPLOYEE), "external_id": "id"}
     people = pl.concat(
         [
             as_table(teachers, PEOPLE, **{**employee, "role": pl.lit(TEACHER)}),
@@ -260,7 +260,7 @@ def to_roster(reading: Reading) -> Roster:
                     **nothing,
                     "kind": pl.lit(STUDENT),
                     "role": pl.lit(STUDENT),
-                    "source_id": "id",
+                    "external_id": "id",
                     "birth_date": "dob",
                     "grade": "grade",
                 },
@@ -272,7 +272,7 @@ def to_roster(reading: Reading) -> Roster:
                     **nothing,
                     "kind": pl.lit(GUARDIAN),
                     "role": pl.lit(GUARDIAN),
-                    "source_id": "id",
+                    "external_id": "id",
                     "phone": "phone",
                 },
             ),
@@ -285,14 +285,14 @@ def to_roster(reading: Reading) -> Roster:
     enrollments = enrolled.with_columns(
         file=pl.coalesce("student_file", "file"), line=pl.coalesce("student_line", "line")
     )
-    in_class = {"class_id": "id", "source_id": "member", "school_id": None}
+    in_class = {"class_id": "id", "external_id": "member", "school_id": None}
     return Roster(
-        schools=as_table(schools, SCHOOLS, source_id="id"),
+        schools=as_table(schools, SCHOOLS, external_id="id"),
         people=people,
         school_members=pl.concat(
             [_in_schools(_both_roles(teachers, staff, staff_only), EMPLOYEE), _in_schools(students, STUDENT)]
         ),
-        classes=as_table(sections, CLASSES, source_id="id", other_id="sis_id", school_id="school"),
+        classes=as_table(sections, CLASSES, external_id="id", sis_id="sis_id", school_id="school"),
         class_members=pl.concat(
             [
                 as_table(owners, CLASS_MEMBERS, **{**in_class, "kind": pl.lit(EMPLOYEE), "is_owner": pl.lit(True)}),
@@ -337,7 +337,7 @@ def _in_schools(people: pl.DataFrame, kind: str) -> pl.DataFrame:
     )
     has_school = pl.col("school_id").is_not_null()
     needed = memberships.filter(has_school | ~has_school.any().over("id"))
-    return as_table(needed, SCHOOL_MEMBERS, kind=pl.lit(kind), source_id="id")
+    return as_table(needed, SCHOOL_MEMBERS, kind=pl.lit(kind), external_id="id")
 
 
 def _members(sections: pl.DataFrame, column: str) -> pl.DataFrame:

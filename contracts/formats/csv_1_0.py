@@ -61,23 +61,23 @@ def _optional(name: str, *aliases: str) -> Column:
 # Which field of the roster each column is, where messages and missing columns speak of it.
 _FIELDS: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
     {
-        SCHOOLS_FILE: {"school_id": ("school", "source_id"), "school_name": ("school", "name")},
+        SCHOOLS_FILE: {"school_id": ("school", "external_id"), "school_name": ("school", "name")},
         TEACHERS_FILE: {
-            "teacher_id": (EMPLOYEE, "source_id"),
+            "teacher_id": (EMPLOYEE, "external_id"),
             "teacher_first_name": (EMPLOYEE, "first_name"),
             "teacher_last_name": (EMPLOYEE, "last_name"),
             "teacher_email": (EMPLOYEE, "email"),
             "teacher_mobile_phone": (EMPLOYEE, "phone"),
         },
         STUDENTS_FILE: {
-            "student_id": (STUDENT, "source_id"),
+            "student_id": (STUDENT, "external_id"),
             "student_first_name": (STUDENT, "first_name"),
             "student_last_name": (STUDENT, "last_name"),
             "student_email": (STUDENT, "email"),
             "student_phone": (STUDENT, "phone"),
             "dob": (STUDENT, "birth_date"),
             "grade": (STUDENT, "grade"),
-            "guardian_id": (GUARDIAN, "source_id"),
+            "guardian_id": (GUARDIAN, "external_id"),
             "guardian_first_name": (GUARDIAN, "first_name"),
             "guardian_last_name": (GUARDIAN, "last_name"),
             "guardian_email": (GUARDIAN, "email"),
@@ -86,7 +86,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
             "guardian_relationship": ("guardianship", "relationship"),
             "guardian_type": ("guardianship", "type"),
         },
-        CLASSES_FILE: {"class_id": ("class", "source_id"), "class_name": ("class", "name")},
+        CLASSES_FILE: {"class_id": ("class", "external_id"), "class_name": ("class", "name")},
     }
 )
 
@@ -110,8 +110,8 @@ def to_roster(reading: Reading) -> Roster:
                 PEOPLE,
                 kind=pl.lit(EMPLOYEE),
                 role=pl.lit(TEACHER),
-                source_id="teacher_id",
-                other_id=None,
+                external_id="teacher_id",
+                sis_id=None,
                 first_name="teacher_first_name",
                 last_name="teacher_last_name",
                 email="teacher_email",
@@ -126,8 +126,8 @@ def to_roster(reading: Reading) -> Roster:
                 PEOPLE,
                 kind=pl.lit(STUDENT),
                 role=pl.lit(STUDENT),
-                source_id="student_id",
-                other_id=None,
+                external_id="student_id",
+                sis_id=None,
                 first_name="student_first_name",
                 last_name="student_last_name",
                 email="student_email",
@@ -141,8 +141,8 @@ def to_roster(reading: Reading) -> Roster:
                 PEOPLE,
                 kind=pl.lit(GUARDIAN),
                 role=pl.lit(GUARDIAN),
-                source_id="guardian_id",
-                other_id=None,
+                external_id="guardian_id",
+                sis_id=None,
                 first_name="guardian_first_name",
                 last_name="guardian_last_name",
                 email="guardian_email",
@@ -156,26 +156,26 @@ def to_roster(reading: Reading) -> Roster:
     ).with_columns(entry=pl.int_range(pl.len(), dtype=pl.UInt32))
     first_guardian = teachers.height + students.height
     return Roster(
-        schools=as_table(schools, SCHOOLS, source_id="school_id", name="school_name"),
+        schools=as_table(schools, SCHOOLS, external_id="school_id", name="school_name"),
         people=people,
         school_members=pl.concat(
             [
-                as_table(teachers, SCHOOL_MEMBERS, kind=pl.lit(EMPLOYEE), source_id="teacher_id"),
-                as_table(students, SCHOOL_MEMBERS, kind=pl.lit(STUDENT), source_id="student_id"),
+                as_table(teachers, SCHOOL_MEMBERS, kind=pl.lit(EMPLOYEE), external_id="teacher_id"),
+                as_table(students, SCHOOL_MEMBERS, kind=pl.lit(STUDENT), external_id="student_id"),
             ]
         ),
-        classes=as_table(classes, CLASSES, source_id="class_id", other_id=None, name="class_name"),
+        classes=as_table(classes, CLASSES, external_id="class_id", sis_id=None, name="class_name"),
         class_members=pl.concat(
             [
                 as_table(
                     classes,
                     CLASS_MEMBERS,
                     kind=pl.lit(EMPLOYEE),
-                    source_id="teacher_id",
+                    external_id="teacher_id",
                     is_owner=pl.lit(True),
                     school_id=None,
                 ),
-                as_table(enrollments, CLASS_MEMBERS, kind=None, source_id="user_id", is_owner=pl.lit(False)),
+                as_table(enrollments, CLASS_MEMBERS, kind=None, external_id="user_id", is_owner=pl.lit(False)),
             ]
         ),
         guardianships=as_table(

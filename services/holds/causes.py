@@ -89,7 +89,7 @@ def collect_evidence(
     scope: Scope, roster: Roster, stored: Stored, rows_before: Mapping[str, Mapping[str, int]]
 ) -> CauseEvidence:
     """What a roster, and what is stored of the district, hold for `causes`."""
-    in_scope = scope.schools.select("school_id", "source_school_id")
+    in_scope = scope.schools.select("school_id", "external_school_id")
     type_of = pl.col("kind").replace_strict(TYPE_OF_KIND, return_dtype=pl.String)
     active = stored.memberships.filter("active").join(in_scope, on="school_id")
     people = stored.links.filter(pl.col("kind").is_in(list(_KINDS)))
@@ -97,7 +97,7 @@ def collect_evidence(
     members = told.filter(pl.col("kind") != GUARDIAN)
     counted = [
         told.group_by("school_id", type=type_of).len("count"),
-        roster.classes.unique(["source_id", "school_id"]).group_by("school_id", type=pl.lit("classes")).len("count"),
+        roster.classes.unique(["external_id", "school_id"]).group_by("school_id", type=pl.lit("classes")).len("count"),
     ]
     given = (
         told.unpivot(_FIELDS, index=["kind", "school_id"], variable_name="field")
@@ -108,11 +108,11 @@ def collect_evidence(
         .agg(filled=pl.col("len").sum(), commonest=pl.col("len").max())
     )
     return CauseEvidence(
-        schools=roster.schools.select("name", school_id="source_id").unique("school_id", keep="first"),
+        schools=roster.schools.select("name", school_id="external_id").unique("school_id", keep="first"),
         members=members.select(
             "school_id",
             type=type_of,
-            record_id="source_id",
+            record_id="external_id",
             name=values.folded(values.full_name()),
             grade=values.grade(pl.col("grade")),
         ),
@@ -122,8 +122,8 @@ def collect_evidence(
         held=active.join(people, on="link_id").select(
             "grade",
             type=type_of,
-            record_id="source_id",
-            school_id="source_school_id",
+            record_id="external_id",
+            school_id="external_school_id",
             name=values.folded(values.full_name()),
         ),
         links=stored.links.filter("active").select(
@@ -132,31 +132,34 @@ def collect_evidence(
         guardianships=stored.guardianships.filter("active").select("id", *PAIR),
         rows_before=rows_before,
         school_ids=dict(in_scope.iter_rows()),
-        names=dict(scope.schools.select("source_school_id", "name").iter_rows()),
+        names=dict(scope.schools.select("external_school_id", "name").iter_rows()),
     )
 
 
 def _told(roster: Roster) -> pl.DataFrame:
-    """kind, source_id, school_id, first_name, and the fields that may change: everybody at each of their schools.
+    """kind, external_id, school_id, first_name, and the fields that may change: everybody at each of their schools.
 
     A guardian is told once for each row that lists them, at the schools of the student.
     """
     fields = ("first_name", *_FIELDS)
     people = (
         roster.people.filter(pl.col("kind") != GUARDIAN)
-        .group_by("kind", "source_id")
+        .group_by("kind", "external_id")
         .agg(pl.col(name).max() for name in fields)
     )
-    members = roster.school_members.select("kind", "source_id", "school_id").drop_nulls().unique()
+    members = roster.school_members.select("kind", "external_id", "school_id").drop_nulls().unique()
     guardians = (
         roster.guardianships.join(
-            members.filter(kind=STUDENT).select("school_id", student_id="source_id"), on="student_id"
+            members.filter(kind=STUDENT).select("school_id", student_id="external_id"), on="student_id"
         )
         .join(roster.people.filter(kind=GUARDIAN), on="entry")
-        .select("kind", "source_id", "school_id", *fields)
+        .select("kind", "external_id", "school_id", *fields)
     )
     return pl.concat(
-        [members.join(people, on=["kind", "source_id"]).select("kind", "source_id", "school_id", *fields), guardians]
+        [
+            members.join(people, on=["kind", "external_id"]).select("kind", "external_id", "school_id", *fields),
+            guardians,
+        ]
     )
 
 
@@ -290,11 +293,11 @@ def _nobody_listed(changeset: ChangeSet, seen: CauseEvidence, crossed: Collectio
 
 
 def _gone(changeset: ChangeSet) -> pl.DataFrame:
-    return changeset.changes.filter((pl.col("action") == "remove") & pl.col("other_id").is_null())
+    return changeset.changes.filter((pl.col("action") == "remove") & pl.col("counterpart_id").is_null())
 
 
 def _new(changeset: ChangeSet) -> pl.DataFrame:
-    return changeset.changes.filter(pl.col("action").is_in(["create", "adopt"]) & pl.col("other_id").is_null())
+    return changeset.changes.filter(pl.col("action").is_in(["create", "adopt"]) & pl.col("counterpart_id").is_null())
 
 
 def _written_short(changeset: ChangeSet, seen: CauseEvidence) -> dict[str, int]:

@@ -72,7 +72,7 @@ def ask(session: Session, district_id: str, source: str | None = None) -> None:
     session.flush()
 
 
-_OF_SOURCE = "code = :code AND link_id IN (SELECT id FROM link WHERE source = :source)"
+_OF_SOURCE = "code = :code AND link_id IN (SELECT id FROM link WHERE source_id = :source)"
 
 
 def _parameters(source_id: str) -> dict[str, str]:

@@ -173,7 +173,7 @@ def acceptances(session: Session, district_id: str) -> pl.DataFrame:
     return bulk.read(
         session,
         "SELECT a.link_id, a.code, a.digest FROM acceptance a JOIN link l ON l.id = a.link_id"
-        " JOIN source s ON s.id = l.source WHERE s.district_id = :district",
+        " JOIN source s ON s.id = l.source_id WHERE s.district_id = :district",
         {"district": district_id},
         ACCEPTANCES,
     )

@@ -27,19 +27,21 @@ from services.planning.changesets import ITEMS, Reason
 
 _EVIDENCE: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        DATA_REMOVALS: {name: name for name in ("type", "record_id", "new_id", "other_id", "name")},
-        UNUSUAL_CHANGES: {name: name for name in ("type", "record_id", "name", "field", "before", "after", "other_id")},
+        DATA_REMOVALS: {name: name for name in ("type", "record_id", "new_id", "counterpart_id", "name")},
+        UNUSUAL_CHANGES: {
+            name: name for name in ("type", "record_id", "name", "field", "before", "after", "counterpart_id")
+        },
         TOO_MANY_GUARDIANS: {
             "student_id": "record_id",
             "student": "name",
-            "guardian_id": "other_id",
+            "guardian_id": "counterpart_id",
             "guardian": "after",
             "type": "field",
         },
         EMERGENCY_CONTACTS: {
             "student_id": "record_id",
             "student": "name",
-            "contact_id": "other_id",
+            "contact_id": "counterpart_id",
             "contact": "after",
             "type": "field",
         },

@@ -206,7 +206,7 @@ def _removed_items(changeset: ChangeSet) -> pl.DataFrame:
         DATA_REMOVALS,
         key=pl.concat_str("key", "new_id", separator=" ", ignore_nulls=True),
         record_id="record_id",
-        other_id="other_id",
+        counterpart_id="counterpart_id",
         name="name",
         new_id="new_id",
     )
@@ -244,7 +244,7 @@ def _changes(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | None
     if not crossed:
         return None
     shown = pl.concat([changed, *emptied]).unique(["type", "key"], keep="first", maintain_order=True)
-    columns = ("key", "record_id", "other_id", "name", "field", "before", "after")
+    columns = ("key", "record_id", "counterpart_id", "name", "field", "before", "after")
     return Reason(UNUSUAL_CHANGES, crossed, items=_items(shown, UNUSUAL_CHANGES, **{name: name for name in columns}))
 
 
@@ -320,7 +320,7 @@ def _family_items(families: pl.DataFrame, code: str) -> pl.DataFrame:
         type=pl.lit("guardianships"),
         key=pl.concat_str("student_id", "guardian_key", "kind", separator="\t"),
         record_id="student_id",
-        other_id="guardian_id",
+        counterpart_id="guardian_id",
         name="student",
         field="type",
         after="guardian",

@@ -64,7 +64,8 @@ def items_of(session: Session, hold_id: int) -> pl.DataFrame:
     """A hold's set, ITEMS, in the order people read it."""
     return bulk.read(
         session,
-        f"SELECT {', '.join(ITEMS)} FROM hold_item WHERE hold_id = :hold ORDER BY code, type, record_id, other_id, key",
+        f"SELECT {', '.join(ITEMS)} FROM hold_item WHERE hold_id = :hold"
+        " ORDER BY code, type, record_id, counterpart_id, key",
         {"hold": hold_id},
         ITEMS,
     )

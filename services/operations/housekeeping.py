@@ -191,12 +191,12 @@ def _clean_issues(session: Session, district_id: str, now: datetime) -> int:
         """
         DELETE FROM issue WHERE school_id IN (SELECT id FROM school WHERE district_id = :district)
         AND EXISTS (
-            SELECT 1 FROM school_run r WHERE r.school_id = issue.school_id AND r.source_id <> issue.source
+            SELECT 1 FROM school_run r WHERE r.school_id = issue.school_id AND r.source_id <> issue.source_id
             AND NOT EXISTS (SELECT 1 FROM school_run o WHERE o.school_id = r.school_id AND o.id > r.id)
         )
         AND NOT EXISTS (
             SELECT 1 FROM school_run r
-            WHERE r.school_id = issue.school_id AND r.source_id = issue.source AND r.at >= :before
+            WHERE r.school_id = issue.school_id AND r.source_id = issue.source_id AND r.at >= :before
         )
         """,
         {"district": district_id, "before": now - KEPT},

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 from sqlmodel import Session, col, select
 
@@ -88,7 +88,8 @@ class SchoolEntry(_Entry):
     id: Slug
     name: Annotated[str, AfterValidator(_school_name)]
     source: str | None = None
-    source_id: Line | None = None
+    # Setup files written before 0.2 say source_id.
+    external_id: Annotated[Line | None, Field(validation_alias=AliasChoices("external_id", "source_id"))] = None
     on_plan: bool = True
 
 
@@ -382,7 +383,7 @@ def _bring_schools(session: Session, entry: DistrictEntry, returns: bool, add: b
                 key=wanted.id,
                 name=wanted.name,
                 source_id=f"{entry.id}/{wanted.source}" if wanted.source is not None else None,
-                source_school_id=wanted.source_id,
+                external_id=wanted.external_id,
                 on_plan=wanted.on_plan,
                 position=_position(held, identifier, number, add),
             ),
@@ -396,7 +397,6 @@ Row = TypeVar("Row", District, Source, School)
 # A stored field that the setup file calls otherwise.
 _KEYS: dict[tuple[type, str], str] = {
     (School, "source_id"): "source",
-    (School, "source_school_id"): "source_id",
     (Source, "clever_district_id"): "district_id",
 }
 # What the setup file says nothing of, or has no words of its own when it changes.
@@ -464,7 +464,7 @@ def _absolute(district: DistrictEntry, path: Path) -> DistrictEntry:
 
 
 def _problem(raw: Mapping[str, Any], details: ErrorDetails) -> str:
-    """Say one problem as ``district "unified", school "lincoln": source_id is missing``."""
+    """Say one problem as ``district "unified", school "lincoln": external_id is missing``."""
     entries: list[str] = []
     place: Any = raw
     location = list(details["loc"])
@@ -536,9 +536,9 @@ def _contradictions(setup: Setup, others: Iterable[District | Source | School] =
             folders[Path(row.folder).resolve()] = f'district "{row.district_id}", source "{row.key}"'
         elif isinstance(row, Source) and row.clever_district_id is not None:
             clever[row.clever_district_id] = f'district "{row.district_id}", source "{row.key}"'
-        elif isinstance(row, School) and row.source_id is not None and row.source_school_id is not None:
+        elif isinstance(row, School) and row.source_id is not None and row.external_id is not None:
             source_key = row.source_id.removeprefix(f"{row.district_id}/")
-            taken.setdefault(row.district_id, {})[source_key, row.source_school_id] = row.key
+            taken.setdefault(row.district_id, {})[source_key, row.external_id] = row.key
     for district in setup.district:
         here = f'district "{district.id}"'
         sources = {source.id for source in district.source}
@@ -555,18 +555,18 @@ def _contradictions(setup: Setup, others: Iterable[District | Source | School] =
         claims = taken.get(district.id, {})
         for school in district.school:
             label = f'{here}, school "{school.id}"'
-            if school.source is None and school.source_id is None:
+            if school.source is None and school.external_id is None:
                 continue
             if school.source is None:
-                yield f"{label}: source is missing, as source_id is given"
+                yield f"{label}: source is missing, as external_id is given"
             elif school.source not in sources:
                 yield f"{label}: source {school.source} is none of the district's"
-            elif school.source_id is None:
-                yield f"{label}: source_id is missing"
+            elif school.external_id is None:
+                yield f"{label}: external_id is missing"
             else:
-                other = claims.setdefault((school.source, school.source_id), school.id)
+                other = claims.setdefault((school.source, school.external_id), school.id)
                 if other != school.id:
-                    yield f'{label}: source_id {school.source_id} is that of school "{other}" already'
+                    yield f'{label}: external_id {school.external_id} is that of school "{other}" already'
 
 
 def _doubles(identifiers: Iterable[str]) -> list[str]:

@@ -125,7 +125,7 @@ def _changes(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataF
     return (
         pl.concat([frame.select(name for name in columns if name in frame.columns) for frame in told], how="diagonal")
         .select(columns)
-        .sort("school_id", "type", "action", "record_id", "other_id", "key")
+        .sort("school_id", "type", "action", "record_id", "counterpart_id", "key")
     )
 
 
@@ -196,12 +196,12 @@ def _class_changes(rows: Rows) -> tuple[pl.DataFrame, ...]:
         action=pl.when(pl.col("new_id").is_not_null()).then(pl.lit(CHANGE_ID)).otherwise(_WRITTEN),
         type=pl.lit("classes"),
         key="id",
-        record_id=pl.coalesce("old_id", "source_id"),
+        record_id=pl.coalesce("old_id", "external_id"),
         new_id="new_id",
         name="name",
     )
     removed = classes.ended.select(
-        "school_id", action=_REMOVED, type=pl.lit("classes"), key="id", record_id="source_id", name="name"
+        "school_id", action=_REMOVED, type=pl.lit("classes"), key="id", record_id="external_id", name="name"
     )
     return written, removed
 
@@ -214,14 +214,14 @@ def _class_pairs(rows: Rows, pairs: pl.DataFrame, action: pl.Expr) -> pl.DataFra
         key=pl.concat_str("class_id", "account_id", separator=" "),
         record_id="record_id",
         name="name",
-        other_id="class_source_id",
+        counterpart_id="class_external_id",
     )
 
 
 def _guardian_pairs(rows: Rows, pairs: pl.DataFrame, action: pl.Expr) -> pl.DataFrame:
     links = rows.ground.links
     students = links.select("account_id", "name", "record_id", student_link_id="link_id")
-    guardians = links.select(guardian_account_id="account_id", guardian_link_id="link_id", other_id="record_id")
+    guardians = links.select(guardian_account_id="account_id", guardian_link_id="link_id", counterpart_id="record_id")
     return (
         pairs.join(students, on="student_link_id")
         .join(guardians, on="guardian_link_id")
@@ -232,7 +232,7 @@ def _guardian_pairs(rows: Rows, pairs: pl.DataFrame, action: pl.Expr) -> pl.Data
             key=pl.concat_str("account_id", "guardian_account_id", separator=" "),
             record_id="record_id",
             name="name",
-            other_id="other_id",
+            counterpart_id="counterpart_id",
         )
     )
 
@@ -412,7 +412,7 @@ def _updates(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame, today: date
             type=pl.lit("guardianships"),
             key=pl.concat_str("account_id", "guardian_key_guardian", separator=" "),
             record_id="record_id",
-            other_id="guardian_id_guardian",
+            counterpart_id="guardian_id_guardian",
             name="name",
             field=pl.lit("added"),
             before=pl.lit(None, pl.String),
@@ -430,7 +430,7 @@ def _changed(compared: pl.DataFrame, name: str, today: date) -> pl.DataFrame:
         type=_type_of(),
         key=pl.concat_str("account_id", pl.lit(name), separator=" "),
         record_id="record_id",
-        other_id=pl.lit(None, pl.String),
+        counterpart_id=pl.lit(None, pl.String),
         name="name",
         field=pl.lit(name),
         before=f"{name}_before",

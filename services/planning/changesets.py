@@ -24,9 +24,9 @@ PERSON_FIELDS = (
 LINK_ROWS: Schema = {
     "id": pl.String,
     "account_id": pl.String,
-    "source": pl.String,
-    "kind": pl.String,
     "source_id": pl.String,
+    "kind": pl.String,
+    "external_id": pl.String,
     "guardian_ids": pl.String,
     **{name: pl.Date if name == "birth_date" else pl.String for name in PERSON_FIELDS},
 }
@@ -36,7 +36,7 @@ CHANGES: Schema = {
     "type": pl.String,
     "key": pl.String,  # our ID or IDs of it; of people their accounts', which stay whatever link they come by
     "record_id": pl.String,  # the source's
-    "other_id": pl.String,  # of a pair: the class's, or the guardian's
+    "counterpart_id": pl.String,  # of a pair: the class's, or the guardian's
     "name": pl.String,
     "new_id": pl.String,  # of change_id: the source ID from now on, empty where the source has none
 }
@@ -45,7 +45,7 @@ UPDATES: Schema = {
     "type": pl.String,  # students, employees, guardians; guardianships: one added to a student who stays
     "key": pl.String,  # the person's account and the field; of a guardianship the student's account, and the guardian
     "record_id": pl.String,  # the person's source ID, or the student's
-    "other_id": pl.String,  # of a guardianship: the guardian's IDs
+    "counterpart_id": pl.String,  # of a guardianship: the guardian's IDs
     "name": pl.String,
     "field": pl.String,  # one of COMPARED; added
     "before": pl.String,  # as today's rules read it; null: it was empty
@@ -81,7 +81,7 @@ ITEMS: Schema = {
     "type": pl.String,
     "key": pl.String,  # with the type what a decision is compared by; the same in every plan of the same
     "record_id": pl.String,
-    "other_id": pl.String,
+    "counterpart_id": pl.String,
     "name": pl.String,
     "new_id": pl.String,
     "field": pl.String,
@@ -117,7 +117,7 @@ class ChangeSet:
 
     links: LINK_ROWS and `adopts` (Boolean), new or changed, each person of the school; those without a stored account
     and not adopting bring a new one of the same ID as `account_id`.
-    memberships: id, link_id, school_id. classes: id, source, school_id, source_id, name. class_memberships: id,
+    memberships: id, link_id, school_id. classes: id, source_id, school_id, external_id, name. class_memberships: id,
     class_id, link_id, is_owner. guardianships: id, student_link_id, guardian_link_id, relationship, type. All of them
     rows to be active. The ``ended_`` series hold the IDs of rows to archive; `unseen`: link IDs in no row, whose link
     goes if nothing holds it; `freed_emails` (link_id, account_id, email): held by another until now; `freed_ids`:

@@ -18,7 +18,7 @@ from services.planning.changesets import LINK_ROWS, PERSON_FIELDS
 from services.planning.stored import Scope, Stored
 
 PLACE = ["link_id", "school_id"]
-CLASS_KEY = ["source_id", "school_id", "source"]
+CLASS_KEY = ["external_id", "school_id", "source_id"]
 IN_CLASS = ["class_id", "link_id"]
 PAIR = ["student_link_id", "guardian_link_id"]
 _AS_LINKS = {"guardian_link_id": "link_id"}
@@ -29,10 +29,10 @@ class Ground:
     """What every table is compared on.
 
     people: see `_people`. links: link_id, account_id, kind, record_id, name of everybody, stored or new. schools:
-    school_id (ours), source_school_id of those in scope. source: our ID of it.
+    school_id (ours), external_school_id of those in scope. source_id: our ID of it.
     """
 
-    source: str
+    source_id: str
     settled: Settled
     stored: Stored
     people: pl.DataFrame
@@ -56,7 +56,7 @@ class Ground:
     def here(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame's rows of a school in scope, by the source's school_id, with ours as school_id instead."""
         placed = frame.join(
-            self.schools.rename({"school_id": "ours"}), left_on="school_id", right_on="source_school_id"
+            self.schools.rename({"school_id": "ours"}), left_on="school_id", right_on="external_school_id"
         )
         return placed.drop("school_id").rename({"ours": "school_id"})
 
@@ -88,7 +88,7 @@ class Memberships:
 class Classes:
     """class. written: id, CLASS_KEY, name, was, active. reissued: id, old_id, new_id. before, ended: stored rows.
 
-    known: id, CLASS_KEY of all of the source. places: class_id, school_id, class_source_id of all.
+    known: id, CLASS_KEY of all of the source. places: class_id, school_id, class_external_id of all.
     """
 
     written: pl.DataFrame
@@ -101,7 +101,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class ClassMemberships:
-    """class_membership, each with school_id and class_source_id. written: id, IN_CLASS, is_owner, was, active.
+    """class_membership, each with school_id and class_external_id. written: id, IN_CLASS, is_owner, was, active.
 
     before, ended: active until now. ended_choices: left by choice, and in no row any more.
     """
@@ -191,7 +191,7 @@ def compare(scope: Scope, settled: Settled, stored: Stored) -> Rows:
         ]
     )
     links = everybody.select("link_id", "account_id", "kind", "record_id", name=values.full_name())
-    schools = scope.schools.select("school_id", "source_school_id")
+    schools = scope.schools.select("school_id", "external_school_id")
     ground = Ground(scope.source_id, settled, stored, people, links, schools)
     memberships = _memberships(ground)
     classes = _classes(ground)
@@ -234,7 +234,7 @@ def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
     """
     held = stored.links.select(
         "link_id",
-        *[pl.col(name).alias(f"held_{name}") for name in ("account_id", "source_id", "guardian_ids", *PERSON_FIELDS)],
+        *[pl.col(name).alias(f"held_{name}") for name in ("account_id", "external_id", "guardian_ids", *PERSON_FIELDS)],
         was_active="active",
     )
     joined = (
@@ -246,18 +246,18 @@ def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
         )
         .rename({"link_id": "id"})
     )
-    claimed = settled.people.filter(kind=GUARDIAN)["source_id"].drop_nulls().implode()
+    claimed = settled.people.filter(kind=GUARDIAN)["external_id"].drop_nulls().implode()
     people = _with_ids(joined).with_columns(
-        source=pl.lit(scope.source_id),
+        source_id=pl.lit(scope.source_id),
         account_id=pl.coalesce("held_account_id", "adopts"),
         # A guardian without a guardian_id keeps the ID they have, unless it is somebody else's now.
-        source_id=pl.coalesce(
-            "source_id", pl.when(~pl.col("held_source_id").is_in(claimed)).then("held_source_id"), "id"
+        external_id=pl.coalesce(
+            "external_id", pl.when(~pl.col("held_external_id").is_in(claimed)).then("held_external_id"), "id"
         ),
     )
     people = _with_ids(people, "account_id")
     differs = pl.any_horizontal(
-        *[pl.col(name).ne_missing(pl.col(f"held_{name}")) for name in ("source_id", "guardian_ids", *PERSON_FIELDS)]
+        *[pl.col(name).ne_missing(pl.col(f"held_{name}")) for name in ("external_id", "guardian_ids", *PERSON_FIELDS)]
     )
     return people.with_columns(
         changed=pl.col("new") | ~pl.col("was_active") | pl.col("reissued") | differs,
@@ -271,10 +271,10 @@ def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
 def record_id(prefix: str = "") -> pl.Expr:
     """The ID of a person as the source knows it; of a guardian all of theirs, or nothing: a drawn one tells nobody.
 
-    Of the columns kind, source_id and guardian_ids (List), the latter two with the prefix.
+    Of the columns kind, external_id and guardian_ids (List), the latter two with the prefix.
     """
     ids = pl.col(f"{prefix}guardian_ids").list.join(" ").fill_null("")
-    return pl.when(kind=GUARDIAN).then(ids).otherwise(f"{prefix}source_id")
+    return pl.when(kind=GUARDIAN).then(ids).otherwise(f"{prefix}external_id")
 
 
 def _without_leavers(settled: Settled, stored: Stored) -> Settled:
@@ -343,22 +343,22 @@ def _memberships(ground: Ground) -> Memberships:
 def _classes(ground: Ground) -> Classes:
     settled, stored = ground.settled, ground.stored
     given = ground.here(settled.classes).select(
-        "source_id", "other_id", "name", "school_id", source=pl.lit(ground.source)
+        "external_id", "sis_id", "name", "school_id", source_id=pl.lit(ground.source_id)
     )
-    wanted = given.drop("other_id")
-    seen = ground.here(settled.seen_classes).select("source_id", "school_id", source=pl.lit(ground.source))
-    kept = ground.kept("classes", "class_id").select(source_id="class_id", source=pl.lit(ground.source))
+    wanted = given.drop("sis_id")
+    seen = ground.here(settled.seen_classes).select("external_id", "school_id", source_id=pl.lit(ground.source_id))
+    kept = ground.kept("classes", "class_id").select(external_id="class_id", source_id=pl.lit(ground.source_id))
     again = _reissued_classes(ground, given, seen)
     is_again = pl.col("new_id").is_not_null()
     known = (
         stored.classes.join(again.select("id", "new_id"), on="id", how="left", maintain_order="left")
         .with_columns(
-            source_id=pl.coalesce("new_id", "source_id"),
-            source=pl.when(is_again).then(pl.lit(ground.source)).otherwise("source"),
+            external_id=pl.coalesce("new_id", "external_id"),
+            source_id=pl.when(is_again).then(pl.lit(ground.source_id)).otherwise("source_id"),
         )
         .drop("new_id")
     )
-    known_here = known.filter(pl.col("source") == ground.source)
+    known_here = known.filter(pl.col("source_id") == ground.source_id)
     changed = _members(wanted, CLASS_KEY, rows=known_here)
     renumbered = (
         wanted.join(known_here.join(again, on="id", how="semi").select("id", *CLASS_KEY), on=CLASS_KEY)
@@ -370,7 +370,7 @@ def _classes(ground: Ground) -> Classes:
     ended = (
         before.join(wanted, on=CLASS_KEY, how="anti")
         .join(seen, on=CLASS_KEY, how="anti")
-        .join(kept, on=["source_id", "source"], how="anti")
+        .join(kept, on=["external_id", "source_id"], how="anti")
     )
     new = written.filter(~pl.col("was")).select("id", *CLASS_KEY)
     return Classes(
@@ -380,13 +380,13 @@ def _classes(ground: Ground) -> Classes:
         ended,
         pl.concat([known_here.select("id", *CLASS_KEY), new]),
         pl.concat([known.select("id", *CLASS_KEY), new]).select(
-            "school_id", class_id="id", class_source_id="source_id"
+            "school_id", class_id="id", class_external_id="external_id"
         ),
     )
 
 
 def _reissued_classes(ground: Ground, given: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
-    """id, old_id, new_id: classes that would go, and are there under a new ID. given: the wanted ones, and other_id."""
+    """id, old_id, new_id: classes that would go, and are there under a new ID. given: the wanted ones, and sis_id."""
     stored = ground.stored
     new = given.join(stored.classes, on=CLASS_KEY, how="anti")
     going = (
@@ -401,12 +401,12 @@ def _reissued_classes(ground: Ground, given: pl.DataFrame, seen: pl.DataFrame) -
     return (
         identity.find_classes(
             new,
-            going.with_columns(is_foreign=pl.col("source") != ground.source),
-            owners.select("account_id", source_id="class_id"),
+            going.with_columns(is_foreign=pl.col("source_id") != ground.source_id),
+            owners.select("account_id", external_id="class_id"),
             held_owners.select("account_id", id="class_id"),
         )
-        .rename({"source_id": "new_id"})
-        .join(going.select("id", old_id="source_id"), on="id")
+        .rename({"external_id": "new_id"})
+        .join(going.select("id", old_id="external_id"), on="id")
     )
 
 
@@ -421,7 +421,7 @@ def _class_memberships(ground: Ground, classes: Classes) -> ClassMemberships:
     stored = ground.stored.class_memberships
     in_rows = (
         ground.here(_class_members(ground))
-        .select("school_id", "link_id", "is_owner", source_id="class_id", source=pl.lit(ground.source))
+        .select("school_id", "link_id", "is_owner", external_id="class_id", source_id=pl.lit(ground.source_id))
         .join(classes.known.rename({"id": "class_id"}), on=CLASS_KEY)
         .select(*IN_CLASS, "is_owner")
         .unique(subset=IN_CLASS)
@@ -442,7 +442,7 @@ def _class_memberships(ground: Ground, classes: Classes) -> ClassMemberships:
     for table, owner in (("class_owners", True), ("class_students", False)):
         stays = (pl.col("is_owner") == owner) & (
             pl.col("link_id").is_in(ground.kept(table, "link_id")["link_id"].implode())
-            | pl.col("class_source_id").is_in(ground.kept(table, "class_id")["class_id"].implode())
+            | pl.col("class_external_id").is_in(ground.kept(table, "class_id")["class_id"].implode())
         )
         in_no_row = in_no_row.filter(~stays)
     standing = by_choice.join(in_rows, on=IN_CLASS, how="semi")
@@ -610,8 +610,8 @@ def _freed_emails(ground: Ground, written: pl.DataFrame) -> pl.DataFrame:
 def _freed_ids(stored: Stored, written: pl.DataFrame) -> pl.DataFrame:
     """PLACE of links whose ID another one of the source takes."""
     return (
-        written.select("id", "kind", "source_id", "school_id")
-        .join(stored.links.filter("own").select("link_id", "kind", "source_id"), on=["kind", "source_id"])
+        written.select("id", "kind", "external_id", "school_id")
+        .join(stored.links.filter("own").select("link_id", "kind", "external_id"), on=["kind", "external_id"])
         .filter(pl.col("id") != pl.col("link_id"))
         .select(PLACE)
         .unique()

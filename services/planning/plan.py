@@ -24,20 +24,22 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored, *, today: date
     """
     rows = compare(scope, settled, stored)
     schools = rows.ground.schools
-    issues = settled.issues.rename({"school_id": "source_school_id"}).join(schools, on="source_school_id", how="left")
-    issues = issues.drop("source_school_id")
+    issues = settled.issues.rename({"school_id": "external_school_id"}).join(
+        schools, on="external_school_id", how="left"
+    )
+    issues = issues.drop("external_school_id")
     told = tell(rows, today or datetime.now(UTC).date())
     contact_schools = set(told.contacts)
     parts = _parts(rows, told, issues.filter(pl.col("school_id").is_not_null()))
     changesets = tuple(
         ChangeSet(
             school_id=school_id,
-            missing=source_school_id in settled.missing_schools,
+            missing=external_school_id in settled.missing_schools,
             untyped=settled.absent.get(("guardianship", "type")),
             had_contacts=school_id in contact_schools,
             **{name: by_school.get(school_id, by_school[""]) for name, by_school in parts.items()},
         )
-        for school_id, source_school_id in schools.iter_rows()
+        for school_id, external_school_id in schools.iter_rows()
     )
     of_no_school = issues.filter(pl.col("school_id").is_null()).drop("school_id")
     return Plan(changesets, of_no_school, settled.notes, told.present)

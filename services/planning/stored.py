@@ -30,7 +30,7 @@ SCOPE_SCHOOLS: Schema = {
     "school_id": pl.String,  # ours
     "key": pl.String,
     "name": pl.String,
-    "source_school_id": pl.String,
+    "external_school_id": pl.String,
 }
 
 
@@ -52,9 +52,9 @@ class Scope:
     date_order: DateOrder | None = None
 
     @property
-    def source_school_ids(self) -> list[str]:
+    def external_school_ids(self) -> list[str]:
         """The schools' IDs in the source's data."""
-        return self.schools["source_school_id"].to_list()
+        return self.schools["external_school_id"].to_list()
 
     @property
     def school_ids(self) -> list[str]:
@@ -74,7 +74,7 @@ def read_scope(session: Session, source_id: str) -> Scope:
         raise NotFound(f"there is no source {source_id}")
     schools = bulk.read(
         session,
-        "SELECT id AS school_id, key, name, source_school_id FROM school"
+        "SELECT id AS school_id, key, name, external_id AS external_school_id FROM school"
         " WHERE source_id = :source AND on_plan AND NOT frozen ORDER BY position, id",
         {"source": source_id},
         SCOPE_SCHOOLS,
@@ -95,11 +95,11 @@ def read_scope(session: Session, source_id: str) -> Scope:
 class Stored:
     """The rows a plan is compared with, active and archived, of the whole district and all its sources.
 
-    links: HELD_LINKS. memberships: id, link_id, school_id, active, left_at. classes: id, source, school_id, source_id,
-    name, active. class_memberships: id, class_id, link_id, is_owner, active, by_choice. guardianships: id,
+    links: HELD_LINKS. memberships: id, link_id, school_id, active, left_at. classes: id, source_id, school_id,
+    external_id, name, active. class_memberships: id, class_id, link_id, is_owner, active, by_choice. guardianships: id,
     student_link_id, guardian_link_id, relationship, type, active, by_leaving (ended as one of the two left the
-    organization). schools: school_id, source, source_school_id, name, live (on the plan, not frozen), spoke_at (when
-    the delivery last applied there had come). IDs are ours, as String; times are in UTC.
+    organization). schools: school_id, source_id, external_school_id, name, live (on the plan, not frozen), spoke_at
+    (when the delivery last applied there had come). IDs are ours, as String; times are in UTC.
     """
 
     links: pl.DataFrame
@@ -111,19 +111,19 @@ class Stored:
 
 
 _LINKS = """
-SELECT l.id AS link_id, l.account_id, l.source = :source AS own, l.source, l.kind, l.role, l.source_id,
+SELECT l.id AS link_id, l.account_id, l.source_id = :source AS own, l.source_id, l.kind, l.role, l.external_id,
        l.guardian_ids, l.first_name, l.last_name, l.email, l.phone, l.phone_extension, l.birth_date, l.grade,
        l.language, l.archived_at IS NULL AS active,
        l.archived_at IS NOT NULL AND l.left_at IS NOT NULL AS "left",
        l.archived_at IS NOT NULL AND l.left_at IS NOT NULL AND NOT d.rostering_enforcement AS gone
-FROM link l JOIN source s ON s.id = l.source JOIN district d ON d.id = s.district_id WHERE s.district_id = :district
+FROM link l JOIN source s ON s.id = l.source_id JOIN district d ON d.id = s.district_id WHERE s.district_id = :district
 """
 _MEMBERSHIPS = """
 SELECT m.id, m.link_id, m.school_id, m.active, m.left_at
 FROM school_membership m JOIN school s ON s.id = m.school_id WHERE s.district_id = :district
 """
 _CLASSES = """
-SELECT c.id, c.source, c.school_id, c.source_id, c.name, c.archived_at IS NULL AS active
+SELECT c.id, c.source_id, c.school_id, c.external_id, c.name, c.archived_at IS NULL AS active
 FROM class c JOIN school s ON s.id = c.school_id WHERE s.district_id = :district
 """
 _CLASS_MEMBERSHIPS = """
@@ -135,11 +135,11 @@ _GUARDIANSHIPS = """
 SELECT g.id, g.student_link_id, g.guardian_link_id, g.relationship, g.type, g.active,
        NOT g.active AND coalesce(g.left_at = l.left_at OR g.left_at = k.left_at, false) AS by_leaving
 FROM guardianship g JOIN link l ON l.id = g.student_link_id JOIN link k ON k.id = g.guardian_link_id
-JOIN source s ON s.id = l.source
+JOIN source s ON s.id = l.source_id
 WHERE s.district_id = :district
 """
 _SCHOOLS = """
-SELECT s.id AS school_id, s.source_id AS source, s.source_school_id, s.name, s.on_plan AND NOT s.frozen AS live,
+SELECT s.id AS school_id, s.source_id, s.external_id AS external_school_id, s.name, s.on_plan AND NOT s.frozen AS live,
        spoken.received_at AS spoke_at
 FROM school s LEFT JOIN (
     SELECT r.school_id, r.source_id, max(d.received_at) AS received_at
@@ -152,7 +152,7 @@ WHERE s.district_id = :district
 _ACCOUNTS = """
 SELECT a.id AS account_id, a.role, a.first_name, a.last_name, a.email, a.phone, a.birth_date,
        coalesce(a.district_id = :district, false) AS by_hand,
-       EXISTS (SELECT 1 FROM link l JOIN source s ON s.id = l.source WHERE l.account_id = a.id
+       EXISTS (SELECT 1 FROM link l JOIN source s ON s.id = l.source_id WHERE l.account_id = a.id
                AND l.archived_at IS NULL AND s.district_id = :district) AS linked
 FROM account a WHERE a.archived_at IS NULL AND ({condition})
 """
@@ -167,8 +167,8 @@ def load_stored(session: Session, scope: Scope) -> Stored:
         parameters,
         {
             "school_id": pl.String,
-            "source": pl.String,
-            "source_school_id": pl.String,
+            "source_id": pl.String,
+            "external_school_id": pl.String,
             "name": pl.String,
             "live": pl.Boolean,
             "spoke_at": bulk.MOMENT,
@@ -209,7 +209,7 @@ def load_stored(session: Session, scope: Scope) -> Stored:
             "link_id": pl.String,
             "account_id": pl.String,
             "own": pl.Boolean,
-            "source": pl.String,
+            "source_id": pl.String,
             **{name: raw_links[name] for name in list(raw_links)[3:]},
             "guardian_ids": pl.String,
         },
@@ -223,9 +223,9 @@ def load_stored(session: Session, scope: Scope) -> Stored:
             parameters,
             {
                 "id": pl.String,
-                "source": pl.String,
-                "school_id": pl.String,
                 "source_id": pl.String,
+                "school_id": pl.String,
+                "external_id": pl.String,
                 "name": pl.String,
                 "active": pl.Boolean,
             },
@@ -268,14 +268,14 @@ def _with_standing(
     standing = (
         pl.concat([present, through_students])
         .unique()
-        .join(schools.select("school_id", "source", "live"), on="school_id")
-        .join(links.select("link_id", link_source="source"), on="link_id")
-        .with_columns(elsewhere=pl.col("live") & (pl.col("source") != pl.col("link_source")).fill_null(False))
+        .join(schools.select("school_id", "source_id", "live"), on="school_id")
+        .join(links.select("link_id", link_source_id="source_id"), on="link_id")
+        .with_columns(elsewhere=pl.col("live") & (pl.col("source_id") != pl.col("link_source_id")).fill_null(False))
         .group_by("link_id")
         .agg(
             former=pl.col("elsewhere").all(),
-            moving=(pl.col("elsewhere") & (pl.col("source") == source_id)).any(),
-            beyond=(~pl.col("elsewhere") & ~(pl.col("live") & pl.col("source").is_not_null())).any(),
+            moving=(pl.col("elsewhere") & (pl.col("source_id") == source_id)).any(),
+            beyond=(~pl.col("elsewhere") & ~(pl.col("live") & pl.col("source_id").is_not_null())).any(),
         )
     )
     return links.join(standing, on="link_id", how="left").with_columns(
@@ -296,21 +296,23 @@ def load_held(session: Session, scope: Scope, stored: Stored, emails: Collection
         HELD_ACCOUNTS,
     )
     own = stored.links.filter(pl.col("own") | pl.col("moving"))
-    here = scope.schools.select("school_id", "source_school_id")
-    classes = stored.classes.filter(pl.col("active") & (pl.col("source") == scope.source_id)).join(here, on="school_id")
+    here = scope.schools.select("school_id", "external_school_id")
+    classes = stored.classes.filter(pl.col("active") & (pl.col("source_id") == scope.source_id)).join(
+        here, on="school_id"
+    )
     of_source = stored.links.filter("own").select("link_id")
     school_members = (
         stored.memberships.join(here, on="school_id")
         .join(of_source, on="link_id", how="semi")
-        .select("link_id", "left_at", school_id="source_school_id")
+        .select("link_id", "left_at", school_id="external_school_id")
     )
     class_members = (
         stored.class_memberships.filter("active")
-        .join(classes.select("source_id", class_id="id"), on="class_id")
+        .join(classes.select("external_id", class_id="id"), on="class_id")
         .join(of_source, on="link_id", how="semi")
-        .select("link_id", "is_owner", class_id="source_id")
+        .select("link_id", "is_owner", class_id="external_id")
     )
-    others = stored.schools.filter(pl.col("live") & (pl.col("source") != scope.source_id))
+    others = stored.schools.filter(pl.col("live") & (pl.col("source_id") != scope.source_id))
     guardianships = (
         stored.guardianships.filter(pl.col("active") | pl.col("by_leaving"))
         .join(own.select(student_link_id="link_id"), on="student_link_id", how="semi")
@@ -320,9 +322,9 @@ def load_held(session: Session, scope: Scope, stored: Stored, emails: Collection
     return Held(
         stored.links.select(list(HELD_LINKS)),
         guardianships,
-        classes.select("source_id", school_id="source_school_id").select(list(HELD_CLASSES)),
+        classes.select("external_id", school_id="external_school_id").select(list(HELD_CLASSES)),
         accounts,
         school_members.select(list(HELD_SCHOOL_MEMBERS)),
         class_members.select(list(HELD_CLASS_MEMBERS)),
-        others.select("name", "spoke_at", school_id="source_school_id").select(list(HELD_OTHER_SCHOOLS)),
+        others.select("name", "spoke_at", school_id="external_school_id").select(list(HELD_OTHER_SCHOOLS)),
     )

@@ -41,7 +41,7 @@ ISSUES: Schema = {
     "place": pl.String,  # for people: students.csv:12, 15, or student 58da8c58db8c (SIS ID 1001)
 }
 _FILE_ERRORS_READ: Schema = {
-    "source": pl.String,
+    "source_id": pl.String,
     "delivery_id": pl.Int64,
     "code": pl.String,
     "file": pl.String,
@@ -50,7 +50,7 @@ _FILE_ERRORS_READ: Schema = {
     "row": pl.String,
 }
 FILE_ERRORS: Schema = {
-    "source": pl.String,
+    "source_id": pl.String,
     "delivery_id": pl.Int64,  # null: the files were never completed, so there is no delivery
     "code": pl.String,
     "file": pl.String,
@@ -63,11 +63,11 @@ FILE_ERRORS: Schema = {
 _ISSUES = """
 SELECT o.kind AS source_kind, i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.consequences, i.row,
        i.other_rows
-FROM issue i JOIN source o ON o.id = i.source LEFT JOIN school s ON s.id = i.school_id
+FROM issue i JOIN source o ON o.id = i.source_id LEFT JOIN school s ON s.id = i.school_id
 WHERE o.district_id = :district AND {scope}
 """
 _FILE_ERRORS = """
-SELECT e.source_id AS source, e.delivery_id, e.code, e.file, e.line, e.detail, e.row
+SELECT e.source_id, e.delivery_id, e.code, e.file, e.line, e.detail, e.row
 FROM file_error e JOIN source o ON o.id = e.source_id
 WHERE o.district_id = :district AND NOT o.frozen
 """
@@ -79,9 +79,9 @@ def stored_issues(session: Session, district_id: str, school_id: str | None = No
     Errors first, then by code, school (those of no school last), file and line.
     """
     if school_id is None:
-        scope, parameters = "((i.school_id IS NULL AND NOT o.frozen) OR s.source_id = i.source)", {}
+        scope, parameters = "((i.school_id IS NULL AND NOT o.frozen) OR s.source_id = i.source_id)", {}
     else:
-        scope, parameters = "s.source_id = i.source AND s.id = :school", {"school": school_id}
+        scope, parameters = "s.source_id = i.source_id AND s.id = :school", {"school": school_id}
     found = bulk.read(session, _ISSUES.format(scope=scope), {"district": district_id, **parameters}, _ISSUES_READ)
     order = ("is_alert", "code", "school", "file", "line", "record_id", "message")
     return (
@@ -122,7 +122,7 @@ def source_kinds(session: Session, district_id: str | None = None) -> dict[str, 
 def stored_file_errors(session: Session, district_id: str) -> pl.DataFrame:
     """Every file error of the district's last deliveries, where they were rejected or not completed: FILE_ERRORS."""
     found = bulk.read(session, _FILE_ERRORS, {"district": district_id}, _FILE_ERRORS_READ)
-    order = ["source", "file", "line", "code"]
+    order = ["source_id", "file", "line", "code"]
     # Whole-file errors, which have no line, come before those of its rows.
     return with_catalogue(found).sort(order, nulls_last=False, maintain_order=True).select(list(FILE_ERRORS))
 

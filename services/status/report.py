@@ -166,7 +166,7 @@ def _counted(rows: Collection[tuple[str, str, int]]) -> dict[str, dict[str, int]
 
 
 def _issues_by_school(session: Session, district_id: str | None) -> dict[str, dict[str, int]]:
-    present = and_(col(School.id) == Issue.school_id, col(School.source_id) == Issue.source)
+    present = and_(col(School.id) == Issue.school_id, col(School.source_id) == Issue.source_id)
     return _counted(
         session.exec(
             select(School.id, Issue.code, func.count())
@@ -183,7 +183,7 @@ def _issues_of_no_school(session: Session) -> dict[str, dict[str, int]]:
         session.exec(
             select(Source.district_id, Issue.code, func.count())
             .select_from(Issue)
-            .join(Source, col(Source.id) == Issue.source)
+            .join(Source, col(Source.id) == Issue.source_id)
             .where(col(Issue.school_id).is_(None), col(Source.frozen).is_(False))
             .group_by(col(Source.district_id), col(Issue.code))
         ).all()

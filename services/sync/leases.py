@@ -263,7 +263,7 @@ def setup_digest(session: Session, source: Source) -> dict[str, str]:
                     **({"leaves_out_contacts": True} if source.leaves_out_contacts else {}),
                     **({"date_order": district.date_order} if district.date_order else {}),
                     **({"rostering_enforcement": True} if district.rostering_enforcement else {}),
-                    "source_school_id": school.source_school_id,
+                    "external_id": school.external_id,
                 },
                 sort_keys=True,
             ).encode()

@@ -59,7 +59,7 @@ def plan_roster(
     def settled() -> Settled:
         records = check(
             roster,
-            scope.source_school_ids,
+            scope.external_school_ids,
             region=scope.region,
             today=clock.now().date(),
             date_order=scope.date_order,

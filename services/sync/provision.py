@@ -59,7 +59,7 @@ def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] 
     stored = bulk.read(
         session,
         'SELECT code, school_id, file, line, record_id, detail, consequences, "row", other_rows FROM issue'
-        " WHERE source = :source",
+        " WHERE source_id = :source",
         {"source": run.scope.source_id},
         ISSUES,
     )
@@ -193,9 +193,9 @@ def replace_district_issues(session: Session, run: RunOf, issues: pl.DataFrame) 
 def _replace_issues(session: Session, source_id: str, school_id: str | None, issues: pl.DataFrame) -> None:
     where = "school_id = :school" if school_id is not None else "school_id IS NULL"
     parameters = {"source": source_id} | ({"school": school_id} if school_id is not None else {})
-    bulk.execute(session, f"DELETE FROM issue WHERE source = :source AND {where}", parameters)
+    bulk.execute(session, f"DELETE FROM issue WHERE source_id = :source AND {where}", parameters)
     rows = issues.select(
-        source=pl.lit(source_id),
+        source_id=pl.lit(source_id),
         school_id=pl.lit(school_id, pl.String),
         **{name: pl.col(name) for name in ISSUES if name != "school_id"},
     )
@@ -270,7 +270,7 @@ def _without_leavers(session: Session, changes: ChangeSet) -> ChangeSet:
     )
     left = bulk.read(
         session,
-        "SELECT l.id FROM link l JOIN source s ON s.id = l.source JOIN district d ON d.id = s.district_id"
+        "SELECT l.id FROM link l JOIN source s ON s.id = l.source_id JOIN district d ON d.id = s.district_id"
         f" WHERE l.left_at IS NOT NULL AND NOT d.rostering_enforcement AND {condition}",
         parameters,
         {"id": pl.String},
@@ -310,10 +310,10 @@ def _free(session: Session, changes: ChangeSet) -> None:
     """Empty the e-mails and IDs that others take in this transaction."""
     condition, parameters = bulk.in_list(session, "id", changes.freed_ids)
     # Another school may have given the link its own new ID since the plan was made.
-    ids, taken_ids = bulk.in_list(session, "source_id", changes.links["source_id"])
+    ids, taken_ids = bulk.in_list(session, "external_id", changes.links["external_id"])
     bulk.execute(
         session,
-        f"UPDATE link SET source_id = NULL, guardian_ids = NULL WHERE {condition} AND {ids}",
+        f"UPDATE link SET external_id = NULL, guardian_ids = NULL WHERE {condition} AND {ids}",
         {**taken_ids, **parameters},
     )
     emails, taken = bulk.in_list(session, "email", changes.freed_emails["email"])

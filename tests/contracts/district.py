@@ -144,9 +144,9 @@ def _frame(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=dict(schema))
 
 
-def link(link_id: str, kind: str, source_id: str | None, **values: Any) -> dict[str, Any]:
+def link(link_id: str, kind: str, external_id: str | None, **values: Any) -> dict[str, Any]:
     """An active link of this source, named as the rows above name them; its account is link_id with an A."""
-    number = (source_id or "")[1:]
+    number = (external_id or "")[1:]
     first, last = {"employee": ("Tea", "Cher"), "student": ("Stu", "Dent"), "guardian": ("Gua", "Dian")}[kind]
     row: dict[str, Any] = {
         "link_id": link_id,
@@ -156,8 +156,8 @@ def link(link_id: str, kind: str, source_id: str | None, **values: Any) -> dict[
         "beyond": False,
         "kind": kind,
         "role": {"employee": "teacher"}.get(kind, kind),
-        "source_id": source_id,
-        "guardian_ids": [source_id] if kind == "guardian" and source_id else None,
+        "external_id": external_id,
+        "guardian_ids": [external_id] if kind == "guardian" and external_id else None,
         "first_name": f"{first}{number}",
         "last_name": f"{last}{number}",
         "active": True,
@@ -205,23 +205,23 @@ def codes(value: Settled) -> list[str]:
 
 def who(value: Settled) -> list[str | None]:
     """The source IDs of the settled people, employees first, then students, then guardians."""
-    return value.people["source_id"].to_list()
+    return value.people["external_id"].to_list()
 
 
-def one(value: Settled, source_id: str | None, *columns: str) -> Any:
+def one(value: Settled, external_id: str | None, *columns: str) -> Any:
     """The columns of the settled person with this source ID; of one column, the value."""
-    found = value.people.filter(pl.col("source_id").eq_missing(source_id)).select(columns).rows()
+    found = value.people.filter(pl.col("external_id").eq_missing(external_id)).select(columns).rows()
     assert len(found) == 1
     return found[0][0] if len(columns) == 1 else found[0]
 
 
 def pairs(value: Settled) -> list[tuple[Any, ...]]:
     """The guardianships as (student, guardian): source IDs, or the link of one who goes on as last applied."""
-    names = value.people.select("person", "source_id")
+    names = value.people.select("person", "external_id")
     return sorted(
         value.guardianships.join(names, left_on="student", right_on="person", how="left")
         .join(names, left_on="guardian", right_on="person", how="left", suffix="_guardian")
-        .select(pl.coalesce("student_link_id", "source_id"), pl.coalesce("guardian_link_id", "source_id_guardian"))
+        .select(pl.coalesce("student_link_id", "external_id"), pl.coalesce("guardian_link_id", "external_id_guardian"))
         .rows(),
         key=repr,
     )
@@ -229,10 +229,10 @@ def pairs(value: Settled) -> list[tuple[Any, ...]]:
 
 def members(value: Settled) -> list[tuple[Any, ...]]:
     """The class members as (class, school, person or link, is_owner)."""
-    names = value.people.select("person", "source_id")
+    names = value.people.select("person", "external_id")
     return sorted(
         value.class_members.join(names, on="person", how="left")
-        .select("class_id", "school_id", pl.coalesce("link_id", "source_id"), "is_owner")
+        .select("class_id", "school_id", pl.coalesce("link_id", "external_id"), "is_owner")
         .rows()
     )
 

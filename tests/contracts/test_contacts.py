@@ -37,7 +37,7 @@ def test_contacts_go_with_their_last_guardianship_and_other_guardians_stay() -> 
     people = frame(
         roster.PEOPLE,
         [
-            {"entry": entry, "kind": "student" if entry == 0 else "guardian", "source_id": str(entry)}
+            {"entry": entry, "kind": "student" if entry == 0 else "guardian", "external_id": str(entry)}
             for entry in range(5)
         ],
     )

@@ -27,7 +27,7 @@ PHONE = "212 555 0123"
 
 
 def _holder(value: Settled, email: str = SAME) -> list[Any]:
-    return value.people.filter(email=email)["source_id"].to_list()
+    return value.people.filter(email=email)["external_id"].to_list()
 
 
 def test_a_contested_email_goes_to_the_highest_role() -> None:

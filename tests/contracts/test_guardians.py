@@ -42,8 +42,10 @@ def _of(*guardians: Row) -> Files:
 def _guardians(found: Settled) -> list[Any]:
     """Which students each guardian has, but for S1's."""
     of: dict[int, list[str]] = {}
-    names = found.people.select("person", "source_id")
-    rows = found.guardianships.join(names, left_on="student", right_on="person").select("guardian", "source_id").rows()
+    names = found.people.select("person", "external_id")
+    rows = (
+        found.guardianships.join(names, left_on="student", right_on="person").select("guardian", "external_id").rows()
+    )
     for guardian, of_student in rows:
         of.setdefault(guardian, []).append(of_student)
     return sorted(sorted(students) for students in of.values() if students != ["S1"])
@@ -199,9 +201,9 @@ def _found(entry: Row, *links: dict[str, Any], **others: Any) -> tuple[Any, list
     return guardian["link_id"].item(), found.seen_links["link_id"].to_list()
 
 
-def _held(link_id: str, source_id: str | None = None, **values: Any) -> dict[str, Any]:
-    names = {"first_name": "Ana", "last_name": "Reyes", "guardian_ids": [source_id] if source_id else None}
-    return link(link_id, "guardian", source_id or f"drawn-{link_id}", **(names | values))
+def _held(link_id: str, external_id: str | None = None, **values: Any) -> dict[str, Any]:
+    names = {"first_name": "Ana", "last_name": "Reyes", "guardian_ids": [external_id] if external_id else None}
+    return link(link_id, "guardian", external_id or f"drawn-{link_id}", **(names | values))
 
 
 def test_a_guardian_is_found_by_any_guardian_id_they_had() -> None:
@@ -267,7 +269,7 @@ def test_one_link_is_one_guardian_and_a_link_that_nobody_finds_is_in_no_row() ->
     files = _of(guardian_of("G2", email="a@mail.example", **NAMED), guardian_of("G3", email="b@mail.example", **NAMED))
     known = held(_held("L1", "G2", guardian_ids=["G2", "G3"]), _held("L2", "G7"))
     found = settled(files, known)
-    assert found.people.filter(kind="guardian").select("source_id", "link_id").sort("source_id").rows() == [
+    assert found.people.filter(kind="guardian").select("external_id", "link_id").sort("external_id").rows() == [
         ("G1", None),
         ("G2", "L1"),
         ("G3", None),
@@ -345,7 +347,7 @@ def test_a_guardian_whose_name_and_phone_came_from_two_entries_is_found_as_a_who
 
 Entry = Mapping[str, Any]
 TEXTS = (
-    *("student_id", "guardian_id", "other_id", "first_name", "last_name", "email", "phone", "phone_extension"),
+    *("student_id", "guardian_id", "sis_id", "first_name", "last_name", "email", "phone", "phone_extension"),
     *("language", "relationship", "type", "file"),
 )
 ENTRY: Schema = {
@@ -472,7 +474,7 @@ def test_a_guardian_id_of_people_who_cannot_be_one_counts_as_absent(entries: str
     is_shared = len(expected) > 1
     assert together(found) == expected
     assert told(found) == [(number, "guardian_id_shared") for number in range(len(came))] * is_shared
-    assert set(found.people["source_id"]) == ({None} if is_shared else {"G1"})
+    assert set(found.people["external_id"]) == ({None} if is_shared else {"G1"})
     assert set(found.people["guardian_ids"].is_null()) == {is_shared}
 
 
@@ -481,8 +483,8 @@ def test_a_placeholder_for_a_guardian_id_counts_as_absent(placeholder: str) -> N
     found = identified(*(entry(f"{placeholder} Ana Reyes e{number} {number}") for number in range(2)))
     assert together(found) == [[0], [1]]
     assert told(found) == [(0, "placeholder_value"), (1, "placeholder_value")]
-    assert people(found, "source_id", "guardian_ids") == [(None, None)] * 2
-    assert told(identified(entry("C1 Ana Reyes x -", other_id=placeholder))) == [(0, "placeholder_value")]
+    assert people(found, "external_id", "guardian_ids") == [(None, None)] * 2
+    assert told(identified(entry("C1 Ana Reyes x -", sis_id=placeholder))) == [(0, "placeholder_value")]
 
 
 def test_what_is_wrong_with_a_guardian_id_is_an_alert_at_each_guardian_that_names_it() -> None:
@@ -697,15 +699,15 @@ def test_a_link_that_a_guardian_contradicts_is_found_by_its_id_unless_it_is_some
     assert _link_of(entry("G1 Annie Reyes z 3"), mother) == "L0"
     known = as_held(identified(mother, father))
     found = identified(entry("G2 Ana Reyes x 1"), entry("G1 Bob Reyes y 2"), known=known)
-    assert people(found, "source_id", "first_name", "link_id") == [("G1", "Bob", "L1"), ("G2", "Ana", "L0")]
+    assert people(found, "external_id", "first_name", "link_id") == [("G1", "Bob", "L1"), ("G2", "Ana", "L0")]
 
 
 def test_a_shared_guardian_id_finds_no_link_and_its_coming_and_going_changes_nobody() -> None:
     known = as_held(identified(entry("G1 Ana Reyes x 1")))
     found = identified(entry("G1 Ana Reyes x 1"), entry("G1 Bob Sosa y 2"), known=known)
-    assert people(found, "first_name", "source_id", "link_id") == [("Ana", None, "L0"), ("Bob", None, None)]
+    assert people(found, "first_name", "external_id", "link_id") == [("Ana", None, "L0"), ("Bob", None, None)]
     known = as_held(identified(entry("- Ana Reyes x 1")))
-    assert people(identified(entry("G1 Ana Reyes x 1"), known=known), "source_id", "link_id") == [("G1", "L0")]
+    assert people(identified(entry("G1 Ana Reyes x 1"), known=known), "external_id", "link_id") == [("G1", "L0")]
 
 
 def test_a_rejected_guardian_who_is_another_person_takes_no_other_child_along() -> None:
@@ -741,7 +743,7 @@ COUPLE = [
     entry("G1 Ana Reyes x 1", student_id="S1", phone_extension="7", language="es", relationship="Mother", type="Other"),
     entry("G2 Bob Reyes y 2", student_id="S1", relationship="Father"),
 ]
-COLUMNS = {"guardian_id": ("guardian", "source_id")} | {
+COLUMNS = {"guardian_id": ("guardian", "external_id")} | {
     name: ("guardianship", name) for name in ("relationship", "type")
 }
 
@@ -816,6 +818,6 @@ def test_no_id_is_lost_with_its_column() -> None:
     """Systems that number each child's contact: one guardian, an ID for each of the children."""
     rows = [entry(f"G{number} Ana Reyes x 1") for number in range(3)]
     found = _lacking(rows, as_held(identified(*rows)), "guardian_id")
-    assert people(found, "source_id", "link_id") == [("G0", "L0")]
+    assert people(found, "external_id", "link_id") == [("G0", "L0")]
     assert found.people["guardian_ids"].to_list() == [["G0", "G1", "G2"]]
     assert told(found) == []

@@ -34,8 +34,8 @@ FORMER = {"own": False, "former": True, "moving": True}
 STAYING = {"own": False, "moving": True}
 
 
-def found(files: Files, known: Held, source_id: str) -> Any:
-    return one(settled(files, known), source_id, "link_id")
+def found(files: Files, known: Held, external_id: str) -> Any:
+    return one(settled(files, known), external_id, "link_id")
 
 
 def pupils(*rows: dict[str, str]) -> Files:
@@ -203,14 +203,14 @@ def test_a_guardian_without_either_is_known_by_the_student_and_the_name() -> Non
 # --- a source that has the school system's IDs ---
 
 
-def with_other_ids(files: Files, known: Held, **other_ids: str) -> Settled:
+def with_other_ids(files: Files, known: Held, **sis_ids: str) -> Settled:
     """The files settled as if their source had other IDs beside its own."""
     records = checked(files)
     people = records.people.with_columns(
-        other_id=pl.col("source_id").replace_strict(other_ids, default=None, return_dtype=pl.String)
+        sis_id=pl.col("external_id").replace_strict(sis_ids, default=None, return_dtype=pl.String)
     )
     entries = records.entries.with_columns(
-        other_id=pl.col("guardian_id").replace_strict(other_ids, default=None, return_dtype=pl.String)
+        sis_id=pl.col("guardian_id").replace_strict(sis_ids, default=None, return_dtype=pl.String)
     )
     return settle(replace(records, people=people, entries=entries), known)
 
@@ -223,7 +223,7 @@ def with_other_ids(files: Files, known: Held, **other_ids: str) -> Settled:
         (FORMER, False),
         ({"first_name": "Tea1"}, False),
         ({"own": False, "former": True, "first_name": "Tea1"}, False),
-        (FORMER | {"first_name": "Tea1", "source_id": "900"}, False),
+        (FORMER | {"first_name": "Tea1", "external_id": "900"}, False),
         (FORMER | {"first_name": "Tea1", "kind": "student"}, False),
     ],
 )
@@ -285,13 +285,13 @@ def test_the_order_of_rows_and_links_makes_no_difference() -> None:
         draw.shuffle(rows)
         draw.shuffle(links)
         people = settled(pupils(*rows), held(*links)).people.filter(kind="student")
-        assert people.select("source_id", "link_id").rows() == expected
+        assert people.select("external_id", "link_id").rows() == expected
 
 
-CLASS = {"source_id": pl.String, "other_id": pl.String, "school_id": pl.String, "name": pl.String}
+CLASS = {"external_id": pl.String, "sis_id": pl.String, "school_id": pl.String, "name": pl.String}
 HELD_CLASS = {
     "id": pl.String,
-    "source_id": pl.String,
+    "external_id": pl.String,
     "school_id": pl.String,
     "name": pl.String,
     "is_foreign": pl.Boolean,
@@ -373,7 +373,7 @@ def test_classes_under_a_new_id(
     found = identity.find_classes(
         pl.DataFrame(new, schema=CLASS, orient="row"),
         pl.DataFrame(going, schema=HELD_CLASS, orient="row"),
-        owners("source_id", led),
+        owners("external_id", led),
         owners("id", led_before),
     )
-    assert set(found.select("id", "source_id").rows()) == expected
+    assert set(found.select("id", "external_id").rows()) == expected

@@ -116,7 +116,7 @@ def _born(*days: str, school_id: str = "1") -> Files:
 def _dates(files: Files, **options: Any) -> tuple[list[date | None], list[tuple[Any, ...]], tuple[str, ...]]:
     reading = FORMAT.read(files.content())
     found = settle(check(FORMAT.to_roster(reading), None, today=TODAY, **options), Held.nothing())
-    dates = found.people.filter(kind="student").sort("source_id")["birth_date"].to_list()
+    dates = found.people.filter(kind="student").sort("external_id")["birth_date"].to_list()
     told = issues(found, "code", "school_id", "line")
     return dates, [issue for issue in told if "date" in issue[0]], found.notes
 

@@ -40,7 +40,7 @@ def test_a_class_needs_a_name_of_at_most_255_characters() -> None:
     files.enrollments += [enrollment(name, "S1") for name in ("C2", "C3", "C4")]
     found = settled(files)
     assert issues(found) == [("class_name_missing", "1", 3, "C2", 1), ("class_name_too_long", "1", 5, "C4", 0)]
-    assert found.classes.select("source_id", "school_id", "name").rows() == [
+    assert found.classes.select("external_id", "school_id", "name").rows() == [
         ("C1", "1", "Class C1"),
         ("C3", "1", "x" * 255),
         ("C4", "1", "y" * 255),
@@ -53,7 +53,7 @@ def test_a_class_under_two_schools_is_an_error_at_both() -> None:
     files.enrollments.append(enrollment("C2", "S1"))
     found = settled(files)
     assert issues(found) == [("class_in_two_schools", "1", 3, "C2", 1), ("class_in_two_schools", "2", 4, "C2", 1)]
-    assert found.classes["source_id"].to_list() == ["C1"]
+    assert found.classes["external_id"].to_list() == ["C1"]
 
 
 def test_a_class_has_only_the_teachers_of_its_rows_in_scope() -> None:
@@ -141,7 +141,7 @@ def test_what_refers_to_a_teacher_never_provisioned_falls_with_them() -> None:
         ("co_teacher_unknown", "1", 4, "CT2", 0),
         ("teacher_email_missing", "1", 3, "T2", 3),
     ]
-    assert found.classes["source_id"].to_list() == ["C1"]
+    assert found.classes["external_id"].to_list() == ["C1"]
     assert members(found) == BASE
     assert found.seen_classes.rows() == [("C1", "1"), ("CT2", "1")]
     assert kept(found, "classes") == [(None, "CT2")]
@@ -399,7 +399,7 @@ def test_an_id_of_both_is_the_students_unless_the_class_names_it_and_the_file_ca
         class_members=[("C1", "L7", False)] if in_class else [("C1", "L7T", True), ("C2", "L7", False)],
     )
     found = settled(files, known)
-    kinds = found.class_members.join(found.people, on="person").filter(class_id="C1", source_id=both)["kind"]
+    kinds = found.class_members.join(found.people, on="person").filter(class_id="C1", external_id=both)["kind"]
     assert sorted(kinds) == (["employee"] if named else []) + (["student"] if is_students else [])
     assert [code for code in codes(found) if code != "student_without_class"] == ["enrollment_ambiguous"] * is_ambiguous
     assert ("student_without_class" in codes(found)) == (not is_students)

@@ -82,7 +82,7 @@ def test_the_settled_contracts_fail_on_each_thing_that_is_wrong() -> None:
         "first_name": "Ada",
         "last_name": "Byrd",
         "names_differ": False,
-        "source_id": "G1",
+        "external_id": "G1",
         "conflicts": None,
         "email": "a@mail.example",
         "phone": "+12125550123",
@@ -144,7 +144,7 @@ def test_the_relation_contracts_fail_on_each_thing_that_is_wrong() -> None:
     assert _breaks(relations.CLASSES, class_, of_this_name=2) == {"class_name_duplicate"}
     enrollment = {
         "class_id": "C1",
-        "source_id": "S1",
+        "external_id": "S1",
         "school_id": "1",
         "kind": "student",
         "class_is_known": True,

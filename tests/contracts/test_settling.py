@@ -58,7 +58,7 @@ def guardianless() -> Files:
 
 def test_people_are_numbered_by_what_they_are() -> None:
     found = settled(Files().with_teacher(teacher("T0")).with_student(student("S0", guardian=guardian_of("G0"))))
-    assert found.people.select("person", "source_id").rows() == list(enumerate(["T0", "T1", "S0", "S1", "G0", "G1"]))
+    assert found.people.select("person", "external_id").rows() == list(enumerate(["T0", "T1", "S0", "S1", "G0", "G1"]))
 
 
 # --- links ---
@@ -172,7 +172,7 @@ def _held_from(value: Settled, keep: Callable[[int], bool]) -> Held:
         active=pl.Series([keep(number) for number in value.people["person"]], dtype=pl.Boolean),
         left=pl.lit(False),
         gone=pl.lit(False),
-        source_id=pl.coalesce("source_id", pl.format("drawn-{}", pl.col("person"))),
+        external_id=pl.coalesce("external_id", pl.format("drawn-{}", pl.col("person"))),
     )
     return Held(
         named.select(list(roster.HELD_LINKS)),

@@ -144,7 +144,7 @@ def _play(run: Callable[[Callable[[str], None]], object], laps: dict[str, float]
 
 
 def _setup(district: District) -> str:
-    return setup_text((f"s{key}", f"School {key}", key) for key in district.schools["source_id"])
+    return setup_text((f"s{key}", f"School {key}", key) for key in district.schools["external_id"])
 
 
 @contextmanager

@@ -36,7 +36,7 @@ class Installation:
         setup.write_text(
             "".join(
                 setup_text(
-                    ((key, key, source_id) for key, source_id in schools.items()),
+                    ((key, key, external_id) for key, external_id in schools.items()),
                     district=district,
                     name=f"{district} schools",
                     folder=f"drop/{district}",

@@ -33,8 +33,8 @@ def setup_text(district: District, remote: CleverDistrict) -> str:
         f'[[district.source]]\nid = "clever"\nkind = "clever"\ndistrict_id = "{remote.id}"\n'
         + "".join(
             f'\n[[district.school]]\nid = "{key}"\nname = "{key.title()} School"\nsource = "clever"\n'
-            f'source_id = "{source_id}"\n'
-            for key, source_id in schools
+            f'external_id = "{external_id}"\n'
+            for key, external_id in schools
         )
     )
 

@@ -107,17 +107,17 @@ Snapshot = dict[str, dict[str, list[tuple[object, ...]]]]  # school -> table -> 
 
 _SNAPSHOTS = {
     "members": """
-        SELECT m.school_id, l.kind, l.source_id, m.active FROM school_membership m JOIN link l ON l.id = m.link_id""",
-    "classes": "SELECT school_id, source_id, name, archived_at IS NULL AS active FROM class",
+        SELECT m.school_id, l.kind, l.external_id, m.active FROM school_membership m JOIN link l ON l.id = m.link_id""",
+    "classes": "SELECT school_id, external_id, name, archived_at IS NULL AS active FROM class",
     "class_members": """
-        SELECT c.school_id, c.source_id, l.source_id AS member, m.is_owner, m.active
+        SELECT c.school_id, c.external_id, l.external_id AS member, m.is_owner, m.active
         FROM class_membership m JOIN class c ON c.id = m.class_id JOIN link l ON l.id = m.link_id""",
     "guardianships": """
-        SELECT m.school_id, s.source_id, coalesce(g.email, '') || coalesce(g.phone, '') AS guardian, p.active
+        SELECT m.school_id, s.external_id, coalesce(g.email, '') || coalesce(g.phone, '') AS guardian, p.active
         FROM guardianship p JOIN link s ON s.id = p.student_link_id JOIN link g ON g.id = p.guardian_link_id
         JOIN school_membership m ON m.link_id = s.id""",
     "people": """
-        SELECT m.school_id, l.kind, l.source_id, l.first_name, l.last_name, l.email, l.phone, l.grade,
+        SELECT m.school_id, l.kind, l.external_id, l.first_name, l.last_name, l.email, l.phone, l.grade,
                l.archived_at IS NULL AS active, a.email AS account_email, a.archived_at IS NULL AS account_active
         FROM link l JOIN account a ON a.id = l.account_id JOIN school_membership m ON m.link_id = l.id""",
     "issues": "SELECT school_id, code, file, line, record_id, consequences FROM issue WHERE school_id IS NOT NULL",
@@ -126,8 +126,8 @@ _SNAPSHOTS = {
 
 def people_of_two_schools(database: Database) -> set[str]:
     """The source IDs of all who are, or were, at more than one school: what is theirs belongs to no one school."""
-    sql = """SELECT l.source_id FROM link l JOIN school_membership m ON m.link_id = l.id
-             GROUP BY l.id, l.source_id HAVING count(*) > 1"""
+    sql = """SELECT l.external_id FROM link l JOIN school_membership m ON m.link_id = l.id
+             GROUP BY l.id, l.external_id HAVING count(*) > 1"""
     with database.reading() as session:
         return {str(row[0]) for row in session.connection().exec_driver_sql(sql).fetchall()}
 

@@ -213,7 +213,7 @@ def _values(embedded: Installation, sql: str) -> dict[str, str | None]:
         return dict(bulk.read(session, sql, {}, schema).iter_rows())
 
 
-STUDENTS = "SELECT source_id, {} FROM link WHERE kind = 'student' AND archived_at IS NULL"
+STUDENTS = "SELECT external_id, {} FROM link WHERE kind = 'student' AND archived_at IS NULL"
 GUARDIANS = "SELECT first_name || last_name, {} FROM link WHERE kind = 'guardian' AND archived_at IS NULL"
 
 
@@ -244,7 +244,7 @@ def test_phones_stay_where_their_column_is_missing_and_a_note_says_so(embedded: 
 def test_each_child_keeps_exactly_their_own_guardian_whatever_is_in_place_of_an_id(embedded: Installation) -> None:
     case = CASES / "02-placeholder-gid-0"
     _played(case, embedded)
-    families = """SELECT s.source_id, g.first_name || ' ' || g.email || ' ' || g.phone FROM guardianship p
+    families = """SELECT s.external_id, g.first_name || ' ' || g.email || ' ' || g.phone FROM guardianship p
                   JOIN link s ON s.id = p.student_link_id JOIN link g ON g.id = p.guardian_link_id WHERE p.active"""
     own = {f"{number:06}": f"Par{number} par{number}@mail.example +1415555{number:04}" for number in EVERY}
     assert _values(embedded, families) == own

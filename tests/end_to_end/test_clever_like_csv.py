@@ -34,17 +34,17 @@ Rows = dict[str, list[tuple[Any, ...]]]
 
 TABLES = {
     "people": """
-        SELECT l.kind, l.source_id, a.role, a.first_name, a.last_name, a.email, a.phone, a.birth_date, a.grade,
+        SELECT l.kind, l.external_id, a.role, a.first_name, a.last_name, a.email, a.phone, a.birth_date, a.grade,
                l.archived_at IS NULL AS link, a.archived_at IS NULL AS account
         FROM link l JOIN account a ON a.id = l.account_id""",
     "members": """
-        SELECT l.source_id, m.school_id, m.active FROM school_membership m JOIN link l ON l.id = m.link_id""",
-    "classes": "SELECT source_id, name, school_id, archived_at IS NULL FROM class",
+        SELECT l.external_id, m.school_id, m.active FROM school_membership m JOIN link l ON l.id = m.link_id""",
+    "classes": "SELECT external_id, name, school_id, archived_at IS NULL FROM class",
     "class_members": """
-        SELECT l.source_id, c.source_id, m.is_owner, m.active
+        SELECT l.external_id, c.external_id, m.is_owner, m.active
         FROM class_membership m JOIN class c ON c.id = m.class_id JOIN link l ON l.id = m.link_id""",
     "guardianships": """
-        SELECT s.source_id, g.first_name, g.last_name, p.active FROM guardianship p
+        SELECT s.external_id, g.first_name, g.last_name, p.active FROM guardianship p
         JOIN link s ON s.id = p.student_link_id JOIN link g ON g.id = p.guardian_link_id""",
     "issues": "SELECT DISTINCT record_id, school_id, code, consequences FROM issue",
 }
@@ -57,15 +57,15 @@ def flawed(district: District) -> District:
     alone = people.join(district.school_members.group_by("person").agg(pl.len()).filter(len=1), on="person")
     students = alone.filter(kind="student")["person"].to_list()
     teachers = alone.filter(kind="employee")["person"].to_list()
-    guardians = people.filter(pl.col("kind") == GUARDIAN, pl.col("source_id").is_not_null())["person"].to_list()
+    guardians = people.filter(pl.col("kind") == GUARDIAN, pl.col("external_id").is_not_null())["person"].to_list()
     no_birth_date, no_name, bad_email, taken_email, no_guardian, no_class, *_ = students[::4]
     without_email, bad_teacher, *_ = teachers[::2]
     taker, loser = _in_the_same_order(district, teachers[1::2])
     unreachable, bad_guardian, *_ = guardians
     # A class that falls with its teacher is not looked at any further.
     fallen = district.class_members.filter(pl.col("person").is_in([without_email, bad_teacher, loser]))
-    led = classes.join(fallen, left_on="source_id", right_on="class_id", how="anti").sort("school_id", "source_id")
-    section = led["source_id"].to_list()
+    led = classes.join(fallen, left_on="external_id", right_on="class_id", how="anti").sort("school_id", "external_id")
+    section = led["external_id"].to_list()
 
     def set_(frame: pl.DataFrame, key: str, values: dict[tuple[Any, str], Any]) -> pl.DataFrame:
         for (row, column), value in values.items():
@@ -77,7 +77,7 @@ def flawed(district: District) -> District:
         return str(people.filter(person=person)["email"][0])
 
     mother = district.guardianships.join(people.drop_nulls("email").select(guardian="person"), on="guardian")
-    shared = people.filter(pl.col("kind") == GUARDIAN, pl.col("source_id").is_not_null()).unique("last_name")
+    shared = people.filter(pl.col("kind") == GUARDIAN, pl.col("external_id").is_not_null()).unique("last_name")
     office = shared.filter(~pl.col("person").is_in([unreachable, bad_guardian])).sort("person")["person"].head(4)
     return replace(
         district,
@@ -101,7 +101,7 @@ def flawed(district: District) -> District:
         ),
         classes=set_(
             classes,
-            "source_id",
+            "external_id",
             {
                 (section[0], "name"): None,
                 (section[1], "name"): "Long " * 60,
@@ -118,7 +118,7 @@ def flawed(district: District) -> District:
 def _in_the_same_order(district: District, teachers: list[int]) -> tuple[int, int]:
     """Two teachers whose IDs sort alike at both sources, as a contested e-mail goes to the one that sorts first."""
     ids = clever_ids(district).employees
-    keys = dict(district.people.select("person", "source_id").iter_rows())
+    keys = dict(district.people.select("person", "external_id").iter_rows())
     pairs = combinations(sorted(teachers), 2)
     return next((one, other) for one, other in pairs if ids[keys[one]] < ids[keys[other]])
 
@@ -143,16 +143,23 @@ def as_records(district: District) -> CleverDistrict:
 def stored(database: Database, ids: dict[str, str]) -> Rows:
     """By table, what both sources have in common, told by Clever's IDs; guardians by their full name."""
 
-    def known(source_id: str | None) -> str | None:
-        return ids.get(source_id, source_id) if source_id is not None else None
+    def known(external_id: str | None) -> str | None:
+        return ids.get(external_id, external_id) if external_id is not None else None
 
     def name(*parts: str | None) -> str:
         return " ".join(part for part in parts if part)
 
     def person(row: tuple[Any, ...]) -> tuple[Any, ...]:
-        kind, source_id, role, first_name, last_name, email, phone, *others = row
+        kind, external_id, role, first_name, last_name, email, phone, *others = row
         guards = kind == GUARDIAN
-        return None if guards else known(source_id), role, name(first_name, last_name), email, guards and phone, *others
+        return (
+            None if guards else known(external_id),
+            role,
+            name(first_name, last_name),
+            email,
+            guards and phone,
+            *others,
+        )
 
     def by_id(row: tuple[Any, ...]) -> tuple[Any, ...]:
         return known(row[0]), *(str(value).rpartition("/")[2] if "/" in str(value) else value for value in row[1:])
@@ -173,8 +180,10 @@ def stored(database: Database, ids: dict[str, str]) -> Rows:
 def spoken(district: District) -> dict[str, str]:
     """Clever's IDs by the files' IDs; no two kinds have one in common."""
     known = clever_ids(district)
-    guardians = district.people.filter(pl.col("kind") == GUARDIAN).drop_nulls("source_id")
-    of_guardians = {key: known.guardians[person] for person, key in guardians.select("person", "source_id").iter_rows()}
+    guardians = district.people.filter(pl.col("kind") == GUARDIAN).drop_nulls("external_id")
+    of_guardians = {
+        key: known.guardians[person] for person, key in guardians.select("person", "external_id").iter_rows()
+    }
     parts = (known.schools, known.employees, known.students, known.classes, of_guardians)
     together = {key: value for part in parts for key, value in part.items()}
     assert len(together) == sum(map(len, parts))

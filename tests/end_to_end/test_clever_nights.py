@@ -47,7 +47,7 @@ folder = "drop"
 id = "harbor"
 name = "Harbor School"
 source = "files"
-source_id = "0900"
+external_id = "0900"
 """
 HARBOR = {
     "schools.csv": "school_id,school_name\n0900,Harbor School\n",
@@ -158,7 +158,7 @@ def deliveries(clever: Lakeside) -> list[tuple[str, bool, int]]:
 def active_people(clever: Lakeside) -> set[str]:
     with clever.database.reading() as session:
         rows = session.connection().exec_driver_sql(
-            "SELECT l.source_id FROM link l JOIN account a ON a.id = l.account_id"
+            "SELECT l.external_id FROM link l JOIN account a ON a.id = l.account_id"
             " WHERE l.archived_at IS NULL AND a.archived_at IS NULL"
         )
         return {str(row[0]) for row in rows.fetchall()}
@@ -172,8 +172,8 @@ def ended(clever: Lakeside) -> tuple[str | None, list[str]]:
 def member_of(district: District, school: int, kind: str = "student") -> str:
     """Clever's ID of somebody who is at this school only, by its position."""
     members = district.school_members.filter(pl.len().over("person") == 1)
-    here = members.filter(kind=kind, school_id=district.schools["source_id"][school])
-    key = here.join(district.people.select("person", "source_id"), on="person")["source_id"][0]
+    here = members.filter(kind=kind, school_id=district.schools["external_id"][school])
+    key = here.join(district.people.select("person", "external_id"), on="person")["external_id"][0]
     ids = clever_ids(district)
     return {"student": ids.students, "employee": ids.employees}[kind][key]
 
@@ -321,8 +321,8 @@ def test_only_the_connection_is_fixed_where_removals_hold_a_school_too(
     connected: Lakeside, district: District, remote: CleverDistrict
 ) -> None:
     ids = clever_ids(district)
-    gone = district.school_members.filter(kind="student", school_id=district.schools["source_id"][0])
-    keys = gone.join(district.people.select("person", "source_id"), on="person")["source_id"]
+    gone = district.school_members.filter(kind="student", school_id=district.schools["external_id"][0])
+    keys = gone.join(district.people.select("person", "external_id"), on="person")["external_id"]
     connected.give(without(remote, [ids.students[key] for key in keys]))
     connected.night()
     assert held_for(connected) == {"lincoln": ["data_removals"]}
@@ -445,7 +445,7 @@ def test_who_takes_the_address_of_somebody_missing_gets_it_while_clever_is_pause
     assert active_people(clever) == everybody
     with clever.database.reading() as session:
         rows = session.connection().exec_driver_sql(
-            "SELECT l.source_id, l.email, a.email FROM link l JOIN account a ON a.id = l.account_id"
+            "SELECT l.external_id, l.email, a.email FROM link l JOIN account a ON a.id = l.account_id"
         )
         found = {row[0]: tuple(row[1:]) for row in rows.fetchall()}
     assert (found[leaver], found[teacher]) == ((None, None), (address, address))
@@ -774,8 +774,8 @@ def test_a_newcomer_leaves_the_issues_of_other_schools_as_they_are(
     for school in range(3):
         user = member_of(district, school)
         changed = with_changed(changed, "users", user, lambda user: user["roles"]["student"].update(dob="soon"))
-    here = district.school_members.filter(kind="student", school_id=district.schools["source_id"][0])
-    keys = here.join(district.people.select("person", "source_id"), on="person")["source_id"]
+    here = district.school_members.filter(kind="student", school_id=district.schools["external_id"][0])
+    keys = here.join(district.people.select("person", "external_id"), on="person")["external_id"]
     late = min({clever_ids(district).students[key] for key in keys} - {member_of(district, 0)})
     embedded.give(without(changed, [late]))
     embedded.night()
@@ -798,9 +798,9 @@ def test_a_newcomer_leaves_the_issues_of_other_schools_as_they_are(
 
 
 def test_frozen_data_do_not_end_a_hold_for_removals(connected: Lakeside, district: District) -> None:
-    lincoln = district.schools["source_id"][0]
+    lincoln = district.schools["external_id"][0]
     there = district.school_members.filter((pl.col("kind") == "student") & (pl.col("school_id") == lincoln))
-    students = district.people.join(there, on="person", how="semi")["source_id"]
+    students = district.people.join(there, on="person", how="semi")["external_id"]
     cut = without(clever_district(district), [clever_ids(district).students[key] for key in students.head(15)])
     connected.give(cut)
     connected.night()

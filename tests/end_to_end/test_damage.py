@@ -83,7 +83,7 @@ DAMAGE: tuple[Callable[[Files, random.Random], Files], ...] = (
 class Standing:
     """What is active, by the source's IDs.
 
-    people: kind, source_id, school_id, FIELDS. classes: source_id, school_id. taught: class_id, kind, source_id.
+    people: kind, external_id, school_id, FIELDS. classes: external_id, school_id. taught: class_id, kind, external_id.
     """
 
     people: pl.DataFrame
@@ -98,27 +98,27 @@ def standing(database: Database) -> Standing:
 
     return Standing(
         read(
-            "SELECT l.kind, l.source_id, s.source_school_id, l.email, l.phone, CAST(l.birth_date AS TEXT), l.grade"
+            "SELECT l.kind, l.external_id, s.external_id, l.email, l.phone, CAST(l.birth_date AS TEXT), l.grade"
             " FROM school_membership m JOIN link l ON l.id = m.link_id JOIN school s ON s.id = m.school_id"
             " WHERE m.active",
-            *("kind", "source_id", "school_id", *FIELDS),
+            *("kind", "external_id", "school_id", *FIELDS),
         ),
         read(
-            "SELECT c.source_id, s.source_school_id FROM class c JOIN school s ON s.id = c.school_id"
+            "SELECT c.external_id, s.external_id FROM class c JOIN school s ON s.id = c.school_id"
             " WHERE c.archived_at IS NULL",
-            *("source_id", "school_id"),
+            *("external_id", "school_id"),
         ),
         read(
-            "SELECT c.source_id, l.kind, l.source_id FROM class_membership m JOIN class c ON c.id = m.class_id"
+            "SELECT c.external_id, l.kind, l.external_id FROM class_membership m JOIN class c ON c.id = m.class_id"
             " JOIN link l ON l.id = m.link_id WHERE m.active",
-            *("class_id", "kind", "source_id"),
+            *("class_id", "kind", "external_id"),
         ),
     )
 
 
 def wrongs(now: Standing, roster: Roster, schools: Collection[ChangeSet]) -> Iterator[str]:
     """What the schools that would go on lose beyond their limits, or the district's."""
-    who = ["kind", "source_id"]
+    who = ["kind", "external_id"]
     members = roster.school_members.select(*who, "school_id").drop_nulls().unique()
     going_on = {SCHOOLS[each.school_id.split("/")[1]] for each in schools if not each.reasons}
     within = {
@@ -128,16 +128,16 @@ def wrongs(now: Standing, roster: Roster, schools: Collection[ChangeSet]) -> Ite
     }
     gone = now.people.join(members, on=[*who, "school_id"], how="anti")
     # A row that names a person who is in no file keeps the class as it is, as that person may be any of it.
-    strangers = roster.class_members.join(roster.people, on="source_id", how="anti").select("class_id")
+    strangers = roster.class_members.join(roster.people, on="external_id", how="anti").select("class_id")
     for school in sorted(going_on):
         here, left = now.people.filter(school_id=school), gone.filter(school_id=school)
         counted = {TYPE_OF_KIND[kind]: (left.filter(kind=kind).height, here.filter(kind=kind).height) for kind in KINDS}
         classes = now.classes.filter(school_id=school)
-        kept = classes.join(roster.classes, on=["source_id", "school_id"], how="semi").select(class_id="source_id")
+        kept = classes.join(roster.classes, on=["external_id", "school_id"], how="semi").select(class_id="external_id")
         counted["classes"] = classes.height - kept.height, classes.height
         for kind in KINDS:
             taught = now.taught.filter(kind=kind).join(kept, on="class_id", how="semi").join(left, on=who, how="anti")
-            lost = taught.join(roster.class_members, on=["class_id", "source_id"], how="anti")
+            lost = taught.join(roster.class_members, on=["class_id", "external_id"], how="anti")
             lost = lost.join(strangers, on="class_id", how="anti")
             counted[IN_CLASS_OF_KIND[kind]] = lost.height, taught.height
         for kind, (removed, before) in counted.items():
@@ -152,9 +152,9 @@ def wrongs(now: Standing, roster: Roster, schools: Collection[ChangeSet]) -> Ite
     left_all = now.people.join(members, on=who, how="anti")
     for kind in KINDS:
         left = left_all.filter(pl.col("kind") == kind, pl.col("school_id").is_in(going_on))
-        before = now.people.filter(pl.col("kind") == kind, pl.col("school_id").is_in(within))["source_id"].n_unique()
+        before = now.people.filter(pl.col("kind") == kind, pl.col("school_id").is_in(within))["external_id"].n_unique()
         share, count = TOGETHER[f"district_{TYPE_OF_KIND[kind]}"]
-        removed, limit = left["source_id"].n_unique(), guard.Limit(share, int(count))
+        removed, limit = left["external_id"].n_unique(), guard.Limit(share, int(count))
         if left["school_id"].n_unique() > 1 and guard.exceeds(removed, before, limit):
             yield f"the district loses {removed} of {before} {TYPE_OF_KIND[kind]}"
 

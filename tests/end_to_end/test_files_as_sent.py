@@ -51,7 +51,7 @@ def test_capitals_are_taken_and_land_under_the_formats_names(birch: Installation
         )
         delivery = session.exec(select(Delivery).where(Delivery.id == 2)).one()
         assert [entry["name"] for entry in delivery.files or []] == sorted(f"{name}.csv" for name in names)
-        changed = session.exec(select(Link.first_name).where(col(Link.source_id).in_(["000001", "T001"])))
+        changed = session.exec(select(Link.first_name).where(col(Link.external_id).in_(["000001", "T001"])))
         assert sorted(str(name) for name in changed) == ["Changed", "Tea1x"]
         stamps = session.exec(select(Source.stamps)).one() or {}
         assert sorted(stamps) == sorted(

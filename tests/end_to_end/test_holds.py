@@ -296,7 +296,7 @@ def test_changes_hold_show_old_and_new_and_are_confirmed_by_new_value(place: Ins
         "field": "last_name",
         "before": "Here0",
         "after": "NewHere0",
-        "other_id": None,
+        "counterpart_id": None,
     }
     decide(place, hold, decisions.CONFIRM_CHANGES)
     # Another new value than the one that was shown is not covered.
@@ -519,14 +519,14 @@ def test_who_leaves_their_school_stays_in_the_class_of_a_held_one(place: Install
     assert night(place) == {}
     assert in_class(place) == ["0000", "t1"]
     with place.database.reading() as session:
-        sql = "SELECT source_id FROM link WHERE archived_at IS NULL AND source_id IN ('0000', '9000')"
+        sql = "SELECT external_id FROM link WHERE archived_at IS NULL AND external_id IN ('0000', '9000')"
         assert bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list() == ["0000"]
 
 
 def in_class(place: Installation) -> list[str]:
     """The source IDs of everybody in a class."""
     with place.database.reading() as session:
-        sql = "SELECT l.source_id FROM class_membership m JOIN link l ON l.id = m.link_id WHERE m.active ORDER BY 1"
+        sql = "SELECT l.external_id FROM class_membership m JOIN link l ON l.id = m.link_id WHERE m.active ORDER BY 1"
         return bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list()
 
 
@@ -554,8 +554,8 @@ def test_a_guest_whose_own_school_was_never_applied_is_archived_once_in_no_row(p
     assert again(place) == {}
     with place.database.reading() as session:
         sql = (
-            "SELECT l.source_id FROM link l JOIN account a ON a.id = l.account_id WHERE a.archived_at IS NULL"
-            " AND l.source_id = '9000'"
+            "SELECT l.external_id FROM link l JOIN account a ON a.id = l.account_id WHERE a.archived_at IS NULL"
+            " AND l.external_id = '9000'"
         )
         assert bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list() == []
 

@@ -86,13 +86,13 @@ def everybody(installation: Installation) -> Everybody:
     with installation.database.reading() as session:
         rows = bulk.read(
             session,
-            "SELECT l.kind, l.source_id, l.account_id, l.archived_at IS NULL AND a.archived_at IS NULL AS active"
-            " FROM link l JOIN account a ON a.id = l.account_id WHERE l.source_id IS NOT NULL",
+            "SELECT l.kind, l.external_id, l.account_id, l.archived_at IS NULL AND a.archived_at IS NULL AS active"
+            " FROM link l JOIN account a ON a.id = l.account_id WHERE l.external_id IS NOT NULL",
             {},
-            {"kind": pl.String, "source_id": pl.String, "account_id": pl.String, "active": pl.Boolean},
+            {"kind": pl.String, "external_id": pl.String, "account_id": pl.String, "active": pl.Boolean},
         )
-    for kind, source_id, account_id, active in rows.iter_rows():
-        found[kind][source_id] = (account_id, active)
+    for kind, external_id, account_id, active in rows.iter_rows():
+        found[kind][external_id] = (account_id, active)
     return found
 
 
@@ -101,9 +101,9 @@ def emails(installation: Installation, kind: str) -> dict[str, str | None]:
     with installation.database.reading() as session:
         rows = bulk.read(
             session,
-            "SELECT l.source_id, a.email FROM link l JOIN account a ON a.id = l.account_id WHERE l.kind = :kind",
+            "SELECT l.external_id, a.email FROM link l JOIN account a ON a.id = l.account_id WHERE l.kind = :kind",
             {"kind": kind},
-            {"source_id": pl.String, "email": pl.String},
+            {"external_id": pl.String, "email": pl.String},
         )
     return dict(rows.iter_rows())
 
@@ -125,7 +125,7 @@ def guarded(installation: Installation) -> dict[str, set[str]]:
     with installation.database.reading() as session:
         rows = bulk.read(
             session,
-            "SELECT g.account_id, s.source_id FROM guardianship p JOIN link s ON s.id = p.student_link_id"
+            "SELECT g.account_id, s.external_id FROM guardianship p JOIN link s ON s.id = p.student_link_id"
             " JOIN link g ON g.id = p.guardian_link_id WHERE p.active",
             {},
             {"guardian": pl.String, "student": pl.String},
@@ -299,14 +299,14 @@ class Morning:
 
 
 def archived(people: Mapping[str, tuple[str, bool]], staying: set[str]) -> dict[str, tuple[str, bool]]:
-    return {source_id: (account, source_id in staying) for source_id, (account, _) in people.items()}
+    return {external_id: (account, external_id in staying) for external_id, (account, _) in people.items()}
 
 
 def archived_guardians(morning: Morning, students: set[str]) -> dict[str, tuple[str, bool]]:
     """The guardians, those gone who have none of these students."""
     return {
-        source_id: (account, not morning.families[account].isdisjoint(students))
-        for source_id, (account, _) in morning.before["guardian"].items()
+        external_id: (account, not morning.families[account].isdisjoint(students))
+        for external_id, (account, _) in morning.before["guardian"].items()
     }
 
 
@@ -323,7 +323,7 @@ def fewer_students(morning: Morning) -> None:
 
 def same_people_by_new_ids(morning: Morning) -> None:
     """Everybody keeps the account, under the new ID."""
-    known = set(morning.district.of_kind("guardian")["source_id"].drop_nulls())
+    known = set(morning.district.of_kind("guardian")["external_id"].drop_nulls())
     assert morning.confirm() == {
         kind: {f"N{key}" if kind != "guardian" or key in known else key: value for key, value in people.items()}
         for kind, people in morning.before.items()
@@ -332,7 +332,7 @@ def same_people_by_new_ids(morning: Morning) -> None:
 
 def schools_then_people_without_zeros(morning: Morning) -> None:
     """The schools' IDs are the setup file's matter; then the people's are confirmed."""
-    morning.installation.set_up(unified={key: source_id.lstrip("0") for key, source_id in SCHOOLS.items()})
+    morning.installation.set_up(unified={key: external_id.lstrip("0") for key, external_id in SCHOOLS.items()})
     morning.installation.night()
     assert open_holds(morning.installation) == {
         key: {"data_removals": f"{ZEROS}: those of {count} students."}
@@ -424,9 +424,9 @@ def new_addresses(morning: Morning) -> None:
     """Confirmed, everybody has the new address in the same account."""
     assert morning.confirm() == morning.before
     for kind in ("employee", "student"):
-        was = dict(morning.district.of_kind(kind).select("source_id", "email").iter_rows())
+        was = dict(morning.district.of_kind(kind).select("external_id", "email").iter_rows())
         assert emails(morning.installation, kind) == {
-            source_id: email and f"{email.partition('@')[0]}@new.example" for source_id, email in was.items()
+            external_id: email and f"{email.partition('@')[0]}@new.example" for external_id, email in was.items()
         }
 
 
@@ -651,11 +651,11 @@ def test_a_school_held_for_a_month_of_school_days_while_another_goes_on_is_right
 def active(installation: Installation) -> dict[str, set[tuple[str, ...]]]:
     """Who and what is active, by source IDs."""
     queries = {
-        "members": "SELECT s.source_school_id, l.kind, l.source_id FROM school_membership m"
+        "members": "SELECT s.external_id, l.kind, l.external_id FROM school_membership m"
         " JOIN link l ON l.id = m.link_id JOIN school s ON s.id = m.school_id WHERE m.active",
-        "classes": "SELECT s.source_school_id, 'class', c.source_id FROM class c JOIN school s ON s.id = c.school_id"
+        "classes": "SELECT s.external_id, 'class', c.external_id FROM class c JOIN school s ON s.id = c.school_id"
         " WHERE c.archived_at IS NULL",
-        "class_members": "SELECT c.source_id, l.kind, l.source_id FROM class_membership m"
+        "class_members": "SELECT c.external_id, l.kind, l.external_id FROM class_membership m"
         " JOIN class c ON c.id = m.class_id JOIN link l ON l.id = m.link_id WHERE m.active AND c.archived_at IS NULL",
     }
     schema = dict.fromkeys(("one", "two", "three"), pl.String)
@@ -665,11 +665,11 @@ def active(installation: Installation) -> dict[str, set[tuple[str, ...]]]:
 
 def expected(district: District) -> dict[str, set[tuple[str, ...]]]:
     """The same of an invented district."""
-    people = district.people.select("person", "kind", "source_id")
+    people = district.people.select("person", "kind", "external_id")
     members = district.school_members.select("person", "school_id").join(people, on="person")
     in_class = district.class_members.join(people, on="person")
     return {
-        "members": set(members.select("school_id", "kind", "source_id").iter_rows()),
-        "classes": set(district.classes.select("school_id", pl.lit("class"), "source_id").iter_rows()),
-        "class_members": set(in_class.select("class_id", "kind", "source_id").iter_rows()),
+        "members": set(members.select("school_id", "kind", "external_id").iter_rows()),
+        "classes": set(district.classes.select("school_id", pl.lit("class"), "external_id").iter_rows()),
+        "class_members": set(in_class.select("class_id", "kind", "external_id").iter_rows()),
     }

@@ -433,10 +433,11 @@ def guardian_ids(database: Database) -> list[tuple[object, ...]]:
     with database.reading() as session:
         return bulk.read(
             session,
-            "SELECT first_name, CASE WHEN source_id <> id THEN source_id END AS source_id, source_id IS NULL AS none"
+            "SELECT first_name, CASE WHEN external_id <> id THEN external_id END AS external_id,"
+            " external_id IS NULL AS none"
             " FROM link WHERE kind = 'guardian' AND archived_at IS NULL ORDER BY first_name",
             {},
-            {"first_name": pl.String, "source_id": pl.String, "none": pl.Boolean},
+            {"first_name": pl.String, "external_id": pl.String, "none": pl.Boolean},
         ).rows()
 
 

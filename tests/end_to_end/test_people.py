@@ -76,28 +76,28 @@ def started(first_night: Path, tmp_path: Path) -> Iterator[Installation]:
         yield Installation(tmp_path, database)
 
 
-def account_of(database: Database, source_id: str) -> str:
+def account_of(database: Database, external_id: str) -> str:
     with database.reading() as session:
-        sql = "SELECT account_id FROM link WHERE source_id = :id"
-        return str(bulk.read(session, sql, {"id": source_id}, {"id": pl.String}).item())
+        sql = "SELECT account_id FROM link WHERE external_id = :id"
+        return str(bulk.read(session, sql, {"id": external_id}, {"id": pl.String}).item())
 
 
-def class_of(database: Database, source_id: str) -> str:
+def class_of(database: Database, external_id: str) -> str:
     with database.reading() as session:
-        sql = "SELECT id FROM class WHERE source_id = :id"
-        return str(bulk.read(session, sql, {"id": source_id}, {"id": pl.String}).item())
+        sql = "SELECT id FROM class WHERE external_id = :id"
+        return str(bulk.read(session, sql, {"id": external_id}, {"id": pl.String}).item())
 
 
-def leave(installation: Installation, source_id: str) -> None:
+def leave(installation: Installation, external_id: str) -> None:
     database = installation.database
     with database.transaction() as session:
-        accounts.leave_organization(session, "unified", account_of(database, source_id), now=clock.now())
+        accounts.leave_organization(session, "unified", account_of(database, external_id), now=clock.now())
 
 
-def leave_class(installation: Installation, class_id: str, source_id: str) -> None:
+def leave_class(installation: Installation, class_id: str, external_id: str) -> None:
     database = installation.database
     with database.transaction() as session:
-        accounts.leave_class(session, class_of(database, class_id), account_of(database, source_id), now=clock.now())
+        accounts.leave_class(session, class_of(database, class_id), account_of(database, external_id), now=clock.now())
 
 
 def enforce(installation: Installation, enforced: bool) -> None:
@@ -108,24 +108,24 @@ def enforce(installation: Installation, enforced: bool) -> None:
 def here(database: Database) -> set[str]:
     """The source IDs of the active links, but for the many kids."""
     with database.reading() as session:
-        sql = "SELECT source_id FROM link WHERE archived_at IS NULL AND source_id NOT LIKE 'k%'"
+        sql = "SELECT external_id FROM link WHERE archived_at IS NULL AND external_id NOT LIKE 'k%'"
         return set(bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list())
 
 
-def in_class(database: Database, source_id: str) -> list[str]:
+def in_class(database: Database, external_id: str) -> list[str]:
     """The classes somebody is in."""
     with database.reading() as session:
         sql = (
-            "SELECT c.source_id FROM class_membership m JOIN class c ON c.id = m.class_id"
-            " JOIN link l ON l.id = m.link_id WHERE m.active AND l.source_id = :id ORDER BY 1"
+            "SELECT c.external_id FROM class_membership m JOIN class c ON c.id = m.class_id"
+            " JOIN link l ON l.id = m.link_id WHERE m.active AND l.external_id = :id ORDER BY 1"
         )
-        return bulk.read(session, sql, {"id": source_id}, {"id": pl.String})["id"].to_list()
+        return bulk.read(session, sql, {"id": external_id}, {"id": pl.String})["id"].to_list()
 
 
-def email_of(database: Database, source_id: str) -> str | None:
+def email_of(database: Database, external_id: str) -> str | None:
     with database.reading() as session:
         sql = "SELECT email FROM account WHERE id = :id"
-        found = bulk.read(session, sql, {"id": account_of(database, source_id)}, {"email": pl.String})
+        found = bulk.read(session, sql, {"id": account_of(database, external_id)}, {"email": pl.String})
     email: str | None = found.item()
     return email
 

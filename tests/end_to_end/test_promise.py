@@ -443,14 +443,14 @@ def roster(database: Database) -> dict[str, set[tuple[Any, ...]]]:
     return {
         table: {tuple(row.values()) for row in query(database, sql)}
         for table, sql in {
-            "people": "SELECT kind, CASE WHEN kind = 'guardian' THEN guardian_ids ELSE source_id END AS id, role,"
+            "people": "SELECT kind, CASE WHEN kind = 'guardian' THEN guardian_ids ELSE external_id END AS id, role,"
             " first_name, last_name, email, phone, birth_date, grade FROM link WHERE archived_at IS NULL",
-            "members": "SELECT m.school_id, l.kind, l.source_id FROM school_membership m JOIN link l"
+            "members": "SELECT m.school_id, l.kind, l.external_id FROM school_membership m JOIN link l"
             " ON l.id = m.link_id WHERE m.active",
-            "classes": "SELECT school_id, source_id, name FROM class WHERE archived_at IS NULL",
-            "class_members": "SELECT c.school_id, c.source_id AS class, l.source_id, m.is_owner FROM class_membership m"
-            " JOIN class c ON c.id = m.class_id JOIN link l ON l.id = m.link_id WHERE m.active",
-            "guardianships": f"SELECT s.source_id, {guardian} AS guardian, p.relationship, p.type FROM guardianship p"
+            "classes": "SELECT school_id, external_id, name FROM class WHERE archived_at IS NULL",
+            "class_members": "SELECT c.school_id, c.external_id AS class, l.external_id, m.is_owner"
+            " FROM class_membership m JOIN class c ON c.id = m.class_id JOIN link l ON l.id = m.link_id WHERE m.active",
+            "guardianships": f"SELECT s.external_id, {guardian} AS guardian, p.relationship, p.type FROM guardianship p"
             " JOIN link s ON s.id = p.student_link_id JOIN link g ON g.id = p.guardian_link_id WHERE p.active",
         }.items()
     }

@@ -58,7 +58,7 @@ def test_three_nights_as_remind_publishes_the_files(embedded: Installation) -> N
     embedded.send(_files(district))
     embedded.night()
     several = district.guardianships.group_by("student").len().filter(pl.col("len") > 1)
-    twice = several.join(district.people.select(student="person", record_id="source_id"), on="student")["record_id"]
+    twice = several.join(district.people.select(student="person", record_id="external_id"), on="student")["record_id"]
     # One person with two birth dates is one person, with an alert.
     message = "Rows with the same ID say different things: dob."
     assert _state(embedded, district) == {("duplicate_conflict", record_id, message) for record_id in twice}
@@ -72,14 +72,14 @@ def test_three_nights_as_remind_publishes_the_files(embedded: Installation) -> N
     embedded.send(_files(after))
     assert {outcome.outcome for outcome in embedded.night()} == {"applied"}
     assert {code for code, _, _ in _state(embedded, after)} == {"duplicate_conflict"}
-    staying = after.people.filter(pl.col("kind") != "guardian").select("kind", "source_id").rows()
+    staying = after.people.filter(pl.col("kind") != "guardian").select("kind", "external_id").rows()
     assert {key: account for key, account in _links(embedded).items() if key in staying and key in links} == {
         key: account for key, account in links.items() if key in staying
     }
 
 
 def _links(installation: Installation) -> dict[tuple[str, str], str]:
-    sql = "SELECT kind, source_id, account_id FROM link WHERE archived_at IS NULL AND kind <> 'guardian'"
+    sql = "SELECT kind, external_id, account_id FROM link WHERE archived_at IS NULL AND kind <> 'guardian'"
     with installation.database.reading() as session:
-        schema = {"kind": pl.String, "source_id": pl.String, "account_id": pl.String}
+        schema = {"kind": pl.String, "external_id": pl.String, "account_id": pl.String}
         return {(kind, key): account for kind, key, account in bulk.read(session, sql, {}, schema).iter_rows()}

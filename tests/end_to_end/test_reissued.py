@@ -84,9 +84,9 @@ def leave_at_random(database: Database, seed: int) -> None:
         accounts.leave_class(session, class_id, account_id, now=clock.now())
 
 
-def prefixed(prefix: str, source_id: pl.Expr) -> pl.Expr:
+def prefixed(prefix: str, external_id: pl.Expr) -> pl.Expr:
     """The IDs with something in front of them."""
-    return pl.lit(prefix) + source_id
+    return pl.lit(prefix) + external_id
 
 
 def reissued(
@@ -94,14 +94,16 @@ def reissued(
 ) -> District:
     """The district whose people of these kinds, and classes, have other IDs."""
     people = district.people.with_columns(
-        source_id=pl.when(pl.col("kind").is_in(list(kinds))).then(again(pl.col("source_id"))).otherwise("source_id")
+        external_id=pl.when(pl.col("kind").is_in(list(kinds)))
+        .then(again(pl.col("external_id")))
+        .otherwise("external_id")
     )
     if not classes:
         return replace(district, people=people)
     return replace(
         district,
         people=people,
-        classes=district.classes.with_columns(source_id=again(pl.col("source_id"))),
+        classes=district.classes.with_columns(external_id=again(pl.col("external_id"))),
         class_members=district.class_members.with_columns(class_id=again(pl.col("class_id"))),
     )
 
@@ -133,7 +135,7 @@ class Mixed:
             f'[[district.source]]\nid = "clever"\nkind = "clever"\ndistrict_id = "{clever_id}"\n'
             + "".join(
                 f'[[district.school]]\nid = "{key}"\nname = "{key}"\nsource = "{source}"\n'
-                f'source_id = "{KEYS[key] if source == "files" else self.ids[KEYS[key]]}"\n'
+                f'external_id = "{KEYS[key] if source == "files" else self.ids[KEYS[key]]}"\n'
                 for key, source in sources.items()
             )
         )
@@ -188,8 +190,8 @@ def lakeside_on_each(tmp_path: Path, database: Database, district: District) -> 
         yield made
 
 
-def without_zeros(source_id: pl.Expr) -> pl.Expr:
-    return source_id.str.strip_chars_start("0")
+def without_zeros(external_id: pl.Expr) -> pl.Expr:
+    return external_id.str.strip_chars_start("0")
 
 
 # Guardians are found by more than their ID: theirs changes without a word.
@@ -212,7 +214,7 @@ def test_whoever_is_there_under_a_new_id_keeps_the_account(lakeside: Mixed, dist
     with lakeside.database.reading() as session:
         first, *_ = store.open_holds(session)
         head, *rows = evidence.evidence_csv(store.items_of(session, first.id)).splitlines()
-    assert head == "type,change,record_id,new_id,other_id,name"
+    assert head == "type,change,record_id,new_id,counterpart_id,name"
     assert {row.split(",")[1] for row in rows} == {"ID changed"}
     assert confirm_all(lakeside.database) == {key: {(name, True) for name in types} for key in KEYS}
     lakeside.night()
@@ -222,8 +224,8 @@ def test_whoever_is_there_under_a_new_id_keeps_the_account(lakeside: Mixed, dist
 
 def test_two_who_swap_their_ids_keep_their_accounts(lakeside: Mixed, district: District) -> None:
     before = kept(lakeside.database)
-    one, two = district.of_kind(STUDENT)["source_id"].head(2)
-    lakeside.send(reissued(district, lambda source_id: source_id.replace({one: two, two: one}), (STUDENT,)))
+    one, two = district.of_kind(STUDENT)["external_id"].head(2)
+    lakeside.send(reissued(district, lambda external_id: external_id.replace({one: two, two: one}), (STUDENT,)))
     lakeside.night()
     assert {name: kept(lakeside.database)[name] for name in ("accounts", "members")} == {
         name: before[name] for name in ("accounts", "members")
@@ -286,7 +288,7 @@ def test_nobody_is_lost_or_doubled_wherever_schools_get_their_data_from(
     folder = tmp_path_factory.mktemp("walk")
     district = distinct_classes(generate(seed, schools=3, students=45, teachers=12, classes=18, enrollments=120))
     if not has_guardian_ids:
-        district = reissued(district, lambda source_id: pl.lit(None, pl.String), (GUARDIAN,))
+        district = reissued(district, lambda external_id: pl.lit(None, pl.String), (GUARDIAN,))
     with (
         open_database(f"sqlite:///{folder / 'rollcall.sqlite'}", backups=None) as database,
         applied(folder, database, district) as installed,

@@ -58,7 +58,7 @@ def test_an_upgrade_cleans_ids_and_the_next_night_corrects_the_rest_without_a_ho
             " gave theirs up, as another has it: none"
         ]
         assert [path.suffix for path in (old / "backups").iterdir()] == [".sqlite"]
-        accounts = _values(database, "SELECT source_id, account_id FROM link WHERE kind = 'student'")
+        accounts = _values(database, "SELECT external_id, account_id FROM link WHERE kind = 'student'")
         (outcome,) = play(database, old / "landing", "d")
         assert (outcome.outcome, dict(outcome.counts)) == (
             "applied",
@@ -72,13 +72,13 @@ def test_an_upgrade_cleans_ids_and_the_next_night_corrects_the_rest_without_a_ho
                 "students_update": 4,
             },
         )
-        families = """SELECT s.source_id, g.first_name || ' ' || coalesce(g.email, g.phone) FROM guardianship p
+        families = """SELECT s.external_id, g.first_name || ' ' || coalesce(g.email, g.phone) FROM guardianship p
                       JOIN link s ON s.id = p.student_link_id JOIN link g ON g.id = p.guardian_link_id WHERE p.active"""
         own = {f"{number:06}": f"Par{number} par{number}@mail.example" for number in range(1, 29)}
         assert _values(database, families) == own | dict.fromkeys(("000029", "000030"), "Pat +14155557000")
-        assert _values(database, "SELECT source_id, account_id FROM link WHERE kind = 'student'") == accounts
-        read = "SELECT source_id, coalesce(grade, '') || ' ' || birth_date || ' ' || coalesce(email, '') FROM link"
-        found = _values(database, f"{read} WHERE kind = 'student' AND source_id BETWEEN '000024' AND '000028'")
+        assert _values(database, "SELECT external_id, account_id FROM link WHERE kind = 'student'") == accounts
+        read = "SELECT external_id, coalesce(grade, '') || ' ' || birth_date || ' ' || coalesce(email, '') FROM link"
+        found = _values(database, f"{read} WHERE kind = 'student' AND external_id BETWEEN '000024' AND '000028'")
         assert found == {
             "000024": "PK 2014-12-24 ",
             "000025": "1 2014-01-25 ",

@@ -38,7 +38,7 @@ def students(**elsewhere: str) -> list[Row]:
 def active(database: Database) -> dict[str, str]:
     """The IDs of the people of each kind whose link and account are active."""
     sql = (
-        "SELECT l.kind, l.source_id FROM link l JOIN account a ON a.id = l.account_id"
+        "SELECT l.kind, l.external_id FROM link l JOIN account a ON a.id = l.account_id"
         " WHERE l.archived_at IS NULL AND a.archived_at IS NULL"
     )
     return _by_kind(database, sql)
@@ -48,15 +48,15 @@ def at(database: Database, school: str) -> dict[str, str]:
     """The IDs of the employees and students who are at a school."""
     return _by_kind(
         database,
-        "SELECT l.kind, l.source_id FROM link l JOIN school_membership m ON m.link_id = l.id"
+        "SELECT l.kind, l.external_id FROM link l JOIN school_membership m ON m.link_id = l.id"
         f" WHERE m.active AND m.school_id = 'unified/{school}'",
     )
 
 
 def _by_kind(database: Database, sql: str) -> dict[str, str]:
     with database.reading() as session:
-        rows = bulk.read(session, sql, {}, {"kind": pl.String, "source_id": pl.String})
-    return dict(rows.group_by("kind").agg(pl.col("source_id").sort().str.join(" ")).iter_rows())
+        rows = bulk.read(session, sql, {}, {"kind": pl.String, "external_id": pl.String})
+    return dict(rows.group_by("kind").agg(pl.col("external_id").sort().str.join(" ")).iter_rows())
 
 
 def issues(database: Database) -> list[tuple[object, ...]]:
@@ -113,8 +113,8 @@ def test_who_moves_to_a_school_that_is_not_ours_goes_with_their_guardians_and_co
 
 def _accounts(database: Database) -> dict[str, str]:
     with database.reading() as session:
-        schema = {"source_id": pl.String, "account_id": pl.String}
-        return dict(bulk.read(session, "SELECT source_id, account_id FROM link", {}, schema).iter_rows())
+        schema = {"external_id": pl.String, "account_id": pl.String}
+        return dict(bulk.read(session, "SELECT external_id, account_id FROM link", {}, schema).iter_rows())
 
 
 def test_a_school_off_the_plan_archives_nobody_and_holds_who_is_there(
@@ -146,7 +146,7 @@ def test_who_moves_to_another_sources_school_stays_until_that_source_has_spoken(
         session.flush()
         bulk.execute(
             session,
-            "INSERT INTO school (id, district_id, key, name, source_id, source_school_id, on_plan, frozen, position)"
+            "INSERT INTO school (id, district_id, key, name, source_id, external_id, on_plan, frozen, position)"
             " VALUES ('unified/adams', 'unified', 'adams', 'ADAMS', 'unified/other', 'A', true, false, 1)",
             {},
         )

@@ -82,7 +82,7 @@ def test_a_cut_file_holds_and_a_confirmation_lets_it_happen(
     first = holds[0]["id"]
     removals = tmp_path / "removals.csv"
     assert rollcall("hold", "show", str(first), "--csv", str(removals)).exit_code == 0
-    assert removals.read_text().splitlines()[0] == "type,record_id,other_id,name"
+    assert removals.read_text().splitlines()[0] == "type,record_id,counterpart_id,name"
     assert rollcall("hold", "confirm", str(first)).exit_code == 0
     (district,) = shown("status", "--json")
     assert {row["school_id"]: (row["status"], row["students"] > 0) for row in district["schools"]} == {

@@ -80,7 +80,7 @@ def test_a_hold_is_shown_with_its_counts_limits_and_cause(emptied: Installation,
     rollcall("hold", "show", str(first), "--csv", str(whole))
     rollcall("hold", "show", str(first), "--csv", str(one), "--reason", "data_removals")
     assert whole.read_text() == one.read_text()
-    assert pl.read_csv(whole).columns == ["type", "record_id", "other_id", "name"]
+    assert pl.read_csv(whole).columns == ["type", "record_id", "counterpart_id", "name"]
 
 
 def test_all_holds_of_a_district_are_confirmed_in_one_run(emptied: Installation) -> None:

@@ -77,7 +77,7 @@ class Home:
 def csv_setup(districts: Mapping[str, District]) -> str:
     return "".join(
         setup_text(
-            ((school, school, school) for school in district.schools["source_id"]),
+            ((school, school, school) for school in district.schools["external_id"]),
             district=name,
             name=f"{name} schools",
             folder=f"drop/{name}",
@@ -97,7 +97,7 @@ def clever_setup(districts: Mapping[str, District]) -> str:
         for school, clever_id in clever_ids(district).schools.items():
             text += (
                 f'[[district.school]]\nid = "{school}"\nname = "{school}"\nsource = "clever"\n'
-                f'source_id = "{clever_id}"\n'
+                f'external_id = "{clever_id}"\n'
             )
     return text
 

@@ -126,7 +126,7 @@ def test_stored_ids_are_cleaned_and_one_of_two_keeps_an_id(
             def rows(sql: str) -> list[tuple[Any, ...]]:
                 return [tuple(row) for row in connection.execute(text(sql))]
 
-            assert rows("SELECT id, source_id, guardian_ids FROM link ORDER BY id") == [
+            assert rows("SELECT id, external_id, guardian_ids FROM link ORDER BY id") == [
                 ("L1", "S1", None),
                 ("L2", None, None),
                 ("L3", "S2", None),
@@ -136,8 +136,8 @@ def test_stored_ids_are_cleaned_and_one_of_two_keeps_an_id(
                 ("L7", f"S{ZERO}1", None),
                 ("L8", "G2", "G1\nG2"),
             ]
-            assert rows("SELECT id, source_id FROM class ORDER BY id") == [("C1", "M"), ("C2", None), ("C3", "M")]
-            assert rows("SELECT id, source_school_id FROM school ORDER BY id") == [("d/a", "01"), ("d/b", "02")]
+            assert rows("SELECT id, external_id FROM class ORDER BY id") == [("C1", "M"), ("C2", None), ("C3", "M")]
+            assert rows("SELECT id, external_id FROM school ORDER BY id") == [("d/a", "01"), ("d/b", "02")]
             assert rows("SELECT id, key, record_id FROM hold_item ORDER BY id") == [
                 (1, "S1\tG2\nG3\t", "S1"),
                 (2, f"S1{ZERO}", f"S1{ZERO}"),

@@ -14,7 +14,7 @@ def broken_rules(district: District) -> list[str]:
     guardians = set(district.of_kind("guardian")["person"])
     at_school = members.select("person", "school_id")
     member_schools = (
-        class_members.join(classes.rename({"source_id": "class_id"}), on="class_id")
+        class_members.join(classes.rename({"external_id": "class_id"}), on="class_id")
         .join(at_school, on=["person", "school_id"], how="anti")
         .height
     )
@@ -22,8 +22,10 @@ def broken_rules(district: District) -> list[str]:
     rules = {
         "a person is numbered twice": people["person"].is_duplicated().any(),
         "a number is past the next one": people["person"].max() >= district.next_person,  # type: ignore[operator]
-        "an ID is given twice": people.drop_nulls("source_id").select("kind", "source_id").is_duplicated().any(),
-        "somebody but a guardian has no ID": people.filter(pl.col("source_id").is_null())["kind"].ne("guardian").any(),
+        "an ID is given twice": people.drop_nulls("external_id").select("kind", "external_id").is_duplicated().any(),
+        "somebody but a guardian has no ID": people.filter(pl.col("external_id").is_null())["kind"]
+        .ne("guardian")
+        .any(),
         "an e-mail is used twice": people["email"].drop_nulls().is_duplicated().any(),
         "two guardians share phone and name": names.is_duplicated().any(),
         "a name is missing": people.select("first_name", "last_name").null_count().row(0) != (0, 0),
@@ -39,8 +41,8 @@ def broken_rules(district: District) -> list[str]:
         != (0, 0),
         "somebody is at no school": set(members["person"]) != set(people["person"]) - guardians,
         "a membership is given twice": members.is_duplicated().any(),
-        "a class has no teacher": set(owners["class_id"]) != set(classes["source_id"]),
-        "a class has no student": set(enrolled["class_id"]) != set(classes["source_id"]),
+        "a class has no teacher": set(owners["class_id"]) != set(classes["external_id"]),
+        "a class has no student": set(enrolled["class_id"]) != set(classes["external_id"]),
         "somebody has no class": set(class_members["person"]) != set(members["person"]),
         "a class membership is given twice": class_members.select("class_id", "person").is_duplicated().any(),
         "somebody is in a class of another school": member_schools > 0,

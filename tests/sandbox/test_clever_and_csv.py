@@ -41,20 +41,20 @@ def both(district: District) -> tuple[dict[str, Rows], dict[str, Rows]]:
     """What settling finds in the one and the other, by the school system's IDs."""
     known = clever_ids(district)
     schools = {key: name for name, key in known.schools.items()}
-    names = district.people.filter(kind=GUARDIAN).select("person", "source_id").rows()
-    source_ids: dict[str, str | None] = {
+    names = district.people.filter(kind=GUARDIAN).select("person", "external_id").rows()
+    external_ids: dict[str, str | None] = {
         **schools,
         **{key: name for of in (known.employees, known.students, known.classes) for name, key in of.items()},
-        **{known.guardians[person]: source_id for person, source_id in names},
+        **{known.guardians[person]: external_id for person, external_id in names},
     }
     of_clever = settled("clever-3", clever_files(clever_district(district)))
-    return _by_sis_id(settled("csv-1.0", district.csv_files()), None), _by_sis_id(of_clever, source_ids)
+    return _by_sis_id(settled("csv-1.0", district.csv_files()), None), _by_sis_id(of_clever, external_ids)
 
 
-def _by_sis_id(found: Settled, source_ids: dict[str, str | None] | None) -> dict[str, Rows]:
+def _by_sis_id(found: Settled, external_ids: dict[str, str | None] | None) -> dict[str, Rows]:
     def sis_id(column: str) -> pl.Expr:
         key = pl.col(column)
-        return key if source_ids is None else key.replace_strict(source_ids, return_dtype=pl.String).alias(column)
+        return key if external_ids is None else key.replace_strict(external_ids, return_dtype=pl.String).alias(column)
 
     name = pl.concat_str("first_name", "last_name", separator=" ", ignore_nulls=True)
     named = pl.when(pl.col("kind") == GUARDIAN).then(name)
@@ -63,7 +63,7 @@ def _by_sis_id(found: Settled, source_ids: dict[str, str | None] | None) -> dict
         "person",
         "kind",
         "role",
-        sis_id("source_id"),
+        sis_id("external_id"),
         named.alias("name"),
         *first_last,
         *("email", "birth_date", "grade"),
@@ -78,7 +78,7 @@ def _by_sis_id(found: Settled, source_ids: dict[str, str | None] | None) -> dict
     frames = {
         "people": who.drop("person"),
         "school_members": found.school_members.join(person, on="person").select("who", sis_id("school_id")),
-        "classes": found.classes.select(sis_id("source_id"), "name", sis_id("school_id")),
+        "classes": found.classes.select(sis_id("external_id"), "name", sis_id("school_id")),
         "class_members": found.class_members.join(person, on="person").select(
             sis_id("class_id"), sis_id("school_id"), "who", "is_owner"
         ),
@@ -115,9 +115,9 @@ def damaged(seed: int) -> District:
 
     students = district.of_kind(STUDENT)["person"]
     classes = district.classes
-    same_school = classes.filter(pl.col("school_id") == classes["school_id"][0])["source_id"]
+    same_school = classes.filter(pl.col("school_id") == classes["school_id"][0])["external_id"]
     one, other = same_school[1], same_school[2]
-    name_of_other = classes.filter(source_id=other)["name"][0]
+    name_of_other = classes.filter(external_id=other)["name"][0]
     is_alone = (pl.col("person") == students[5]) & ~pl.col("is_owner")
     is_empty = (pl.col("class_id") == same_school[3]) & ~pl.col("is_owner")
     at_first_school = district.school_members.filter(school_id=classes["school_id"][0])["person"].implode()
@@ -132,9 +132,9 @@ def damaged(seed: int) -> District:
             name=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("School " * 10 + "Long")).otherwise("name")
         ),
         classes=classes.with_columns(
-            name=pl.when(source_id=one)
+            name=pl.when(external_id=one)
             .then(pl.lit(name_of_other))
-            .when(source_id=same_school[0])
+            .when(external_id=same_school[0])
             .then(pl.lit(None))
             .otherwise("name")
         ),

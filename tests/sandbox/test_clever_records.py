@@ -287,7 +287,7 @@ def test_everything_of_a_district_is_there_once_by_ascending_id() -> None:
         "contact": set(ids.guardians.values()),
     }
     person = {**ids.employees, **ids.students}
-    source = dict(district.people.select("person", "source_id").iter_rows())
+    source = dict(district.people.select("person", "external_id").iter_rows())
     members = [
         (section["id"], key, owner)
         for section in made.values("sections")
@@ -337,9 +337,11 @@ def test_people_keep_their_ids_and_records_their_times_until_they_change() -> No
     assert 0 < len(touched) < len(both)
 
 
-def test_another_source_id_is_another_id() -> None:
+def test_another_external_id_is_another_id() -> None:
     before = elm_grove()
-    after = replace(before, people=before.people.with_columns(pl.col("source_id").replace({"G1": "G2", "007": "009"})))
+    after = replace(
+        before, people=before.people.with_columns(pl.col("external_id").replace({"G1": "G2", "007": "009"}))
+    )
     old, new = clever_ids(before), clever_ids(after)
     assert new.guardians[5] != old.guardians[5]
     assert new.guardians[6] == old.guardians[6]

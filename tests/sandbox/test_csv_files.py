@@ -68,8 +68,8 @@ def test_phones_and_dates_come_in_several_notations_and_mean_what_the_district_h
     short = spelled.str.to_date("%m/%d/%y", strict=False)
     short_ones = spelled.str.contains("/[0-9]{2}$")
     read = pl.select(pl.coalesce(iso, pl.when(short_ones).then(short).otherwise(long)).alias("birth_date")).to_series()
-    truth = district.of_kind("student").select("source_id", "birth_date")
-    assert dates.select("student_id", read).sort("student_id").rows() == truth.sort("source_id").rows()
+    truth = district.of_kind("student").select("external_id", "birth_date")
+    assert dates.select("student_id", read).sort("student_id").rows() == truth.sort("external_id").rows()
     assert set(spelled.str.replace_all("[0-9]", "9")) == {
         *("9999-99-99", "99/99/9999", "9/9/9999", "9/99/9999", "99/9/9999"),
         *("9/9/99", "9/99/99", "99/9/99", "99/99/99"),

@@ -13,7 +13,7 @@ FIELDS = ("last_name", "email", "phone")
 
 def whereabouts(district: District) -> dict[str, list[str]]:
     members = district.school_members.filter(pl.col("kind") == "student").join(district.people, on="person")
-    return dict(members.group_by("source_id").agg(pl.col("school_id").sort()).iter_rows())
+    return dict(members.group_by("external_id").agg(pl.col("school_id").sort()).iter_rows())
 
 
 def test_so_many_joined_left_moved_and_changed() -> None:
@@ -22,7 +22,7 @@ def test_so_many_joined_left_moved_and_changed() -> None:
     was, now = whereabouts(before), whereabouts(after)
     assert (len(now.keys() - was.keys()), len(was.keys() - now.keys())) == (12, 7)
     assert sum(was[student] != now[student] for student in was.keys() & now.keys()) == 5
-    teachers = [set(district.of_kind("employee")["source_id"]) for district in (before, after)]
+    teachers = [set(district.of_kind("employee")["external_id"]) for district in (before, after)]
     assert (len(teachers[1] - teachers[0]), len(teachers[0] - teachers[1])) == (2, 3)
     both = before.people.join(after.people, on="person", suffix="_now")
     differing = pl.any_horizontal(pl.col(field).ne_missing(pl.col(f"{field}_now")) for field in FIELDS)
@@ -77,7 +77,7 @@ def test_a_year_later_everyone_is_a_grade_up_and_all_classes_are_new(schools: in
     after = next_year(before, 1)
     both = before.of_kind("student").join(after.of_kind("student"), on="person", suffix="_now")
     assert (grade_number(both["grade_now"]) - grade_number(both["grade"])).to_list() == [1] * both.height
-    assert set(before.classes["source_id"]) & set(after.classes["source_id"]) == set()
+    assert set(before.classes["external_id"]) & set(after.classes["external_id"]) == set()
     assert before.of_kind("employee").equals(after.of_kind("employee"))
     assert {**after.counts(), "guardians": 0} == {**before.counts(), "guardians": 0}
     assert broken_rules(after) == []
@@ -89,7 +89,7 @@ def test_a_year_later_students_are_at_schools_that_teach_their_grade() -> None:
     seats = (
         after.school_members.filter(pl.len().over("person") == 1)
         .join(after.of_kind("student"), on="person")
-        .join(after.schools.select("lowest", "highest", school_id="source_id"), on="school_id")
+        .join(after.schools.select("lowest", "highest", school_id="external_id"), on="school_id")
     )
     level = grade_number(seats["grade"])
     assert seats.filter((level < seats["lowest"]) | (level > seats["highest"])).height == 0

@@ -60,8 +60,8 @@ def test_it_is_as_mixed_as_a_real_district() -> None:
     assert dict(two.iter_rows()) == {"employee": 2, "student": 33}
     assert (children.min(), children.max()) == (1, 3)
     assert owners.value_counts().sort("len").rows() == [(1, 350), (2, 30)]
-    assert {name: guardians[name].null_count() > 100 for name in ("source_id", "email", "phone")} == {
-        "source_id": True,
+    assert {name: guardians[name].null_count() > 100 for name in ("external_id", "email", "phone")} == {
+        "external_id": True,
         "email": True,
         "phone": True,
     }

@@ -37,7 +37,7 @@ def test_the_setup_names_lakeside_as_clever_does() -> None:
     (named,) = (district for district in setup["district"] if district["id"] == "lakeside")
     first, second = lakeside()
     assert named["source"][0]["district_id"] == district_id(first) == district_id(second)
-    schools = [school["source_id"] for school in named["school"]]
+    schools = [school["external_id"] for school in named["school"]]
     assert schools == list(clever_ids(first).schools.values()) == list(clever_ids(second).schools.values())
 
 

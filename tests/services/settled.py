@@ -44,7 +44,7 @@ def set_up(session: Session, schools: Sequence[str] = ("lincoln", "adams")) -> N
                 key=key,
                 name=key.title(),
                 source_id="unified/files",
-                source_school_id=str(position + 1),
+                external_id=str(position + 1),
                 position=position,
             )
         )
@@ -53,10 +53,18 @@ def set_up(session: Session, schools: Sequence[str] = ("lincoln", "adams")) -> N
     session.flush()
 
 
-def person(number: int, kind: str, source_id: str | None, **fields: Any) -> dict[str, Any]:
+def person(number: int, kind: str, external_id: str | None, **fields: Any) -> dict[str, Any]:
     role = {"employee": "teacher"}.get(kind, kind)
-    names = {"first_name": f"First{source_id}", "last_name": f"Last{source_id}"}
-    return {"person": number, "kind": kind, "role": role, "source_id": source_id, "line": number + 2, **names, **fields}
+    names = {"first_name": f"First{external_id}", "last_name": f"Last{external_id}"}
+    return {
+        "person": number,
+        "kind": kind,
+        "role": role,
+        "external_id": external_id,
+        "line": number + 2,
+        **names,
+        **fields,
+    }
 
 
 def settled(
@@ -80,7 +88,7 @@ def settled(
             ),
             classes=frame(
                 roster.SETTLED_CLASSES,
-                [{"source_id": name, "school_id": school, "name": f"Class {name}"} for name, school in classes],
+                [{"external_id": name, "school_id": school, "name": f"Class {name}"} for name, school in classes],
             ),
             class_members=frame(
                 roster.SETTLED_CLASS_MEMBERS,
@@ -95,7 +103,7 @@ def settled(
             ),
             seen_links=empty(roster.SEEN_LINKS),
             seen_classes=frame(
-                roster.SEEN_CLASSES, [{"source_id": name, "school_id": school} for name, school in classes]
+                roster.SEEN_CLASSES, [{"external_id": name, "school_id": school} for name, school in classes]
             ),
             kept=empty(roster.KEPT),
             issues=empty(roster.ISSUES),
@@ -109,9 +117,9 @@ def settled(
 def known(session: Session, value: Settled) -> Settled:
     """The same district with the links its people already have, found by their source IDs."""
     stored = load_stored(session, read_scope(session, "unified/files")).links
-    links = stored.filter("own").select("kind", "source_id", found="link_id")
+    links = stored.filter("own").select("kind", "external_id", found="link_id")
     people = (
-        value.people.join(links, on=["kind", "source_id"], how="left", maintain_order="left")
+        value.people.join(links, on=["kind", "external_id"], how="left", maintain_order="left")
         .with_columns(link_id=pl.coalesce("link_id", "found"))
         .drop("found")
     )

@@ -45,12 +45,12 @@ def started(beginnings: Beginnings, kind: str) -> Iterator[Database]:
         yield database
 
 
-def account_of(database: Database, source_id: str) -> str:
-    return _one(database, f"SELECT account_id FROM link WHERE source_id = '{source_id}'")
+def account_of(database: Database, external_id: str) -> str:
+    return _one(database, f"SELECT account_id FROM link WHERE external_id = '{external_id}'")
 
 
-def class_of(database: Database, source_id: str) -> str:
-    return _one(database, f"SELECT id FROM class WHERE source_id = '{source_id}'")
+def class_of(database: Database, external_id: str) -> str:
+    return _one(database, f"SELECT id FROM class WHERE external_id = '{external_id}'")
 
 
 def _one(database: Database, sql: str) -> str:
@@ -65,10 +65,10 @@ def account(database: Database, account_id: str) -> Account:
         return found
 
 
-def edit(database: Database, source_id: str, **fields: Any) -> tuple[str | None, ...]:
+def edit(database: Database, external_id: str, **fields: Any) -> tuple[str | None, ...]:
     """Edit, and give all that can be edited."""
     with database.transaction() as session:
-        edited = accounts.edit_account(session, account_of(database, source_id), **fields)
+        edited = accounts.edit_account(session, account_of(database, external_id), **fields)
         return edited.first_name, edited.last_name, edited.email, edited.phone, edited.phone_extension
 
 
@@ -77,12 +77,12 @@ def standing(database: Database) -> dict[str, tuple[bool, bool, bool, bool]]:
     with database.reading() as session:
         found = bulk.read(
             session,
-            "SELECT l.source_id, l.archived_at IS NULL AS here, l.left_at IS NOT NULL AS gone,"
+            "SELECT l.external_id, l.archived_at IS NULL AS here, l.left_at IS NOT NULL AS gone,"
             " a.archived_at IS NULL AS open, a.email IS NOT NULL AS mail"
             " FROM link l JOIN account a ON a.id = l.account_id",
             {},
             {
-                "source_id": pl.String,
+                "external_id": pl.String,
                 **dict.fromkeys(("here", "gone", "open", "mail"), pl.Boolean),
             },
         )
@@ -96,13 +96,13 @@ def active_pairs(database: Database, table: str, *columns: str) -> list[tuple[st
         "class_membership": "JOIN link a ON a.id = p.link_id JOIN class b ON b.id = p.class_id",
         "guardianship": "JOIN link a ON a.id = p.student_link_id JOIN link b ON b.id = p.guardian_link_id",
     }
-    other = "b.source_school_id" if table == "school_membership" else "b.source_id"
+    other = "b.external_id"
     with database.reading() as session:
         return bulk.read(
             session,
-            f"SELECT a.source_id, {other} AS other FROM {table} p {sides[table]} WHERE p.active ORDER BY 1, 2",
+            f"SELECT a.external_id, {other} AS other FROM {table} p {sides[table]} WHERE p.active ORDER BY 1, 2",
             {},
-            {"source_id": pl.String, "other": pl.String},
+            {"external_id": pl.String, "other": pl.String},
         ).rows()
 
 
@@ -121,10 +121,10 @@ def test_a_class_is_claimed_by_its_teacher_only(started: Database) -> None:
     with started.transaction() as session:
         accounts.claim_class(session, art, account_of(started, "t1"))
     with started.reading() as session:
-        assert dict(session.exec(select(Class.source_id, Class.claimed)).all()) == {"c1": True, "c2": False}
+        assert dict(session.exec(select(Class.external_id, Class.claimed)).all()) == {"c1": True, "c2": False}
     apply(started, EVERYBODY)
     with started.reading() as session:
-        assert dict(session.exec(select(Class.source_id, Class.claimed)).all()) == {"c1": True, "c2": False}
+        assert dict(session.exec(select(Class.external_id, Class.claimed)).all()) == {"c1": True, "c2": False}
 
 
 def test_a_class_left_or_archived_is_not_claimed(started: Database) -> None:
@@ -221,9 +221,9 @@ def test_a_class_is_left_whatever_the_district_enforces(started: Database) -> No
         accounts.leave_class(session, class_of(started, "c1"), account_of(started, "s1"), now=LATER)
 
 
-def leave(database: Database, source_id: str, district: str = "unified") -> None:
+def leave(database: Database, external_id: str, district: str = "unified") -> None:
     with database.transaction() as session:
-        accounts.leave_organization(session, district, account_of(database, source_id), now=LATER)
+        accounts.leave_organization(session, district, account_of(database, external_id), now=LATER)
 
 
 def test_a_student_who_leaves_takes_along_whom_only_they_kept(started: Database) -> None:
@@ -270,8 +270,8 @@ def test_who_is_in_two_districts_leaves_one_of_them(started: Database) -> None:
         session.flush()
         bulk.execute(
             session,
-            "INSERT INTO link (id, account_id, source, kind, role, source_id)"
-            " SELECT 'elsewhere', account_id, 'coast/files', kind, role, 'e9' FROM link WHERE source_id = 't1'",
+            "INSERT INTO link (id, account_id, source_id, kind, role, external_id)"
+            " SELECT 'elsewhere', account_id, 'coast/files', kind, role, 'e9' FROM link WHERE external_id = 't1'",
         )
     leave(started, "t1")
     assert {key: row for key, row in standing(started).items() if key in ("t1", "e9")} == {

@@ -115,7 +115,7 @@ def test_a_record_of_each_kind_becomes_its_rows() -> None:
         name: pl.Schema(dict(schema)) for name, schema in TABLES.items()
     }
     assert roster.schools.rows() == [("s1", "School s1", "school", 1), ("s2", "School s2", "school", 2)]
-    assert roster.people.drop("other_id").rows() == [
+    assert roster.people.drop("sis_id").rows() == [
         (0, "employee", "teacher", "t1", "Firstt1", "Lastt1", "t1@unified.example", *4 * [None], "teacher", 1),
         (1, "employee", "staff", "f1", "Firstf1", "Lastf1", "f1@unified.example", *4 * [None], "staff", 1),
         (2, "student", "student", "u1", "Firstu1", "Lastu1", None, None, "9/3/2014", "5", None, "student", 1),
@@ -221,7 +221,7 @@ def test_a_user_with_several_roles_is_one_employee_a_teacher_first_in_all_their_
     both = {"name": {"first": "Ada", "last": "Byrd"}, "email": "ada@unified.example"}
     records = Records(teachers=[teacher("t1", "s1", **both)], staff=[staff("t1", "s2", "s1", **both)])
     roster = mapped(records)
-    assert roster.people.filter(kind="employee").select("role", "source_id", "first_name", "file").rows() == [
+    assert roster.people.filter(kind="employee").select("role", "external_id", "first_name", "file").rows() == [
         ("teacher", "t1", "Ada", "teacher")
     ]
     assert rows(roster.school_members.filter(kind="employee"), "school_id", "file", "line") == [
@@ -249,7 +249,7 @@ def test_somebody_in_a_school_of_ours_is_ours_whatever_their_other_schools() -> 
 def test_the_primary_teacher_and_the_co_teachers_lead_the_class() -> None:
     records = Records(teachers=[teacher("t1", "s1"), teacher("t2", "s1")], staff=[staff("f1", "s1")])
     records.sections = [section("k1", ["t2", "t1", "f1"]), section("k2", [], teacher="t1"), section("k3", teacher="")]
-    assert mapped(records).class_members.filter("is_owner").select("class_id", "source_id").rows() == [
+    assert mapped(records).class_members.filter("is_owner").select("class_id", "external_id").rows() == [
         ("k1", "t2"),
         ("k1", "t1"),
         ("k1", "f1"),
@@ -433,7 +433,7 @@ def test_what_is_no_text_is_null_and_what_only_looks_so_is_kept() -> None:
 def test_members_that_are_no_text_are_left_out() -> None:
     strange: list[Any] = ["u1", "", None, {"id": "u1"}, ["u1"], " u1 "]
     members_of = mapped(Records(sections=[section("k1", students=strange)])).class_members
-    assert members_of.filter(~pl.col("is_owner"))["source_id"].to_list() == ["u1"]
+    assert members_of.filter(~pl.col("is_owner"))["external_id"].to_list() == ["u1"]
 
 
 def test_unknown_keys_and_missing_optional_fields_are_tolerated() -> None:

@@ -102,17 +102,17 @@ def test_a_column_means_the_same_in_every_spelling(roster: Roster, file: str, ou
 
 def test_a_roster_says_what_its_files_call_a_field(roster: Roster) -> None:
     assert {field: name for field, name in roster.names.items() if field[1] != name} == {
-        ("school", "source_id"): "school_id",
+        ("school", "external_id"): "school_id",
         ("school", "name"): "school_name",
-        ("employee", "source_id"): "teacher_id",
-        ("student", "source_id"): "student_id",
-        ("guardian", "source_id"): "guardian_id",
+        ("employee", "external_id"): "teacher_id",
+        ("student", "external_id"): "student_id",
+        ("guardian", "external_id"): "guardian_id",
         **{
             ("guardian", name): f"guardian_{name}" for name in ("first_name", "last_name", "email", "phone", "language")
         },
         ("guardianship", "relationship"): "guardian_relationship",
         ("guardianship", "type"): "guardian_type",
-        ("class", "source_id"): "class_id",
+        ("class", "external_id"): "class_id",
         ("class", "name"): "class_name",
     }
     assert roster.absent == {}
@@ -129,7 +129,7 @@ def test_a_column_that_a_file_lacks_is_absent_and_one_without_values_is_not() ->
         ("student", "birth_date"): "students.csv: column dob",
         ("student", "email"): "students.csv: column student_email",
         ("student", "phone"): "students.csv: column student_phone",
-        ("guardian", "source_id"): "students.csv: column guardian_id",
+        ("guardian", "external_id"): "students.csv: column guardian_id",
         **{
             ("guardian", name): f"students.csv: column guardian_{name}"
             for name in ("first_name", "last_name", "email", "phone", "language")
@@ -148,8 +148,8 @@ def test_schools(roster: Roster) -> None:
 
 
 def test_each_row_gives_a_person_and_a_guardian_where_one_is_named(roster: Roster) -> None:
-    assert roster.people["other_id"].to_list() == [None] * 7
-    assert roster.people.drop("other_id").rows() == [
+    assert roster.people["sis_id"].to_list() == [None] * 7
+    assert roster.people.drop("sis_id").rows() == [
         (
             *(0, "employee", "teacher", "T1", "Ada", "Stone", "Ada.Stone@Unified.example", "213 555 0101"),
             *(None, None, None, "teachers.csv", 2),
@@ -211,7 +211,7 @@ def test_any_one_of_five_columns_names_a_guardian(filled: str) -> None:
 
     assert roster.guardianships.rows() == [("S1", 4, None, None, "students.csv", 2)]
     guardian = roster.people.filter(pl.col("kind") == "guardian").row(0, named=True)
-    assert guardian["source_id" if filled == "id" else filled] == "x"
+    assert guardian["external_id" if filled == "id" else filled] == "x"
 
 
 def test_the_roster_keeps_the_rows_as_they_came(roster: Roster) -> None:

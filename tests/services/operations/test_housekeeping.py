@@ -294,9 +294,9 @@ def test_issues_of_a_source_that_a_school_has_left_are_kept_for_thirty_days(
     with started.transaction() as session:
         session.add(Source(id="unified/new", district_id="unified", key="new", kind="csv", format="csv-1.0"))
         first, second = delivered(session, landing, DAY), delivered(session, landing, DAY)
-        session.add(Issue(source=SOURCE, school_id=LINCOLN, code="name_missing", file="students.csv"))
-        session.add(Issue(source=SOURCE, school_id="unified/adams", code="name_missing", file="students.csv"))
-        session.add(Issue(source=SOURCE, code="school_unknown", file="students.csv"))
+        session.add(Issue(source_id=SOURCE, school_id=LINCOLN, code="name_missing", file="students.csv"))
+        session.add(Issue(source_id=SOURCE, school_id="unified/adams", code="name_missing", file="students.csv"))
+        session.add(Issue(source_id=SOURCE, code="school_unknown", file="students.csv"))
         done(session, first, at=NOW - age)
         school = session.get(School, LINCOLN)
         assert school is not None
@@ -305,10 +305,10 @@ def test_issues_of_a_source_that_a_school_has_left_are_kept_for_thirty_days(
     assert clean(started, landing=landing, now=NOW) == Cleaned()
     with started.transaction() as session:
         done(session, second, source="unified/new")
-        session.add(Issue(source="unified/new", school_id=LINCOLN, code="name_missing", file="students.csv"))
+        session.add(Issue(source_id="unified/new", school_id=LINCOLN, code="name_missing", file="students.csv"))
     assert clean(started, landing=landing, now=NOW) == Cleaned(issues=int(goes))
     with started.reading() as session:
-        left = session.exec(select(Issue.source, Issue.school_id).order_by(col(Issue.id))).all()
+        left = session.exec(select(Issue.source_id, Issue.school_id).order_by(col(Issue.id))).all()
     assert left == [
         *([] if goes else [(SOURCE, LINCOLN)]),
         (SOURCE, "unified/adams"),

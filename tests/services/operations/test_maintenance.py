@@ -39,9 +39,7 @@ def session(database: Database) -> Iterator[Session]:
                 add(session, Source(id=source, district_id=district, key=kind, kind=kind, format=kind, folder="x"))
                 add(
                     session,
-                    School(
-                        id=source, district_id=district, key=kind, name=kind, source_id=source, source_school_id="1"
-                    ),
+                    School(id=source, district_id=district, key=kind, name=kind, source_id=source, external_id="1"),
                 )
                 connect(session, district, kind)
         sync_status.record_status_changes(session, None, "set up", NOW)

@@ -39,7 +39,7 @@ quiet_seconds = 300
 id = "lincoln"            # ours
 name = "Lincoln High School"
 source = "files"          # left out: Setup sync
-source_id = "0101"        # the school_id in the source's data
+external_id = "0101"        # the school_id in the source's data
 on_plan = true
 
 [[district.school]]
@@ -129,7 +129,7 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "key": "lincoln",
                 "name": "Lincoln High School",
                 "source_id": "unified/files",
-                "source_school_id": "0101",
+                "external_id": "0101",
                 "on_plan": True,
                 "frozen": False,
                 "position": 0,
@@ -140,7 +140,7 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "key": "grant",
                 "name": "Grant Middle School",
                 "source_id": None,
-                "source_school_id": None,
+                "external_id": None,
                 "on_plan": False,
                 "frozen": False,
                 "position": 1,
@@ -153,18 +153,18 @@ def test_changes_are_told_in_words_and_no_address_with_them(database: Database, 
     changed = (
         UNIFIED.replace("Lincoln High School", "Lincoln High")
         .replace('"0101"', '"0102"')
-        .replace("on_plan = false", 'on_plan = true\nsource = "files"\nsource_id = "0103"')
+        .replace("on_plan = false", 'on_plan = true\nsource = "files"\nexternal_id = "0103"')
         .replace("it@unified", "help@unified")
         .replace("drop/unified", "elsewhere")
     )
     assert apply(database, file, changed) == [
         "Unified School District: administrators changed",
         f"Unified School District: source files folder {tmp_path}/drop/unified → {tmp_path}/elsewhere",
+        "Unified School District: school Lincoln High external_id 0101 → 0102",
         "Unified School District: school Lincoln High name Lincoln High School → Lincoln High",
-        "Unified School District: school Lincoln High source_id 0101 → 0102",
+        "Unified School District: school Grant Middle School external_id none → 0103",
         "Unified School District: school Grant Middle School on_plan false → true",
         "Unified School District: school Grant Middle School source none → unified/files",
-        "Unified School District: school Grant Middle School source_id none → 0103",
     ]
     assert apply(database, file, changed) == []
 
@@ -257,7 +257,7 @@ def test_adding_leaves_alone_what_is_not_named(database: Database, file: Path) -
     apply(database, file, UNIFIED)
     assert added(database, file, COAST) == ["Coast District: added"]
     grown = UNIFIED[: UNIFIED.index("[[district.school]]")].replace("America/Los_Angeles", "America/Denver")
-    school = '[[district.school]]\nid = "adams"\nname = "Adams"\nsource = "files"\nsource_id = "0103"\n'
+    school = '[[district.school]]\nid = "adams"\nname = "Adams"\nsource = "files"\nexternal_id = "0103"\n'
     assert added(database, file, grown + school) == [
         "Unified School District: timezone America/Los_Angeles → America/Denver",
         "Unified School District: school Adams added",
@@ -276,12 +276,12 @@ def test_what_is_added_is_not_in_the_way_of_what_is_left_alone(database: Databas
     coast = COAST + '[[district.source]]\nid = "{}"\nkind = "csv"\nformat = "csv-1.0"\nfolder = "{}"\n'
     again = CLEVER.replace("lakeside", "seaside")
     moved = UNIFIED[: UNIFIED.index("[[district.school]]")] + (
-        '[[district.school]]\nid = "adams"\nname = "Adams"\nsource = "files"\nsource_id = "0101"\n'
+        '[[district.school]]\nid = "adams"\nname = "Adams"\nsource = "files"\nexternal_id = "0101"\n'
     )
     for text, said in (
         (coast.format("files", "drop/unified"), f'district "coast", source "files": folder is that of {FILES} already'),
         (again, f'district "seaside", source "clever": district_id is that of {AT_LAKESIDE} already'),
-        (moved, f'{HERE}, school "adams": source_id 0101 is that of school "lincoln" already'),
+        (moved, f'{HERE}, school "adams": external_id 0101 is that of school "lincoln" already'),
     ):
         with pytest.raises(SetupError) as raised:
             added(database, file, text)
@@ -415,10 +415,10 @@ FILES = f'{HERE}, source "files"'
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('source_id = "0101"', "", f"{LINCOLN}: source_id is missing"),
-        ('source_id = "0101"', 'source_id = " "', f"{LINCOLN}: source_id is empty"),
-        ('source_id = "0101"', "source_id = 101", f"{LINCOLN}: source_id must be text in quotes"),
-        ('source = "files"', "", f"{LINCOLN}: source is missing, as source_id is given"),
+        ('external_id = "0101"', "", f"{LINCOLN}: external_id is missing"),
+        ('external_id = "0101"', 'external_id = " "', f"{LINCOLN}: external_id is empty"),
+        ('external_id = "0101"', "external_id = 101", f"{LINCOLN}: external_id must be text in quotes"),
+        ('source = "files"', "", f"{LINCOLN}: source is missing, as external_id is given"),
         ('source = "files"', 'source = "clever"', f"{LINCOLN}: source clever is none of the district's"),
         ("on_plan = true", 'on_plan = "yes"', f"{LINCOLN}: on_plan must be true or false"),
         ("on_plan = true", "onplan = true", f"{LINCOLN}: unknown key onplan"),
@@ -435,8 +435,8 @@ FILES = f'{HERE}, source "files"'
         ('id = "grant"', "", f"{HERE}, school 2: id is missing"),
         (
             "on_plan = false",
-            'source = "files"\nsource_id = "0101"',
-            f'{HERE}, school "grant": source_id 0101 is that of school "lincoln" already',
+            'source = "files"\nexternal_id = "0101"',
+            f'{HERE}, school "grant": external_id 0101 is that of school "lincoln" already',
         ),
         ('kind = "csv"', 'kind = "fax"', f"{FILES}: kind must be csv or clever"),
         ('kind = "csv"', "", f"{FILES}: kind is missing"),

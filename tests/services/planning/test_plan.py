@@ -50,10 +50,10 @@ def people(database: Database) -> list[tuple[object, ...]]:
     with database.reading() as session:
         found = bulk.read(
             session,
-            "SELECT l.kind, l.source_id, l.archived_at IS NOT NULL AS gone, a.archived_at IS NOT NULL AS closed,"
-            " a.email FROM link l JOIN account a ON a.id = l.account_id ORDER BY l.kind, l.source_id, l.id",
+            "SELECT l.kind, l.external_id, l.archived_at IS NOT NULL AS gone, a.archived_at IS NOT NULL AS closed,"
+            " a.email FROM link l JOIN account a ON a.id = l.account_id ORDER BY l.kind, l.external_id, l.id",
             {},
-            {"kind": pl.String, "source_id": pl.String, "gone": pl.Boolean, "closed": pl.Boolean, "email": pl.String},
+            {"kind": pl.String, "external_id": pl.String, "gone": pl.Boolean, "closed": pl.Boolean, "email": pl.String},
         )
     return found.rows()
 
@@ -145,7 +145,9 @@ def test_a_student_in_no_row_is_removed_and_comes_back_as_the_same_account(start
 
 def test_what_was_seen_but_is_not_valid_stays_exactly_as_it_is(started: Database) -> None:
     with started.reading() as session:
-        links = bulk.read(session, "SELECT id FROM link WHERE source_id = 's2'", {}, {"id": pl.String})["id"].to_list()
+        links = bulk.read(session, "SELECT id FROM link WHERE external_id = 's2'", {}, {"id": pl.String})[
+            "id"
+        ].to_list()
     rejected = settled(
         [TEACHER, ANN, PARENT],
         [(0, "1"), (0, "2"), (1, "1")],
@@ -190,14 +192,14 @@ def test_an_email_that_changes_hands_is_emptied_before_it_is_taken(started: Data
 
 
 def test_a_guardian_is_told_by_the_ids_that_the_source_gives(started: Database) -> None:
-    both = {**PARENT, "source_id": "g1", "guardian_ids": ["g1", "g2"]}
+    both = {**PARENT, "external_id": "g1", "guardian_ids": ["g1", "g2"]}
     unknown = person(4, "guardian", None, phone="+12025550124")
     with_others = replace(EVERYBODY, people=frame(roster.SETTLED_PEOPLE, [TEACHER, ANN, BEN, both, unknown]))
     pairs = frame(roster.SETTLED_GUARDIANSHIPS, [{"student": 1, "guardian": who} for who in (3, 4)])
     with started.reading() as session:
         first, _ = plan(session, replace(with_others, guardianships=pairs)).changesets
     told = first.changes.filter(pl.col("type").is_in(["guardians", "guardianships"]))
-    assert told.select("action", "type", "record_id", "other_id").rows() == [
+    assert told.select("action", "type", "record_id", "counterpart_id").rows() == [
         ("create", "guardians", "", None),
         ("update", "guardians", "g1 g2", None),
         ("create", "guardianships", "s1", ""),
@@ -213,9 +215,9 @@ def test_who_has_a_link_of_each_source_changes_the_id_where_a_school_goes_over(s
     # The teacher and the parent stay at Adams, with its files; Ann goes over as she is.
     over = settled(
         [
-            {**TEACHER, "source_id": "c-t1", "adopts": stored["t1"][1]},
-            {**ANN, "source_id": "c-s1", "link_id": stored["s1"][0], "reissued": True},
-            {**PARENT, "source_id": "c-g1", "guardian_ids": ["c-g1"], "adopts": stored["g1"][1]},
+            {**TEACHER, "external_id": "c-t1", "adopts": stored["t1"][1]},
+            {**ANN, "external_id": "c-s1", "link_id": stored["s1"][0], "reissued": True},
+            {**PARENT, "external_id": "c-g1", "guardian_ids": ["c-g1"], "adopts": stored["g1"][1]},
         ],
         [(0, "1"), (1, "1")],
         [("c-c1", "1")],
@@ -223,7 +225,7 @@ def test_who_has_a_link_of_each_source_changes_the_id_where_a_school_goes_over(s
         [(1, 3)],
         seen_links=frame(roster.SEEN_LINKS, [{"link_id": stored["s1"][0]}]),
     )
-    renamed = over.classes.with_columns(other_id=pl.lit("c1"))
+    renamed = over.classes.with_columns(sis_id=pl.lit("c1"))
     with started.reading() as session:
         scope = read_scope(session, "unified/clever")
         (changes,) = plan_district(scope, replace(over, classes=renamed), load_stored(session, scope)).changesets
@@ -249,10 +251,10 @@ def test_who_has_a_link_of_each_source_changes_the_id_where_a_school_goes_over(s
 
 
 def links(database: Database) -> list[tuple[str, ...]]:
-    """source_id, link and account of everybody."""
+    """external_id, link and account of everybody."""
     with database.reading() as session:
-        schema = dict.fromkeys(("source_id", "id", "account_id"), pl.String)
-        return bulk.read(session, "SELECT source_id, id, account_id FROM link", {}, schema).rows()
+        schema = dict.fromkeys(("external_id", "id", "account_id"), pl.String)
+        return bulk.read(session, "SELECT external_id, id, account_id FROM link", {}, schema).rows()
 
 
 def told(database: Database, value: roster.Settled) -> list[tuple[object, ...]]:
@@ -304,14 +306,14 @@ def test_an_id_that_changed_is_no_change_of_anything_else(started: Database) -> 
     with started.reading() as session:
         links = bulk.read(
             session,
-            "SELECT kind, id FROM link WHERE source_id <> 's2'",
+            "SELECT kind, id FROM link WHERE external_id <> 's2'",
             {},
             {"kind": pl.String, "id": pl.String},
         )
     of = dict(links.iter_rows())
     renewed = with_people(
         *(
-            {**each, "source_id": f"N{each['source_id']}", "link_id": of[str(each["kind"])], "reissued": True}
+            {**each, "external_id": f"N{each['external_id']}", "link_id": of[str(each["kind"])], "reissued": True}
             for each in (TEACHER, ANN, PARENT)
         )
     )
@@ -328,9 +330,9 @@ def test_a_value_that_todays_rules_read_as_the_new_one_has_not_changed(started: 
     apply(started, given)
     for column, held in (("email", "'ANN@unified.example'"), ("grade", "'Grade 04'"), ("birth_date", "'1890-01-01'")):
         with started.transaction() as session:
-            bulk.execute(session, f"UPDATE link SET {column} = {held} WHERE source_id = 's1'")
+            bulk.execute(session, f"UPDATE link SET {column} = {held} WHERE external_id = 's1'")
     with started.transaction() as session:
-        bulk.execute(session, "UPDATE link SET phone = '(202) 555-0123' WHERE source_id = 'g1'")
+        bulk.execute(session, "UPDATE link SET phone = '(202) 555-0123' WHERE external_id = 'g1'")
     assert told(started, given) == []
     other = with_people({**ANN, "grade": "5", "email": "new@unified.example"}, {**PARENT, "phone": "+12025550124"})
     assert told(started, other) == [
@@ -345,10 +347,10 @@ def test_a_value_that_todays_rules_read_as_the_new_one_has_not_changed(started: 
 def test_an_id_that_todays_rules_read_as_the_new_one_has_not_changed(started: Database) -> None:
     with started.transaction() as session:
         bulk.execute(
-            session, "UPDATE link SET source_id = 's1' || :hidden WHERE source_id = 's1'", {"hidden": "\u200b"}
+            session, "UPDATE link SET external_id = 's1' || :hidden WHERE external_id = 's1'", {"hidden": "\u200b"}
         )
         (ann,) = bulk.read(
-            session, "SELECT id FROM link WHERE kind = 'student' AND source_id <> 's2'", {}, {"id": pl.String}
+            session, "SELECT id FROM link WHERE kind = 'student' AND external_id <> 's2'", {}, {"id": pl.String}
         )["id"]
     same = with_people({**ANN, "link_id": ann, "reissued": True})
     assert counts(started, same)["unified/lincoln"] == {"students_update": 1}

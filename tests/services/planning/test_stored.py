@@ -43,13 +43,13 @@ def loaded(database: Database) -> Held:
 
 def test_who_is_where_and_who_was_until_when(started: Database) -> None:
     held = loaded(started)
-    names = held.links.select("link_id", "source_id")
-    at = held.school_members.join(names, on="link_id").select("source_id", "school_id", "left_at").rows()
+    names = held.links.select("link_id", "external_id")
+    at = held.school_members.join(names, on="link_id").select("external_id", "school_id", "left_at").rows()
     assert sorted(at, key=repr) == [
         ("s1", "1", LATER),
         *(("s1", "2", None), ("s2", "2", None), ("s3", "1", None), ("t1", "1", None), ("t1", "2", None)),
     ]
-    in_class = held.class_members.join(names, on="link_id").select("class_id", "source_id", "is_owner").rows()
+    in_class = held.class_members.join(names, on="link_id").select("class_id", "external_id", "is_owner").rows()
     assert sorted(in_class) == [("c1", "s3", False), ("c1", "t1", True), ("c2", "s1", False), ("c2", "s2", False)]
     # A school off the plan is none of the source's.
     with started.transaction() as session:
@@ -72,7 +72,7 @@ def test_other_sources_schools_are_told_with_the_delivery_that_they_last_applied
                     key=key,
                     name=name,
                     source_id="unified/clever",
-                    source_school_id=f"5f{key}",
+                    external_id=f"5f{key}",
                     on_plan=on_plan,
                 )
             )

@@ -52,7 +52,7 @@ def an_issue(
     row: str | None = None,
 ) -> Issue:
     return Issue(
-        source=source,
+        source_id=source,
         school_id=school,
         code=code,
         file="students.csv",
@@ -202,7 +202,7 @@ def test_issues_of_clever_speak_of_its_records_in_its_words(session: Session) ->
     session.add(
         School(id="valley/harbor", district_id="valley", key="harbor", name="Harbor")  # no source yet
     )
-    of_clever: dict[str, Any] = {"source": "valley/files", "school_id": "valley/lincoln", "line": None}
+    of_clever: dict[str, Any] = {"source_id": "valley/files", "school_id": "valley/lincoln", "line": None}
     rows = {"58d1": {"id": "58d1", "sis_id": "1001"}, "58d2": {"id": "58d2", "sis_id": None}, "58d3": None}
     for at, (key, row) in enumerate(rows.items()):
         add(

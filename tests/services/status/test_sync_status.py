@@ -65,7 +65,7 @@ def a_school(session: Session, key: str, *, source: str | None = "files", positi
         key=key,
         name=key.title(),
         source_id=source and f"unified/{source}",
-        source_school_id=source and f"id-{key}",
+        external_id=source and f"id-{key}",
         position=position,
     )
     add(session, school)
@@ -349,7 +349,7 @@ def a_person(session: Session, number: int, *schools: str, role: str = "teacher"
 def a_link(
     session: Session, link_id: str, account: str, *schools: str, role: str = "teacher", kind: str = "employee"
 ) -> Link:
-    link = Link(id=link_id, account_id=account, source="unified/files", kind=kind, role=role, source_id=link_id)
+    link = Link(id=link_id, account_id=account, source_id="unified/files", kind=kind, role=role, external_id=link_id)
     add(session, link)
     for school in schools:
         add(session, SchoolMembership(id=f"{link_id}-{school}", link_id=link_id, school_id=school))
@@ -388,7 +388,7 @@ def test_counts_active_accounts_of_the_sync_at_each_school(session: Session) -> 
 
 
 def an_issue(session: Session, code: str, school: str | None = LINCOLN, source: str = "files") -> None:
-    add(session, Issue(source=f"unified/{source}", school_id=school, code=code, file="students.csv"))
+    add(session, Issue(source_id=f"unified/{source}", school_id=school, code=code, file="students.csv"))
 
 
 def test_counts_errors_and_alerts_of_the_present_source(session: Session) -> None:

@@ -40,7 +40,7 @@ def district(database: Database) -> None:
                 key=key,
                 name=key.title(),
                 source_id="unified/files",
-                source_school_id=f"010{position}",
+                external_id=f"010{position}",
                 position=position,
             )
             for position, key in enumerate(("lincoln", "adams"))
@@ -282,7 +282,7 @@ def test_the_digest_follows_what_decides_and_not_the_names(database: Database) -
         session.execute(update(School).where(col(School.key) == "adams").values(name="Another"))
     assert digests() == before
     with database.transaction() as session:
-        session.execute(update(School).where(col(School.key) == "adams").values(source_school_id="0109"))
+        session.execute(update(School).where(col(School.key) == "adams").values(external_id="0109"))
     renumbered = digests()
     assert renumbered["unified/lincoln"] == before["unified/lincoln"]
     assert renumbered["unified/adams"] != before["unified/adams"]

@@ -1,0 +1,44 @@
+"""Columns are called by the field's words: external_id is the source's own ID of a row, source_id points to the source.
+
+Renaming is done in plain SQL, which both databases know: no table is copied, and on PostgreSQL the constraints that
+were named after a column follow it.
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+# Table, old name, new name; in this order, as some take a name that another one gave up.
+_COLUMNS = (
+    ("link", "source_id", "external_id"),
+    ("link", "source", "source_id"),
+    ("class", "source_id", "external_id"),
+    ("class", "source", "source_id"),
+    ("issue", "source", "source_id"),
+    ("school", "source_school_id", "external_id"),
+    ("hold_item", "other_id", "counterpart_id"),
+)
+_CONSTRAINTS = (
+    ("link", "link_source_kind_source_id_key", "link_source_id_kind_external_id_key"),
+    ("link", "link_source_fkey", "link_source_id_fkey"),
+    ("class", "class_source_school_id_source_id_key", "class_source_id_school_id_external_id_key"),
+    ("class", "class_source_fkey", "class_source_id_fkey"),
+    ("issue", "issue_source_fkey", "issue_source_id_fkey"),
+)
+
+
+def upgrade() -> None:
+    for table, old, new in _COLUMNS:
+        op.execute(f'ALTER TABLE "{table}" RENAME COLUMN "{old}" TO "{new}"')
+    if op.get_bind().dialect.name == "postgresql":
+        for table, old, new in _CONSTRAINTS:
+            op.execute(f'ALTER TABLE "{table}" RENAME CONSTRAINT "{old}" TO "{new}"')
+
+
+def downgrade() -> None:
+    raise NotImplementedError("going back is restoring the copy made before")
