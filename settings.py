@@ -194,11 +194,13 @@ def get_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [f"ROLLCALL_{str(problem['loc'][0]).upper()}: {_said(problem['msg'])}" for problem in error.errors()]
+        problems = [
+            f"ROLLCALL_{str(problem['loc'][0]).upper()}: {_message(problem['msg'])}" for problem in error.errors()
+        ]
     raise SetupError("\n".join(problems))
 
 
-def _said(message: str) -> str:
+def _message(message: str) -> str:
     return message.removeprefix("Value error, ")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from cli.console import out, set_up_logging, told
+from cli.console import err, out, set_up_logging
 from services.version import VERSION
 from settings import get_settings
 
@@ -53,5 +53,5 @@ def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show it")] = False,
 ) -> None:
     """Rollcall keeps a school communication product's accounts in step with the schools' own records."""
-    told.quiet = quiet
+    err.quiet = quiet
     set_up_logging(get_settings(), as_json=log_json)

@@ -23,13 +23,13 @@ from services.districts import get_district
 from services.mail import outbox
 from settings import Settings, get_settings
 
-SHOWN = 5  # first places shown for each code; downloads and JSON hold all
+SHOWN = 5  # first locations shown for each code; downloads and JSON hold all
 
 
 out = Console(highlight=False, soft_wrap=True)
 
 
-told = Console(stderr=True, highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def set_up_logging(settings: Settings, *, as_json: bool) -> None:
@@ -92,7 +92,7 @@ def write_csv(file: Path, content: str) -> None:
             stream.write(content)
     except OSError as error:
         raise SetupError(f"{file} cannot be written: {error.strerror}") from None
-    told.print(f"written to {escape(str(file))}")
+    err.print(f"written to {escape(str(file))}")
 
 
 def send_mail(database: Database) -> None:
@@ -101,7 +101,7 @@ def send_mail(database: Database) -> None:
     try:
         outbox.deliver(database, settings.mail_transport(), sender=settings.mail_sender, now=clock.now(), wait=5)
     except RollcallError as error:
-        told.print(f"[yellow]Email to administrators is delayed:[/] {escape(str(error))}")
+        err.print(f"[yellow]Email to administrators is delayed:[/] {escape(str(error))}")
 
 
 def local_zone() -> tzinfo:

@@ -11,7 +11,7 @@ import typer.core
 from rich.markup import escape
 
 from cli.app import app
-from cli.console import opened, out, print_json, told, write_csv
+from cli.console import err, opened, out, print_json, write_csv
 from cli.options import ATTENTION, FAILURE, AsJson, CsvFile, DistrictId, Schools
 from cli.rendering import problems_json, show_changes, show_file_errors, show_issues
 from cli.running import clever_connection
@@ -19,7 +19,7 @@ from contracts.formats import CLEVER, CSV, FORMATS, formats_of
 from contracts.issues import Severity, catalogue, with_catalogue
 from errors import SetupError
 from services import csv_export
-from services.holds.evidence import told_counts
+from services.holds.evidence import describe_counts
 from services.intake.arrival import read_folder
 from services.status import issues
 from services.sync import requests
@@ -45,13 +45,13 @@ def check(
     reading, settled = check_files(format_name, read_folder(folder, FORMATS[format_name].file_names))
     found = None
     if settled is not None:
-        found = with_catalogue(settled.issues).with_columns(issues.place(), source_kind=pl.lit(CSV))
+        found = with_catalogue(settled.issues).with_columns(issues.location(), source_kind=pl.lit(CSV))
     file_errors = with_catalogue(reading.file_errors)
     if as_json:
         print_json(problems_json(file_errors, found))
     else:
         for note in (*reading.notes, *(settled.notes if settled is not None else ())):
-            told.print(escape(note), style="dim")
+            err.print(escape(note), style="dim")
         show_file_errors(file_errors)
         if found is not None:
             show_issues(found)
@@ -66,19 +66,19 @@ def preview(district: DistrictId, school: Schools = None, csv_file: CsvFile = No
     """Show what the waiting delivery would create, adopt, update, reactivate and remove. Writes nothing."""
     frames = []
     with opened() as database, database.reading() as session:
-        for order in requests.orders(session, district, school, None):
-            connection = clever_connection() if order.kind == CLEVER else None
-            shown = preview_sync(session, order, landing=get_settings().landing, connection=connection)
-            out.print(f"[bold]{order.source_id}[/]: {escape(shown.message)}")
+        for request in requests.sync_requests(session, district, school, None):
+            connection = clever_connection() if request.kind == CLEVER else None
+            shown = preview_sync(session, request, landing=get_settings().landing, connection=connection)
+            out.print(f"[bold]{request.source_id}[/]: {escape(shown.message)}")
             for note in shown.notes:
-                told.print(escape(note), style="dim")
+                err.print(escape(note), style="dim")
             show_file_errors(with_catalogue(shown.file_errors))
             for changes in shown.schools:
                 show_changes(changes.school_id, changes.changes)
                 for reason in changes.reasons or ():
-                    title = catalogue(order.kind)[reason.code].title
+                    title = catalogue(request.kind)[reason.code].title
                     out.print(f"  [red]would be put on hold: {escape(title)} ({reason.code})[/]")
-                    for line in filter(None, (*told_counts(reason), reason.detail)):
+                    for line in filter(None, (*describe_counts(reason), reason.detail)):
                         out.print(f"    {escape(line)}")
                 frames.append(changes.changes.drop("key").insert_column(0, pl.lit(changes.school_id).alias("school")))
     if csv_file is not None:

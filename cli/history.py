@@ -14,11 +14,12 @@ from cli.console import local_time, opened, out, print_json, write_csv, zone_of_
 from cli.options import AsJson, CsvFile, DistrictId, OneDistrict
 from cli.rendering import decided, problems_json, reports, show_file_errors, show_issues, show_report
 from contracts.text import clean
+from models.outcomes import RunOutcome
 from services import districts
 from services.holds import store
 from services.intake.deliveries import deliveries_of
 from services.status import issues
-from services.sync import leases, outcomes
+from services.sync import leases
 
 
 @app.command(name="status", rich_help_panel="Look at syncs")
@@ -101,11 +102,15 @@ def deliveries(district: DistrictId) -> None:
         in_force = {source.current_delivery_id for source in districts.sources_of(session, district)}
         for delivery in deliveries_of(session, district):
             size = sum(file["size"] for file in delivery.files or [])
-            again = f"{delivery.receipts}, last {local_time(delivery.received_at, zone)}" if delivery.receipts else ""
+            again = (
+                f"{delivery.duplicates}, last {local_time(delivery.last_received_at, zone)}"
+                if delivery.duplicates
+                else ""
+            )
             table.add_row(
                 str(delivery.id),
                 delivery.source_id,
-                local_time(delivery.taken_at, zone),
+                local_time(delivery.received_at, zone),
                 f"{delivery.outcome}, in force" if delivery.id in in_force else delivery.outcome,
                 again,
                 f"{size:,}" if delivery.path else "files removed",
@@ -128,7 +133,7 @@ def runs_command(district: DistrictId) -> None:
                 local_time(run.started_at, zone),
                 took,
                 str(run.delivery_id or ""),
-                "waiting for Clever" if run.outcome == outcomes.NOT_READY else run.outcome or "running",
+                "waiting for Clever" if run.outcome == RunOutcome.NOT_READY else run.outcome or "running",
             )
             notes[run.id] = run.notes or []
         decisions = [
@@ -136,8 +141,8 @@ def runs_command(district: DistrictId) -> None:
             for decision, hold in store.decisions_of(session, district)
         ]
     out.print(table)
-    for run_id, said in notes.items():
-        for note in said:
+    for run_id, of_run in notes.items():
+        for note in of_run:
             out.print(f"run {run_id}: {escape(note)}", style="dim")
     for line in decisions:
         out.print(escape(line))

@@ -21,7 +21,7 @@ from contracts.issues import FILE_ERRORS, catalogue
 from errors import NotFound
 from services import clock, figures
 from services.holds import decisions, store
-from services.holds.evidence import consequences, evidence_csv, told_counts
+from services.holds.evidence import describe_counts, effects, evidence_csv
 
 
 @app.command(name="holds", rich_help_panel="Holds")
@@ -58,7 +58,7 @@ def holds_command(
         zone = zones[hold.district_id]
         out.print(f"hold {hold.id}  {hold.district_id}/{hold.school_key}  since {local_time(hold.opened_at, zone)}")
         for reason in hold.reasons:
-            counted = "; ".join(["", *told_counts(reason)])
+            counted = "; ".join(["", *describe_counts(reason)])
             title = escape(hold.title(reason.code))
             out.print(f"  {title} ({reason.code}) since {local_time(reason.since, zone)}{escape(counted)}")
 
@@ -90,7 +90,7 @@ def hold_show(
         out.print(f"  {escape(entry.meaning)}")
         if reason.detail:
             out.print(f"  {escape(reason.detail)}")
-        for line in told_counts(reason):
+        for line in describe_counts(reason):
             out.print(f"  {escape(line)}")
         out.print(f"  [dim]{escape(entry.remedy)}[/]")
         if reason.code == FILE_ERRORS:
@@ -160,7 +160,7 @@ def _resolve(
             shown = {hold.id: store.items_of(session, hold.id) for hold in chosen}
         for hold in chosen:
             out.print(f"[bold]hold {hold.id} · {escape(hold.school_name)}[/]")
-            for line in consequences(hold, verb):
+            for line in effects(hold, verb):
                 out.print(f"  {escape(line)}")
         if csv_file is not None:
             reasons = [reason for hold in chosen for reason in hold.reasons]

@@ -7,7 +7,7 @@ import sys
 from rich.markup import escape
 
 from cli.app import app as app
-from cli.console import told
+from cli.console import err
 from cli.options import FAILURE, WRONG_USE
 from errors import NotFound, NotPossible, RollcallError, SchemaError, SetupError
 
@@ -27,6 +27,6 @@ def main() -> None:
     try:
         app()
     except RollcallError as error:
-        told.quiet = False
-        told.print(f"[red]error:[/] {escape(str(error))}")
+        err.quiet = False
+        err.print(f"[red]error:[/] {escape(str(error))}")
         sys.exit(WRONG_USE if isinstance(error, SetupError | NotFound | NotPossible | SchemaError) else FAILURE)

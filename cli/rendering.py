@@ -23,7 +23,7 @@ from services.planning.changesets import ACTIONS, TYPES
 from services.status import issues, pauses, sync_status
 from services.status.report import DistrictReport, district_report
 
-ISSUE = ("severity", "code", "school_id", "file", "line", "other_lines", "record_id", "message", "consequences")
+ISSUE = ("severity", "code", "school_id", "file", "line", "other_lines", "record_id", "message", "dependents")
 
 
 def _issue_rows(found: pl.DataFrame) -> list[dict[str, Any]]:
@@ -40,16 +40,16 @@ def problems_json(file_errors: pl.DataFrame, found: pl.DataFrame | None) -> dict
 
 
 def show_file_errors(file_errors: pl.DataFrame) -> None:
-    """Print file errors by code, with what to do and the first places."""
+    """Print file errors by code, with what to do and the first locations."""
     if file_errors.is_empty():
         return
     out.print(f"[bold red]{count(file_errors.height, 'file error')}. The whole delivery was rejected[/]")
     for (code, file), rows in file_errors.group_by("code", "file", maintain_order=True):
         entry = CATALOGUE[str(code)]
         out.print(f"\n[red]{file}: {escape(entry.title)}[/] ({code}, {rows.height})")
-        for line, said in rows.select("line", "message").head(SHOWN).iter_rows():
+        for line, message in rows.select("line", "message").head(SHOWN).iter_rows():
             where = f"line {line}" if line is not None else "the file"
-            out.print(f"  {where}: {escape(said)}")
+            out.print(f"  {where}: {escape(message)}")
         if rows.height > SHOWN:
             out.print(f"  and {rows.height - SHOWN} more; --json lists all")
         _explain(entry)
@@ -62,7 +62,7 @@ def _explain(entry: Entry) -> None:
 
 
 def show_issues(found: pl.DataFrame) -> None:
-    """Print issues by code, with what to do and the first places."""
+    """Print issues by code, with what to do and the first locations."""
     if found.is_empty():
         out.print("[green]no errors, no alerts[/]")
         return
@@ -75,11 +75,11 @@ def show_issues(found: pl.DataFrame) -> None:
         for kind, code, number in counted.sort(pl.col("len"), "code", descending=[True, False]).iter_rows():
             entry = catalogue(kind)[code]
             rows = here.filter(code=code, source_kind=kind).sort("file", "line", "record_id")
-            places = rows["place"].unique(maintain_order=True).head(SHOWN)
+            locations = rows["location"].unique(maintain_order=True).head(SHOWN)
             more = ", …" if rows.height > SHOWN else ""
-            fall = int(rows["consequences"].sum())
+            fall = int(rows["dependents"].sum())
             falling = f"; {count(fall, 'dependent record')} left out too"
-            listed = f"{number} at {', '.join(places)}{more}{falling if fall else ''}"
+            listed = f"{number} at {', '.join(locations)}{more}{falling if fall else ''}"
             out.print(f"  [{colour}]{escape(entry.title)}[/] ({code}): {listed}")
             _explain(entry)
 
@@ -163,8 +163,8 @@ def show_report(database: Database, district: str | None) -> None:
                 out.print(f"[red]On hold:[/] {escape(row.name)}: {escape(why)} (rollcall hold show {row.hold.id})")
         paused = {row.pause.id: row.pause for row in report.schools if row.pause is not None}
         for pause in paused.values():
-            said = pauses.told(pause, ZoneInfo(report.timezone))
-            out.print(f"[blue]{escape(said[0].upper() + said[1:])}[/]")
+            text = pauses.describe(pause, ZoneInfo(report.timezone))
+            out.print(f"[blue]{escape(text[0].upper() + text[1:])}[/]")
         for notice in report.notices:
             out.print(f"[yellow]Clever:[/] {escape(notice)}")
         if report.file_errors:

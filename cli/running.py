@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from cli.console import log_prefect, opened, out, told
+from cli.console import err, log_prefect, opened, out
 from cli.options import ATTENTION, FAILURE, OK
 from contracts.formats import CLEVER
 from errors import SetupError
@@ -43,7 +43,7 @@ def start_prefect(settings: Settings) -> None:
             "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
         }
         if "prefect" not in sys.modules:
-            told.print("starting a temporary Prefect server (set PREFECT_API_URL to use yours)", style="dim")
+            err.print("starting a temporary Prefect server (set PREFECT_API_URL to use yours)", style="dim")
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 
@@ -68,7 +68,7 @@ def clever_connection() -> Connection:
         return settings.clever()
     except SetupError:
         start_prefect(settings)
-        from tasks.opening import clever
+        from tasks.resources import clever
 
         return clever()
 
@@ -85,18 +85,24 @@ def run_district(
     with opened() as database:
         # Refuses what makes no sense, before any server.
         with database.reading() as session:
-            orders = requests.orders(session, district, schools, delivery, now=now, landing=settings.landing)
+            sync_requests = requests.sync_requests(
+                session, district, schools, delivery, now=now, landing=settings.landing
+            )
             before = max((run.id or 0 for run in leases.runs_of(session, district, 1)), default=0)
-        met = {order: pause for order in orders if (pause := pipeline.paused(database, order)) is not None}
-        if orders and len(met) == len(orders):
-            for order, pause in met.items():
-                pipeline.record_paused(database, order, pause)
-                out.print(f"[blue]{order.source_id} is {escape(pause)}[/]")
+        met = {
+            request: pause
+            for request in sync_requests
+            if (pause := pipeline.active_pause(database, request)) is not None
+        }
+        if sync_requests and len(met) == len(sync_requests):
+            for request, pause in met.items():
+                pipeline.record_skipped_run(database, request, pause)
+                out.print(f"[blue]{request.source_id} is {escape(pause)}[/]")
             return ATTENTION
     start_prefect(settings)
-    if any(order.kind == CLEVER and order not in met for order in orders):
+    if any(request.kind == CLEVER and request not in met for request in sync_requests):
         clever_connection()
-    with told.status(f"syncing {district}"):
+    with err.status(f"syncing {district}"):
         from flows.sync_district import sync_district
 
         log_prefect()
@@ -106,7 +112,7 @@ def run_district(
             for note in run.notes or []:
                 out.print(f"{run.source_id}: {escape(note)}")
     if state.is_failed() or state.is_crashed():
-        told.print(f"[red]failed:[/] {escape(state.message or '')}")
+        err.print(f"[red]failed:[/] {escape(state.message or '')}")
         return FAILURE
     return ATTENTION if state.name in ("On hold", "Rejected", "Paused", "Waiting for Clever") else OK
 

@@ -55,7 +55,7 @@ def pause(
             zone = zone_of_district(session, district) if district is not None else local_zone()
             end = moment(until, zone) if until is not None else None
             raised = maintenance.pause(session, district, reason=reason, until=end, by=by, now=clock.now())
-        out.print(f"{escape(district or 'all districts')}: {escape(pauses.told(raised, zone))}")
+        out.print(f"{escape(district or 'all districts')}: {escape(pauses.describe(raised, zone))}")
         send_mail(database)
 
 
@@ -70,7 +70,7 @@ def resume(
     with opened() as database:
         with database.transaction() as session:
             resumed = maintenance.resume(session, district, by=getpass.getuser(), now=clock.now())
-        out.print(escape(maintenance.told(resumed, district)))
+        out.print(escape(maintenance.describe(resumed, district)))
         send_mail(database)
     code = OK
     for missed in resumed.missed:

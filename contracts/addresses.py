@@ -22,8 +22,8 @@ def mail_address(value: str) -> str:
     try:
         checked = validate_email(clean(without_invisible_text(value)), check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError as error:
-        said = str(error).rstrip(".")
+        reason = str(error).rstrip(".")
     else:
         assert checked.ascii_email is not None
         return checked.ascii_email
-    raise ValueError(f"is not an email address: {said[0].lower()}{said[1:]}")
+    raise ValueError(f"is not an email address: {reason[0].lower()}{reason[1:]}")

@@ -1,6 +1,6 @@
 """Checking: a roster becomes records. Values row by row, rows that share an ID joined, then each record by itself.
 
-What needs the whole district or what the database holds (whose e-mail, which guardian, whose class) is
+What needs the whole district or what the database holds (whose email, which guardian, whose class) is
 `contracts.settling`'s. Rule: rows of schools that the schools table names but that are not in scope are left out before
 anything is settled; their IDs count as seen.
 """
@@ -25,7 +25,7 @@ from contracts.normalizing import (
     with_commas,
     without_nobodies,
 )
-from contracts.roster import EMPLOYEE, GUARDIAN, PLACE, STUDENT, DateOrder, Field, Roster, Schema
+from contracts.roster import EMPLOYEE, GUARDIAN, SOURCE_LOCATION, STUDENT, DateOrder, Field, Roster, Schema
 from contracts.rules import Rule, breaking, contract
 
 # An ID that a spreadsheet program has made of a long number.
@@ -38,10 +38,10 @@ SHARING_LIMIT = 3
 
 # An issue on its way: one row per school it concerns. `root` names the record that others may fall with: its table
 # (employee, student, class) and ID.
-FOUND: Schema = {
+DRAFT_ISSUES: Schema = {
     "code": pl.String,
     "school_id": pl.String,
-    **PLACE,
+    **SOURCE_LOCATION,
     "record_id": pl.String,
     "detail": pl.String,
     "root_table": pl.String,
@@ -92,8 +92,8 @@ MEMBERSHIPS = contract(
     "memberships",
     {
         "school_id": (
-            Rule("school_unknown", (pl.col("standing") != UNKNOWN) | pl.col("may_be_unshared")),
-            Rule("record_not_shared", (pl.col("standing") != UNKNOWN) | ~pl.col("may_be_unshared")),
+            Rule("school_unknown", (pl.col("scope_status") != UNKNOWN) | pl.col("may_be_unshared")),
+            Rule("record_not_shared", (pl.col("scope_status") != UNKNOWN) | ~pl.col("may_be_unshared")),
         )
     },
 )
@@ -141,7 +141,7 @@ class Records:
     class), key, file; every ID that is there. elsewhere: kind, external_id, school_id, name; who is only in rows of
     left-out schools, and which.
     unknown_schools: table (employee, student, class), key; who has a row with an unknown school. near_schools: table,
-    key, school_id; the schools that such rows nearly name. found: FOUND.
+    key, school_id; the schools that such rows nearly name. found: DRAFT_ISSUES.
     places: table (employee, student, class), key, school_id, file, line; every row of theirs.
     rows, has_lines, shares_part, names, absent: the roster's.
     """
@@ -174,7 +174,7 @@ class Records:
     absent: Mapping[Field, str]
 
     def emails(self) -> list[str]:
-        """Every e-mail that a record claims, normalised."""
+        """Every email that a record claims, normalised."""
         return pl.concat([self.people["email"], self.entries["email"]]).drop_nulls().unique().sort().to_list()
 
 
@@ -200,16 +200,16 @@ def check(
     missing = () if schools is None else tuple(sorted(set(schools) - set(named)))
     left_out_schools = sorted(set(named) - set(scope))
     notes = [_left_out_note(roster.schools, left_out_schools)] if left_out_schools else []
-    standing = (
+    scope_status = (
         pl.when(pl.col("school_id").is_in(scope))
         .then(pl.lit(IN))
         .when(pl.col("school_id").is_in(left_out_schools))
         .then(pl.lit(OUT))
         .otherwise(pl.lit(UNKNOWN))
-        .alias("standing")
+        .alias("scope_status")
     )
-    memberships = roster.school_members.with_columns(standing)
-    class_rows = roster.classes.with_columns(standing)
+    memberships = roster.school_members.with_columns(scope_status)
+    class_rows = roster.classes.with_columns(scope_status)
 
     named_people, guardianships = without_nobodies(roster)
     placed = _with_standing(named_people, guardianships, memberships)
@@ -217,9 +217,9 @@ def check(
     if is_day_first:
         column = called(roster.names, STUDENT, "birth_date")
         notes.append(f"column {column} is read with the day first, as most of its dates can be read in no other way")
-    here = rows.filter(pl.col("standing") != OUT)
+    here = rows.filter(pl.col("scope_status") != OUT)
     bad_values = _bad_values(here, roster.names)
-    members = memberships.filter(standing=IN).select("kind", "external_id", "school_id").unique()
+    members = memberships.filter(scope_status=IN).select("kind", "external_id", "school_id").unique()
     person_schools = members.rename({"kind": "table", "external_id": "key"})
     people, person_issues = _people(here.filter(pl.col("kind") != GUARDIAN), members, roster)
     seen = memberships.select("kind", "external_id").unique()
@@ -229,7 +229,7 @@ def check(
         how="left",
     ).with_columns(pl.col("student_is_known").fill_null(False))
     entries, entry_issues = _entries(here, guardianships)
-    left_out, _ = _entries(rows.filter(standing=OUT), guardianships)
+    left_out, _ = _entries(rows.filter(scope_status=OUT), guardianships)
     entry_values = bad_values.filter(kind=GUARDIAN).select("entry", "code", "detail")
     classes, class_issues = _classes(class_rows, roster.names)
     class_schools = (
@@ -244,8 +244,8 @@ def check(
     )
     places = pl.concat(
         [
-            memberships.select("standing", "school_id", "file", "line", table="kind", key="external_id"),
-            class_rows.select("standing", "school_id", "file", "line", table=pl.lit("class"), key="external_id"),
+            memberships.select("scope_status", "school_id", "file", "line", table="kind", key="external_id"),
+            class_rows.select("scope_status", "school_id", "file", "line", table=pl.lit("class"), key="external_id"),
         ]
     )
     # A record that names no school is lacking by itself, whatever the source shares.
@@ -273,7 +273,7 @@ def check(
             _repeated_rows(roster, memberships, class_rows, scope, schools_of),
         ]
     )
-    left_out_classes = class_rows.filter(standing=OUT).select("file", "line")
+    left_out_classes = class_rows.filter(scope_status=OUT).select("file", "line")
     class_members = roster.class_members
     return Records(
         schools=tuple(scope),
@@ -303,7 +303,7 @@ def check(
         .select("table", "key", school_id="there")
         .unique(),
         found=found,
-        places=places.drop("standing"),
+        places=places.drop("scope_status"),
         rows=roster.rows,
         has_lines=roster.has_lines,
         shares_part=roster.shares_part,
@@ -360,7 +360,7 @@ def _elsewhere(roster: Roster, memberships: pl.DataFrame, people: pl.DataFrame) 
     """kind, external_id, school_id, name: the left-out schools of those who are in no other row."""
     schools = roster.schools.select("name", school_id="external_id").unique()
     return (
-        memberships.filter(standing=OUT)
+        memberships.filter(scope_status=OUT)
         .join(people, on=["kind", "external_id"], how="anti")
         .select("kind", "external_id", "school_id")
         .unique()
@@ -380,19 +380,19 @@ def _left_out_note(schools: pl.DataFrame, left_out: list[str]) -> str:
 
 
 def at_schools(issues: pl.DataFrame, schools_of: pl.DataFrame) -> pl.DataFrame:
-    """FOUND, from issues (code, file, line, table, key, detail), once for each school of their record.
+    """DRAFT_ISSUES, from issues (code, file, line, table, key, detail), once for each school of their record.
 
     schools_of: table, key, school_id.
     """
     return (
         issues.join(schools_of, on=["table", "key"], how="left")
         .with_columns(record_id=pl.col("key"), root_table=pl.col("table"), root=pl.col("key"))
-        .select([pl.col(name).cast(dtype) for name, dtype in FOUND.items()])
+        .select([pl.col(name).cast(dtype) for name, dtype in DRAFT_ISSUES.items()])
     )
 
 
 def _with_standing(people: pl.DataFrame, guardianships: pl.DataFrame, memberships: pl.DataFrame) -> pl.DataFrame:
-    """The people's rows with the standing of the school in the same row; a guardian's row is the student's.
+    """The people's rows with the scope_status of the school in the same row; a guardian's row is the student's.
 
     A row of several schools stands as it does at the best of them, one that names no school as its person elsewhere.
     """
@@ -407,14 +407,14 @@ def _with_standing(people: pl.DataFrame, guardianships: pl.DataFrame, membership
     )
     # "in" sorts before "out" before "unknown".
     by_row = memberships.group_by("file", "line", school_kind="kind", school_of="external_id").agg(
-        pl.col("standing").min()
+        pl.col("scope_status").min()
     )
     placed = people.join(by_row, on=["file", "line", "school_kind", "school_of"], how="left")
-    if placed["standing"].null_count():
-        best = memberships.group_by(school_kind="kind", school_of="external_id").agg(best=pl.col("standing").min())
+    if placed["scope_status"].null_count():
+        best = memberships.group_by(school_kind="kind", school_of="external_id").agg(best=pl.col("scope_status").min())
         placed = (
             placed.join(best, on=["school_kind", "school_of"], how="left")
-            .with_columns(standing=pl.coalesce("standing", "best", pl.lit(IN)))
+            .with_columns(scope_status=pl.coalesce("scope_status", "best", pl.lit(IN)))
             .drop("best")
         )
     return placed.drop("school_kind", "school_of")
@@ -504,12 +504,12 @@ def _shared_ids(rows: pl.DataFrame) -> pl.DataFrame:
     compared by letters and digits.
     """
     key = ["kind", "external_id"]
-    told = ("email", "phone", "birth_date", "grade")
+    compared = ("email", "phone", "birth_date", "grade")
     named = (values.words(pl.col(name)).alias(name) for name in ("first_name", "last_name"))
-    spelled = rows.select(*key, *told, *named)
+    spelled = rows.select(*key, *compared, *named)
     several = spelled.unique().filter(pl.len().over(key) > 1)
     # However many rows are on one ID, these are enough to tell that they are several people's.
-    some = several.filter(pl.struct(*told, "first_name", "last_name").rank("dense").over(key) <= _COMPARED_ROWS)
+    some = several.filter(pl.struct(*compared, "first_name", "last_name").rank("dense").over(key) <= _COMPARED_ROWS)
     pairs = several.join(some, on=key, suffix="_other")
 
     def differs(name: str) -> pl.Expr:
@@ -583,8 +583,8 @@ def _entries(rows: pl.DataFrame, guardianships: pl.DataFrame) -> tuple[pl.DataFr
 
 def _classes(rows: pl.DataFrame, names: Mapping[Field, str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of each class joined, and what is wrong with them. Rule: class names are at most 255 characters."""
-    here = rows.filter(pl.col("standing") != OUT).sort("file", "line")
-    in_scope = pl.col("school_id").filter(pl.col("standing") == IN)
+    here = rows.filter(pl.col("scope_status") != OUT).sort("file", "line")
+    in_scope = pl.col("school_id").filter(pl.col("scope_status") == IN)
     joined = (
         here.group_by("external_id", maintain_order=True)
         .agg(
@@ -629,7 +629,7 @@ def _marked_names(records: pl.DataFrame, names: Mapping[Field, str], table: str)
 
 
 def _school_issues(roster: Roster, scope: list[str], near_schools: pl.DataFrame) -> pl.DataFrame:
-    """FOUND of schools. Rule: a school is empty where no row of any kind names it, or nearly names it."""
+    """DRAFT_ISSUES of schools. Rule: a school is empty where no row of any kind names it, or nearly names it."""
     with_rows = pl.concat(
         [
             *(rows["school_id"] for rows in (roster.school_members, roster.classes, roster.class_members)),
@@ -664,14 +664,14 @@ def _school_issues(roster: Roster, scope: list[str], near_schools: pl.DataFrame)
             root_table=pl.lit(None, pl.String),
             root=pl.lit(None, pl.String),
         )
-        .select(list(FOUND))
+        .select(list(DRAFT_ISSUES))
     )
 
 
 def _repeated_rows(
     roster: Roster, memberships: pl.DataFrame, class_rows: pl.DataFrame, scope: list[str], schools_of: pl.DataFrame
 ) -> pl.DataFrame:
-    """FOUND duplicate_row for each row that says nothing but what an earlier row of its file says."""
+    """DRAFT_ISSUES duplicate_row for each row that says nothing but what an earlier row of its file says."""
     found = []
     for file, rows in roster.rows.items():
         columns = [name for name in rows.columns if name != "line"]
@@ -679,10 +679,10 @@ def _repeated_rows(
         first = pl.struct(columns).is_first_distinct() if likely.height else pl.lit(True)
         marked = likely.select("line", file=pl.lit(file), is_repeated=~first)
         found.append(breaking(ROWS, marked).select("code", "file", "line"))
-    places = pl.concat(found) if found else pl.DataFrame(schema={"code": pl.String, **PLACE})
+    places = pl.concat(found) if found else pl.DataFrame(schema={"code": pl.String, **SOURCE_LOCATION})
     at = ["file", "line"]
-    of_people = memberships.filter(pl.col("standing") != OUT).select(*at, table="kind", key="external_id")
-    of_classes = class_rows.filter(pl.col("standing") != OUT).select(*at, table=pl.lit("class"), key="external_id")
+    of_people = memberships.filter(pl.col("scope_status") != OUT).select(*at, table="kind", key="external_id")
+    of_classes = class_rows.filter(pl.col("scope_status") != OUT).select(*at, table=pl.lit("class"), key="external_id")
     records = pl.concat([of_people, of_classes]).unique()
     no_detail = pl.lit(None, pl.String)
     enrollments = (
@@ -700,7 +700,7 @@ def _repeated_rows(
     return pl.concat(
         [
             at_schools(places.join(records, on=at).with_columns(detail=no_detail), schools_of),
-            enrollments.select(list(FOUND)),
-            of_schools.select(list(FOUND)),
+            enrollments.select(list(DRAFT_ISSUES)),
+            of_schools.select(list(DRAFT_ISSUES)),
         ]
     )

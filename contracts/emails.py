@@ -1,10 +1,10 @@
-"""Whose e-mail it is, and which existing account a newcomer adopts: what only the whole district can decide.
+"""Whose email it is, and which existing account a newcomer adopts: what only the whole district can decide.
 
-Rule: contested inside a district, an e-mail goes to the highest role (teacher and staff, then guardian, then student);
-between equals to the one whose active link holds it already, then to the source ID that sorts first. Claimants are this
-delivery's valid records; its rejected ones, and the active links that it does not speak of, with what they last held;
-links of a school's former source claim nothing. An account without a link of this district keeps what it has unless it
-is adopted.
+Rule: contested inside a district, an email goes to the highest role (teacher and staff, then guardian, then student);
+between equals to the one whose active link holds it already, then to the external ID that sorts first. Claimants are
+this delivery's valid records; its rejected ones, and the active links that it does not speak of, with what they last
+applied; links of a school's former source claim nothing. An account without a link of this district keeps what it has
+unless it is adopted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from contracts import values
-from contracts.roster import EMPLOYEE, GUARDIAN, STAFF, STUDENT, TEACHER, Held
+from contracts.roster import EMPLOYEE, GUARDIAN, STAFF, STUDENT, TEACHER, StoredRoster
 
 _RANKS = {TEACHER: 0, STAFF: 0, GUARDIAN: 1, STUDENT: 2}
 _ORDER = ("email", "rank", "is_new", "external_id", "content", "link_id")
@@ -23,37 +23,37 @@ _CLAIM = ("email", "rank", "is_new", "external_id", "content", "link_id", "accou
 
 @dataclass(frozen=True)
 class Owned:
-    """How the e-mails went. records: record, email (null where lost), adopts, lost, is_valid.
+    """How the emails went. records: record, email (null where lost), adopts, lost, is_valid.
 
-    freed: account_id, email; accounts of the district that hold an e-mail which is another's now.
+    freed: account_id, email; accounts of the district that hold an email which is another's now.
     """
 
     records: pl.DataFrame
     freed: pl.DataFrame
 
 
-def own(records: pl.DataFrame, held: Held, seen: pl.Series) -> Owned:
-    """Decide every contested e-mail, and every adoption.
+def resolve_email_owners(records: pl.DataFrame, stored: StoredRoster, seen: pl.Series) -> Owned:
+    """Decide every contested email, and every adoption.
 
     records: record (UInt32), kind, role, external_id, first_name, last_name, email, phone, birth_date, link_id, content
-    (what orders those without a source ID), is_valid; every record of the delivery. seen: the link_ids in any row.
+    (what orders those without an external ID), is_valid; every record of the delivery. seen: the link_ids in any row.
 
-    A teacher who loses the e-mail is rejected, and so is a guardian who has no phone: then they go on as last applied,
+    A teacher who loses the email is rejected, and so is a guardian who has no phone: then they go on as last applied,
     and claim what their link holds. So it is decided anew until nobody more is rejected.
     """
     ranked = records.with_columns(rank=_rank()).join(
-        held.links.select("link_id", "account_id", link_email="email", link_active="active"), on="link_id", how="left"
+        stored.links.select("link_id", "account_id", link_email="email", link_active="active"), on="link_id", how="left"
     )
     while True:
-        adopted = _adoptions(ranked.filter("is_valid"), held)
-        standing = (
+        adopted = _adoptions(ranked.filter("is_valid"), stored)
+        claims = (
             ranked.join(adopted, on="record", how="left")
-            .with_columns(adopts=pl.coalesce("ties", "adopts"))
+            .with_columns(adopts=pl.coalesce("joins_account", "adopts"))
             .with_columns(account_id=pl.coalesce("account_id", "adopts"))
         )
-        winners, losers, kept = _contest(standing.filter("is_valid"), held, seen)
+        winners, losers, kept = _contest(claims.filter("is_valid"), stored, seen)
         needs_email = (pl.col("kind") == EMPLOYEE) | ((pl.col("kind") == GUARDIAN) & pl.col("phone").is_null())
-        lost = standing.join(losers, on="record", how="left").with_columns(lost=pl.col("lost").fill_null(False))
+        lost = claims.join(losers, on="record", how="left").with_columns(lost=pl.col("lost").fill_null(False))
         rejected = lost.filter(pl.col("is_valid") & pl.col("lost") & needs_email)
         if rejected.is_empty():
             break
@@ -76,23 +76,23 @@ def _rank(role: str = "role") -> pl.Expr:
     return pl.col(role).replace_strict(_RANKS, default=len(_RANKS), return_dtype=pl.UInt8)
 
 
-def _adoptions(valid: pl.DataFrame, held: Held) -> pl.DataFrame:
+def _adoptions(valid: pl.DataFrame, stored: StoredRoster) -> pl.DataFrame:
     """record, adopts: newcomers, and the account that each adopts.
 
-    Rule: an account that no link of this district knows is adopted by the same role and e-mail (a student not if the
+    Rule: an account that no link of this district knows is adopted by the same role and email (a student not if the
     birth dates differ); for teachers, staff and guardians also when it is the only hand-made one of the district with
     the same phone and first and last name. One account, one record. Nobody adopts the account of one who left.
     """
-    left = held.links.filter("gone").select("account_id")
+    left = stored.links.filter("gone").select("account_id")
     free = (
-        held.accounts.filter(~pl.col("linked"))
+        stored.accounts.filter(~pl.col("linked"))
         .join(left, on="account_id", how="anti")
-        .rename({name: f"account_{name}" for name in held.accounts.columns if name != "account_id"})
+        .rename({name: f"account_{name}" for name in stored.accounts.columns if name != "account_id"})
     )
     returning = free.join(valid.select("account_id").drop_nulls(), on="account_id", how="semi").select("account_id")
     free = free.join(returning, on="account_id", how="anti").with_columns(account_rank=_rank("account_role"))
     same_role = pl.col("rank") == pl.col("account_rank")
-    new = valid.filter(pl.col("link_id").is_null() & pl.col("ties").is_null()).drop("account_id")
+    new = valid.filter(pl.col("link_id").is_null() & pl.col("joins_account").is_null()).drop("account_id")
     different_birth = (pl.col("birth_date") != pl.col("account_birth_date")).fill_null(False)
     by_email = (
         new.join(free, left_on="email", right_on="account_email")
@@ -122,18 +122,20 @@ def _adoptions(valid: pl.DataFrame, held: Held) -> pl.DataFrame:
     return pl.concat([by_email, by_phone])
 
 
-def _contest(valid: pl.DataFrame, held: Held, seen: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def _contest(
+    valid: pl.DataFrame, stored: StoredRoster, seen: pl.Series
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """The winning claims, the losers (record, lost), and the accounts of the district (account_id, email).
 
     valid: the valid records with rank, account_id (their link's, or the one they adopt), link_email, link_active.
     """
     holds = (pl.col("link_active") & (pl.col("link_email") == pl.col("email"))).fill_null(False)
     of_records = valid.filter(pl.col("email").is_not_null()).with_columns(is_new=~holds)
-    # What goes on as last held: rejected records, links of other sources, and schools the delivery does not speak of.
-    silent = held.links.filter(
+    # What goes on as last applied: rejected records, links of other sources, and schools the delivery lacks.
+    silent = stored.links.filter(
         pl.col("active")
         & ~pl.col("former")
-        & (~pl.col("own") | pl.col("beyond") | pl.col("link_id").is_in(seen.implode()))
+        & (~pl.col("from_this_source") | pl.col("beyond") | pl.col("link_id").is_in(seen.implode()))
     ).join(valid.select("link_id").drop_nulls(), on="link_id", how="anti")
     of_links = silent.drop_nulls("email").with_columns(rank=_rank(), is_new=pl.lit(False))
     known = pl.concat(
@@ -144,7 +146,7 @@ def _contest(valid: pl.DataFrame, held: Held, seen: pl.Series) -> tuple[pl.DataF
         how="diagonal",
     ).drop_nulls("account_id")
     here = known.select("account_id").unique().with_columns(is_here=pl.lit(True))
-    holding = held.accounts.drop_nulls("email").join(here, on="account_id", how="left")
+    holding = stored.accounts.drop_nulls("email").join(here, on="account_id", how="left")
     kept = holding.filter(pl.col("linked") | pl.col("is_here")).select("account_id", "email")
     # An account may hold what no link of it says: a person's own edit, or what an adopted one had before. It is given
     # up when the record says something new.
@@ -172,7 +174,7 @@ def _contest(valid: pl.DataFrame, held: Held, seen: pl.Series) -> tuple[pl.DataF
 
 
 def _freed(winners: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
-    """account_id, email: accounts that hold an e-mail that a record of another account won."""
+    """account_id, email: accounts that hold an email that a record of another account won."""
     return (
         winners.drop_nulls("record")
         .select("email", winner="account_id")

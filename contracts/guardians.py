@@ -3,7 +3,7 @@
 Rule: entries are one guardian when they share a guardian_id, or a phone and the full name, or an email and one of the
 two names, transitively; what is compared is the joined person, not the single entry. Those contradict each other, and
 nothing joins them, whose first names differ, and so do their phones or their guardian_ids. A guardian is found again
-among the source's links by the first thing in common with what they last held: guardian_id; phone and full name;
+among the source's links by the first thing in common with what they last applied: guardian_id; phone and full name;
 student's ID and full name; email and one name. One link, one guardian. Of what the source lacks altogether it says
 nothing, so that what the links hold stays.
 """
@@ -18,7 +18,7 @@ from itertools import chain, combinations
 import polars as pl
 
 from contracts import values
-from contracts.roster import GUARDIAN, STUDENT, Field, Held
+from contracts.roster import GUARDIAN, STUDENT, Field, StoredRoster
 from contracts.rules import Rule, breaking, contract
 
 IDS = contract(
@@ -71,7 +71,9 @@ class Guardians:
     seen: pl.DataFrame
 
 
-def identify(entries: pl.DataFrame, left_out: pl.DataFrame, held: Held, absent: Collection[Field] = ()) -> Guardians:
+def identify(
+    entries: pl.DataFrame, left_out: pl.DataFrame, stored: StoredRoster, absent: Collection[Field] = ()
+) -> Guardians:
     """Join the entries into guardians, and find each one's link. The order of rows makes no difference but to lines.
 
     entries, left_out: as in `contracts.checking.Records`. absent: the fields that the source lacks altogether.
@@ -79,8 +81,8 @@ def identify(entries: pl.DataFrame, left_out: pl.DataFrame, held: Held, absent: 
     Rule: a guardian_id that is a placeholder, or shared by people who cannot be one, counts as absent.
     """
     lacking = {"guardian_id" if name == "external_id" else name for whose, name in absent if whose in _WHOSE}
-    links = _links(held)
-    named = _filled(_comparable(_without_placeholders(entries)), held, lacking)
+    links = _links(stored)
+    named = _filled(_comparable(_without_placeholders(entries)), stored, lacking)
     shared = _shared_ids(named)
     named = _without_ids(named, shared)
     numbered = _numbered(named)
@@ -89,7 +91,7 @@ def identify(entries: pl.DataFrame, left_out: pl.DataFrame, held: Held, absent: 
     strays = _stray(_without_ids(_comparable(_without_placeholders(left_out)), shared), links)
     return Guardians(
         people=_going_on(people, found, links, lacking).sort("guardian"),
-        pairs=_pairs(numbered, found, held, links, lacking),
+        pairs=_pairs(numbered, found, stored, links, lacking),
         entries=numbered.select("entry", "guardian", "file", "line"),
         issues=_issues(entries, shared),
         seen=pl.concat([found.select("link_id"), strays]).unique(),
@@ -238,7 +240,7 @@ def _contradicting(groups: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
     )
     several = groups.join(named, on="person").group_by("group").agg(pl.col("least").min(), pl.col("most").max())
     doubtful = groups.join(several.filter(pl.col("least") != pl.col("most")), on="group", how="semi")
-    told = (
+    definite = (
         nodes.join(doubtful, on="person", how="semi")
         .group_by("person")
         .agg(pl.col(name).drop_nulls().unique().sort() for name in ("first", "phone", "guardian_id"))
@@ -246,7 +248,7 @@ def _contradicting(groups: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
     found = []
     for name in ("phone", "guardian_id"):
         has_both = pl.all_horizontal(pl.col("first", name).list.len() > 0)
-        known = doubtful.join(told.filter(has_both), on="person").sort("group", "person")
+        known = doubtful.join(definite.filter(has_both), on="person").sort("group", "person")
         # Of people with one value of each, any two that are not the same tell whether others contradict either.
         some = known.unique(["group", "first", name], keep="first", maintain_order=True).filter(
             pl.int_range(pl.len()).over("group") < _COMPARED_WITH
@@ -353,12 +355,12 @@ def _agreeing(entries: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
 
 
 def _pairs(
-    numbered: pl.DataFrame, found: pl.DataFrame, held: Held, links: _Links, lacking: Collection[str]
+    numbered: pl.DataFrame, found: pl.DataFrame, stored: StoredRoster, links: _Links, lacking: Collection[str]
 ) -> pl.DataFrame:
     pairs = numbered.group_by("guardian", "student_id").agg(
         *(pl.col(name).min() for name in _IN_PAIRS), *(_differs(name).alias(f"differs_{name}") for name in _IN_PAIRS)
     )
-    last = held.guardianships.join(links.students, on="student_link_id").select(
+    last = stored.guardianships.join(links.students, on="student_link_id").select(
         "student_id", *(pl.col(name).alias(f"{name}_last") for name in _IN_PAIRS), link_id="guardian_link_id", was=True
     )
     is_heir = ~pl.col("is_stranger") & ~pl.col("contradicts")
@@ -378,7 +380,7 @@ def _pairs(
 
 
 def _going_on(people: pl.DataFrame, found: pl.DataFrame, links: _Links, lacking: Collection[str]) -> pl.DataFrame:
-    """The people with link_id, and with what it last held of names, language and IDs that the source lacks.
+    """The people with link_id, and with what it last applied of names, language and IDs that the source lacks.
 
     Rule: another person on an old ID inherits nothing.
     """
@@ -419,21 +421,21 @@ class _Links:
     students: pl.DataFrame
 
 
-def _links(held: Held, lacking: Collection[str] = ()) -> _Links:
-    """The links, as if they held nothing in the lacking columns."""
-    own = held.links.filter("own")
+def _links(stored: StoredRoster, lacking: Collection[str] = ()) -> _Links:
+    """The links, as if nothing were stored in the lacking columns."""
+    from_here = stored.links.filter("from_this_source")
     fields = ("guardian_ids", "first_name", "last_name", "email", "phone", "phone_extension", "language")
     emptied = (name for name in fields if name.replace("ids", "id") in lacking)
     links = _comparable(
-        own.filter(kind=GUARDIAN)
+        from_here.filter(kind=GUARDIAN)
         .select("link_id", "active", *fields)
-        .with_columns(pl.lit(None, own.schema[name]).alias(name) for name in emptied)
+        .with_columns(pl.lit(None, from_here.schema[name]).alias(name) for name in emptied)
     )
-    students = own.filter(kind=STUDENT).select(student_id="external_id", student_link_id="link_id").drop_nulls()
+    students = from_here.filter(kind=STUDENT).select(student_id="external_id", student_link_id="link_id").drop_nulls()
     known_by = [
         links.select("link_id", "phone", "email", "first", "last", "full_name"),
         links.select("link_id", guardian_id="guardian_ids").explode("guardian_id"),
-        held.guardianships.join(students, on="student_link_id").select("student_id", link_id="guardian_link_id"),
+        stored.guardianships.join(students, on="student_link_id").select("student_id", link_id="guardian_link_id"),
     ]
     return _Links(links, pl.concat(known_by, how="diagonal"), students)
 
@@ -458,7 +460,7 @@ def _candidates(rows: pl.DataFrame, by: str, links: _Links, tier: tuple[tuple[st
 def _judged(pairs: pl.DataFrame, rows: pl.DataFrame, by: str, links: _Links) -> pl.DataFrame:
     """Of the pairs (`by`, link_id) those with another person than the link's: is_stranger, contradicts (Boolean).
 
-    Rule: strangers have both names different and no email in common; who contradicts what the link last held has
+    Rule: strangers have both names different and no email in common; who contradicts what the link last applied has
     another first name, and another phone or guardian_id.
     """
     names = ("first", "last", "email", "phone", "guardian_id")
@@ -467,8 +469,10 @@ def _judged(pairs: pl.DataFrame, rows: pl.DataFrame, by: str, links: _Links) -> 
         .join(links.links, on=["link_id", "first"], how="semi")
         .select(by, "link_id")
     )
-    held = links.links.select("link_id", "guardian_ids", *(pl.col(name).alias(f"held_{name}") for name in names[:-1]))
-    same = {name: pl.col(name) == pl.col(f"held_{name}") for name in names[:-1]}
+    stored = links.links.select(
+        "link_id", "guardian_ids", *(pl.col(name).alias(f"stored_{name}") for name in names[:-1])
+    )
+    same = {name: pl.col(name) == pl.col(f"stored_{name}") for name in names[:-1]}
     same["guardian_id"] = pl.when(pl.col("guardian_id").is_not_null()).then(
         pl.col("guardian_ids").list.contains(pl.col("guardian_id"))
     )
@@ -476,7 +480,7 @@ def _judged(pairs: pl.DataFrame, rows: pl.DataFrame, by: str, links: _Links) -> 
     return (
         pairs.join(alike, on=[by, "link_id"], how="anti")
         .join(rows.select(by, *names), on=by)
-        .join(held, on="link_id")
+        .join(stored, on="link_id")
         .with_columns(**same)
         .group_by(by, "link_id")
         .agg(pl.col(name).max() for name in names)
@@ -525,9 +529,11 @@ def _ranked(pairs: pl.DataFrame, people: pl.DataFrame, links: _Links) -> pl.Data
     names = ("first", "last", "email", "phone", "guardian_ids")
     return (
         pairs.join(_comparable(people).select("guardian", *names), on="guardian")
-        .join(links.links.select("link_id", "active", *names), on="link_id", suffix="_held")
+        .join(links.links.select("link_id", "active", *names), on="link_id", suffix="_stored")
         .with_columns(
-            agreement=pl.sum_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_held")).cast(pl.Int8) for name in names)
+            agreement=pl.sum_horizontal(
+                pl.col(name).eq_missing(pl.col(f"{name}_stored")).cast(pl.Int8) for name in names
+            )
         )
         .sort("active", "agreement", "link_id", "guardian", descending=[True, True, False, False])
         .select("guardian", "link_id", rank=pl.int_range(pl.len()))
@@ -559,7 +565,7 @@ def _stray(left_out: pl.DataFrame, links: _Links) -> pl.DataFrame:
 # --- what the source lacks altogether ---
 
 
-def _filled(entries: pl.DataFrame, held: Held, lacking: Collection[str]) -> pl.DataFrame:
+def _filled(entries: pl.DataFrame, stored: StoredRoster, lacking: Collection[str]) -> pl.DataFrame:
     """The entries with what the source lacks of what guardians are known by, from the links of the student's guardians.
 
     Rule: an entry is filled where exactly one of the student's guardians matches it, and it alone matches them, by what
@@ -568,7 +574,7 @@ def _filled(entries: pl.DataFrame, held: Held, lacking: Collection[str]) -> pl.D
     filled = [name for name in _FILLED if name in lacking]
     if not filled:
         return entries
-    links, left = _links(held), _links(held, filled)
+    links, left = _links(stored), _links(stored, filled)
     gone = {"student_id", *(name.removesuffix("_name") for name in filled)}
     if {"first", "last"} <= gone:
         gone.add("full_name")

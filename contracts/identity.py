@@ -1,10 +1,10 @@
 """Who is there under a new ID: records that nobody knows, and links that would go, one to one.
 
 Rule: where a link that would go and a record that is new match one to one and nobody else matches either, they are one:
-employees and guardians by e-mail and name (guardians also by phone and name, or by name and student); students by name
-and birth date or, where one is empty, by name and e-mail or guardian. Links that a school holds from the source it had
+employees and guardians by email and name (guardians also by phone and name, or by name and student); students by name
+and birth date or, where one is empty, by name and email or guardian. Links that a school holds from the source it had
 before would go, too; there the ID that the school's own system gives the record counts by itself, unless both names
-differ and no e-mail, birth date or guardian is in common. Classes match by name and teacher.
+differ and no email, birth date or guardian is in common. Classes match by name and teacher.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from __future__ import annotations
 import polars as pl
 
 from contracts import values
-from contracts.roster import GUARDIAN, STUDENT, Held
+from contracts.roster import GUARDIAN, STUDENT, StoredRoster
 
 _FOUND = {"record": pl.UInt32, "link_id": pl.String}
 _PERSON = ("kind", "full", "first", "last", "email", "phone", "birth_date")
 
 
-def find(everyone: pl.DataFrame, pairs: pl.DataFrame, held: Held, seen: pl.Series) -> pl.DataFrame:
-    """The records with the link of their former ID: `link_id`, with `reissued` (Boolean), or `ties` (an account).
+def find(everyone: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster, seen: pl.Series) -> pl.DataFrame:
+    """The records with `link_id` of their former ID and `renumbered` (Boolean), or with `joins_account` (an account).
 
     everyone: record, kind, guardian, external_id, sis_id, first_name, last_name, email, phone, birth_date, link_id,
     is_valid, is_shared (two people on the ID, who are nobody).
@@ -28,11 +28,11 @@ def find(everyone: pl.DataFrame, pairs: pl.DataFrame, held: Held, seen: pl.Serie
     """
     nobody = pl.col("link_id").is_not_null() | pl.col("is_shared").fill_null(False)
     new = _compared(everyone.filter(~nobody)).drop("link_id")
-    going = _going(held, seen)
+    going = _going(stored, seen)
     families = pairs.select("guardian", "student_id").unique()
     found = pl.DataFrame(schema=_FOUND)
     if new.height and going.height:
-        common = _in_common(everyone, families, held, found)
+        common = _in_common(everyone, families, stored, found)
         named = pl.concat([_adults(new, going), _students(new, going, common)]).unique()
         by_id = _by_other_id(new, going)
         # Whom the ID takes for one and the name for another is nobody.
@@ -41,35 +41,35 @@ def find(everyone: pl.DataFrame, pairs: pl.DataFrame, held: Held, seen: pl.Serie
         found = _with(found, by_id.join(other, on="record", how="anti"))
         # Guardians tell students apart and the other way round, so that guardians have a second turn.
         found = _with(found, _adults(*_left(new, going, found)))
-        common = _in_common(everyone, families, held, found)
+        common = _in_common(everyone, families, stored, found)
         found = _with(found, _students(*_left(new, going, found), common))
-        common = _in_common(everyone, families, held, found)
+        common = _in_common(everyone, families, stored, found)
         found = _with(found, _relatives(*_left(new, going, found), common))
     # Who is rejected goes on as the link that is there, wherever that stays.
-    told = (
+    found_by = (
         found.join(going.select("link_id", "account_id", "takes"), on="link_id")
         .join(everyone.select("record", "is_valid"), on="record")
         .with_columns(takes=pl.col("takes") | ~pl.col("is_valid"))
         .select(
             "record",
             taken=pl.when("takes").then("link_id"),
-            ties=pl.when(~pl.col("takes")).then("account_id"),
+            joins_account=pl.when(~pl.col("takes")).then("account_id"),
         )
     )
     return (
-        everyone.join(told, on="record", how="left", maintain_order="left")
-        .with_columns(link_id=pl.coalesce("link_id", "taken"), reissued=pl.col("taken").is_not_null())
+        everyone.join(found_by, on="record", how="left", maintain_order="left")
+        .with_columns(link_id=pl.coalesce("link_id", "taken"), renumbered=pl.col("taken").is_not_null())
         .drop("taken")
     )
 
 
 def find_classes(
-    new: pl.DataFrame, going: pl.DataFrame, owners: pl.DataFrame, held_owners: pl.DataFrame
+    new: pl.DataFrame, going: pl.DataFrame, owners: pl.DataFrame, stored_owners: pl.DataFrame
 ) -> pl.DataFrame:
     """id, external_id: classes that would go, and the new ones that they are.
 
     new: external_id, sis_id, school_id, name. going: id, external_id, school_id, name, is_foreign (another source's).
-    owners: external_id, account_id; held_owners: id, account_id. Rule: of one school, the ID that the school's own
+    owners: external_id, account_id; stored_owners: id, account_id. Rule: of one school, the ID that the school's own
     system gives the class; else the same name and the same teachers; else the same name and a teacher in common.
     """
 
@@ -79,10 +79,10 @@ def find_classes(
 
     by_id = new.join(going.filter("is_foreign"), left_on=["sis_id", "school_id"], right_on=["external_id", "school_id"])
     named = led(new, owners, "external_id").join(
-        led(going, held_owners, "id"), on=["school_id", "folded"], suffix="_held"
+        led(going, stored_owners, "id"), on=["school_id", "folded"], suffix="_stored"
     )
-    same = pl.col("account_id") == pl.col("account_id_held")
-    in_common = pl.col("account_id").list.set_intersection("account_id_held").list.len() > 0
+    same = pl.col("account_id") == pl.col("account_id_stored")
+    in_common = pl.col("account_id").list.set_intersection("account_id_stored").list.len() > 0
     found = pl.DataFrame(schema={"id": pl.String, "external_id": pl.String})
     for candidates in (by_id, named.filter(same), named.filter(in_common)):
         left = candidates.join(found, on="id", how="anti").join(found, on="external_id", how="anti")
@@ -91,19 +91,19 @@ def find_classes(
     return found
 
 
-def _going(held: Held, seen: pl.Series) -> pl.DataFrame:
+def _going(stored: StoredRoster, seen: pl.Series) -> pl.DataFrame:
     """The active links in no row, and those of a former source of this one's schools. takes: they go as a whole.
 
     Whoever left of their own accord is among them: under a new ID they are no newcomer.
     """
     moving = pl.col("moving").fill_null(False)
-    in_no_row = pl.col("own") & ~pl.col("former") & ~pl.col("link_id").is_in(seen.implode())
-    left = pl.col("left") & (in_no_row | ~pl.col("own"))
-    links = held.links.filter((pl.col("active") & (in_no_row | moving)) | left).with_columns(
-        takes=pl.col("own") | pl.col("former"), is_foreign=~pl.col("own")
+    in_no_row = pl.col("from_this_source") & ~pl.col("former") & ~pl.col("link_id").is_in(seen.implode())
+    left = pl.col("left") & (in_no_row | ~pl.col("from_this_source"))
+    links = stored.links.filter((pl.col("active") & (in_no_row | moving)) | left).with_columns(
+        takes=pl.col("from_this_source") | pl.col("former"), is_foreign=~pl.col("from_this_source")
     )
     # Whoever is in a row is found; of somebody with a link of each source, this one's is theirs.
-    in_a_row = held.links.filter(pl.col("own") & pl.col("link_id").is_in(seen.implode()))["account_id"]
+    in_a_row = stored.links.filter(pl.col("from_this_source") & pl.col("link_id").is_in(seen.implode()))["account_id"]
     links = (
         links.filter(~pl.col("account_id").is_in(in_a_row.implode()))
         .sort("is_foreign", "link_id")
@@ -133,7 +133,7 @@ def _left(new: pl.DataFrame, going: pl.DataFrame, found: pl.DataFrame) -> tuple[
 
 def _joined(new: pl.DataFrame, going: pl.DataFrame, *on: str) -> pl.DataFrame:
     """record and link_id that have these in common, with both sides' columns; nulls have nothing in common."""
-    return new.join(going, on=["kind", *on], suffix="_held")
+    return new.join(going, on=["kind", *on], suffix="_stored")
 
 
 def _by_other_id(new: pl.DataFrame, going: pl.DataFrame) -> pl.DataFrame:
@@ -143,13 +143,13 @@ def _by_other_id(new: pl.DataFrame, going: pl.DataFrame) -> pl.DataFrame:
         .explode("sis_id")
     )
     same = pl.any_horizontal(
-        *((pl.col(name) == pl.col(f"{name}_held")).fill_null(False) for name in ("email", "phone", "birth_date"))
+        *((pl.col(name) == pl.col(f"{name}_stored")).fill_null(False) for name in ("email", "phone", "birth_date"))
     )
-    both = pl.all_horizontal(pl.col(name).is_not_null() for name in ("first", "last", "first_held", "last_held"))
+    both = pl.all_horizontal(pl.col(name).is_not_null() for name in ("first", "last", "first_stored", "last_stored"))
     other_names = (
         pl.when(both)
-        .then((pl.col("first") != pl.col("first_held")) & (pl.col("last") != pl.col("last_held")))
-        .otherwise(pl.col("full") != pl.col("full_held"))
+        .then((pl.col("first") != pl.col("first_stored")) & (pl.col("last") != pl.col("last_stored")))
+        .otherwise(pl.col("full") != pl.col("full_stored"))
     )
     return _joined(new, by_id, "sis_id").filter(~other_names.fill_null(False) | same).select(list(_FOUND))
 
@@ -166,9 +166,9 @@ def _adults(new: pl.DataFrame, going: pl.DataFrame) -> pl.DataFrame:
 
 def _students(new: pl.DataFrame, going: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
     named = _joined(new.filter(kind=STUDENT), going, "full")
-    is_empty = pl.col("birth_date").is_null() | pl.col("birth_date_held").is_null()
-    same_email = (pl.col("email") == pl.col("email_held")).fill_null(False)
-    same_birth = (pl.col("birth_date") == pl.col("birth_date_held")).fill_null(False)
+    is_empty = pl.col("birth_date").is_null() | pl.col("birth_date_stored").is_null()
+    same_email = (pl.col("email") == pl.col("email_stored")).fill_null(False)
+    same_birth = (pl.col("birth_date") == pl.col("birth_date_stored")).fill_null(False)
     related = named.select(list(_FOUND)).join(common, left_on=list(_FOUND), right_on=["student", "student_link_id"])
     return pl.concat(
         [
@@ -183,23 +183,25 @@ def _relatives(new: pl.DataFrame, going: pl.DataFrame, common: pl.DataFrame) -> 
     return named.join(common, left_on=list(_FOUND), right_on=["guardian", "guardian_link_id"], how="semi")
 
 
-def _in_common(everyone: pl.DataFrame, families: pl.DataFrame, held: Held, found: pl.DataFrame) -> pl.DataFrame:
-    """student, guardian (records) and student_link_id, guardian_link_id (held as theirs), one side being known already.
+def _in_common(
+    everyone: pl.DataFrame, families: pl.DataFrame, stored: StoredRoster, found: pl.DataFrame
+) -> pl.DataFrame:
+    """student, guardian, student_link_id, guardian_link_id: pairs stored of people one of whom is known already.
 
     What a student and a link have in common is a guardian who is that link's; what a guardian has, a student.
     """
     known = (
-        everyone.select("record", "kind", "external_id", "guardian", own="link_id")
+        everyone.select("record", "kind", "external_id", "guardian", known="link_id")
         .join(found.rename({"link_id": "taken"}), on="record", how="left")
-        .with_columns(link_id=pl.coalesce("own", "taken"))
+        .with_columns(link_id=pl.coalesce("known", "taken"))
     )
     students = known.filter(kind=STUDENT).select(student="record", student_id="external_id", of_student="link_id")
     guardians = known.filter(kind=GUARDIAN).select("guardian", record="record", of_guardian="link_id")
-    told = families.join(students, on="student_id").join(guardians, on="guardian").drop("guardian", "student_id")
-    by_guardian = told.join(held.guardianships, left_on="of_guardian", right_on="guardian_link_id").select(
+    related = families.join(students, on="student_id").join(guardians, on="guardian").drop("guardian", "student_id")
+    by_guardian = related.join(stored.guardianships, left_on="of_guardian", right_on="guardian_link_id").select(
         "student", "student_link_id", guardian="record", guardian_link_id="of_guardian"
     )
-    by_student = told.join(held.guardianships, left_on="of_student", right_on="student_link_id").select(
+    by_student = related.join(stored.guardianships, left_on="of_student", right_on="student_link_id").select(
         "student", student_link_id="of_student", guardian="record", guardian_link_id="guardian_link_id"
     )
     return pl.concat([by_guardian, by_student]).unique()

@@ -1,6 +1,6 @@
 """The one catalogue of issues: every file error, error, alert and hold reason, in words for a school's office.
 
-No message about data is written anywhere else: report, downloads, command line and e-mails read it here. Rule: every
+No message about data is written anywhere else: report, downloads, command line and emails read it here. Rule: every
 entry has a stable code, severity, subject, title, what it means, and how to fix it in the SIS.
 
 Texts are written once for all kinds of sources: ``{in the files|in Clever}`` is the first alternative where the data
@@ -207,20 +207,20 @@ _ERRORS = (
         "teacher_email_missing",
         Severity.ERROR,
         "teacher",
-        "Teacher{| or staff member} without an e-mail address",
-        "The {teacher|person} has no e-mail address. {Teachers|Teachers and staff} sign in with it, so no account can "
+        "Teacher{| or staff member} without an email address",
+        "The {teacher|person} has no email address. {Teachers|Teachers and staff} sign in with it, so no account can "
         "be created.",
-        "Enter the {teacher|person}'s work e-mail address in your SIS{ (column teacher_email in teachers.csv)| or in "
+        "Enter the {teacher|person}'s work email address in your SIS{ (column teacher_email in teachers.csv)| or in "
         "Clever}. " + _AGAIN,
     ),
     Entry(
         "teacher_email_invalid",
         Severity.ERROR,
         "teacher",
-        "Teacher's {|or staff member's }e-mail address is not valid",
-        "The e-mail address is not one that mail can be sent to. {Teachers|Teachers and staff} sign in with it, so no "
+        "Teacher's {|or staff member's }email address is not valid",
+        "The email address is not one that mail can be sent to. {Teachers|Teachers and staff} sign in with it, so no "
         "account can be created.",
-        "Correct the {teacher|person}'s e-mail address in your SIS{ (column teacher_email in teachers.csv)| or in "
+        "Correct the {teacher|person}'s email address in your SIS{ (column teacher_email in teachers.csv)| or in "
         "Clever}: one "
         "address, with an @ and no blanks. " + _AGAIN,
     ),
@@ -228,10 +228,10 @@ _ERRORS = (
         "teacher_email_taken",
         Severity.ERROR,
         "teacher",
-        "Teacher's {|or staff member's }e-mail address is in use by somebody else",
-        "Another account has this e-mail address already, or another person of the district has it in the "
+        "Teacher's {|or staff member's }email address is in use by somebody else",
+        "Another account has this email address already, or another person of the district has it in the "
         "{files|data}. No two accounts can share one.",
-        "Give the {teacher|person} an e-mail address of their own in your SIS{ (column teacher_email in "
+        "Give the {teacher|person} an email address of their own in your SIS{ (column teacher_email in "
         "teachers.csv)| or in "
         "Clever}. If one person is in it twice, {with two teacher IDs|as two users}, keep one of them. " + _AGAIN,
     ),
@@ -251,8 +251,8 @@ _ERRORS = (
         Severity.ERROR,
         "guardian",
         "Guardian has no email or phone",
-        "The guardian has neither a phone number nor an e-mail address that can be used, so no account can be "
-        "created. An e-mail address that is not valid, or that belongs to somebody else, does not count.",
+        "The guardian has neither a phone number nor an email address that can be used, so no account can be "
+        "created. An email address that is not valid, or that belongs to somebody else, does not count.",
         "Enter an email address or phone number that only this guardian has in your SIS{ (columns guardian_email and "
         "guardian_phone in students.csv)| or in Clever}. Teachers who are parents need a phone or a second address as "
         "guardians. " + _AGAIN,
@@ -350,10 +350,10 @@ _ALERTS = (
         "email_shared",
         Severity.ALERT,
         "guardian",
-        "E-mail address is shared by many guardians",
-        "More than three guardians with different names have the same e-mail address, so it is probably a placeholder "
+        "Email address is shared by many guardians",
+        "More than three guardians with different names have the same email address, so it is probably a placeholder "
         "or the school's own. The guardian is set up without it.",
-        "Enter the guardian's own e-mail address in your SIS{| or in Clever}, or leave it empty{ (column "
+        "Enter the guardian's own email address in your SIS{| or in Clever}, or leave it empty{ (column "
         "guardian_email in students.csv)|}. " + _AGAIN,
     ),
     Entry(
@@ -422,10 +422,10 @@ _ALERTS = (
         Severity.ALERT,
         "student",
         "No contact information for this student",
-        "Neither the student nor any of their guardians has an e-mail address or phone number that can be used, so "
+        "Neither the student nor any of their guardians has an email address or phone number that can be used, so "
         "messages about the student reach nobody.",
-        "Enter an e-mail address or phone number for a guardian {or the student in your SIS (columns guardian_email, "
-        "guardian_phone, student_email and student_phone in students.csv)|(contact), or an e-mail address for the "
+        "Enter an email address or phone number for a guardian {or the student in your SIS (columns guardian_email, "
+        "guardian_phone, student_email and student_phone in students.csv)|(contact), or an email address for the "
         "student, in your SIS "
         "or in Clever}. " + _AGAIN,
     ),
@@ -435,17 +435,17 @@ _ALERTS = (
         "student",
         "Student without a guardian",
         "No guardian is given for the student, so no family member is connected.",
-        "Add a guardian{| (contact)} with a name, and an e-mail address or phone number, in your SIS{ (the columns in "
+        "Add a guardian{| (contact)} with a name, and an email address or phone number, in your SIS{ (the columns in "
         "students.csv that start with guardian_)| or in Clever}{|, and make sure that contacts are shared}. " + _AGAIN,
     ),
     Entry(
         "email_invalid",
         Severity.ALERT,
         "person",
-        "E-mail address is not valid",
+        "Email address is not valid",
         "The email address is not one that mail can be sent to, so it was not used. If the person had one before, "
         "that one stays.",
-        "Correct the e-mail address in your SIS{| or in Clever}, or leave it empty: one address, with an @ and no "
+        "Correct the email address in your SIS{| or in Clever}, or leave it empty: one address, with an @ and no "
         "blanks{ (columns teacher_email in teachers.csv, student_email and guardian_email in students.csv)|}. "
         + _AGAIN,
     ),
@@ -453,8 +453,8 @@ _ALERTS = (
         "email_taken",
         Severity.ALERT,
         "person",
-        "E-mail address is in use by somebody else",
-        "Another account has this e-mail address already, or another person of the district has it in the "
+        "Email address is in use by somebody else",
+        "Another account has this email address already, or another person of the district has it in the "
         "{files|data}. No two accounts can share one, so the person is set up without it.",
         "Enter an email address that only this person has in your SIS{| or in Clever}, or leave it empty{ (columns "
         "student_email and guardian_email in students.csv)|}. Teachers who are parents need a phone or a second "
@@ -689,10 +689,10 @@ _HOLDS = (
         Severity.HOLD,
         "school",
         "Many people would change at once",
-        "A large part of the school's people would get another last name, e-mail address or phone number, or nobody "
+        "A large part of the school's people would get another last name, email address or phone number, or nobody "
         "would have one (or a birth date or grade) any more, or many guardians would be added to students who are "
         "here already. {Columns that slipped or changed places|Values "
-        "that slipped}, a new e-mail domain, guardians entered twice, or IDs of other people, look like that. Nothing "
+        "that slipped}, a new email domain, guardians entered twice, or IDs of other people, look like that. Nothing "
         "of the school was changed.",
         "Download the list of changes, which shows the old and the new values. If it is right, confirm the changes. If "
         "not, correct the data in your SIS{, or the settings of its export| or in Clever}. " + _AGAIN,
@@ -769,10 +769,10 @@ _HOLDS = (
 
 
 def _worded(entry: Entry, kind: str) -> Entry:
-    def said(text: str) -> str:
+    def worded(text: str) -> str:
         return _CHOICE.sub(lambda found: found[1 + SOURCE_KINDS.index(kind)], text)
 
-    return replace(entry, title=said(entry.title), meaning=said(entry.meaning), remedy=said(entry.remedy))
+    return replace(entry, title=worded(entry.title), meaning=worded(entry.meaning), remedy=worded(entry.remedy))
 
 
 _CATALOGUES: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(

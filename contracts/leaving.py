@@ -11,25 +11,25 @@ import polars as pl
 
 from contracts import values
 from contracts.checking import Records
-from contracts.roster import Held
+from contracts.roster import StoredRoster
 
 
-def awaited(records: Records, held: Held) -> pl.DataFrame:
+def awaited(records: Records, stored: StoredRoster) -> pl.DataFrame:
     """kind, external_id: employees and students of a school that another source syncs and has yet to speak of.
 
     The other source may know the school by an ID of its own: then it is known by its name. Who never was in a school
     of this source cannot have left one; it speaks of them at any time.
     """
-    by_id = records.elsewhere.join(held.other_schools.select("school_id", "spoke_at"), on="school_id")
+    by_id = records.elsewhere.join(stored.other_schools.select("school_id", "spoke_at"), on="school_id")
     by_name = (
-        records.elsewhere.join(held.other_schools.select("school_id"), on="school_id", how="anti")
+        records.elsewhere.join(stored.other_schools.select("school_id"), on="school_id", how="anti")
         .with_columns(folded=values.folded(pl.col("name")))
-        .join(held.other_schools.select("spoke_at", folded=values.folded(pl.col("name"))), on="folded")
+        .join(stored.other_schools.select("spoke_at", folded=values.folded(pl.col("name"))), on="folded")
     )
     left = (
-        held.school_members.group_by("link_id")
+        stored.school_members.group_by("link_id")
         .agg(pl.when(pl.col("left_at").null_count() == 0).then(pl.col("left_at").max()))
-        .join(held.links.filter("own").select("link_id", "kind", "external_id"), on="link_id")
+        .join(stored.links.filter("from_this_source").select("link_id", "kind", "external_id"), on="link_id")
     )
     has_spoken = (pl.col("spoke_at") > pl.col("left_at")).fill_null(False)
     people = ["kind", "external_id"]

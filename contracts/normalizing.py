@@ -145,17 +145,17 @@ def marked(
     apart whose IDs have nothing to do with each other. Rule: an invisible character inside an ID or name is told by
     its code point, and two IDs that differ in nothing else are each told of the other.
     """
-    told = []
+    where_hidden = []
     for column, name in (*ids.items(), *names.items()):
         found = pl.lit(hidden(rows[column]))
-        told.append(pl.format("{} in {}", found, _expression(name)))
+        where_hidden.append(pl.format("{} in {}", found, _expression(name)))
     for column, name in ids.items():
         other = pl.lit(_twins(rows, column, by))
-        told.append(pl.format("only invisible characters in {} tell it from {}", _expression(name), other))
+        where_hidden.append(pl.format("only invisible characters in {} tell it from {}", _expression(name), other))
     damaged = [
         pl.when(pl.lit(values.is_damaged(rows[column]))).then(_expression(name)) for column, name in names.items()
     ]
-    return rows.with_columns(hidden=with_commas(told), damaged=with_commas(damaged))
+    return rows.with_columns(hidden=with_commas(where_hidden), damaged=with_commas(damaged))
 
 
 def _expression(name: str | pl.Expr) -> pl.Expr:

@@ -12,25 +12,25 @@ from dataclasses import dataclass
 import polars as pl
 
 from contracts import spelling, values
-from contracts.checking import FOUND, Records, at_schools, not_shared
+from contracts.checking import DRAFT_ISSUES, Records, at_schools, not_shared
 from contracts.roster import (
     EMPLOYEE,
-    KEPT,
+    PROTECTED_PAIRS,
     SETTLED_CLASS_MEMBERS,
     SETTLED_CLASSES,
     SETTLED_GUARDIANSHIPS,
     STUDENT,
-    Held,
     Schema,
+    StoredRoster,
     as_table,
 )
 from contracts.rules import Rule, breaking, contract
 
-# Of a class's members: the table of KEPT, and the kind.
+# Of a class's members: the table of PROTECTED_PAIRS, and the kind.
 _TABLES = {"class_owners": EMPLOYEE, "class_students": STUDENT}
 
 # How many records fall with one: by table (employee, student, class) and ID.
-FALLEN: Schema = {"root_table": pl.String, "root": pl.String, "consequences": pl.UInt32}
+DEPENDENT_COUNTS: Schema = {"root_table": pl.String, "root": pl.String, "dependents": pl.UInt32}
 
 OWNERS = contract(
     "class owners",
@@ -72,21 +72,24 @@ ENROLLMENTS = contract(
 
 @dataclass(frozen=True)
 class Related:
-    """What hangs on people: frames of the roster's settled schemas, FOUND issues, FALLEN counts, KEPT pairs.
+    """What hangs on people: frames of the roster's settled schemas.
 
-    in_classes: kind, external_id; who is in a class, or would be but for a row that is not right.
+    protected: PROTECTED_PAIRS. found: DRAFT_ISSUES. dependents: DEPENDENT_COUNTS. in_classes: kind, external_id; who is
+    in a class, or would be but for a row that is not right.
     """
 
     classes: pl.DataFrame
     class_members: pl.DataFrame
     guardianships: pl.DataFrame
-    kept: pl.DataFrame
+    protected: pl.DataFrame
     found: pl.DataFrame
-    fallen: pl.DataFrame
+    dependents: pl.DataFrame
     in_classes: pl.DataFrame
 
 
-def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pairs: pl.DataFrame, held: Held) -> Related:
+def relate(
+    records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster
+) -> Related:
     """Settle classes, class members and guardianships.
 
     people: kind, external_id, person, link_id; every employee and student of the delivery: `person` is set for valid
@@ -95,9 +98,9 @@ def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pair
     """
     teachers = people.filter(kind=EMPLOYEE).select("external_id", "person", "link_id")
     students = people.filter(kind=STUDENT).select("external_id", "person", "link_id")
-    enrolled = _enrolled(records, held)
+    enrolled = _enrolled(records, stored)
     near = _near(records, enrolled)
-    classes = _Classes.of(records, teachers, enrolled, held)
+    classes = _Classes.of(records, teachers, enrolled, stored)
     enrollments = _enrollments(records, classes, enrolled, people)
     owners = classes.owners.filter("class_is_valid", "goes_on")
     guardianships = _guardianships(pairs, students, guardians)
@@ -106,8 +109,8 @@ def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pair
         is_owner=pl.lit(False), school_id="class_school"
     )
     members = pl.concat([as_table(led, SETTLED_CLASS_MEMBERS), as_table(attended, SETTLED_CLASS_MEMBERS)])
-    kept = _kept(records, classes, enrollments, held)
-    lasting = _lasting(records, kept, held)
+    protected = _protected_pairs(records, classes, enrollments, stored)
+    lasting = _lasting(records, protected, stored)
     with_students = pl.concat(
         [
             enrolled.filter(pl.col("kind").ne_missing(EMPLOYEE)).select("class_id"),
@@ -119,14 +122,14 @@ def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pair
         classes=classes.valid.select(list(SETTLED_CLASSES)).sort("external_id"),
         class_members=members.unique(),
         guardianships=guardianships,
-        kept=kept,
+        protected=protected,
         found=pl.concat(
             [
                 _class_issues(records, classes, with_students["class_id"], near),
                 _enrollment_issues(records, classes, enrollments, near),
             ]
         ),
-        fallen=_fallen(classes, enrollments.filter(kind=STUDENT), pairs, students),
+        dependents=_dependent_counts(classes, enrollments.filter(kind=STUDENT), pairs, students),
         in_classes=pl.concat(
             [
                 frame.select("kind", "external_id").drop_nulls()
@@ -141,7 +144,7 @@ def relate(records: Records, people: pl.DataFrame, guardians: pl.DataFrame, pair
     )
 
 
-def _enrolled(records: Records, held: Held) -> pl.DataFrame:
+def _enrolled(records: Records, stored: StoredRoster) -> pl.DataFrame:
     """The enrollments with the kind of their person (null: it is nobody's ID that is known), and is_ambiguous.
 
     Rule: an ID that is both a student's and a teacher's is the student's; it is the teacher's only if the class itself
@@ -152,8 +155,8 @@ def _enrolled(records: Records, held: Held) -> pl.DataFrame:
         "is_student": records.seen.filter(kind=STUDENT).select("external_id"),
         "is_teacher": records.seen.filter(kind=EMPLOYEE).select("external_id"),
         "is_named": records.owners.select("class_id", "external_id").unique(),
-        "is_in_class": held.class_members.filter(~pl.col("is_owner"))
-        .join(held.links.filter("own", kind=STUDENT), on="link_id")
+        "is_in_class": stored.class_members.filter(~pl.col("is_owner"))
+        .join(stored.links.filter("from_this_source", kind=STUDENT), on="link_id")
         .select("class_id", "external_id")
         .unique(),
     }
@@ -191,9 +194,9 @@ class _Classes:
     """Classes with what became of them.
 
     all: as in Records, and: is_valid (its teachers regarded), has_own_error (unknown teachers included), is_fallen
-    (with its teachers), is_held, went_on (the school it was last applied at, where it is not valid). valid: those.
+    (with its teachers), is_stored, went_on (the school it was last applied at, where it is not valid). valid: those.
     owners: class_id, external_id, file, line, school_id, person, link_id, is_known, goes_on, is_fallen, and the class's
-    flags as class_is_valid, class_is_fallen, class_is_held.
+    flags as class_is_valid, class_is_fallen, class_is_stored.
     """
 
     all: pl.DataFrame
@@ -201,7 +204,7 @@ class _Classes:
     owners: pl.DataFrame
 
     @staticmethod
-    def of(records: Records, teachers: pl.DataFrame, enrolled: pl.DataFrame, held: Held) -> _Classes:
+    def of(records: Records, teachers: pl.DataFrame, enrolled: pl.DataFrame, stored: StoredRoster) -> _Classes:
         """Judge every class by its teachers, enrolled ones too. Rule: an error where none of their IDs is known."""
         known = records.seen.filter(kind=EMPLOYEE).select("external_id", is_known=pl.lit(True))
         in_scope = teachers.with_columns(is_here=pl.lit(True))
@@ -223,18 +226,18 @@ class _Classes:
         )
         by_class = owners.group_by(external_id="class_id").agg(
             teachers=pl.col("is_known").sum(),
-            standing=(pl.col("is_known") & ~pl.col("is_fallen")).sum(),
+            valid_teachers=(pl.col("is_known") & ~pl.col("is_fallen")).sum(),
         )
-        last_applied = held.classes.group_by("external_id").agg(
-            went_on=pl.when(pl.len() == 1).then(pl.col("school_id").first()), is_held=pl.lit(True)
+        last_applied = stored.classes.group_by("external_id").agg(
+            went_on=pl.when(pl.len() == 1).then(pl.col("school_id").first()), is_stored=pl.lit(True)
         )
         judged = (
             records.classes.join(by_class, on="external_id", how="left")
             .join(last_applied, on="external_id", how="left")
-            .with_columns(pl.col("teachers", "standing").fill_null(0), pl.col("is_held").fill_null(False))
+            .with_columns(pl.col("teachers", "valid_teachers").fill_null(0), pl.col("is_stored").fill_null(False))
             .with_columns(
                 has_own_error=~pl.col("is_valid") | (pl.col("teachers") == 0),
-                is_valid=pl.col("is_valid") & (pl.col("standing") > 0),
+                is_valid=pl.col("is_valid") & (pl.col("valid_teachers") > 0),
             )
             .with_columns(
                 is_fallen=~pl.col("has_own_error") & ~pl.col("is_valid"),
@@ -251,7 +254,7 @@ class _Classes:
                     school_id="school_id",
                     class_is_valid="is_valid",
                     class_is_fallen="is_fallen",
-                    class_is_held="is_held",
+                    class_is_stored="is_stored",
                 ),
                 on="class_id",
             ),
@@ -259,7 +262,7 @@ class _Classes:
 
 
 def _class_issues(records: Records, classes: _Classes, with_students: pl.Series, near: pl.DataFrame) -> pl.DataFrame:
-    """FOUND of classes. with_students: the IDs of classes that a student is in, or would be."""
+    """DRAFT_ISSUES of classes. with_students: the IDs of classes that a student is in, or would be."""
     judged = classes.all
     schools_of = (
         judged.select("schools", table=pl.lit("class"), key="external_id")
@@ -315,7 +318,7 @@ def _enrollments(records: Records, classes: _Classes, enrolled: pl.DataFrame, pe
         class_id="external_id",
         class_school=pl.when("is_valid").then("school_id").otherwise("went_on"),
         class_is_valid="is_valid",
-        class_is_held="is_held",
+        class_is_stored="is_stored",
         class_is_fallen="is_fallen",
         has_class=pl.lit(True),
     )
@@ -333,7 +336,7 @@ def _enrollments(records: Records, classes: _Classes, enrolled: pl.DataFrame, pe
     )
     flags = (
         *("class_is_known", "person_is_known", "has_class", "has_person", "at_school"),
-        *("class_is_valid", "class_is_held", "class_is_fallen"),
+        *("class_is_valid", "class_is_stored", "class_is_fallen"),
     )
     return (
         rows.with_columns(pl.col(flags).fill_null(False))
@@ -355,7 +358,7 @@ def _enrollments(records: Records, classes: _Classes, enrolled: pl.DataFrame, pe
 def _enrollment_issues(
     records: Records, classes: _Classes, enrollments: pl.DataFrame, near: pl.DataFrame
 ) -> pl.DataFrame:
-    """FOUND. An enrollment's school is its class's, else its person's, else the one in the row if it is in scope."""
+    """DRAFT_ISSUES. An enrollment's school is its class's, else its person's, else the row's if that is in scope."""
     by_row = pl.col("school_id").is_in(records.schools)
     broken = (
         breaking(ENROLLMENTS, enrollments)
@@ -396,7 +399,7 @@ def _enrollment_issues(
         )
         .explode("school_id")
     )
-    return as_table(placed, FOUND)
+    return as_table(placed, DRAFT_ISSUES)
 
 
 def _guardianships(pairs: pl.DataFrame, students: pl.DataFrame, guardians: pl.DataFrame) -> pl.DataFrame:
@@ -421,13 +424,15 @@ def _guardianships(pairs: pl.DataFrame, students: pl.DataFrame, guardians: pl.Da
     )
 
 
-def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: Held) -> pl.DataFrame:
-    """KEPT of classes, class_owners and class_students, for every row that was not applied.
+def _protected_pairs(
+    records: Records, classes: _Classes, enrollments: pl.DataFrame, stored: StoredRoster
+) -> pl.DataFrame:
+    """PROTECTED_PAIRS of classes, class_owners and class_students, for every row that was not applied.
 
     A record that is only not shared keeps its own places, and nobody else's in its classes: that may last for ever. An
     enrollment of nobody who is known may be a teacher's or a student's.
     """
-    own = held.links.filter("own").select("kind", "external_id", "link_id")
+    from_here = stored.links.filter("from_this_source").select("kind", "external_id", "link_id")
     not_applied = pl.concat(
         [
             classes.all.filter(~pl.col("is_valid")).select("external_id"),
@@ -447,7 +452,7 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
         return rows.select(table=pl.lit(table), link_id=pl.lit(None, pl.String), class_id=column)
 
     def links_of(table: str, rows: pl.DataFrame, kind: str) -> pl.DataFrame:
-        links = own.filter(kind=kind).select("external_id", "link_id")
+        links = from_here.filter(kind=kind).select("external_id", "link_id")
         return (
             rows.select("external_id")
             .join(links, on="external_id")
@@ -456,7 +461,7 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
 
     return pl.concat(
         [
-            as_table(frame, KEPT)
+            as_table(frame, PROTECTED_PAIRS)
             for frame in (
                 classes_of("classes", not_applied, "external_id"),
                 classes_of("class_owners", not_applied, "external_id"),
@@ -481,18 +486,18 @@ def _kept(records: Records, classes: _Classes, enrollments: pl.DataFrame, held: 
     )
 
 
-def _lasting(records: Records, kept: pl.DataFrame, held: Held) -> pl.DataFrame:
+def _lasting(records: Records, protected: pl.DataFrame, stored: StoredRoster) -> pl.DataFrame:
     """class_id, kind, external_id: those who stay in a class as last applied, as a row that was not applied keeps them.
 
     Only of people in the delivery: the others leave their classes when they go.
     """
-    members = held.class_members.join(
-        held.links.filter("own").select("link_id", "kind", "external_id"), on="link_id"
+    members = stored.class_members.join(
+        stored.links.filter("from_this_source").select("link_id", "kind", "external_id"), on="link_id"
     ).join(records.seen, on=["kind", "external_id"], how="semi")
     return pl.concat(
         [
             members.filter(kind=kind)
-            .join(kept.filter(table=table).select(column).drop_nulls(), on=column, how="semi")
+            .join(protected.filter(table=table).select(column).drop_nulls(), on=column, how="semi")
             .select("class_id", "kind", "external_id")
             for table, kind in _TABLES.items()
             for column in ("link_id", "class_id")
@@ -500,17 +505,21 @@ def _lasting(records: Records, kept: pl.DataFrame, held: Held) -> pl.DataFrame:
     ).unique()
 
 
-def _fallen(classes: _Classes, enrollments: pl.DataFrame, pairs: pl.DataFrame, students: pl.DataFrame) -> pl.DataFrame:
-    """FALLEN: enrollments with their class; classes and their enrollments with a teacher; a student's enrollments and
-    guardian entries. Rule: only what was never provisioned falls. enrollments: of students.
+def _dependent_counts(
+    classes: _Classes, enrollments: pl.DataFrame, pairs: pl.DataFrame, students: pl.DataFrame
+) -> pl.DataFrame:
+    """DEPENDENT_COUNTS. enrollments: of students.
+
+    Rule: enrollments fall with their class, classes and their enrollments with a teacher, and a student's enrollments
+    and guardian entries with the student. Only what was never provisioned falls.
     """
     known = enrollments.filter("has_class", "has_person").unique(["class_id", "external_id"])
-    of_class = known.filter(~pl.col("class_is_valid") & ~pl.col("class_is_held"))
+    of_class = known.filter(~pl.col("class_is_valid") & ~pl.col("class_is_stored"))
     never_provisioned = students.filter(pl.col("person").is_null() & pl.col("link_id").is_null())
     of_student = pl.concat([known.select("external_id"), pairs.select(external_id="student_id")]).join(
         never_provisioned, on="external_id", how="semi"
     )
-    fallen_classes = classes.owners.filter("is_fallen", "class_is_fallen", ~pl.col("class_is_held"))
+    fallen_classes = classes.owners.filter("is_fallen", "class_is_fallen", ~pl.col("class_is_stored"))
     of_teacher = pl.concat(
         [
             fallen_classes.select("external_id"),
@@ -526,4 +535,4 @@ def _fallen(classes: _Classes, enrollments: pl.DataFrame, pairs: pl.DataFrame, s
             of_teacher.select(root_table=pl.lit(EMPLOYEE), root="external_id"),
         ]
     )
-    return as_table(counted.group_by("root_table", "root").agg(consequences=pl.len()), FALLEN)
+    return as_table(counted.group_by("root_table", "root").agg(dependents=pl.len()), DEPENDENT_COUNTS)

@@ -24,14 +24,14 @@ TEACHER, STAFF = "teacher", "staff"
 
 # Where a row came from: of files the file's name and the physical line, 1 for the first; of a source that gives records
 # their type, and a number of the record among those of its type that nobody outside of the contracts sees.
-PLACE: Schema = MappingProxyType({"file": pl.String, "line": pl.UInt32})
+SOURCE_LOCATION: Schema = MappingProxyType({"file": pl.String, "line": pl.UInt32})
 
 # --- as read: one row per row of the source, values trimmed but otherwise as they came, empty = null ---
 
-SCHOOLS: Schema = MappingProxyType({"external_id": pl.String, "name": pl.String, **PLACE})
+SCHOOLS: Schema = MappingProxyType({"external_id": pl.String, "name": pl.String, **SOURCE_LOCATION})
 PEOPLE: Schema = MappingProxyType(
     {
-        "entry": pl.UInt32,  # numbers the rows of this table: ties a guardianship to its guardian's row
+        "entry": pl.UInt32,  # numbers the rows of this table: joins_account a guardianship to its guardian's row
         "kind": pl.String,  # employee, student, guardian
         "role": pl.String,  # teacher, staff, student, guardian
         "external_id": pl.String,  # null only for a guardian without a guardian_id
@@ -43,14 +43,14 @@ PEOPLE: Schema = MappingProxyType(
         "birth_date": pl.String,
         "grade": pl.String,
         "language": pl.String,
-        **PLACE,
+        **SOURCE_LOCATION,
     }
 )
 SCHOOL_MEMBERS: Schema = MappingProxyType(
-    {"kind": pl.String, "external_id": pl.String, "school_id": pl.String, **PLACE}  # employees and students
+    {"kind": pl.String, "external_id": pl.String, "school_id": pl.String, **SOURCE_LOCATION}  # employees and students
 )
 CLASSES: Schema = MappingProxyType(
-    {"external_id": pl.String, "sis_id": pl.String, "school_id": pl.String, "name": pl.String, **PLACE}
+    {"external_id": pl.String, "sis_id": pl.String, "school_id": pl.String, "name": pl.String, **SOURCE_LOCATION}
 )
 CLASS_MEMBERS: Schema = MappingProxyType(
     {
@@ -59,7 +59,7 @@ CLASS_MEMBERS: Schema = MappingProxyType(
         "external_id": pl.String,
         "is_owner": pl.Boolean,  # true: a teacher of the class; false: enrolled, and its teacher if it is one's ID
         "school_id": pl.String,  # as the row itself says it (enrollments.csv's optional column), else null
-        **PLACE,
+        **SOURCE_LOCATION,
     }
 )
 GUARDIANSHIPS: Schema = MappingProxyType(
@@ -68,7 +68,7 @@ GUARDIANSHIPS: Schema = MappingProxyType(
         "entry": pl.UInt32,  # the guardian's row in people
         "relationship": pl.String,
         "type": pl.String,
-        **PLACE,
+        **SOURCE_LOCATION,
     }
 )
 
@@ -88,8 +88,8 @@ TABLES: Mapping[str, Schema] = MappingProxyType(
 class Roster:
     """A whole district as its source gave it. Each field is the frame of that name in TABLES.
 
-    ``rows`` holds, by `file` of PLACE, the rows as they came (``line`` UInt32 and columns as String), so that an issue
-    can keep the row it is about. ``has_lines``: people can look a row up by its line, so issues carry it.
+    ``rows`` holds, by `file` of SOURCE_LOCATION, the rows as they came (``line`` UInt32 and columns as String), so that
+    an issue can keep the row it is about. ``has_lines``: people can look a row up by its line, so issues carry it.
     ``shares_part``: the source may hold back records that those it gives refer to, which is then no mistake of theirs.
     ``names``: what the source calls a field, where it calls it otherwise than here. ``absent``: the fields that it does
     not have at all, of which it says nothing (a missing column, or a field absent from every record of a kind), each in
@@ -130,8 +130,8 @@ SETTLED_PEOPLE: Schema = MappingProxyType(
         "language": pl.String,
         "link_id": pl.String,  # the link this person was found to be, null for someone new
         "adopts": pl.String,  # the account that a new link adopts, else null
-        "reissued": pl.Boolean,  # the link was found under another ID, or is a former source's
-        **PLACE,
+        "renumbered": pl.Boolean,  # the link was found under another ID, or is a former source's
+        **SOURCE_LOCATION,
     }
 )
 SETTLED_SCHOOL_MEMBERS: Schema = MappingProxyType({"person": pl.UInt32, "school_id": pl.String})
@@ -164,26 +164,26 @@ SETTLED_GUARDIANSHIPS: Schema = MappingProxyType(
 SEEN_LINKS: Schema = MappingProxyType({"link_id": pl.String})
 SEEN_CLASSES: Schema = MappingProxyType({"external_id": pl.String, "school_id": pl.String})
 # Whose pairs may not go, because a row of theirs in that file was rejected. One of link_id and class_id is set.
-KEPT: Schema = MappingProxyType(
+PROTECTED_PAIRS: Schema = MappingProxyType(
     {
         "table": pl.String,  # school_members, guardianships, class_owners, class_students, classes
         "link_id": pl.String,  # the person (table guardianships: the student or the guardian)
-        "class_id": pl.String,  # the class's source ID
+        "class_id": pl.String,  # the class's external ID
     }
 )
 
-# Accounts of this district (linked, or adopted now) that hold an e-mail which another person of the delivery takes,
+# Accounts of this district (linked, or adopted now) that hold an email which another person of the delivery takes,
 # even where their link does not hold it: a person's own edit, and what an adopted account had before.
 FREED_EMAILS: Schema = MappingProxyType({"account_id": pl.String, "email": pl.String})
 
 
 # --- what the database holds of the district, as settling and planning need it ---
 
-HELD_LINKS: Schema = MappingProxyType(
+STORED_LINKS: Schema = MappingProxyType(
     {
         "link_id": pl.String,
         "account_id": pl.String,
-        "own": pl.Boolean,  # of the source being settled
+        "from_this_source": pl.Boolean,  # of the source being settled
         "former": pl.Boolean,  # of a former source of every school it is active in: claims nothing
         "moving": pl.Boolean,  # another source's, and active in a school that is this source's now
         "beyond": pl.Boolean,  # active in a school this delivery does not speak of (off the plan, another source's)
@@ -206,19 +206,19 @@ HELD_LINKS: Schema = MappingProxyType(
 )
 # Guardianships of links that are own or moving: active ones, and those that ended as one of the two left the
 # organization.
-HELD_GUARDIANSHIPS: Schema = MappingProxyType(
+STORED_GUARDIANSHIPS: Schema = MappingProxyType(
     {"student_link_id": pl.String, "guardian_link_id": pl.String, "relationship": pl.String, "type": pl.String}
 )
 # Active classes of the source.
-HELD_CLASSES: Schema = MappingProxyType({"external_id": pl.String, "school_id": pl.String})
+STORED_CLASSES: Schema = MappingProxyType({"external_id": pl.String, "school_id": pl.String})
 # Where links of the source are, or were until `left_at`: schools of the delivery, by the source's ID.
-HELD_SCHOOL_MEMBERS: Schema = MappingProxyType(
+STORED_SCHOOL_MEMBERS: Schema = MappingProxyType(
     {"link_id": pl.String, "school_id": pl.String, "left_at": pl.Datetime("us", "UTC")}
 )
 # Who is in active classes of the source; of its links.
-HELD_CLASS_MEMBERS: Schema = MappingProxyType({"class_id": pl.String, "link_id": pl.String, "is_owner": pl.Boolean})
+STORED_CLASS_MEMBERS: Schema = MappingProxyType({"class_id": pl.String, "link_id": pl.String, "is_owner": pl.Boolean})
 # Schools of the district that other sources sync, by their sources' IDs.
-HELD_OTHER_SCHOOLS: Schema = MappingProxyType(
+STORED_OTHER_SCHOOLS: Schema = MappingProxyType(
     {
         "school_id": pl.String,
         "name": pl.String,
@@ -226,8 +226,8 @@ HELD_OTHER_SCHOOLS: Schema = MappingProxyType(
     }
 )
 # Active accounts that may stand in the way of, or be adopted by, this delivery's people: every one that holds an
-# e-mail of theirs, and every one made by hand in the district without a link of it.
-HELD_ACCOUNTS: Schema = MappingProxyType(
+# email of theirs, and every one made by hand in the district without a link of it.
+STORED_ACCOUNTS: Schema = MappingProxyType(
     {
         "account_id": pl.String,
         "role": pl.String,
@@ -243,21 +243,23 @@ HELD_ACCOUNTS: Schema = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredRoster:
     """What the database holds of a district: frames of the schemas above, each field that of its name."""
 
     links: pl.DataFrame
     guardianships: pl.DataFrame
     classes: pl.DataFrame
     accounts: pl.DataFrame
-    school_members: pl.DataFrame = field(default_factory=lambda: empty(HELD_SCHOOL_MEMBERS))
-    class_members: pl.DataFrame = field(default_factory=lambda: empty(HELD_CLASS_MEMBERS))
-    other_schools: pl.DataFrame = field(default_factory=lambda: empty(HELD_OTHER_SCHOOLS))
+    school_members: pl.DataFrame = field(default_factory=lambda: empty(STORED_SCHOOL_MEMBERS))
+    class_members: pl.DataFrame = field(default_factory=lambda: empty(STORED_CLASS_MEMBERS))
+    other_schools: pl.DataFrame = field(default_factory=lambda: empty(STORED_OTHER_SCHOOLS))
 
     @staticmethod
-    def nothing() -> Held:
+    def nothing() -> StoredRoster:
         """A district never seen before; what a dry run of files works with."""
-        return Held(empty(HELD_LINKS), empty(HELD_GUARDIANSHIPS), empty(HELD_CLASSES), empty(HELD_ACCOUNTS))
+        return StoredRoster(
+            empty(STORED_LINKS), empty(STORED_GUARDIANSHIPS), empty(STORED_CLASSES), empty(STORED_ACCOUNTS)
+        )
 
 
 # Every issue found, one row per issue and school it concerns.
@@ -265,11 +267,11 @@ ISSUES: Schema = MappingProxyType(
     {
         "code": pl.String,  # of the catalogue
         "school_id": pl.String,  # the source's; null where no school is known
-        "file": pl.String,  # of PLACE
+        "file": pl.String,  # of SOURCE_LOCATION
         "line": pl.UInt32,  # null where the source has no lines
-        "record_id": pl.String,  # the record's source ID; null for a guardian without one
+        "record_id": pl.String,  # the record's external ID; null for a guardian without one
         "detail": pl.String,  # what the message says beyond the catalogue: columns, counts and IDs, no other value
-        "consequences": pl.UInt32,  # records that fall with this one
+        "dependents": pl.UInt32,  # records that fall with this one
         "row": pl.String,  # the row as it came, a JSON object; personal data
         # Where the problem is between rows, the others of it, one a line: its line, a tab, and it as `row`.
         "other_rows": pl.String,
@@ -288,7 +290,7 @@ class Settled:
     guardianships: pl.DataFrame
     seen_links: pl.DataFrame
     seen_classes: pl.DataFrame
-    kept: pl.DataFrame
+    protected: pl.DataFrame
     issues: pl.DataFrame
     notes: tuple[str, ...]
     missing_schools: tuple[str, ...] = ()  # in scope, but not named by the source

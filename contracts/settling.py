@@ -1,7 +1,7 @@
 """Settling: what only the whole district, and what is held of it, can decide. Records become a settled district.
 
 Identity comes first (which guardian entries are one person, which link is whose, who is another person under an old
-ID), then whose e-mail, then what refers to whom. Rule: the order of rows and schools makes no difference but to lines.
+ID), then whose email, then what refers to whom. Rule: the order of rows and schools makes no difference but to lines.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 import polars as pl
 
 from contracts import emails, guardians, identity, leaving, relations, values
-from contracts.checking import FOUND, Records, at_schools
+from contracts.checking import DRAFT_ISSUES, Records, at_schools
 from contracts.guardians import Guardians
 from contracts.issues import CATALOGUE, Entry, Severity
 from contracts.normalizing import READ, called, with_commas
@@ -20,8 +20,8 @@ from contracts.roster import (
     FREED_EMAILS,
     GUARDIAN,
     ISSUES,
-    KEPT,
     KINDS,
+    PROTECTED_PAIRS,
     SEEN_CLASSES,
     SEEN_LINKS,
     SETTLED_PEOPLE,
@@ -29,8 +29,8 @@ from contracts.roster import (
     STUDENT,
     TEACHER,
     Field,
-    Held,
     Settled,
+    StoredRoster,
     as_table,
 )
 from contracts.rules import Rule, breaking, contract
@@ -87,34 +87,34 @@ def says_nothing_of_guardians(absent: Collection[Field]) -> bool:
     return all((GUARDIAN, name) in absent for name in _NAMING)
 
 
-def settle(records: Records, held: Held) -> Settled:
+def settle(records: Records, stored: StoredRoster) -> Settled:
     """Settle a checked district against what is held of it. Pure: the same records and holdings, the same result.
 
     Raises:
         DataError: a check could not be computed.
     """
-    awaited = leaving.awaited(records, held)
+    awaited = leaving.awaited(records, stored)
     of_awaited = awaited.filter(kind=STUDENT).select(student_id="external_id")
     left_out = records.left_out.join(of_awaited, on="student_id", how="semi")
-    found = guardians.identify(records.entries, left_out, held, records.absent)
-    everyone = _inheriting(_everyone(_with_links(records, found, held), found), held)
-    elsewhere = _links_elsewhere(records, held)
+    found = guardians.identify(records.entries, left_out, stored, records.absent)
+    everyone = _inheriting(_everyone(_with_links(records, found, stored), found), stored)
+    elsewhere = _links_elsewhere(records, stored)
     to_be_taken = elsewhere.join(awaited, on=["kind", "external_id"], how="semi")
     seen = pl.concat([frame["link_id"] for frame in (everyone, to_be_taken, found.seen)])
     # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere. Who is elsewhere is
     # there under the ID of old.
     given_up = everyone.filter(~pl.col("is_valid"))["given_up"]
     staying = pl.concat([seen, elsewhere["link_id"], given_up]).drop_nulls().unique()
-    everyone = _inheriting(identity.find(everyone, found.pairs, held, staying), held)
+    everyone = _inheriting(identity.find(everyone, found.pairs, stored, staying), stored)
     there = pl.concat([everyone["link_id"], elsewhere["link_id"], given_up])
-    silent = _silent_guardians(records, held, there)
+    silent = _silent_guardians(records, stored, there)
     seen = pl.concat([seen, everyone["link_id"], silent["link_id"]])
-    everyone = _with_gone(everyone, found.pairs, held)
-    # Who left the organization, and stays gone, claims no e-mail and adopts nothing.
-    owned = emails.own(everyone.filter(~pl.col("is_gone")), held, seen.drop_nulls().unique())
-    gone = everyone.filter("is_gone").select("record", "is_valid", "email", adopts="ties", lost=pl.lit(False))
+    everyone = _with_gone(everyone, found.pairs, stored)
+    # Who left the organization, and stays gone, claims no email and adopts nothing.
+    owned = emails.resolve_email_owners(everyone.filter(~pl.col("is_gone")), stored, seen.drop_nulls().unique())
+    gone = everyone.filter("is_gone").select("record", "is_valid", "email", adopts="joins_account", lost=pl.lit(False))
     decided = pl.concat([owned.records, gone.select(owned.records.columns)], how="vertical_relaxed")
-    people = _numbered(everyone.drop("email", "is_valid").join(decided, on="record"), held)
+    people = _numbered(everyone.drop("email", "is_valid").join(decided, on="record"), stored)
     # A newcomer who is rejected after all leaves the link of the one before as it is.
     seen = pl.concat([seen, people.filter(~pl.col("is_valid"))["given_up"]]).drop_nulls().unique().sort()
 
@@ -125,13 +125,13 @@ def settle(records: Records, held: Held) -> Settled:
         going_on.filter(pl.col("kind") != GUARDIAN).drop("guardian"),
         going_on.filter(kind=GUARDIAN).select("guardian", "person", "link_id"),
         pairs.filter(~pl.col("is_anothers")),
-        held,
+        stored,
     )
-    at = whereabouts(records, people, held)
+    at = whereabouts(records, people, stored)
     valid = people.filter("is_valid").sort("person")
     issues = [
         placed(records, people, at),
-        _people_issues(records, people, pairs, related.in_classes, silent, held),
+        _people_issues(records, people, pairs, related.in_classes, silent, stored),
         _guardian_issues(records, people, pairs, found, at),
         related.found,
     ]
@@ -146,45 +146,47 @@ def settle(records: Records, held: Held) -> Settled:
         guardianships=related.guardianships,
         seen_links=as_table(seen.to_frame("link_id"), SEEN_LINKS),
         seen_classes=as_table(records.seen_classes, SEEN_CLASSES).sort("external_id", "school_id"),
-        kept=_kept(records, people, pairs, related.kept, silent),
+        protected=_protected_pairs(records, people, pairs, related.protected, silent),
         issues=_issues(
             records,
             _without_followers(pl.concat(issues), valid, related.classes),
-            related.fallen,
+            related.dependents,
             _places(records, found),
         ),
-        notes=(*records.notes, *_missing_columns(records, held)),
+        notes=(*records.notes, *_missing_columns(records, stored)),
         missing_schools=records.missing_schools,
         freed_emails=as_table(owned.freed, FREED_EMAILS).sort("account_id", "email"),
         absent=records.absent,
     )
 
 
-def _with_links(records: Records, found: Guardians, held: Held) -> pl.DataFrame:
+def _with_links(records: Records, found: Guardians, stored: StoredRoster) -> pl.DataFrame:
     """Employees and students with their link (link_id), or the one whose ID is another person's now (given_up).
 
-    Rule: the same ID with both names different and no e-mail, birth date or guardian in common is another person. One
+    Rule: the same ID with both names different and no email, birth date or guardian in common is another person. One
     who cannot be provisioned is never taken for a newcomer in somebody's place.
     """
-    own = held.links.filter(pl.col("own") & (pl.col("kind") != GUARDIAN)).drop_nulls("external_id")
+    from_here = stored.links.filter(pl.col("from_this_source") & (pl.col("kind") != GUARDIAN)).drop_nulls("external_id")
     fields = ("first_name", "last_name", "email", "birth_date")
     linked = records.people.join(
-        own.select("kind", "external_id", "link_id", *(pl.col(name).alias(f"held_{name}") for name in fields)),
+        from_here.select("kind", "external_id", "link_id", *(pl.col(name).alias(f"stored_{name}") for name in fields)),
         on=["kind", "external_id"],
         how="left",
     )
     same_guardian = (
         found.pairs.join(found.people.select("guardian", guardian_link_id="link_id"), on="guardian")
-        .join(own.filter(kind=STUDENT).select(student_id="external_id", student_link_id="link_id"), on="student_id")
-        .join(held.guardianships, on=["student_link_id", "guardian_link_id"], how="semi")
+        .join(
+            from_here.filter(kind=STUDENT).select(student_id="external_id", student_link_id="link_id"), on="student_id"
+        )
+        .join(stored.guardianships, on=["student_link_id", "guardian_link_id"], how="semi")
         .select(link_id="student_link_id", same_guardian=pl.lit(True))
         .unique()
     )
     differ = [
-        (values.folded(pl.col(name)) != values.folded(pl.col(f"held_{name}"))).fill_null(False)
+        (values.folded(pl.col(name)) != values.folded(pl.col(f"stored_{name}"))).fill_null(False)
         for name in ("first_name", "last_name")
     ]
-    same = [(pl.col(name) == pl.col(f"held_{name}")).fill_null(False) for name in ("email", "birth_date")]
+    same = [(pl.col(name) == pl.col(f"stored_{name}")).fill_null(False) for name in ("email", "birth_date")]
     is_other = (
         pl.col("is_valid")
         & pl.all_horizontal(differ)
@@ -194,23 +196,25 @@ def _with_links(records: Records, found: Guardians, held: Held) -> pl.DataFrame:
     return linked.join(same_guardian, on="link_id", how="left").with_columns(
         link_id=pl.when(~is_other).then("link_id"),
         given_up=pl.when(is_other).then("link_id"),
-        is_held=pl.col("link_id").is_in(held.links.filter("active")["link_id"].implode()).fill_null(False),
+        is_stored=pl.col("link_id").is_in(stored.links.filter("active")["link_id"].implode()).fill_null(False),
     )
 
 
-def _inheriting(everyone: pl.DataFrame, held: Held) -> pl.DataFrame:
+def _inheriting(everyone: pl.DataFrame, stored: StoredRoster) -> pl.DataFrame:
     """Everybody whose link is known, with the values last applied to it where the source says nothing that can be read.
 
     Then guardians are judged. Rule: an optional value that is there but cannot be read is not taken, and the one last
     applied stays; a missing column says nothing. Someone new, or another person on an old ID, inherits nothing.
     """
-    last = held.links.select("link_id", *(pl.col(name).alias(f"held_{name}") for name in (*READ, "phone_extension")))
+    last = stored.links.select(
+        "link_id", *(pl.col(name).alias(f"stored_{name}") for name in (*READ, "phone_extension"))
+    )
     keeps = {name: pl.col(f"unread_{name}").fill_null(False) & pl.col(name).is_null() for name in READ}
     # A teacher's email is no optional value: without a good one they are rejected.
     keeps["email"] &= pl.col("kind") != EMPLOYEE
     filled = everyone.join(last, on="link_id", how="left", maintain_order="left").with_columns(
-        *(pl.when(keeps[name]).then(f"held_{name}").otherwise(name).alias(name) for name in READ),
-        phone_extension=pl.when(keeps["phone"]).then("held_phone_extension").otherwise("phone_extension"),
+        *(pl.when(keeps[name]).then(f"stored_{name}").otherwise(name).alias(name) for name in READ),
+        phone_extension=pl.when(keeps["phone"]).then("stored_phone_extension").otherwise("phone_extension"),
     )
     is_guardian = pl.col("kind") == GUARDIAN
     fit = (pl.col("first_name").is_not_null() | pl.col("last_name").is_not_null()) & _REACHABLE
@@ -220,42 +224,42 @@ def _inheriting(everyone: pl.DataFrame, held: Held) -> pl.DataFrame:
     ).select(everyone.columns)
 
 
-def _silent_guardians(records: Records, held: Held, there: pl.Series) -> pl.DataFrame:
+def _silent_guardians(records: Records, stored: StoredRoster, there: pl.Series) -> pl.DataFrame:
     """link_id: guardians of whom a source without a column that names one says nothing.
 
     there: links in some row. Rule: a guardian goes when the last of their students goes, whatever columns there are.
     """
-    own = held.links.filter(pl.col("own") & (pl.col("kind") == GUARDIAN) & pl.col("active"))
-    with_student = held.guardianships.filter(pl.col("student_link_id").is_in(there.implode()))
+    from_here = stored.links.filter(pl.col("from_this_source") & (pl.col("kind") == GUARDIAN) & pl.col("active"))
+    with_student = stored.guardianships.filter(pl.col("student_link_id").is_in(there.implode()))
     return (
-        own.filter(says_nothing_of_guardians(records.absent))
+        from_here.filter(says_nothing_of_guardians(records.absent))
         .join(with_student, left_on="link_id", right_on="guardian_link_id", how="semi")
         .select("link_id")
     )
 
 
-def _missing_columns(records: Records, held: Held) -> list[str]:
+def _missing_columns(records: Records, stored: StoredRoster) -> list[str]:
     """A note on each missing column of which an active link holds a value."""
-    own = held.links.filter("own", "active")
+    from_here = stored.links.filter("from_this_source", "active")
     kept = {
         (kind, name)
         for kind, name in records.absent
-        if kind in KINDS and name in own.columns and own.filter(kind=kind)[name].count()
+        if kind in KINDS and name in from_here.columns and from_here.filter(kind=kind)[name].count()
     }
-    if own.filter(kind=GUARDIAN)["guardian_ids"].count():
+    if from_here.filter(kind=GUARDIAN)["guardian_ids"].count():
         kept.add((GUARDIAN, "external_id"))
-    kept |= {("guardianship", name) for name in ("relationship", "type") if held.guardianships[name].count()}
+    kept |= {("guardianship", name) for name in ("relationship", "type") if stored.guardianships[name].count()}
     return sorted({f"{words}, sent before, is missing" for field, words in records.absent.items() if field in kept})
 
 
-def _with_gone(everyone: pl.DataFrame, pairs: pl.DataFrame, held: Held) -> pl.DataFrame:
+def _with_gone(everyone: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster) -> pl.DataFrame:
     """With is_gone: who left the organization, and stays gone; a guardian all of whose students did, with them."""
-    gone = held.links.filter("gone")
+    gone = stored.links.filter("gone")
     left = everyone.with_columns(
         is_gone=pl.col("link_id").is_in(gone["link_id"].implode()).fill_null(False)
-        | pl.col("ties").is_in(gone["account_id"].implode()).fill_null(False)
+        | pl.col("joins_account").is_in(gone["account_id"].implode()).fill_null(False)
     )
-    active = held.links.filter("active")["link_id"].implode()
+    active = stored.links.filter("active")["link_id"].implode()
     students = left.filter(
         (pl.col("kind") == STUDENT)
         & (pl.col("is_valid") | pl.col("link_id").is_in(active).fill_null(False))
@@ -280,7 +284,7 @@ def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
     for two people on one ID, of whom it is not known whose guardian it is.
     """
     students = people.filter(
-        (pl.col("kind") == STUDENT) & (pl.col("is_valid") | pl.col("is_held")) & ~pl.col("is_shared")
+        (pl.col("kind") == STUDENT) & (pl.col("is_valid") | pl.col("is_stored")) & ~pl.col("is_shared")
     )
     wanted = (
         found.pairs.join(students.select(student_id="external_id"), on="student_id", how="semi")
@@ -314,7 +318,7 @@ def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
         pl.concat([of_people, of_guardians], how="diagonal")
         .sort(_kind_order(), "external_id", "content", "guardian", nulls_last=True)
         .with_columns(record=pl.int_range(pl.len(), dtype=pl.UInt32))
-        .select("record", *(name for name in SETTLED_PEOPLE if name not in ("person", "adopts", "reissued")), *added)
+        .select("record", *(name for name in SETTLED_PEOPLE if name not in ("person", "adopts", "renumbered")), *added)
     )
 
 
@@ -322,9 +326,9 @@ def _kind_order() -> pl.Expr:
     return pl.col("kind").replace_strict({kind: at for at, kind in enumerate(KINDS)}, return_dtype=pl.UInt8)
 
 
-def _numbered(people: pl.DataFrame, held: Held) -> pl.DataFrame:
+def _numbered(people: pl.DataFrame, stored: StoredRoster) -> pl.DataFrame:
     """With person, for the valid; stands_in, for the others the active link they go on as; and is_rejected."""
-    active = held.links.filter("active")["link_id"].implode()
+    active = stored.links.filter("active")["link_id"].implode()
     valid = people.filter("is_valid").sort("record").select("record", person=pl.int_range(pl.len(), dtype=pl.UInt32))
     return people.join(valid, on="record", how="left").with_columns(
         stands_in=pl.when(~pl.col("is_valid") & pl.col("link_id").is_in(active)).then("link_id"),
@@ -332,10 +336,10 @@ def _numbered(people: pl.DataFrame, held: Held) -> pl.DataFrame:
     )
 
 
-def _links_elsewhere(records: Records, held: Held) -> pl.DataFrame:
+def _links_elsewhere(records: Records, stored: StoredRoster) -> pl.DataFrame:
     """The links (link_id, kind, external_id) of employees and students whose rows are all left out."""
-    own = held.links.filter("own").select("link_id", "kind", "external_id")
-    return own.join(records.elsewhere, on=["kind", "external_id"], how="semi")
+    from_here = stored.links.filter("from_this_source").select("link_id", "kind", "external_id")
+    return from_here.join(records.elsewhere, on=["kind", "external_id"], how="semi")
 
 
 def _pairs(records: Records, found: Guardians) -> pl.DataFrame:
@@ -353,23 +357,23 @@ def _people_issues(
     pairs: pl.DataFrame,
     in_classes: pl.DataFrame,
     silent: pl.DataFrame,
-    held: Held,
+    stored: StoredRoster,
 ) -> pl.DataFrame:
-    """FOUND of employees and students: what only shows once everything is settled.
+    """DRAFT_ISSUES of employees and students: what only shows once everything is settled.
 
     in_classes: as in `Related`. silent: as `_silent_guardians` gives it.
     """
-    as_held = held.links.select(stands_in="link_id", held_reach=_REACHABLE)
+    as_stored = stored.links.select(stands_in="link_id", stored_reach=_REACHABLE)
     guardians_reached = (
         people.filter(kind=GUARDIAN)
-        .join(as_held, on="stands_in", how="left")
+        .join(as_stored, on="stands_in", how="left")
         # A guardian who is rejected is told of by that.
-        .filter((pl.col("is_valid") & _REACHABLE) | pl.col("held_reach").fill_null(False) | pl.col("is_rejected"))
+        .filter((pl.col("is_valid") & _REACHABLE) | pl.col("stored_reach").fill_null(False) | pl.col("is_rejected"))
         .select("guardian")
     )
     reached = pairs.join(guardians_reached, on="guardian", how="semi")["student_id"].unique().implode()
-    staying = held.guardianships.join(silent, left_on="guardian_link_id", right_on="link_id")
-    reaching = staying.join(held.links.filter(_REACHABLE), left_on="guardian_link_id", right_on="link_id", how="semi")
+    staying = stored.guardianships.join(silent, left_on="guardian_link_id", right_on="link_id")
+    reaching = staying.join(stored.links.filter(_REACHABLE), left_on="guardian_link_id", right_on="link_id", how="semi")
     keeps_guardians, keeps_reachable = (
         pl.col("link_id").is_in(kept["student_link_id"].unique().implode()).fill_null(False)
         for kept in (staying, reaching)
@@ -392,7 +396,7 @@ def _people_issues(
 def _guardian_issues(
     records: Records, people: pl.DataFrame, pairs: pl.DataFrame, found: Guardians, at: pl.DataFrame
 ) -> pl.DataFrame:
-    """FOUND of guardians, once for each guardian and code, at every school of their students, or where those are.
+    """DRAFT_ISSUES of guardians, one for each guardian and code, at every school of their students.
 
     Of a guardian whose students are all unknown, nothing but that is told: nobody would be set up for them.
     """
@@ -456,14 +460,14 @@ def _guardian_issues(
         pl.concat([of_records, of_entries.select(of_records.columns)])
         .join(schools, on="guardian", how="left")
         .with_columns(root_table=pl.lit(GUARDIAN), root=pl.col("guardian").cast(pl.String)),
-        FOUND,
+        DRAFT_ISSUES,
     )
 
 
-def _kept(
+def _protected_pairs(
     records: Records, people: pl.DataFrame, pairs: pl.DataFrame, related: pl.DataFrame, silent: pl.DataFrame
 ) -> pl.DataFrame:
-    """KEPT: who has a row that was not applied, whatever the reason; that a school is only not shared is none.
+    """PROTECTED_PAIRS of who has a row that was not applied, unless only its school is not shared.
 
     silent: as `_silent_guardians` gives it.
     """
@@ -488,7 +492,7 @@ def _kept(
         frame.drop_nulls("link_id").select("link_id", table=pl.lit(table), class_id=None) for table, frame in links
     ]
     return (
-        pl.concat([*(as_table(frame, KEPT) for frame in frames), related])
+        pl.concat([*(as_table(frame, PROTECTED_PAIRS) for frame in frames), related])
         .unique()
         .sort("table", "link_id", "class_id", nulls_last=True)
     )
@@ -503,15 +507,15 @@ def _places(records: Records, found: Guardians) -> pl.DataFrame:
     return pl.concat([records.places, of_guardians.select(records.places.columns)])
 
 
-def _issues(records: Records, found: pl.DataFrame, fallen: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+def _issues(records: Records, found: pl.DataFrame, dependents: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     """ISSUES: with the number of records that fall with each, and the row or rows as they came.
 
     Rule: without lines, what differs in nothing else is one issue.
     """
     counted = (
         _at_own_lines(found, places)
-        .join(fallen, on=["root_table", "root"], how="left")
-        .with_columns(consequences=pl.when(_IS_ERROR).then("consequences").otherwise(None).fill_null(0))
+        .join(dependents, on=["root_table", "root"], how="left")
+        .with_columns(dependents=pl.when(_IS_ERROR).then("dependents").otherwise(None).fill_null(0))
     )
     issues = counted.join(_rows_as_they_came(records, counted), on=["file", "line"], how="left").join(
         _other_rows(records, counted, places), on=_OF_ROWS, how="left", nulls_equal=True
@@ -533,7 +537,7 @@ _IS_ERROR = _is_one_of(lambda entry: entry.severity == Severity.ERROR)
 
 
 def _without_followers(found: pl.DataFrame, people: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
-    """FOUND without the alerts of records that an error keeps from being created: they are consequences of it.
+    """DRAFT_ISSUES without the alerts of records that an error keeps from being created: they are dependents of it.
 
     people, classes: the valid ones.
     """
@@ -580,9 +584,9 @@ def _other_rows(records: Records, issues: pl.DataFrame, places: pl.DataFrame) ->
         pl.col("line") != pl.col("other_line")
     )
     came = _rows_as_they_came(records, others.select("file", line="other_line"))
-    told = others.join(came.rename({"line": "other_line"}), on=["file", "other_line"]).sort("other_line")
+    listed = others.join(came.rename({"line": "other_line"}), on=["file", "other_line"]).sort("other_line")
     line = pl.col("other_line").cast(pl.String) if records.has_lines else pl.lit("")
-    return told.group_by(_OF_ROWS).agg(other_rows=pl.format("{}\t{}", line, "row").str.join("\n"))
+    return listed.group_by(_OF_ROWS).agg(other_rows=pl.format("{}\t{}", line, "row").str.join("\n"))
 
 
 def _same_rows(came: pl.DataFrame, repeated: pl.DataFrame, file: str) -> pl.DataFrame:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import polars as pl
 
 from contracts.checking import Records
-from contracts.roster import GUARDIAN, Held
+from contracts.roster import GUARDIAN, StoredRoster
 from contracts.rules import Rule, breaking, contract
 
 FORMER = contract(
     "records of a school that is not there",
-    {"is_standing": (Rule("former_school_unknown", ~pl.col("is_standing")),)},
+    {"is_stored": (Rule("former_school_unknown", ~pl.col("is_stored")),)},
 )
 
 
-def whereabouts(records: Records, people: pl.DataFrame, held: Held) -> pl.DataFrame:
+def whereabouts(records: Records, people: pl.DataFrame, stored: StoredRoster) -> pl.DataFrame:
     """table (employee, student, class), key, school_id: of records without a row of a school in scope.
 
     people: kind, external_id, stands_in; everybody of the delivery, with the active link of whoever goes on as last
@@ -27,9 +27,9 @@ def whereabouts(records: Records, people: pl.DataFrame, held: Held) -> pl.DataFr
     lost = _lost(records, people)
     classes = records.classes.filter(pl.col("schools").list.len() == 0)
     active = lost.join(
-        held.school_members.filter(pl.col("left_at").is_null()), left_on="stands_in", right_on="link_id"
+        stored.school_members.filter(pl.col("left_at").is_null()), left_on="stands_in", right_on="link_id"
     ).select("school_id", table="kind", key="external_id")
-    as_applied = held.classes.join(classes, on="external_id", how="semi").select(
+    as_applied = stored.classes.join(classes, on="external_id", how="semi").select(
         "school_id", table=pl.lit("class"), key="external_id"
     )
     known = pl.concat([active, as_applied])
@@ -41,19 +41,19 @@ def whereabouts(records: Records, people: pl.DataFrame, held: Held) -> pl.DataFr
 
 
 def placed(records: Records, people: pl.DataFrame, at: pl.DataFrame) -> pl.DataFrame:
-    """The records' issues, FOUND, those of no school at the record's whereabouts. people, at: as in `whereabouts`."""
+    """The records' DRAFT_ISSUES, those of no school at the record's whereabouts. people, at: as in `whereabouts`."""
     of_record = ["root_table", "root"]
-    standing = (
+    stored = (
         _lost(records, people)
         .drop_nulls("stands_in")
-        .select(root_table="kind", root="external_id", is_standing=pl.lit(True))
+        .select(root_table="kind", root="external_id", is_stored=pl.lit(True))
     )
     marked = (
-        records.found.join(at.select(root_table="table", root="key", place="school_id"), on=of_record, how="left")
-        .join(standing, on=of_record, how="left")
-        .with_columns(school_id=pl.coalesce("school_id", "place"), is_standing=pl.col("is_standing").fill_null(False))
+        records.found.join(at.select(root_table="table", root="key", whereabouts="school_id"), on=of_record, how="left")
+        .join(stored, on=of_record, how="left")
+        .with_columns(school_id=pl.coalesce("school_id", "whereabouts"), is_stored=pl.col("is_stored").fill_null(False))
     )
-    is_former = (pl.col("code") == "school_unknown") & pl.col("is_standing")
+    is_former = (pl.col("code") == "school_unknown") & pl.col("is_stored")
     former = breaking(FORMER, marked.filter(is_former).drop("code"))
     return pl.concat([frame.select(records.found.columns) for frame in (marked.filter(~is_former), former)])
 

@@ -9,11 +9,11 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from contracts.formats import CLEVER
+from flows.dispatch import start_districts
 from flows.names import by_time
-from flows.starting import start_districts
 from services import clock
 from services.intake import clever_window
-from tasks.leases import districts_to_do, paused_orders, record_paused
+from tasks.leases import find_pending_districts, paused_requests, record_paused
 
 
 @flow(name="clever-nightly", flow_run_name=by_time, persist_result=False)
@@ -28,13 +28,13 @@ async def clever_nightly() -> State[Any]:
             name="Outside the window",
             message="Clever's nights are between 11 pm and 5 am Pacific; sync-district checks a district at any time",
         )
-    found = districts_to_do(CLEVER, arrivals_only=False)
+    found = find_pending_districts(CLEVER, arrivals_only=False)
     paused = {}
-    for order, told in paused_orders(found, CLEVER):
-        record_paused(order, told)
-        paused[order.district_id] = told
+    for request, pause in paused_requests(found, CLEVER):
+        record_paused(request, pause)
+        paused[request.district_id] = pause
     if found and len(paused) == len(found):
-        return Completed(name="Paused", message="; ".join(f"{district}: {told}" for district, told in paused.items()))
+        return Completed(name="Paused", message="; ".join(f"{district}: {pause}" for district, pause in paused.items()))
     return await start_districts(
         [district for district in found if district not in paused], kind=CLEVER, start_by=closes
     )

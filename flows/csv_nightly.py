@@ -8,10 +8,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from contracts.formats import CSV
+from flows.dispatch import start_districts
 from flows.names import by_time
-from flows.starting import start_districts
-from tasks.leases import districts_to_do
-from tasks.mail import note_due, send_what_waits
+from tasks.leases import find_pending_districts
+from tasks.mail import add_due_notices, send_what_waits
 
 
 @flow(name="csv-nightly", flow_run_name=by_time, persist_result=False)
@@ -22,9 +22,9 @@ async def csv_nightly(arrivals_only: bool = False) -> State[Any]:
         arrivals_only: look only for deliveries waiting, not for ones that still have to be finished.
     """
     try:
-        return await start_districts(districts_to_do(CSV, arrivals_only), kind=CSV)
+        return await start_districts(find_pending_districts(CSV, arrivals_only), kind=CSV)
     finally:
         # After the districts' runs: a hold that one of them released is not reminded of.
         if not arrivals_only:
-            note_due()
+            add_due_notices()
         send_what_waits()

@@ -10,7 +10,7 @@ from prefect.states import Completed
 
 from flows.names import by_time
 from tasks.housekeeping import clean
-from tasks.mail import note_due, send_what_waits
+from tasks.mail import add_due_notices, send_what_waits
 
 
 @flow(name="housekeeping", flow_run_name=by_time, persist_result=False)
@@ -20,6 +20,6 @@ async def housekeeping() -> State[Any]:
     Also what is due to be told by time alone is told, and mail that waits is sent.
     """
     message = clean()
-    note_due()
+    add_due_notices()
     send_what_waits()
     return Completed(name="Cleaned", message=message)

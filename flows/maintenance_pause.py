@@ -23,6 +23,6 @@ async def maintenance_pause(reason: str, district: str | None = None, until: dat
         district: only this district's syncs; leave empty for all of them.
         until: when the pause ends by itself; leave empty to end it by maintenance-resume only.
     """
-    told = raise_pause(district, reason, until)
+    message = raise_pause(district, reason, until)
     send_what_waits()
-    return Completed(name="Paused", message=told)
+    return Completed(name="Paused", message=message)

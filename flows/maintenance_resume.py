@@ -9,8 +9,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from contracts.formats import CLEVER
+from flows.dispatch import start_districts
 from flows.names import by_time
-from flows.starting import start_districts
 from tasks.mail import send_what_waits
 from tasks.maintenance import lower_pause
 
@@ -22,8 +22,8 @@ async def maintenance_resume(district: str | None = None) -> State[Any]:
     Args:
         district: only this district's own pause; leave empty to end the pause of all districts.
     """
-    told, missed = lower_pause(district)
+    message, missed = lower_pause(district)
     send_what_waits()
     if not missed:
-        return Completed(name="Resumed", message=told)
+        return Completed(name="Resumed", message=message)
     return await start_districts(missed, kind=CLEVER)

@@ -13,27 +13,14 @@ from prefect.states import Completed
 from contracts.roster import Roster
 from errors import Busy, LeaseLost, SchoolsFailed, WriteConflict
 from flows.sync_school import sync_school
+from models.outcomes import RunOutcome, SchoolOutcome
 from services import clock
 from services.planning.changesets import Plan
-from services.sync.outcomes import (
-    ARRIVING,
-    DISCONNECTED,
-    DONE,
-    FAILED,
-    HELD,
-    NOT_READY,
-    NOTHING,
-    PAUSED,
-    RECEIPT,
-    REJECTED,
-    STALE,
-    UNCHANGED,
-)
 from services.sync.pipeline import Rejected
-from services.sync.provision import RunOf, SchoolOutcome
-from services.sync.requests import Order
+from services.sync.provision import RunContext, SchoolResult
+from services.sync.requests import SyncRequest
 from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
-from tasks.leases import district_names, leased, paused, read_orders, record_paused, tag_run
+from tasks.leases import district_names, leased, paused, read_requests, record_paused, tag_run
 from tasks.mail import send_what_waits
 from tasks.schools import fail_schools
 
@@ -42,18 +29,18 @@ LEFT = "left"  # it was too late in the night
 
 # How a source's run can end, the gravest first: the district's state is named for its gravest.
 STATES = {
-    FAILED: "Failed",
-    REJECTED: "Rejected",
-    DISCONNECTED: "On hold",
-    STALE: "On hold",
-    HELD: "On hold",
-    NOT_READY: "Waiting for Clever",
-    PAUSED: "Paused",
-    DONE: "Connected",
-    UNCHANGED: "Unchanged",
-    ARRIVING: "Still arriving",
-    RECEIPT: "Unchanged",
-    NOTHING: "Nothing waiting",
+    RunOutcome.FAILED: "Failed",
+    RunOutcome.REJECTED: "Rejected",
+    RunOutcome.DISCONNECTED: "On hold",
+    RunOutcome.STALE: "On hold",
+    RunOutcome.ON_HOLD: "On hold",
+    RunOutcome.NOT_READY: "Waiting for Clever",
+    RunOutcome.PAUSED: "Paused",
+    RunOutcome.DONE: "Connected",
+    RunOutcome.UNCHANGED: "Unchanged",
+    RunOutcome.ARRIVING: "Still arriving",
+    RunOutcome.DUPLICATE: "Unchanged",
+    RunOutcome.NOTHING: "Nothing waiting",
     SKIPPED: "Skipped",
     LEFT: "Left for the next night",
 }
@@ -87,57 +74,58 @@ async def sync_district(
     """
     if start_by is not None and clock.now() >= start_by:
         return Completed(name=STATES[LEFT], message="it is too late in the night; the district goes first the next one")
-    said: list[str] = []
-    endings = {}
+    pauses: list[str] = []
+    endings: dict[str, str] = {}
     failed: list[str] = []
-    orders = read_orders(district, schools, delivery, now, by_hand=not nightly, kind=kind)
-    await tag_run(f"district:{district}", *(f"source:{order.source_id}" for order in orders))
-    for order in orders:
-        if (pause := paused(order)) is not None:
-            record_paused(order, pause)
-            endings[order.source_id] = PAUSED
-            said.append(pause)
+    sync_requests = read_requests(district, schools, delivery, now, by_hand=not nightly, kind=kind)
+    await tag_run(f"district:{district}", *(f"source:{request.source_id}" for request in sync_requests))
+    for request in sync_requests:
+        if (pause := paused(request)) is not None:
+            record_paused(request, pause)
+            endings[request.source_id] = RunOutcome.PAUSED
+            pauses.append(pause)
             continue
         try:
-            endings[order.source_id] = await _sync_source(order)
+            endings[request.source_id] = await _sync_source(request)
         except SchoolsFailed as error:
             failed += error.schools
         except Busy:
             # The run that has the district in hand does its work; only a person waits for their own.
             if not nightly:
                 raise
-            endings[order.source_id] = SKIPPED
+            endings[request.source_id] = SKIPPED
     publish_report(district)
     send_what_waits()
     if failed:
         raise SchoolsFailed(failed)
-    ending = min(endings.values(), key=list(STATES).index, default=NOTHING)
+    ending = min(endings.values(), key=list(STATES).index, default=RunOutcome.NOTHING)
     message = ", ".join(f"{source}: {end}" for source, end in endings.items())
-    return Completed(name=STATES[ending], message="; ".join([message, *said]))
+    return Completed(name=STATES[ending], message="; ".join([message, *pauses]))
 
 
-async def _sync_source(order: Order) -> str:
+async def _sync_source(request: SyncRequest) -> str:
     """Run one source's night under the district's lease, and tell how it ended.
 
     Raises:
         SchoolsFailed: after all schools had their turn.
     """
-    with leased(order, wait=order.by_hand) as lease:
-        fetched = fetch(order, lease.run_id)
+    with leased(request, wait=request.by_hand) as lease:
+        fetched = fetch(request, lease.run_id)
         lease.notes += [fetched.message, *fetched.notes]
-        lease.outcome, lease.delivery_id = fetched.state, fetched.delivery_id
+        lease.delivery_id = fetched.delivery_id
         if fetched.delivery_id is None:
+            lease.outcome = fetched.outcome or lease.outcome
             return lease.outcome
-        read = read_roster(order, lease.run_id, fetched.delivery_id)
+        read = read_roster(request, lease.run_id, fetched.delivery_id)
         if isinstance(read, Rejected):
-            lease.notes.append(f"rejected for its file errors: {read.told}")
-            lease.outcome = REJECTED
+            lease.notes.append(f"rejected for its file errors: {read.summary}")
+            lease.outcome = RunOutcome.REJECTED
             return lease.outcome
         roster, notes = read
-        run, plan = make_plan(order, lease.run_id, fetched.delivery_id, roster)
+        run, plan = make_plan(request, lease.run_id, fetched.delivery_id, roster)
         lease.notes += [*notes, *plan.notes]
-        outcomes, failed, pause = await _sync_schools(order, run, plan, roster)
-        lease.outcome = PAUSED if pause is not None and not failed else _ending(outcomes, failed)
+        outcomes, failed, pause = await _sync_schools(request, run, plan, roster)
+        lease.outcome = RunOutcome.PAUSED if pause is not None and not failed else _ending(outcomes, failed)
         lease.notes += [] if pause is None else [f"stopped before all schools had their turn: {pause}"]
     if failed:
         raise SchoolsFailed(failed)
@@ -145,22 +133,22 @@ async def _sync_source(order: Order) -> str:
 
 
 async def _sync_schools(
-    order: Order, run: RunOf, plan: Plan, roster: Roster
-) -> tuple[list[SchoolOutcome], list[str], str | None]:
+    request: SyncRequest, run: RunContext, plan: Plan, roster: Roster
+) -> tuple[list[SchoolResult], list[str], str | None]:
     """Give every school with something to do its turn; one that fails never stops the others.
 
     A maintenance pause does: the school under way has finished, and the pause is told in place of those left.
 
-    Where another district took an e-mail in between, the rest of the district is planned again, once for each school
+    Where another district took an email in between, the rest of the district is planned again, once for each school
     that this happens to: two districts with many common parents may meet in several of their schools.
     """
-    _, names, date = district_names(order.district_id)
-    outcomes: list[SchoolOutcome] = []
+    _, names, date = district_names(request.district_id)
+    outcomes: list[SchoolResult] = []
     failed: list[str] = []
     planned_again: set[str] = set()
-    to_do = start_schools(order, run, plan)
+    to_do = start_schools(request, run, plan)
     while to_do:
-        if (pause := paused(order)) is not None:
+        if (pause := paused(request)) is not None:
             return outcomes, failed, pause
         changeset = to_do.pop(0)
         school = changeset.school_id
@@ -174,7 +162,7 @@ async def _sync_schools(
             continue  # it is provisioned; only showing it in Prefect failed
         if isinstance(error, WriteConflict) and school not in planned_again:
             planned_again.add(school)
-            run, plan = make_plan(order, run.run_id, run.delivery_id, roster)
+            run, plan = make_plan(request, run.run_id, run.delivery_id, roster)
             left = {school, *(later.school_id for later in to_do)}
             to_do = [again for again in plan.changesets if again.school_id in left]
             continue
@@ -183,9 +171,11 @@ async def _sync_schools(
     return outcomes, failed, None
 
 
-def _ending(outcomes: list[SchoolOutcome], failed: list[str]) -> str:
+def _ending(outcomes: list[SchoolResult], failed: list[str]) -> RunOutcome:
     if failed:
-        return FAILED
-    if any(outcome.outcome == HELD for outcome in outcomes):
-        return HELD
-    return UNCHANGED if all(outcome.outcome == UNCHANGED for outcome in outcomes) else DONE
+        return RunOutcome.FAILED
+    if any(outcome.outcome == SchoolOutcome.ON_HOLD for outcome in outcomes):
+        return RunOutcome.ON_HOLD
+    if all(outcome.outcome == SchoolOutcome.UNCHANGED for outcome in outcomes):
+        return RunOutcome.UNCHANGED
+    return RunOutcome.DONE

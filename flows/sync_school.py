@@ -8,13 +8,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from models.outcomes import SchoolOutcome
 from services.planning.changesets import ChangeSet
-from services.sync.outcomes import HELD, UNCHANGED
-from services.sync.provision import RunOf, SchoolOutcome
+from services.sync.provision import RunContext, SchoolResult
 from tasks.leases import tag_run
 from tasks.schools import provision_school, publish_school
 
-STATE_OF = {HELD: "On hold", UNCHANGED: "Unchanged"}
+STATE_OF = {SchoolOutcome.ON_HOLD: "On hold", SchoolOutcome.UNCHANGED: "Unchanged"}
 
 
 @flow(
@@ -24,7 +24,7 @@ STATE_OF = {HELD: "On hold", UNCHANGED: "Unchanged"}
     persist_result=False,
 )
 async def sync_school(
-    name: str, date: str, run: RunOf, changeset: ChangeSet, outcomes: list[SchoolOutcome]
+    name: str, date: str, run: RunContext, changeset: ChangeSet, outcomes: list[SchoolResult]
 ) -> State[Any]:
     """Guard the school, provision it in one transaction, and publish what became of it.
 
@@ -40,5 +40,5 @@ async def sync_school(
     outcome = provision_school(run, changeset)
     outcomes.append(outcome)
     publish_school(run, outcome)
-    told = ", ".join(outcome.reasons) or f"{sum(outcome.counts.values())} changes"
-    return Completed(name=STATE_OF.get(outcome.outcome, "Connected"), message=told)
+    message = ", ".join(outcome.reasons) or f"{sum(outcome.counts.values())} changes"
+    return Completed(name=STATE_OF.get(outcome.outcome, "Connected"), message=message)

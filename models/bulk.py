@@ -61,7 +61,7 @@ def upsert(
     """Write rows that may be there already, known by `key`; columns that the frame lacks stay as they are.
 
     A new row's missing columns get the table's default. `emptying` names unique columns whose values may pass from one
-    of these rows to another: each that changes is emptied first. Rule: the bulk writer first empties every e-mail that
+    of these rows to another: each that changes is emptied first. Rule: the bulk writer first empties every email that
     changes hands, then writes. Gives the number of rows.
 
     Raises:
@@ -175,8 +175,8 @@ def locking(session: Session, strength: Literal["UPDATE", "KEY SHARE"]) -> str:
 def clock(session: Session) -> datetime:
     """Tell the time by the database's own clock, which all machines share."""
     if _embedded(session):
-        told = str(session.connection().execute(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")).scalar_one())
-        return datetime.fromisoformat(told).replace(tzinfo=UTC)
+        now = str(session.connection().execute(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")).scalar_one())
+        return datetime.fromisoformat(now).replace(tzinfo=UTC)
     moment: datetime = session.connection().execute(text("SELECT clock_timestamp()")).scalar_one()
     return moment.astimezone(UTC)
 

@@ -60,9 +60,9 @@ class Source(SQLModel, table=True):
     frozen: bool = False
     # File name -> [size, mtime_ns, ctime_ns] at the last taking; files written again since differ.
     stamps: dict[str, list[int]] | None = _json()
-    last_taken_id: int | None = None  # the delivery last taken, clean or rejected
+    last_delivery_id: int | None = None  # the delivery last taken, clean or rejected
     current_delivery_id: int | None = None
-    received_at: datetime | None = _at(nullable=True)  # the last delivery or receipt; 90 days run from here
+    last_received_at: datetime | None = _at(nullable=True)  # the last delivery or duplicate; 90 days run from here
     last_sync: str | None = None  # clever: the district's own, as it was when it was last fetched in full
     # clever: paused, pending or error, as it was last seen, and why; null while all is well.
     remote_state: str | None = None
@@ -93,14 +93,14 @@ class Delivery(SQLModel, table=True):
     __tablename__ = "delivery"
     id: int | None = Field(default=None, primary_key=True)
     source_id: str = Field(foreign_key="source.id", index=True)
-    taken_at: datetime = _at()
+    received_at: datetime = _at()
     outcome: str = "taken"
     format: str = "csv-1.0"
     digest: str = ""
     path: str = ""  # of its folder, relative to the landing area; empty once housekeeping has removed it
     files: list[dict[str, Any]] | None = _json()  # [{"name", "size", "sha256"}], and "rows" once read
-    receipts: int = 0  # how often the very same bytes were sent again while it was the last taken
-    received_at: datetime = _at()
+    duplicates: int = 0  # how often the very same bytes were sent again while it was the last taken
+    last_received_at: datetime = _at()
     may_remove: bool = True  # false: taken while Clever had the district's data frozen; nobody is archived by it
 
 
@@ -119,7 +119,7 @@ class FileError(SQLModel, table=True):
 
 
 class Account(SQLModel, table=True):
-    """A person in the product, across districts. An archived account holds no e-mail."""
+    """A person in the product, across districts. An archived account holds no email."""
 
     __tablename__ = "account"
     __table_args__ = (
@@ -238,7 +238,7 @@ class Issue(SQLModel, table=True):
     line: int | None = None
     record_id: str | None = None
     detail: str | None = None
-    consequences: int = 0
+    dependents: int = 0
     row: str | None = None  # the row as it came, a JSON object; personal data
     other_rows: str | None = None  # of a problem between rows the others: line, tab and JSON object, one a line
 
@@ -263,7 +263,7 @@ class Run(SQLModel, table=True):
     processing_since: datetime | None = _at(nullable=True)  # null: it has found nothing to bring in yet
     schools: list[str] | None = _json()  # school ids asked for; null: all
     started_at: datetime = _at()
-    alive_at: datetime = _at()
+    heartbeat_at: datetime = _at()
     ended_at: datetime | None = _at(nullable=True)
     # how it ended, see services.sync.outcomes; null while open
     outcome: str | None = None
@@ -334,7 +334,7 @@ class HoldItem(SQLModel, table=True):
     code: str = "data_removals"  # the reason it is evidence of
     type: str  # students, employees, guardians, classes, class_memberships, guardianships
     key: str  # our IDs of it; what a confirmation is compared by
-    record_id: str | None = None  # the person's or class's source ID
+    record_id: str | None = None  # the person's or class's external ID
     counterpart_id: str | None = None  # of a pair: the other one's
     name: str | None = None  # for the download; personal data
     new_id: str | None = None  # of an ID that changed: the new one

@@ -20,8 +20,8 @@ import msgspec
 import polars as pl
 
 from sandbox import names
-from sandbox.draws import below, chance, choose
 from sandbox.generator import EMPLOYEE, GUARDIAN, STUDENT, District, plain_name
+from sandbox.seeded import below, chance, choose
 
 COLLECTIONS = ("schools", "users", "sections")
 ROLES = ("student", "teacher", "staff", "district_admin", "contact")
@@ -55,7 +55,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True)
 class CleverIds:
-    """Clever's IDs of what a district holds, by the generator's source IDs; guardians, who may have none, by number."""
+    """Clever's IDs of what a district holds, by the generator's external IDs, guardians by number as some have none."""
 
     schools: Mapping[str, str]
     employees: Mapping[str, str]
@@ -99,7 +99,7 @@ def district_id(district: District) -> str:
 
 
 def clever_ids(district: District) -> CleverIds:
-    """Clever's IDs of everything in the district. Who keeps their source ID keeps their Clever ID."""
+    """Clever's IDs of everything in the district. Who keeps their external ID keeps their Clever ID."""
 
     def of(kind: str, keys: pl.Series) -> dict[str, str]:
         return {key: _id(district, kind, key) for key in keys}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from sandbox.draws import below, chance
+from sandbox.seeded import below, chance
 
 if TYPE_CHECKING:
     from sandbox.generator import District

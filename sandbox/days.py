@@ -11,7 +11,6 @@ from datetime import date, timedelta
 import polars as pl
 
 from sandbox import names
-from sandbox.draws import below, choose, draw, some
 from sandbox.generator import (
     EMPLOYEE,
     GUARDIAN,
@@ -26,6 +25,7 @@ from sandbox.generator import (
     with_students,
     with_teachers,
 )
+from sandbox.seeded import below, choose, draw, some
 
 
 def next_day(
@@ -42,7 +42,7 @@ def next_day(
     """The district a day later.
 
     So many students joined (some with siblings, all with guardians), left the district, or moved to another of its
-    schools, and so many people of all kinds changed a last name, e-mail or phone. Guardians go with the last of their
+    schools, and so many people of all kinds changed a last name, email or phone. Guardians go with the last of their
     students. Raises ValueError where there are not so many, or a school would be left without students or teachers.
     """
     after = replace(district, chance=_mixed(district.chance, seed), day=district.day + timedelta(days=1))
@@ -211,7 +211,7 @@ def _with_new_teachers(district: District, count: int) -> District:
 
 
 def _changed(district: District, count: int) -> District:
-    """The district with so many people who changed their last name, e-mail or phone."""
+    """The district with so many people who changed their last name, email or phone."""
     chosen = some(district.chance, "changed", district.people["person"], count)
     if chosen.len() < count:
         raise ValueError("there are not so many people to change")
@@ -219,7 +219,7 @@ def _changed(district: District, count: int) -> District:
     person = people["person"]
     what = pl.lit(below(district.chance, "what changed", person, 3))
     hit = pl.col("person").is_in(chosen.implode())
-    # A guardian without ID and e-mail would not be known again under another name.
+    # A guardian without ID and email would not be known again under another name.
     renamed = (pl.col("kind") != GUARDIAN) | pl.col("external_id").is_not_null() | pl.col("email").is_not_null()
     by_phone = hit & pl.col("phone").is_not_null() & ((what == 1) | ~renamed)
     by_email = hit & pl.col("email").is_not_null() & (what == 2)

@@ -1,6 +1,6 @@
 """Faults planted on request in a generated district: one kind for each error and alert of the catalogue.
 
-Every planted fault comes as new records around it (a teacher without e-mail brings a class with students of the
+Every planted fault comes as new records around it (a teacher without email brings a class with students of the
 school), so that it causes the issues it is meant to cause, and no others. What is wrong with the bytes of files is
 planted by `sandbox.file_faults`.
 """
@@ -15,8 +15,8 @@ import polars as pl
 
 from sandbox import csv_files, names
 from sandbox.csv_files import HEADERS, CsvStyle
-from sandbox.draws import below, choose
 from sandbox.generator import EMPLOYEE, STUDENT, District, grade_name, phones, plain_name
+from sandbox.seeded import below, choose
 
 GUARDIAN_COLUMNS = tuple(column for column in HEADERS["students.csv"] if column.startswith("guardian_"))
 
@@ -27,8 +27,8 @@ EXPECTED: Mapping[str, type[pl.DataType]] = MappingProxyType(
         "school_id": pl.String,  # the source's; null where no school is known
         "file": pl.String,
         "line": pl.UInt32,  # null: the whole file
-        "record_id": pl.String,  # the record's source ID; null for file errors
-        "consequences": pl.UInt32,  # records that fall with this one
+        "record_id": pl.String,  # the record's external ID; null for file errors
+        "dependents": pl.UInt32,  # records that fall with this one
     }
 )
 
@@ -52,10 +52,10 @@ def plant(
 ) -> Planted:
     """The district's files with so many faults of each code (errors and alerts).
 
-    They are spread over the schools named (source IDs; by code, or for all codes; left out: all schools). The people
+    They are spread over the schools named (external IDs; by code, or for all codes; left out: all schools). The people
     they bring are numbered from ``first_number`` on, so that the same faults planted in the next day's district come
     with the same people; left out, from the next free number. A student whom nobody can reach is one without a
-    guardian too; four guardians share each shared e-mail address. Raises ValueError for a code that is not an error or
+    guardian too; four guardians share each shared email address. Raises ValueError for a code that is not an error or
     alert, and for more school names spoilt than there are schools.
     """
     unknown = sorted(set(faults) - set(FAULTS))
@@ -238,7 +238,7 @@ class _Planting:
         marks: pl.Series,
         schools: pl.Series | None,
         records: pl.Series,
-        consequences: int = 0,
+        dependents: int = 0,
     ) -> None:
         """Expect an issue of each mark's line (the first one, where lines share a mark)."""
         self._expected.append(
@@ -248,7 +248,7 @@ class _Planting:
                 pl.lit(file).alias("file"),
                 "mark",
                 "record_id",
-                pl.lit(consequences, dtype=pl.UInt32).alias("consequences"),
+                pl.lit(dependents, dtype=pl.UInt32).alias("dependents"),
             )
         )
 
@@ -288,7 +288,7 @@ class _Planting:
 
 
 def _by_school(records: pl.DataFrame) -> pl.DataFrame:
-    """school_id, ids: the source IDs of each school's records, in order."""
+    """school_id, ids: the external IDs of each school's records, in order."""
     return records.group_by("school_id").agg(pl.col("external_id").sort().alias("ids"))
 
 
@@ -317,17 +317,17 @@ def _as_file(file: str, rows: pl.DataFrame) -> pl.DataFrame:
 # --- the faults ---
 
 
-def _bad_student(planting: _Planting, code: str, count: int, consequences: int = 0, **values: str | None) -> None:
+def _bad_student(planting: _Planting, code: str, count: int, dependents: int = 0, **values: str | None) -> None:
     """A student's rows with these values in place of good ones."""
     units = planting.units(count)
     students = planting.students(units)
     planting.enroll_students(students, units)
     spoilt = students.with_columns(**{column: pl.lit(value, dtype=pl.String) for column, value in values.items()})
     marks = planting.add_marked("students.csv", spoilt, units)
-    planting.expect(code, "students.csv", marks, students["school_id"], students["student_id"], consequences)
+    planting.expect(code, "students.csv", marks, students["school_id"], students["student_id"], dependents)
 
 
-def _bad_guardian(planting: _Planting, code: str, count: int, consequences: int = 0, **values: str | None) -> None:
+def _bad_guardian(planting: _Planting, code: str, count: int, dependents: int = 0, **values: str | None) -> None:
     """A second guardian of a student, with these values in place of good ones."""
     units = planting.units(count)
     students = planting.students(units)
@@ -337,10 +337,10 @@ def _bad_guardian(planting: _Planting, code: str, count: int, consequences: int 
         **{column: pl.lit(value, dtype=pl.String) for column, value in values.items()}
     )
     marks = planting.add_marked("students.csv", second, units)
-    planting.expect(code, "students.csv", marks, students["school_id"], second["guardian_id"], consequences)
+    planting.expect(code, "students.csv", marks, students["school_id"], second["guardian_id"], dependents)
 
 
-def _bad_teacher(planting: _Planting, code: str, count: int, consequences: int = 0, **values: str | None) -> None:
+def _bad_teacher(planting: _Planting, code: str, count: int, dependents: int = 0, **values: str | None) -> None:
     """A teacher of a class, with these values in place of good ones."""
     units = planting.units(count)
     teachers = planting.teachers(units)
@@ -349,7 +349,7 @@ def _bad_teacher(planting: _Planting, code: str, count: int, consequences: int =
     planting.fill_classes(classes, units)
     spoilt = teachers.with_columns(**{column: pl.lit(value, dtype=pl.String) for column, value in values.items()})
     marks = planting.add_marked("teachers.csv", spoilt, units)
-    planting.expect(code, "teachers.csv", marks, teachers["school_id"], teachers["teacher_id"], consequences)
+    planting.expect(code, "teachers.csv", marks, teachers["school_id"], teachers["teacher_id"], dependents)
 
 
 # A teacher who is rejected takes the class and its two enrollments along; a student an enrollment and a guardian entry.
@@ -365,7 +365,7 @@ def _teacher_email_invalid(planting: _Planting, code: str, count: int) -> None:
 
 
 def _teacher_email_taken(planting: _Planting, code: str, count: int) -> None:
-    """Two teachers claim one address; between equals it goes to the source ID that sorts first."""
+    """Two teachers claim one address; between equals it goes to the external ID that sorts first."""
     units = planting.units(count)
     winners = planting.teachers(units)
     losers = planting.teachers(units).with_columns(
@@ -415,7 +415,7 @@ def _school_unknown(planting: _Planting, code: str, count: int) -> None:
 
 
 def _bad_class(
-    planting: _Planting, code: str, count: int, consequences: int = 0, *, filled: bool = True, **values: pl.Expr
+    planting: _Planting, code: str, count: int, dependents: int = 0, *, filled: bool = True, **values: pl.Expr
 ) -> None:
     """A class with these values in place of good ones."""
     units = planting.units(count)
@@ -423,7 +423,7 @@ def _bad_class(
     marks = planting.add_marked("classes.csv", classes.with_columns(**values), units)
     if filled:
         planting.fill_classes(classes, units)
-    planting.expect(code, "classes.csv", marks, classes["school_id"], classes["class_id"], consequences)
+    planting.expect(code, "classes.csv", marks, classes["school_id"], classes["class_id"], dependents)
 
 
 def _class_name_missing(planting: _Planting, code: str, count: int) -> None:

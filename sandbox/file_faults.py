@@ -13,9 +13,9 @@ import polars as pl
 
 from sandbox import csv_files
 from sandbox.csv_files import CsvStyle
-from sandbox.draws import some
 from sandbox.faults import EXPECTED, Planted
 from sandbox.generator import District
+from sandbox.seeded import some
 
 # These take a whole file each; the others take a line each.
 WHOLE_FILE = (
@@ -98,7 +98,7 @@ def plant_file_faults(
         .with_columns(
             school_id=pl.lit(None, dtype=pl.String),
             record_id=pl.lit(None, dtype=pl.String),
-            consequences=pl.lit(0, dtype=pl.UInt32),
+            dependents=pl.lit(0, dtype=pl.UInt32),
         )
         .select(*EXPECTED)
         .sort(*EXPECTED, nulls_last=True),

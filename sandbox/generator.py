@@ -16,7 +16,7 @@ import polars as pl
 
 from sandbox import csv_files, names
 from sandbox.csv_files import CsvStyle
-from sandbox.draws import below, chance, choose, draw
+from sandbox.seeded import below, chance, choose, draw
 
 EMPLOYEE, STUDENT, GUARDIAN = "employee", "student", "guardian"
 
@@ -123,7 +123,7 @@ def generate(
     """A district of exactly so many schools, students, teachers, classes and enrollments.
 
     Left out, the others follow the students: 9 teachers and 38 classes for a hundred, 9 enrollments for each. ``key``
-    is the domain under .example that its e-mail addresses carry. Raises ValueError where the numbers cannot be: a
+    is the domain under .example that its email addresses carry. Raises ValueError where the numbers cannot be: a
     school needs a teacher and a student, a teacher a class (their own or a colleague's), a class a student.
     """
     teachers = max(schools, students * 9 // 100) if teachers is None else teachers
@@ -248,7 +248,7 @@ def _with_guardians(district: District, children: pl.DataFrame) -> District:
     last_name = pl.select(
         pl.when(other_name).then(choose(seed, "last name", person, names.LAST)).otherwise(guardians["last_name"])
     ).to_series()
-    reached = below(seed, "reached by", person, 100)  # 12 by e-mail only, 13 by telephone only, else by both
+    reached = below(seed, "reached by", person, 100)  # 12 by email only, 13 by telephone only, else by both
     first_of_household = guardians.select(pl.col("person").first().over("household")).to_series()
     shares_phone = (position == 1) & chance(seed, "household telephone", guardians["household"], 30)
     telephone = pl.select(pl.when(shares_phone).then(first_of_household).otherwise(person)).to_series()
@@ -489,7 +489,7 @@ def _people(
     last_name: pl.Series,
     domain: pl.Series,
 ) -> pl.DataFrame:
-    """PEOPLE with the given columns and an e-mail address of their own; what they lack is null."""
+    """PEOPLE with the given columns and an email address of their own; what they lack is null."""
     # The number keeps addresses apart inside a district, and the seed those of two districts.
     number = person.cast(pl.UInt64) + (district.seed - 1) * 10_007 % 100_000
     people = pl.DataFrame(
@@ -520,7 +520,7 @@ def _people(
 
 
 def plain_name(column: str) -> pl.Expr:
-    """A name as it stands in an e-mail address: lower case, without accents, blanks and marks."""
+    """A name as it stands in an email address: lower case, without accents, blanks and marks."""
     return pl.col(column).str.normalize("NFKD").str.to_lowercase().str.replace_all("[^a-z]", "")
 
 

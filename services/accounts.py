@@ -280,7 +280,7 @@ def _email(value: str | None) -> str | None:
         return None
     email: str | None = pl.select(values.email(pl.lit(value))).item()
     if email is None:
-        raise NotPossible("the e-mail address is not one that mail can be sent to")
+        raise NotPossible("the email address is not one that mail can be sent to")
     return email
 
 
@@ -315,14 +315,14 @@ def _complete(account: Account, wanted: dict[str, str | None]) -> None:
         if not any(names):
             raise NotPossible("a guardian needs a name")
         if wanted["email"] is None and wanted["phone"] is None:
-            raise NotPossible("a guardian needs an e-mail address or a phone number")
+            raise NotPossible("a guardian needs an email address or a phone number")
         return
     lost = any(had and not has for had, has in zip((account.first_name, account.last_name), names, strict=True))
     if lost:
         raise NotPossible("the first name and the last name cannot be left empty")
     if account.role in (TEACHER, STAFF) and account.email is not None and wanted["email"] is None:
-        raise NotPossible("teachers and staff need an e-mail address")
+        raise NotPossible("teachers and staff need an email address")
 
 
 def _held() -> NotPossible:
-    return NotPossible("the e-mail address is another account's")
+    return NotPossible("the email address is another account's")

@@ -23,9 +23,9 @@ UNTYPED_GUARDIANS = "untyped_guardians"
 Counts = Mapping[str, Any]
 
 
-def told(counts: Mapping[str, Counts], *, limits: bool = True) -> list[str]:
+def describe(counts: Mapping[str, Counts], *, limits: bool = True) -> list[str]:
     """What was counted, a line for each type. limits: say also which limit was exceeded."""
-    return [_told(kind, each) + (_limit(each) if limits else "") for kind, each in counts.items()]
+    return [_describe(kind, each) + (_limit(each) if limits else "") for kind, each in counts.items()]
 
 
 def together(kind: str, counts: Counts) -> str:
@@ -40,7 +40,7 @@ def number(many: int, type_: str) -> str:
     return count(many, words.removesuffix("es" if words == "classes" else "s"), words)
 
 
-def _told(kind: str, counts: Counts) -> str:
+def _describe(kind: str, counts: Counts) -> str:
     if "here" in counts:
         return f"{together(kind, counts)}, {counts['here']} of them from this school"
     if "ids" in counts or "removed" in counts:
@@ -71,8 +71,8 @@ def _removed(kind: str, counts: Counts) -> str:
         changing = f"{count(ids, 'ID')} would change"
         return f"{changing}, all of {everybody}" if _is_all(counts) else f"{changing}, of {everybody}"
     all_of_them = f"all {everybody}" if before > 1 else f"the only {everybody.removeprefix('1 ')}"
-    said = all_of_them if removed >= before and _is_all(counts) else f"{removed} of {everybody}"
-    return f"{said} would be removed" + (f", and {count(ids, 'ID')} would change" if ids else "")
+    text = all_of_them if removed >= before and _is_all(counts) else f"{removed} of {everybody}"
+    return f"{text} would be removed" + (f", and {count(ids, 'ID')} would change" if ids else "")
 
 
 def _is_all(counts: Counts) -> bool:

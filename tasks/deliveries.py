@@ -17,10 +17,10 @@ from services.planning.changesets import ChangeSet, Plan
 from services.status import sync_status
 from services.status.report import district_report
 from services.sync import pipeline, planning
-from services.sync.pipeline import Fetched, Rejected
-from services.sync.provision import RunOf
-from services.sync.requests import Order
-from tasks.opening import clever, database, landing
+from services.sync.pipeline import FetchResult, Rejected
+from services.sync.provision import RunContext
+from services.sync.requests import SyncRequest
+from tasks.resources import clever, database, landing
 
 
 async def is_transient(task: Any, run: Any, state: State[Any]) -> bool:
@@ -39,36 +39,36 @@ RETRIES: dict[str, Any] = {
 
 
 @task(name="fetch", **RETRIES)
-def fetch(order: Order, run_id: int) -> Fetched:
+def fetch(request: SyncRequest, run_id: int) -> FetchResult:
     """Take the waiting delivery, or find the current one unfinished."""
-    connection = clever() if order.kind == CLEVER else None
-    fetched = pipeline.fetch(database(), order, run_id, landing=landing(), connection=connection)
-    get_run_logger().info("%s: %s", order.source_id, fetched.message)
+    connection = clever() if request.kind == CLEVER else None
+    fetched = pipeline.take_delivery(database(), request, run_id, landing=landing(), connection=connection)
+    get_run_logger().info("%s: %s", request.source_id, fetched.message)
     return fetched
 
 
 @task(name="check and read", **RETRIES)
-def read_roster(order: Order, run_id: int, delivery_id: int) -> tuple[Roster, tuple[str, ...]] | Rejected:
+def read_roster(request: SyncRequest, run_id: int, delivery_id: int) -> tuple[Roster, tuple[str, ...]] | Rejected:
     """Check the files' format and read them."""
-    read = pipeline.read_roster(database(), order, run_id, delivery_id, landing=landing())
+    read = pipeline.read_roster(database(), request, run_id, delivery_id, landing=landing())
     if isinstance(read, Rejected):
-        get_run_logger().warning("delivery %s is rejected for its file errors: %s", delivery_id, read.told)
+        get_run_logger().warning("delivery %s is rejected for its file errors: %s", delivery_id, read.summary)
     return read
 
 
 @task(name="validate, settle and plan", **RETRIES)
-def make_plan(order: Order, run_id: int, delivery_id: int, roster: Roster) -> tuple[RunOf, Plan]:
+def make_plan(request: SyncRequest, run_id: int, delivery_id: int, roster: Roster) -> tuple[RunContext, Plan]:
     """Check and settle the district, and compare it with what is stored."""
-    run, plan = planning.make_plan(database(), order, run_id, delivery_id, roster)
+    run, plan = planning.make_plan(database(), request, run_id, delivery_id, roster)
     for note in plan.notes:
         get_run_logger().info("%s", note)
     return run, plan
 
 
 @task(name="record unchanged schools", **RETRIES)
-def start_schools(order: Order, run: RunOf, plan: Plan) -> list[ChangeSet]:
+def start_schools(request: SyncRequest, run: RunContext, plan: Plan) -> list[ChangeSet]:
     """Record the schools with nothing to do, and give the others."""
-    to_do = pipeline.start_schools(database(), order, run, plan)
+    to_do = pipeline.start_schools(database(), request, run, plan)
     get_run_logger().info("%d of %d schools have something to do", len(to_do), len(plan.changesets))
     return to_do
 

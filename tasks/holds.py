@@ -7,7 +7,7 @@ from prefect import get_run_logger, task
 from services import clock
 from services.holds import decisions, evidence
 from tasks.deliveries import RETRIES
-from tasks.opening import database
+from tasks.resources import database
 
 
 @task(name="store the decision", **RETRIES)
@@ -24,6 +24,6 @@ def decide(
         for hold in chosen:
             decisions.decide(session, hold.id, verb, by=by, why=why, now=clock.now())
     for hold in chosen:
-        for line in evidence.consequences(hold, verb):
+        for line in evidence.effects(hold, verb):
             get_run_logger().info("hold %s of %s: %s", hold.id, hold.school_id, line)
     return decisions.to_run(chosen, verb)

@@ -7,12 +7,12 @@ from prefect import get_run_logger, task
 from services import clock
 from services.operations import housekeeping
 from tasks.deliveries import RETRIES
-from tasks.opening import database, landing
+from tasks.resources import database, landing
 
 
 @task(name="clean", **RETRIES)
 def clean() -> str:
     """Remove what has served its time; a sentence that says how much of what."""
-    told = str(housekeeping.clean(database(), landing=landing(), now=clock.now()))
-    get_run_logger().info("%s", told)
-    return told
+    message = str(housekeeping.clean(database(), landing=landing(), now=clock.now()))
+    get_run_logger().info("%s", message)
+    return message

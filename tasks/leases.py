@@ -15,14 +15,15 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from errors import Busy, LeaseLost
+from models.outcomes import RunOutcome
 from models.tables import District
 from services import clock
 from services.districts import school_names
 from services.status import sync_status
-from services.sync import leases, outcomes, pipeline, requests
-from services.sync.requests import Order
+from services.sync import leases, pipeline, requests
+from services.sync.requests import SyncRequest
 from tasks.deliveries import RETRIES
-from tasks.opening import database, landing
+from tasks.resources import database, landing
 
 WAIT_SECONDS = 3600
 
@@ -33,50 +34,50 @@ class Lease:
 
     run_id: int
     delivery_id: int | None = None
-    outcome: str = outcomes.FAILED
+    outcome: RunOutcome = RunOutcome.FAILED
     notes: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def leased(order: Order, *, wait: bool) -> Iterator[Lease]:
+def leased(request: SyncRequest, *, wait: bool) -> Iterator[Lease]:
     """Hold the district's lease for the body; an exception in it is recorded as a failed run, then goes on.
 
     Raises:
         Busy: another run has the district in hand, and did not end in time.
     """
     opened = database()
-    run_id, kept = _begin(order, wait=wait)
+    run_id, kept = _begin(request, wait=wait)
     lease = Lease(run_id)
     try:
-        with leases.SignOfLife(opened, lease.run_id):
+        with leases.Heartbeat(opened, lease.run_id):
             yield lease
     except LeaseLost:
         raise
     except BaseException as error:
-        pipeline.fail_run(opened, order, lease.run_id, lease.delivery_id, error)
-        pipeline.finish(opened, lease.run_id, outcomes.FAILED, [*lease.notes, f"failed with {type(error).__name__}"])
-        _tell_status_changes(order.district_id, kept)
+        pipeline.fail_run(opened, request, lease.run_id, lease.delivery_id, error)
+        pipeline.finish(opened, lease.run_id, RunOutcome.FAILED, [*lease.notes, f"failed with {type(error).__name__}"])
+        _tell_status_changes(request.district_id, kept)
         raise
     pipeline.finish(opened, lease.run_id, lease.outcome, lease.notes)
-    _tell_status_changes(order.district_id, kept)
+    _tell_status_changes(request.district_id, kept)
 
 
-def _begin(order: Order, *, wait: bool) -> tuple[int, int]:
+def _begin(request: SyncRequest, *, wait: bool) -> tuple[int, int]:
     """The run's number, and that of the last status change kept before it."""
     while True:
         with database().reading() as session:
             kept = sync_status.newest_change(session)
         try:
-            return pipeline.begin(database(), order), kept
+            return pipeline.begin(database(), request), kept
         except Busy:
             if not wait:
                 raise
         leases.wait_for_run(
             database(),
-            order.district_id,
+            request.district_id,
             WAIT_SECONDS,
             lambda run: get_run_logger().info(
-                "run %s has %s in hand; waiting for it to end", run.id, order.district_id
+                "run %s has %s in hand; waiting for it to end", run.id, request.district_id
             ),
         )
 
@@ -103,16 +104,16 @@ def _tell_status_changes(district_id: str, kept: int) -> None:
 
 
 @task(name="look up what to sync", **RETRIES)
-def read_orders(
+def read_requests(
     district: str, schools: list[str] | None, delivery: int | None, now: bool, by_hand: bool, kind: str | None
-) -> list[Order]:
-    """One order for each of the district's sources that the request touches, in the setup file's order.
+) -> list[SyncRequest]:
+    """One order for each of the district's sources that the request touches, in the setup file's request.
 
     Raises:
         NotFound, NotPossible: the district, a school or the delivery is not to be synced.
     """
     with database().reading() as session:
-        return requests.orders(
+        return requests.sync_requests(
             session, district, schools, delivery, now=now, by_hand=by_hand, kind=kind, landing=landing()
         )
 
@@ -134,30 +135,32 @@ def district_names(district: str) -> tuple[str, dict[str, str], str]:
 
 
 @task(name="find districts with something to do", **RETRIES)
-def districts_to_do(kind: str, arrivals_only: bool) -> list[str]:
+def find_pending_districts(kind: str, arrivals_only: bool) -> list[str]:
     """The districts with a delivery waiting, or, unless only arrivals count, with one that is not done."""
-    found = requests.districts_to_do(database(), kind=kind, arrivals_only=arrivals_only)
+    found = requests.find_pending_districts(database(), kind=kind, arrivals_only=arrivals_only)
     for district, why in found.items():
         get_run_logger().info("%s: %s", district, why)
     return list(found)
 
 
-def paused(order: Order) -> str | None:
+def paused(request: SyncRequest) -> str | None:
     """The maintenance pause that the order meets now, if any, as a sentence."""
-    return pipeline.paused(database(), order)
+    return pipeline.active_pause(database(), request)
 
 
 @task(name="record the paused run", **RETRIES)
-def record_paused(order: Order, told: str) -> None:
+def record_paused(request: SyncRequest, pause: str) -> None:
     """Record that a pause kept the order's run from beginning."""
-    pipeline.record_paused(database(), order, told)
-    get_run_logger().warning("%s is %s", order.source_id, told)
+    pipeline.record_skipped_run(database(), request, pause)
+    get_run_logger().warning("%s is %s", request.source_id, pause)
 
 
-def paused_orders(districts: list[str], kind: str) -> list[tuple[Order, str]]:
+def paused_requests(districts: list[str], kind: str) -> list[tuple[SyncRequest, str]]:
     """The districts' orders of one kind that meet a pause now, each with it as a sentence."""
     with database().reading() as session:
-        orders = [
-            order for district in districts for order in requests.orders(session, district, None, None, kind=kind)
+        sync_requests = [
+            request
+            for district in districts
+            for request in requests.sync_requests(session, district, None, None, kind=kind)
         ]
-    return [(order, told) for order in orders if (told := paused(order)) is not None]
+    return [(request, pause) for request in sync_requests if (pause := paused(request)) is not None]

@@ -15,7 +15,7 @@ from services.mail import compose, notices, outbox
 from services.operations import maintenance
 from settings import get_settings
 from tasks.deliveries import RETRIES
-from tasks.opening import database
+from tasks.resources import database
 
 # A run that is done waits less for the mail server than for its data: the next run sends what is left.
 _RETRIES = {**RETRIES, "retries": 1, "retry_delay_seconds": [5]}
@@ -38,9 +38,9 @@ def send_mail() -> State[Any]:
             left = outbox.told_unsent(session)
         for line in left:
             logger.warning("%s", line)
-    told = f"mails composed {composed}, sent {sending.sent}, refused {sending.refused}"
-    logger.info("%s", told)
-    return Completed(name="Mail left" if left else "Sent", message="; ".join([told, *left]))
+    message = f"mails composed {composed}, sent {sending.sent}, refused {sending.refused}"
+    logger.info("%s", message)
+    return Completed(name="Mail left" if left else "Sent", message="; ".join([message, *left]))
 
 
 def send_what_waits() -> None:
@@ -55,9 +55,9 @@ def send_what_waits() -> None:
 
 
 @task(name="note what is due", **RETRIES)
-def note_due() -> None:
+def add_due_notices() -> None:
     """Note what time alone brings: data that will soon be stale, pauses that are over, holds that last."""
     with database().transaction() as session:
-        deliveries.note_coming_staleness(session, clock.now())
-        maintenance.note_over(session, clock.now())
-        notices.note_reminders(session, clock.now())
+        deliveries.add_staleness_notice(session, clock.now())
+        maintenance.add_notices_of_ended_pauses(session, clock.now())
+        notices.add_reminders(session, clock.now())

@@ -13,7 +13,7 @@ from services import clock
 from services.operations import maintenance
 from services.status import pauses
 from tasks.deliveries import RETRIES
-from tasks.opening import database
+from tasks.resources import database
 
 BY = "Prefect"
 
@@ -30,9 +30,9 @@ def raise_pause(district: str | None, reason: str, until: datetime | None) -> st
     with database().transaction() as session:
         raised = maintenance.pause(session, district, reason=reason, until=until, by=BY, now=clock.now())
         zone = ZoneInfo(found.timezone) if district and (found := session.get(District, district)) else UTC
-        told = f"{district or 'all districts'}: {pauses.told(raised, zone)}"
-    get_run_logger().info("%s", told)
-    return told
+        message = f"{district or 'all districts'}: {pauses.describe(raised, zone)}"
+    get_run_logger().info("%s", message)
+    return message
 
 
 @task(name="resume", **RETRIES)
@@ -44,6 +44,6 @@ def lower_pause(district: str | None) -> tuple[str, list[str]]:
     """
     with database().transaction() as session:
         resumed = maintenance.resume(session, district, by=BY, now=clock.now())
-        told = maintenance.told(resumed, district)
-    get_run_logger().info("%s", told)
-    return told, list(resumed.missed)
+        message = maintenance.describe(resumed, district)
+    get_run_logger().info("%s", message)
+    return message, list(resumed.missed)

@@ -11,24 +11,24 @@ from services.holds import evidence, store
 from services.planning.changesets import ChangeSet
 from services.status import issues
 from services.sync import pipeline
-from services.sync.provision import RunOf, SchoolOutcome
+from services.sync.provision import RunContext, SchoolResult
 from tasks.deliveries import RETRIES
-from tasks.opening import database
+from tasks.resources import database
 
 
 @task(name="guard and provision", **RETRIES)
-def provision_school(run: RunOf, changeset: ChangeSet) -> SchoolOutcome:
+def provision_school(run: RunContext, changeset: ChangeSet) -> SchoolResult:
     """Guard one school, and apply its changes or hold it, in one transaction."""
     outcome = pipeline.provision_one(database(), run, changeset)
-    told = ", ".join(f"{what} {count}" for what, count in outcome.counts.items()) or "no roster change"
+    text = ", ".join(f"{what} {count}" for what, count in outcome.counts.items()) or "no roster change"
     if outcome.reasons:
-        told = f"hold {outcome.hold_id}: {', '.join(outcome.reasons)}"
-    get_run_logger().info("%s: %s (%s)", outcome.school_id, outcome.outcome, told)
+        text = f"hold {outcome.hold_id}: {', '.join(outcome.reasons)}"
+    get_run_logger().info("%s: %s (%s)", outcome.school_id, outcome.outcome, text)
     return outcome
 
 
 @task(name="publish", **RETRIES)
-def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
+def publish_school(run: RunContext, outcome: SchoolResult) -> None:
     """A school's issues and hold as an artifact, and its outcome as an event: codes and counts only."""
     with database().reading() as session:
         found = issues.stored_issues(session, run.scope.district_id, outcome.school_id)
@@ -36,12 +36,12 @@ def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
         held = store.get_hold(session, outcome.hold_id).reasons if outcome.hold_id is not None else ()
     entries = catalogue(kind)
     counts: dict[str, int] = dict(found.group_by("code", maintain_order=True).len().iter_rows())
-    told = ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in outcome.counts.items())
-    lines = [f"# {outcome.school_id}: {outcome.outcome}", "", told or "No roster change.", ""]
+    text = ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in outcome.counts.items())
+    lines = [f"# {outcome.school_id}: {outcome.outcome}", "", text or "No roster change.", ""]
     for reason in held:
         entry = entries[reason.code]
         lines += [f"**{entry.title}** (hold {outcome.hold_id}). {entry.meaning}", ""]
-        lines += [*(f"- {line}" for line in evidence.told_counts(reason)), ""]
+        lines += [*(f"- {line}" for line in evidence.describe_counts(reason)), ""]
         lines += [entry.remedy, "", f"`rollcall hold show {outcome.hold_id}`", ""]
     if counts:
         lines += ["| | what | records | how to fix |", "|---|---|---:|---|"]
@@ -71,7 +71,7 @@ def publish_school(run: RunOf, outcome: SchoolOutcome) -> None:
 
 
 @task(name="record the failure", **RETRIES)
-def fail_schools(run: RunOf, schools: list[str], error: BaseException) -> None:
+def fail_schools(run: RunContext, schools: list[str], error: BaseException) -> None:
     """Hold the schools for our own failed run."""
     pipeline.fail_schools(database(), run, schools, error)
     get_run_logger().error("%s failed with %s", ", ".join(schools), type(error).__name__)

@@ -22,7 +22,7 @@ def setup_text(
     name: str = "Unified School District",
     folder: str = "drop",
 ) -> str:
-    """A district whose schools, each a key, a name and a source ID, have their files in the folder."""
+    """A district whose schools, each a key, a name and an external ID, have their files in the folder."""
     return f"""
 [[district]]
 id = "{district}"

@@ -1,7 +1,7 @@
 """What seems to have brought a hold about, in plain words. Pure: frames in, sentences out; no personal data in them.
 
 It only explains. Whether a school is held is the guard's business, and a cause that is not seen changes nothing.
-Rule: a cause is said where the figures show it, with the figures; a wrong one would be worse than none. An e-mail
+Rule: a cause is said where the figures show it, with the figures; a wrong one would be worse than none. An email
 domain is named only where it is that of many.
 """
 
@@ -27,7 +27,7 @@ from services.planning.changesets import (
     ChangeSet,
 )
 from services.planning.compare import PAIR
-from services.planning.stored import Scope, Stored
+from services.planning.stored import Scope, StoredRows
 
 # A file counts as shrunken when more than this share of its rows is gone.
 SHRUNKEN = 0.2
@@ -48,7 +48,7 @@ _ABOUT: Mapping[str, tuple[str, ...]] = {
 _FIELDS = tuple(dict.fromkeys((*CHANGED_FIELDS, *EMPTIABLE)))
 _SHOWN = {
     "last_name": "last names",
-    "email": "e-mail addresses",
+    "email": "email addresses",
     "phone": "phone numbers",
     "birth_date": "birth dates",
     "grade": "grades",
@@ -65,7 +65,7 @@ class CauseEvidence:
     are, guardians by their rows; given (type, school_id, field, filled, commonest), how many have a value of each
     field, and how many the one that most have; rows, how many of each file.
 
-    Of what is stored and active: held (type, record_id, school_id, the source's, name and grade), students and
+    Of what is stored and active: stored (type, record_id, school_id, the source's, name and grade), students and
     employees; links (link_id, account_id, guardian_ids (List), first_name, last_name, email, phone); guardianships (id,
     student_link_id, guardian_link_id); rows_before, by our school ID, the rows of each file of what was applied last.
 
@@ -77,7 +77,7 @@ class CauseEvidence:
     listed: pl.DataFrame
     given: pl.DataFrame
     rows: Mapping[str, int]
-    held: pl.DataFrame
+    stored: pl.DataFrame
     links: pl.DataFrame
     guardianships: pl.DataFrame
     rows_before: Mapping[str, Mapping[str, int]]
@@ -86,21 +86,21 @@ class CauseEvidence:
 
 
 def collect_evidence(
-    scope: Scope, roster: Roster, stored: Stored, rows_before: Mapping[str, Mapping[str, int]]
+    scope: Scope, roster: Roster, stored: StoredRows, rows_before: Mapping[str, Mapping[str, int]]
 ) -> CauseEvidence:
     """What a roster, and what is stored of the district, hold for `causes`."""
     in_scope = scope.schools.select("school_id", "external_school_id")
     type_of = pl.col("kind").replace_strict(TYPE_OF_KIND, return_dtype=pl.String)
     active = stored.memberships.filter("active").join(in_scope, on="school_id")
     people = stored.links.filter(pl.col("kind").is_in(list(_KINDS)))
-    told = _told(roster)
-    members = told.filter(pl.col("kind") != GUARDIAN)
+    delivered = _delivered(roster)
+    members = delivered.filter(pl.col("kind") != GUARDIAN)
     counted = [
-        told.group_by("school_id", type=type_of).len("count"),
+        delivered.group_by("school_id", type=type_of).len("count"),
         roster.classes.unique(["external_id", "school_id"]).group_by("school_id", type=pl.lit("classes")).len("count"),
     ]
     given = (
-        told.unpivot(_FIELDS, index=["kind", "school_id"], variable_name="field")
+        delivered.unpivot(_FIELDS, index=["kind", "school_id"], variable_name="field")
         .drop_nulls()
         .group_by("kind", "school_id", "field", "value")
         .len()
@@ -119,7 +119,7 @@ def collect_evidence(
         listed=pl.concat([frame.select("type", "school_id", "count") for frame in counted]),
         given=given,
         rows={name: rows.height for name, rows in roster.rows.items()},
-        held=active.join(people, on="link_id").select(
+        stored=active.join(people, on="link_id").select(
             "grade",
             type=type_of,
             record_id="external_id",
@@ -136,7 +136,7 @@ def collect_evidence(
     )
 
 
-def _told(roster: Roster) -> pl.DataFrame:
+def _delivered(roster: Roster) -> pl.DataFrame:
     """kind, external_id, school_id, first_name, and the fields that may change: everybody at each of their schools.
 
     A guardian is told once for each row that lists them, at the schools of the student.
@@ -210,7 +210,7 @@ def _school_id_changed(changeset: ChangeSet, seen: CauseEvidence) -> Iterator[st
     """A school of the delivery that we do not know, and that has this one's people, name, or ID without zeros."""
     own = seen.school_ids[changeset.school_id]
     strangers = seen.schools.filter(~pl.col("school_id").is_in(list(seen.school_ids.values())))
-    here = seen.held.filter(pl.col("school_id") == own).select("type", "record_id").unique()
+    here = seen.stored.filter(pl.col("school_id") == own).select("type", "record_id").unique()
     found_again = (
         seen.members.join(strangers, on="school_id", how="semi")
         .join(here, on=["type", "record_id"], how="semi")
@@ -245,18 +245,18 @@ def _removals(changeset: ChangeSet, seen: CauseEvidence, crossed: Collection[str
     if not {"guardians", "guardianships"}.isdisjoint(crossed):
         yield from _parted(changeset, seen)
     written_short = _written_short(changeset, seen)
-    zeros_lost, reissued = _zeros_lost(changeset, seen), _reissued(changeset)
+    zeros_lost, renumbered = _zeros_lost(changeset, seen), _renumbered(changeset)
     if written_short:
         yield f"IDs are cut short to the like of 1.23E+11, {_SPREADSHEET}: those of {_numbers(written_short)}."
     if zeros_lost:
         yield f"IDs have lost their leading zeros, {_SPREADSHEET}: those of {_numbers(zeros_lost)}."
-    if reissued:
+    if renumbered:
         yield (
-            f"IDs were issued anew: those of {_numbers(reissued)}, known all the same; the list names the old and the"
+            f"IDs were issued anew: those of {_numbers(renumbered)}, known all the same; the list names the old and the"
             " new ID of each."
         )
     if not changeset.missing:
-        explained = {*written_short, *zeros_lost, *reissued}
+        explained = {*written_short, *zeros_lost, *renumbered}
         for kind in _KINDS.values():
             if kind in crossed and kind not in explained:
                 yield from _others_people(changeset, seen, kind)
@@ -304,7 +304,7 @@ def _written_short(changeset: ChangeSet, seen: CauseEvidence) -> dict[str, int]:
     """IDs as a spreadsheet program writes long numbers, by type."""
     own = seen.school_ids[changeset.school_id]
     short = pl.col("record_id").str.contains(r"^[0-9](?:[.,][0-9]+)?E\+[0-9]+$")
-    known = seen.held.select("type", "record_id")
+    known = seen.stored.select("type", "record_id")
     here = seen.members.filter((pl.col("school_id") == own) & short)
     return _counted(here.join(known, on=["type", "record_id"], how="anti"))
 
@@ -327,7 +327,7 @@ def _zeros_lost(changeset: ChangeSet, seen: CauseEvidence) -> dict[str, int]:
     return _counted(pl.concat([lost.select("type"), changed.select("type")]))
 
 
-def _reissued(changeset: ChangeSet) -> dict[str, int]:
+def _renumbered(changeset: ChangeSet) -> dict[str, int]:
     """IDs that changed otherwise, by type."""
     lost_zeros = (_stripped() != pl.col("record_id")) & (pl.col("new_id") == _stripped())
     return _counted(changeset.changes.filter((pl.col("action") == CHANGE_ID) & ~lost_zeros.fill_null(False)))
@@ -337,7 +337,7 @@ def _others_people(changeset: ChangeSet, seen: CauseEvidence, kind: str) -> Iter
     """Hardly anybody of a kind is known at the school: another school's or another district's data."""
     own = seen.school_ids[changeset.school_id]
     here = pl.col("school_id") == own
-    all_held, all_members = (frame.filter(type=kind) for frame in (seen.held, seen.members))
+    all_stored, all_members = (frame.filter(type=kind) for frame in (seen.stored, seen.members))
     gone, new = (frame.filter(type=kind) for frame in (_gone(changeset), _new(changeset)))
     given_on = gone.join(new, on="record_id", how="semi").height
     if given_on and given_on >= MOST * changeset.before.get(kind, 0):
@@ -346,13 +346,13 @@ def _others_people(changeset: ChangeSet, seen: CauseEvidence, kind: str) -> Iter
             " another school's."
         )
         return
-    before, now = all_held.filter(here), all_members.filter(here)
+    before, now = all_stored.filter(here), all_members.filter(here)
     known = now.join(before, on="record_id", how="semi").height
     if before.is_empty() or now.is_empty() or known > HARDLY_ANY * now.height:
         return
     listed = f"Of the {number(now.height, kind)} listed for this school"
     # Where a school has one grade only, a new year replaces everybody.
-    moved_on = all_held.join(all_members, on="record_id", suffix="_now").filter(
+    moved_on = all_stored.join(all_members, on="record_id", suffix="_now").filter(
         pl.col("grade_now") == _next_grade("grade")
     )
     came = moved_on.filter(pl.col("school_id_now") == own)["record_id"].n_unique()
@@ -371,7 +371,7 @@ def _others_people(changeset: ChangeSet, seen: CauseEvidence, kind: str) -> Iter
         )
         return
     others = (
-        all_held.filter(~here)
+        all_stored.filter(~here)
         .join(now, on="record_id", how="semi")
         .group_by("school_id")
         .len()
@@ -385,7 +385,7 @@ def _others_people(changeset: ChangeSet, seen: CauseEvidence, kind: str) -> Iter
             )
             return
     everybody = all_members.select("record_id").unique()
-    known_anywhere = everybody.join(all_held, on="record_id", how="semi").height
+    known_anywhere = everybody.join(all_stored, on="record_id", how="semi").height
     if known_anywhere <= HARDLY_ANY * everybody.height:
         yield (
             f"Of the {number(everybody.height, kind)} of the whole delivery {_none(known_anywhere)} known in the"
@@ -423,9 +423,9 @@ def _new_term(changeset: ChangeSet) -> Iterator[str]:
 def _new_year(changeset: ChangeSet, seen: CauseEvidence) -> Iterator[str]:
     """Grades moved on, and those of the last grades gone."""
     own = seen.school_ids[changeset.school_id]
-    held = seen.held.filter((pl.col("school_id") == own) & (pl.col("type") == "students"))
+    stored = seen.stored.filter((pl.col("school_id") == own) & (pl.col("type") == "students"))
     leavers = changeset.changes.filter((pl.col("action") == "remove") & (pl.col("type") == "students"))
-    staying = held.join(leavers, on=["type", "record_id"], how="anti").drop_nulls("grade")
+    staying = stored.join(leavers, on=["type", "record_id"], how="anti").drop_nulls("grade")
     moved_on = changeset.updates.filter(
         (pl.col("type") == "students") & (pl.col("field") == "grade") & (pl.col("after") == _next_grade("before"))
     ).height
@@ -506,15 +506,15 @@ def _names_exchanged(changeset: ChangeSet, seen: CauseEvidence, kind: str, here:
 
 def _slipped(changeset: ChangeSet, seen: CauseEvidence, kind: str, name: str, here: pl.DataFrame) -> Iterator[str]:
     """Values that others held until now: a column that slipped against the IDs, or is another one now."""
-    held, now = seen.links[name], here["after"]
+    stored, now = seen.links[name], here["after"]
     if name == "last_name":
-        held = seen.links.select(values.folded(values.full_name())).to_series()
+        stored = seen.links.select(values.folded(values.full_name())).to_series()
         now = (
             changeset.links.join(here, on="account_id", how="semi")
             .select(values.folded(values.full_name()))
             .to_series()
         )
-    slipped = now.is_in(held.drop_nulls().implode()).sum()
+    slipped = now.is_in(stored.drop_nulls().implode()).sum()
     if slipped and slipped >= MOST * here.height:
         shown = "names" if name == "last_name" else _SHOWN[name]
         yield (
@@ -535,7 +535,7 @@ def _domain_changed(changeset: ChangeSet, kind: str, here: pl.DataFrame) -> Iter
     for old, new, count in moved.head(1).iter_rows():
         if count >= MANY and count >= MOST * here.height:
             everybody = number(changeset.before.get(kind, 0), kind)
-            yield f"{count} of {everybody} get an e-mail address at {new} in place of the one at {old}."
+            yield f"{count} of {everybody} get an email address at {new} in place of the one at {old}."
 
 
 def _parted(changeset: ChangeSet, seen: CauseEvidence) -> Iterator[str]:
@@ -548,18 +548,18 @@ def _parted(changeset: ChangeSet, seen: CauseEvidence) -> Iterator[str]:
     known = seen.guardianships.select(PAIR)
     added = changeset.guardianships.select(PAIR).join(known, on=PAIR, how="anti")
     ids, name = pl.col("guardian_ids"), values.folded(values.full_name())
-    held = seen.links.select("link_id", ids=ids, name=name)
+    stored = seen.links.select("link_id", ids=ids, name=name)
     now = pl.concat(
         [
             changeset.links.select(link_id="id", ids=ids.str.split("\n"), name=name),
-            held.join(changeset.links, left_on="link_id", right_on="id", how="anti"),
+            stored.join(changeset.links, left_on="link_id", right_on="id", how="anti"),
         ]
     )
     # one: the account until now. part: a guardian whom one of its students gets.
     beside = (
         known.rename({"guardian_link_id": "one"})
         .join(added.rename({"guardian_link_id": "part"}), on="student_link_id")
-        .join(held.rename({"link_id": "one", "ids": "ids_of_one", "name": "name_of_one"}), on="one")
+        .join(stored.rename({"link_id": "one", "ids": "ids_of_one", "name": "name_of_one"}), on="one")
         .join(now.rename({"link_id": "part"}), on="part")
         .join(now.select("ids", one="link_id"), on="one", how="left", suffix="_left")
         .join(
@@ -601,8 +601,8 @@ def _parted(changeset: ChangeSet, seen: CauseEvidence) -> Iterator[str]:
 
 def _guardians_doubled(changeset: ChangeSet, seen: CauseEvidence) -> Iterator[str]:
     """Guardians added who are like one that the student has already, or many of them while hardly any goes."""
-    told = changeset.updates.filter((pl.col("type") == "guardianships") & (pl.col("field") == "added"))
-    accounts = told.select(account_id=pl.col("key").str.split(" ").list.first()).unique()
+    added = changeset.updates.filter((pl.col("type") == "guardianships") & (pl.col("field") == "added"))
+    accounts = added.select(account_id=pl.col("key").str.split(" ").list.first()).unique()
     students = seen.links.join(accounts, on="account_id", how="semi").select(student_link_id="link_id")
     added = (
         changeset.guardianships.select(PAIR)
@@ -611,22 +611,22 @@ def _guardians_doubled(changeset: ChangeSet, seen: CauseEvidence) -> Iterator[st
     )
     likeness = [values.folded(values.full_name()).alias("name"), pl.col("email"), pl.col("phone")]
     written = changeset.links.select(pl.col("id").alias("guardian_link_id"), *likeness)
-    held = seen.links.select(pl.col("link_id").alias("guardian_link_id"), *likeness)
-    now = pl.concat([written, held.join(written, on="guardian_link_id", how="anti")])
+    stored = seen.links.select(pl.col("link_id").alias("guardian_link_id"), *likeness)
+    now = pl.concat([written, stored.join(written, on="guardian_link_id", how="anti")])
     pairs = added.join(now, on="guardian_link_id").join(
-        seen.guardianships.join(held, on="guardian_link_id"), on="student_link_id", suffix="_held"
+        seen.guardianships.join(stored, on="guardian_link_id"), on="student_link_id", suffix="_stored"
     )
     alike = pairs.filter(
-        (pl.col("guardian_link_id") != pl.col("guardian_link_id_held"))
+        (pl.col("guardian_link_id") != pl.col("guardian_link_id_stored"))
         & pl.any_horizontal(
-            (pl.col(name) == pl.col(f"{name}_held")).fill_null(False) for name in ("name", "email", "phone")
+            (pl.col(name) == pl.col(f"{name}_stored")).fill_null(False) for name in ("name", "email", "phone")
         )
     )
     twice = alike.select(PAIR).unique().height
     before, removed = changeset.before.get("guardianships", 0), _removed(changeset, "guardianships")
     if twice and twice >= MOST * added.height:
         yield (
-            f"{twice} of the {number(added.height, 'guardians')} added to students have the name, e-mail address or"
+            f"{twice} of the {number(added.height, 'guardians')} added to students have the name, email address or"
             " phone number of a guardian whom the student has already: guardians seem to be in the data twice, under"
             " another ID."
         )

@@ -18,7 +18,7 @@ from services.districts import sources_of
 
 
 @dataclass(frozen=True)
-class Remembered:
+class ContactPolicy:
     """What becomes of a source's emergency contacts. accepted: the students whose contacts no hold asks about."""
 
     source_id: str
@@ -33,14 +33,14 @@ class Remembered:
         return f"emergency contacts of {self.source_id} put the school on hold{accepted}"
 
 
-def of_contacts(session: Session, district_id: str, source: str | None = None) -> list[Remembered]:
+def of_contacts(session: Session, district_id: str, source: str | None = None) -> list[ContactPolicy]:
     """What is remembered, of each source of a district or of the one with this key, in the setup file's order.
 
     Raises:
         NotFound: there is no such district or source.
     """
     return [
-        Remembered(each.id, each.leaves_out_contacts, _accepted(session, each.id))
+        ContactPolicy(each.id, each.leaves_out_contacts, _accepted(session, each.id))
         for each in _sources(session, district_id, source)
     ]
 

@@ -72,7 +72,7 @@ _UNDECIDABLE = {
 # What the command line offers.
 VERBS = (CONFIRM, ACCEPT, LEAVE_OUT, FIXED, RECHECK)
 # What these decide, they decide for a set that was shown; the other verbs for whatever comes.
-_OF_A_SET = (CONFIRM, CONFIRM_REMOVALS, CONFIRM_CHANGES, ACCEPT)
+_VERBS_COVERING_A_SET = (CONFIRM, CONFIRM_REMOVALS, CONFIRM_CHANGES, ACCEPT)
 # What these decide is about the whole source, so that all its schools are to be processed.
 OF_SOURCE = (LEAVE_OUT, FIXED)
 
@@ -129,7 +129,7 @@ def unresolved(session: Session, school_id: str, reasons: Sequence[Reason]) -> l
     """
     left = list(reasons)
     for decision in waiting_decisions(session, school_id):
-        if decision.verb not in _OF_A_SET or not left:
+        if decision.verb not in _VERBS_COVERING_A_SET or not left:
             continue
         shown = {row.code for row in reasons_of(session, decision.hold_id)} & DECIDED[decision.verb]
         items = items_of(session, decision.hold_id)
@@ -244,7 +244,7 @@ def decide(session: Session, hold_id: int, verb: str, *, by: str, now: datetime,
             nobody is named who decides.
     """
     hold = _decidable(session, hold_id, verb)
-    who, reason = (" ".join((said or "").split()) for said in (by, why))
+    who, reason = (" ".join((given or "").split()) for given in (by, why))
     if not who:
         raise NotPossible("enter your name; it is stored and shown with the hold")
     session.add(Decision(hold_id=hold_id, verb=verb, by=who, why=reason or None, at=now))
@@ -272,7 +272,7 @@ def _decidable(session: Session, hold_id: int, verb: str) -> Hold:
             f" `rollcall hold show {hold_id}` says how it ends"
         )
     # Housekeeping leaves an open hold's set alone.
-    about_a_set = verb in _OF_A_SET and not (DECIDED[verb] & set(hold.codes)) <= {SCHOOL_MISSING}
+    about_a_set = verb in _VERBS_COVERING_A_SET and not (DECIDED[verb] & set(hold.codes)) <= {SCHOOL_MISSING}
     if hold.ending is not None and about_a_set and items_of(session, hold_id).is_empty():
         raise NotPossible(
             f"hold {hold_id} of {hold.school_name} was replaced, and what it showed has been removed since, so that"

@@ -12,7 +12,7 @@ from models.tables import HoldReason
 from services import figures
 from services.csv_export import to_csv
 from services.holds.decisions import (
-    _OF_A_SET,
+    _VERBS_COVERING_A_SET,
     ACCEPT,
     CONFIRM,
     CONFIRM_CHANGES,
@@ -56,15 +56,15 @@ def evidence_csv(items: pl.DataFrame, reasons: Sequence[Reason | HoldReason] = (
     """
     codes = items["code"].unique().to_list()
     columns = {name: name for name in ITEMS if name != "key"} if len(codes) != 1 else dict(_EVIDENCE[codes[0]])
-    told = items.select(**{name: pl.col(column) for name, column in columns.items()})
+    table = items.select(**{name: pl.col(column) for name, column in columns.items()})
     if items["new_id"].null_count() == items.height:
-        told = told.drop("new_id", strict=False)
+        table = table.drop("new_id", strict=False)
     else:
         is_removal = items["code"] == DATA_REMOVALS
         change = (
             pl.when(pl.col("new_id").is_not_null()).then(pl.lit("ID changed")).when(is_removal).then(pl.lit("removed"))
         )
-        told.insert_column(told.columns.index("type") + 1, told.select(change.alias("change")).to_series())
+        table.insert_column(table.columns.index("type") + 1, table.select(change.alias("change")).to_series())
     together = {
         kind.removeprefix(figures.DISTRICT): figures.together(kind, counts)
         for reason in reasons
@@ -72,26 +72,26 @@ def evidence_csv(items: pl.DataFrame, reasons: Sequence[Reason | HoldReason] = (
         if kind.startswith(figures.DISTRICT)
     }
     if together:
-        told = told.with_columns(
+        table = table.with_columns(
             all_schools=pl.when(items["code"] == DATA_REMOVALS).then(
                 pl.col("type").replace_strict(together, default=None, return_dtype=pl.String)
             )
         )
-    return to_csv(told)
+    return to_csv(table)
 
 
-def told_counts(reason: Reason | HoldReason) -> list[str]:
+def describe_counts(reason: Reason | HoldReason) -> list[str]:
     """What a reason counted, in words, a line for each type, with the limit it crossed."""
-    return figures.told(reason.counts or {})
+    return figures.describe(reason.counts or {})
 
 
-def consequences(hold: Hold, verb: str) -> list[str]:
+def effects(hold: Hold, verb: str) -> list[str]:
     """What a decision about a hold will do, in words; no personal data.
 
     What else holds the school is told where the decision changes nothing of the data: other ones may end that, too.
     """
     about = [reason for reason in hold.reasons if verb == RECHECK or reason.code in DECIDED[verb]]
-    said = {
+    effects_of = {
         CONFIRM: "is applied as shown",
         CONFIRM_REMOVALS: "is applied as shown",
         CONFIRM_CHANGES: "is applied as shown",
@@ -100,8 +100,8 @@ def consequences(hold: Hold, verb: str) -> list[str]:
         FIXED: "the source is read again, and what is new is processed",
         RECHECK: "the newest data are looked at again, and nothing is decided",
     }[verb]
-    lines = [f"{hold.title(reason.code)}: {'; '.join([*told_counts(reason), said])}" for reason in about]
+    lines = [f"{hold.title(reason.code)}: {'; '.join([*describe_counts(reason), effects_of])}" for reason in about]
     left = [code for code in hold.codes if code not in {reason.code for reason in about}]
-    if not left or verb not in _OF_A_SET:
+    if not left or verb not in _VERBS_COVERING_A_SET:
         return lines
     return [*lines, f"the school stays on hold: {'; '.join(hold.title(code) for code in left)}"]

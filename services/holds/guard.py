@@ -38,11 +38,11 @@ CONFIRMED: Schema = {"school_id": pl.String, "type": pl.String, "key": pl.String
 
 @dataclass(frozen=True)
 class Limit:
-    """A share (0 to 1) and a number of records; only what exceeds both holds. own: set by the district."""
+    """A share (0 to 1) and a number of records; only what exceeds both holds the school."""
 
     share: float
     count: int
-    own: bool = False
+    is_district_limit: bool = False  # set by the district
 
 
 LIMITS: Mapping[str, Limit] = MappingProxyType(
@@ -59,7 +59,7 @@ ADDED, CHANGED = "guardianships_added", "changes"
 CHANGE_LIMITS: Mapping[str, Limit] = MappingProxyType(
     {
         ADDED: Limit(0.50, 50),  # to students who stay
-        CHANGED: Limit(0.50, 25),  # last names, e-mails or phones of a kind of people
+        CHANGED: Limit(0.50, 25),  # last names, emails or phones of a kind of people
     }
 )
 # Of all schools of a source together: who would be at none of them afterwards.
@@ -86,14 +86,14 @@ def limits_of(own: Mapping[str, list[float]] | None) -> Mapping[str, Limit]:
     Rule: `class_memberships` is of both kinds of them, one set for a kind goes before it. The share of a district's own
     limit for its schools is also that of all schools together, unless that has one of its own.
     """
-    given = {kind: Limit(share, int(count), own=True) for kind, (share, count) in (own or {}).items()}
+    given = {kind: Limit(share, int(count), is_district_limit=True) for kind, (share, count) in (own or {}).items()}
     found = dict(ALL_LIMITS)
     for name, kinds in _OF_SEVERAL.items():
         if name in given:
             found |= dict.fromkeys(kinds, given[name])
     for name, limit in DISTRICT_LIMITS.items():
         if (of_schools := given.get(name.removeprefix(DISTRICT))) is not None:
-            found[name] = Limit(of_schools.share, limit.count, own=True)
+            found[name] = Limit(of_schools.share, limit.count, is_district_limit=True)
     return found | {kind: limit for kind, limit in given.items() if kind in ALL_LIMITS}
 
 
@@ -153,7 +153,12 @@ def judge_together(
     before = dict(everybody.group_by("type").len().iter_rows())
     figures = counted.group_by("type").agg(removed=pl.col("key").n_unique(), schools=pl.col("school_id").n_unique())
     crossed = {
-        kind: {"removed": removed, "before": before[kind], "schools": schools, **_told(limits[f"{DISTRICT}{kind}"])}
+        kind: {
+            "removed": removed,
+            "before": before[kind],
+            "schools": schools,
+            **_limit_counts(limits[f"{DISTRICT}{kind}"]),
+        }
         for kind, removed, schools in figures.sort("type").iter_rows()
         if schools >= SCHOOLS_TOGETHER and exceeds(removed, before[kind], limits[f"{DISTRICT}{kind}"])
     }
@@ -179,7 +184,7 @@ def _missing(changeset: ChangeSet) -> Reason | None:
 
 def _removals(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | None:
     """Removals by type. An ID that changed counts among them, as what it stood for is gone under it."""
-    told = {
+    counted = {
         (kind, action == CHANGE_ID): count
         for kind, action, count in changeset.changes.group_by("type", "action").len().iter_rows()
         if action in ("remove", CHANGE_ID)
@@ -187,7 +192,11 @@ def _removals(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | Non
     crossed = {}
     for kind in LIMITS:
         limit = limits[kind]
-        removed, ids, before = told.get((kind, False), 0), told.get((kind, True), 0), changeset.before.get(kind, 0)
+        removed, ids, before = (
+            counted.get((kind, False), 0),
+            counted.get((kind, True), 0),
+            changeset.before.get(kind, 0),
+        )
         after = changeset.after.get(kind, 0)
         if exceeds(removed + ids, before, limit) or (not after and vanishes(removed + ids, before)):
             crossed[kind] = {
@@ -195,7 +204,7 @@ def _removals(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | Non
                 **({"ids": ids} if ids else {}),
                 "before": before,
                 **({"after": after} if after and vanishes(removed, before) else {}),
-                **_told(limit),
+                **_limit_counts(limit),
             }
     return Reason(DATA_REMOVALS, crossed, items=_removed_items(changeset)) if crossed else None
 
@@ -236,11 +245,11 @@ def _changes(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | None
                 crossed[type_] = {"emptied": lost_here, "before": before}
                 emptied.append(lost.filter(type=kind, field=name))
             elif exceeds(count, before, limits[CHANGED]):
-                crossed[type_] = {"changed": count, "before": before, **_told(limits[CHANGED])}
+                crossed[type_] = {"changed": count, "before": before, **_limit_counts(limits[CHANGED])}
     count, before = counted.get(("guardianships", "added"), 0), changeset.before.get("guardianships", 0)
     # A school that had none has nothing to compare.
     if before and exceeds(count, before, limits[ADDED]):
-        crossed["guardianships"] = {"added": count, "before": before, **_told(limits[ADDED])}
+        crossed["guardianships"] = {"added": count, "before": before, **_limit_counts(limits[ADDED])}
     if not crossed:
         return None
     shown = pl.concat([changed, *emptied]).unique(["type", "key"], keep="first", maintain_order=True)
@@ -248,8 +257,8 @@ def _changes(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | None
     return Reason(UNUSUAL_CHANGES, crossed, items=_items(shown, UNUSUAL_CHANGES, **{name: name for name in columns}))
 
 
-def _told(limit: Limit) -> dict[str, Any]:
-    own = {"own_limit": True} if limit.own else {}
+def _limit_counts(limit: Limit) -> dict[str, Any]:
+    own = {"own_limit": True} if limit.is_district_limit else {}
     return {"limit_share": limit.share, "limit_count": limit.count, **own}
 
 
@@ -298,11 +307,11 @@ def lapsed(families: pl.DataFrame, accepted: pl.DataFrame) -> pl.Series:
 
 def family_digests(families: pl.DataFrame) -> pl.DataFrame:
     """student_link_id, digest: of who a student's guardians are and of what type, in any order. families: FAMILIES."""
-    told = families.select(
+    lines = families.select(
         "student_link_id",
         line=pl.concat_str("guardian_key", _type(), separator="\t"),
     )
-    joined = told.group_by("student_link_id").agg(pl.col("line").sort()).with_columns(pl.col("line").list.join("\n\n"))
+    joined = lines.group_by("student_link_id").agg(pl.col("line").sort()).with_columns(pl.col("line").list.join("\n\n"))
     # Only ever the few students whom a hold is about.
     digests = [hashlib.sha256(line.encode()).hexdigest() for line in joined["line"]]
     return joined.select("student_link_id", digest=pl.Series(digests, dtype=pl.String))

@@ -21,15 +21,15 @@ from services.planning.changesets import ITEMS, Reason
 
 
 def _digest(reasons: Sequence[Reason], items: pl.DataFrame) -> str:
-    told = items.select(pl.concat_str("code", "type", "key", new_value(), separator=" ").sort())
+    shown = items.select(pl.concat_str("code", "type", "key", new_value(), separator=" ").sort())
     # Why a connection is broken is all there is to such a hold; of one with a set, the set is what counts.
-    said = [
+    parts = [
         reason.code if reason.detail is None or len(reason.items) else f"{reason.code} {reason.detail}"
         for reason in reasons
     ]
     # Figures of all schools together may change while the school's own set stays.
-    said += [f"{reason.code} {dict(reason.counts)}" for reason in reasons if is_of_district(reason.counts)]
-    lines = [*sorted(said), *told.to_series()]
+    parts += [f"{reason.code} {dict(reason.counts)}" for reason in reasons if is_of_district(reason.counts)]
+    lines = [*sorted(parts), *shown.to_series()]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -89,7 +89,7 @@ def hold_school(
     )
     session.flush()
     evidence = {reason.code: notices.told_evidence(reason.counts, reason.detail) for reason in reasons}
-    notices.note_held(session, school_id, evidence, run_id=run_id, now=now)
+    notices.add_hold_notice(session, school_id, evidence, run_id=run_id, now=now)
     bulk.insert(session, "hold_item", items.select(hold_id=pl.lit(hold.id), **{name: pl.col(name) for name in ITEMS}))
     return hold
 
@@ -171,7 +171,7 @@ def release(session: Session, school_id: str, *, run_id: int | None = None, now:
         return None
     hold.ended_at, hold.ending = now, "released"
     session.add(hold)
-    notices.note_released(session, school_id, run_id=run_id, now=now)
+    notices.add_release_notice(session, school_id, run_id=run_id, now=now)
     for decision in waiting_decisions(session, school_id):
         decision.applied_at = now
         session.add(decision)

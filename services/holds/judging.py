@@ -62,7 +62,7 @@ def judged(session: Session, scope: Scope, plan: Plan, *, delivery_id: int | Non
 def _is_within_its_limits(changes: ChangeSet) -> bool:
     """Whether the school's removals count among those of all schools together: none are judged of a frozen one."""
     codes = {reason.code for reason in changes.reasons or ()}
-    return not changes.is_frozen and not changes.missing and codes.isdisjoint({DATA_REMOVALS, SCHOOL_MISSING})
+    return not changes.removals_suspended and not changes.missing and codes.isdisjoint({DATA_REMOVALS, SCHOOL_MISSING})
 
 
 def _confirmed(session: Session, scope: Scope) -> pl.DataFrame:

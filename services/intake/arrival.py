@@ -15,7 +15,7 @@ from contracts.formats.delimited import FILE_ERRORS
 from contracts.roster import empty
 from contracts.text import listed
 from models.tables import Source
-from services.intake.drop_folder import LocalFolder, Place, Stamp
+from services.intake.drop_folder import DropFolder, LocalFolder, Stamp
 
 OVERDUE_AFTER = timedelta(hours=2)
 
@@ -55,9 +55,9 @@ class Waiting:
     notes: tuple[str, ...] = ()
 
 
-def look(
+def inspect_drop_folder(
     source: Source,
-    place: Place,
+    place: DropFolder,
     *,
     required: tuple[str, ...],
     with_error: frozenset[str] | None,
@@ -125,8 +125,8 @@ def look(
             ready_at=ready_at,
         )
     if double:
-        told = "; ".join(f"{listed(names)} would both be {name}" for name, names in double.items())
-        return waiting(Arrival.DOUBLE, f"a file arrived twice: {told}. Remove the one that is not meant", *twice)
+        collisions = "; ".join(f"{listed(names)} would both be {name}" for name, names in double.items())
+        return waiting(Arrival.DOUBLE, f"a file arrived twice: {collisions}. Remove the one that is not meant", *twice)
     return waiting(Arrival.READY, "a complete set of files is ready")
 
 

@@ -105,14 +105,14 @@ class RemoteDistrict:
         return (self.pause_start or date.min) <= today <= (self.pause_end or date.max)
 
 
-def look(connection: Connection, district_id: str) -> RemoteDistrict:
+def get_district(connection: Connection, district_id: str) -> RemoteDistrict:
     """What Clever says of a district now.
 
     Raises:
         SourceUnreachable: Clever gave no usable answer, several times.
         SourceRefused: Clever has no token for the district, or refuses it.
     """
-    return _run(_look, connection, district_id)
+    return _run(_get_district, connection, district_id)
 
 
 def _nobody(_kind: str, _count: int) -> None: ...
@@ -167,7 +167,7 @@ def _shown(error: Exception) -> RollcallError:
 # --- a district -----------------------------------------------------------------------------------------------------
 
 
-async def _look(connection: Connection, district_id: str) -> RemoteDistrict:
+async def _get_district(connection: Connection, district_id: str) -> RemoteDistrict:
     async with _access(connection, district_id) as api:
         return _remote(await _district(api))
 
@@ -266,15 +266,15 @@ def _ids(path: Path) -> set[str]:
 
 
 def _remote(record: Raw) -> RemoteDistrict:
-    told = msgspec.json.decode(record, type=_District)
+    decoded = msgspec.json.decode(record, type=_District)
     return RemoteDistrict(
-        id=told.id,
-        name=told.name or "",
-        state=told.state or "",
-        last_sync=told.last_sync or None,
-        pause_start=_day(told.pause_start),
-        pause_end=_day(told.pause_end),
-        error=told.error or None,
+        id=decoded.id,
+        name=decoded.name or "",
+        state=decoded.state or "",
+        last_sync=decoded.last_sync or None,
+        pause_start=_day(decoded.pause_start),
+        pause_end=_day(decoded.pause_end),
+        error=decoded.error or None,
     )
 
 

@@ -21,7 +21,7 @@ _LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
-class Standing:
+class DistrictState:
     """How a district stands on Clever's side. state: paused, pending, error, or None while all is well.
 
     message: for runs; reason: for the report, with Clever's own words where it gives any; next_step: for a hold.
@@ -38,7 +38,7 @@ class Standing:
         return self.state not in (PENDING, ERROR)
 
 
-def standing(remote: RemoteDistrict, now: datetime, zone: ZoneInfo) -> Standing:
+def district_state(remote: RemoteDistrict, now: datetime, zone: ZoneInfo) -> DistrictState:
     """How the district stands, by its state and its pause dates, which are days in its own zone.
 
     Rule: paused, or today within the pause dates: the data are frozen, last year's may still be served, so nobody is
@@ -47,12 +47,12 @@ def standing(remote: RemoteDistrict, now: datetime, zone: ZoneInfo) -> Standing:
     if remote.is_paused(now.astimezone(zone).date()):
         until = f" until {remote.pause_end:%Y-%m-%d}" if remote.pause_end is not None else ""
         message = f"Clever has the district's data paused{until}: nobody is archived until then"
-        return Standing(PAUSED, message, message)
+        return DistrictState(PAUSED, message, message)
     if remote.state not in _PROBLEMS:
-        return Standing(None, None, None)
+        return DistrictState(None, None, None)
     message, next_step = _PROBLEMS[remote.state]
-    said = " ".join((remote.error or "").split())[:_LONGEST_REASON]
-    return Standing(remote.state, message, f"{message}. Clever says: {said}" if said else message, next_step)
+    reason = " ".join((remote.error or "").split())[:_LONGEST_REASON]
+    return DistrictState(remote.state, message, f"{message}. Clever says: {reason}" if reason else message, next_step)
 
 
 _PROBLEMS = {
@@ -67,10 +67,10 @@ _PROBLEMS = {
 }
 
 
-def note(session: Session, source: Source, standing: Standing, now: datetime) -> None:
+def record_district_state(session: Session, source: Source, state: DistrictState, now: datetime) -> None:
     """Keep how the district stands, for the report to show, and since when Clever has had a problem with it."""
-    source.remote_state, source.remote_reason = standing.state, standing.reason
-    source.not_ready_since = None if standing.is_ready else source.not_ready_since or now
+    source.remote_state, source.remote_reason = state.state, state.reason
+    source.not_ready_since = None if state.is_ready else source.not_ready_since or now
     session.add(source)
     session.flush()
 
@@ -88,7 +88,7 @@ def has_lasted(session: Session, source: Source, now: datetime) -> bool:
     )
 
 
-def is_known(session: Session, source: Source, remote: RemoteDistrict, standing: Standing, now: datetime) -> bool:
+def is_known(session: Session, source: Source, remote: RemoteDistrict, state: DistrictState, now: datetime) -> bool:
     """Whether fetching the district again would bring nothing new.
 
     Rule: its `last_sync` is that of our last success, and it was fetched in full within 7 days. What was taken while
@@ -97,9 +97,9 @@ def is_known(session: Session, source: Source, remote: RemoteDistrict, standing:
     current = session.get(Delivery, source.current_delivery_id) if source.current_delivery_id is not None else None
     return (
         current is not None
-        and source.received_at is not None
-        and now - source.received_at < FULL_FETCH_EVERY
+        and source.last_received_at is not None
+        and now - source.last_received_at < FULL_FETCH_EVERY
         and bool(remote.last_sync)
         and remote.last_sync == source.last_sync
-        and (current.may_remove or standing.state == PAUSED)
+        and (current.may_remove or state.state == PAUSED)
     )

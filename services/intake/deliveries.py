@@ -19,68 +19,68 @@ from sqlmodel import Session, col, select
 from contracts.formats.delimited import FILE_ERRORS
 from errors import NotFound, NotPossible
 from models import bulk
+from models.outcomes import UP_TO_DATE, DeliveryOutcome
 from models.tables import Delivery, District, FileError, School, SchoolRun, Source
-from services.intake.landing import Landed, digest
+from services.intake.landing import LandedFiles, digest
 from services.mail import notices
-from services.status.sync_status import DONE_OUTCOMES
 
 STALE_AFTER = timedelta(days=90)
 STALE_NOTICE = timedelta(days=14)  # so long before, the administrators are told
 
-TAKEN, CLEAN, REJECTED = "taken", "clean", "rejected"
-
 
 @dataclass(frozen=True)
-class Taken:
-    """What a taking came to: a new delivery, or a receipt for the one last taken."""
+class RecordedDelivery:
+    """What a taking came to: a new delivery, or a duplicate for the one last taken."""
 
     delivery_id: int
-    is_receipt: bool
+    is_duplicate: bool
 
 
-def record_taking(session: Session, source: Source, landed: Landed, now: datetime, *, may_remove: bool = True) -> Taken:
-    """Record landed files as a delivery, or as a receipt where they are the very bytes of the one last taken.
+def record_delivery(
+    session: Session, source: Source, landed: LandedFiles, now: datetime, *, may_remove: bool = True
+) -> RecordedDelivery:
+    """Record landed files as a delivery, or as a duplicate where they are the very bytes of the one last taken.
 
-    Rule: a receipt is noted and restarts the 90 days, nothing else; the bytes of an older delivery are a new one. After
-    a receipt the caller discards the landed copy, once the transaction is committed. may_remove: whether somebody may
-    be archived by it; where that differs, the same bytes are a delivery of their own.
+    Rule: a duplicate is noted and restarts the 90 days, nothing else; the bytes of an older delivery are a new one.
+    After a duplicate the caller discards the landed copy, once the transaction is committed. may_remove: whether
+    somebody may be archived by it; where that differs, the same bytes are a delivery of their own.
     """
     held = _of(session, source)
     held.stamps = {name: stamp.as_list() for name, stamp in landed.stamps.items()}
-    held.received_at = now
+    held.last_received_at = now
     # The set is complete now, whatever was said of it before.
     session.execute(delete(FileError).where(col(FileError.source_id) == held.id, col(FileError.delivery_id).is_(None)))
-    last = session.get(Delivery, held.last_taken_id) if held.last_taken_id is not None else None
+    last = session.get(Delivery, held.last_delivery_id) if held.last_delivery_id is not None else None
     if last is not None and last.digest == landed.digest and last.may_remove == may_remove:
-        last.receipts += 1
-        last.received_at = now
+        last.duplicates += 1
+        last.last_received_at = now
         session.add_all([held, last])
         session.flush()
-        return Taken(_id(last), True)
+        return RecordedDelivery(_id(last), True)
     delivery = Delivery(
         source_id=held.id,
-        taken_at=now,
-        outcome=TAKEN,
+        received_at=now,
+        outcome=DeliveryOutcome.RECEIVED,
         format=held.format,
         digest=landed.digest,
         path=landed.path,
         files=[dict(entry) for entry in landed.files],
-        received_at=now,
+        last_received_at=now,
         may_remove=may_remove,
     )
     session.add(delivery)
     session.flush()
-    held.last_taken_id = delivery.id
+    held.last_delivery_id = delivery.id
     session.add(held)
     session.flush()
-    return Taken(_id(delivery), False)
+    return RecordedDelivery(_id(delivery), False)
 
 
 def unchecked_delivery(session: Session, source: Source) -> Delivery | None:
     """The delivery last taken, where the run that took it ended before it was checked."""
     held = _of(session, source)
-    last = session.get(Delivery, held.last_taken_id) if held.last_taken_id is not None else None
-    return last if last is not None and last.outcome == TAKEN else None
+    last = session.get(Delivery, held.last_delivery_id) if held.last_delivery_id is not None else None
+    return last if last is not None and last.outcome == DeliveryOutcome.RECEIVED else None
 
 
 def landed_files(landing: Path, delivery: Delivery) -> dict[str, bytes]:
@@ -110,7 +110,7 @@ def reject(session: Session, source: Source, delivery: Delivery, file_errors: pl
 
     Rule: any file error stops the whole delivery, and the report lists every bad row.
     """
-    delivery.outcome = REJECTED
+    delivery.outcome = DeliveryOutcome.REJECTED
     session.add(delivery)
     session.execute(delete(FileError).where(col(FileError.source_id) == source.id))
     session.flush()
@@ -119,7 +119,7 @@ def reject(session: Session, source: Source, delivery: Delivery, file_errors: pl
 
 def accept(session: Session, source: Source, delivery: Delivery) -> None:
     """Keep a delivery as clean: it is the source's current one from now on, and no file error is left."""
-    delivery.outcome = CLEAN
+    delivery.outcome = DeliveryOutcome.CLEAN
     held = _of(session, source)
     held.current_delivery_id = _id(delivery)
     session.add_all([delivery, held])
@@ -127,7 +127,7 @@ def accept(session: Session, source: Source, delivery: Delivery) -> None:
     session.flush()
 
 
-def note_rows(session: Session, delivery: Delivery, rows: Mapping[str, int]) -> None:
+def record_rows(session: Session, delivery: Delivery, rows: Mapping[str, int]) -> None:
     """Note how many rows each file of a delivery holds, where files are what the rows are counted by."""
     noted = [
         {**entry, "rows": rows[entry["name"]]} if entry["name"] in rows else entry for entry in delivery.files or []
@@ -145,7 +145,7 @@ def rows_last_applied(session: Session, source_id: str, school_ids: Collection[s
         .where(
             SchoolRun.source_id == source_id,
             col(SchoolRun.school_id).in_(school_ids),
-            col(SchoolRun.outcome).in_(DONE_OUTCOMES),
+            col(SchoolRun.outcome).in_(UP_TO_DATE),
         )
         .group_by(col(SchoolRun.school_id))
     )
@@ -200,8 +200,8 @@ def file_error_places(session: Session, source: Source) -> list[tuple[str, str, 
 def files_with_error(session: Session, source: Source) -> frozenset[str] | None:
     """The files with errors of the delivery last taken, where that was rejected; else None."""
     held = _of(session, source)
-    last = session.get(Delivery, held.last_taken_id) if held.last_taken_id is not None else None
-    if last is None or last.outcome != REJECTED:
+    last = session.get(Delivery, held.last_delivery_id) if held.last_delivery_id is not None else None
+    if last is None or last.outcome != DeliveryOutcome.REJECTED:
         return None
     return frozenset(session.exec(select(FileError.file).where(FileError.delivery_id == last.id).distinct()))
 
@@ -212,9 +212,9 @@ def assert_applicable(delivery: Delivery, *, landing: Path | None = None) -> Non
     Raises:
         NotPossible: it was rejected, or is not checked yet, or its files are removed or lost.
     """
-    if delivery.outcome == REJECTED:
+    if delivery.outcome == DeliveryOutcome.REJECTED:
         raise NotPossible(f"delivery {delivery.id} was rejected for its file errors and cannot be applied")
-    if delivery.outcome != CLEAN:
+    if delivery.outcome != DeliveryOutcome.CLEAN:
         raise NotPossible(f"delivery {delivery.id} is not checked yet: the next run does it")
     if not delivery.path:
         raise NotPossible(
@@ -264,15 +264,15 @@ def deliveries_of(session: Session, district_id: str, *, limit: int | None = Non
 
 def is_stale(source: Source, now: datetime) -> bool:
     """Whether the source's last delivery is too old. Rule: at least one every 90 days."""
-    return source.received_at is not None and now - source.received_at > STALE_AFTER
+    return source.last_received_at is not None and now - source.last_received_at > STALE_AFTER
 
 
-def note_coming_staleness(
+def add_staleness_notice(
     session: Session, now: datetime, *, source_id: str | None = None, run_id: int | None = None
 ) -> None:
     """Note for the administrators of whom no delivery came for 76 days that the schools will be held as stale.
 
-    Rule: 14 days before the 90 days are over, once for each delivery or receipt. source_id: only this source.
+    Rule: 14 days before the 90 days are over, once for each delivery or duplicate. source_id: only this source.
     """
     statement = (
         select(Source, District)
@@ -280,15 +280,15 @@ def note_coming_staleness(
         .where(
             col(Source.frozen).is_(False),
             col(District.frozen).is_(False),
-            col(Source.received_at) <= now - (STALE_AFTER - STALE_NOTICE),
-            col(Source.received_at) >= now - STALE_AFTER,
+            col(Source.last_received_at) <= now - (STALE_AFTER - STALE_NOTICE),
+            col(Source.last_received_at) >= now - STALE_AFTER,
         )
         .order_by(Source.id)
     )
     if source_id is not None:
         statement = statement.where(Source.id == source_id)
     for source, district in session.exec(statement):
-        received = source.received_at
+        received = source.last_received_at
         assert received is not None
         if source.stale_noticed_at is not None and source.stale_noticed_at > received:
             continue
@@ -301,7 +301,7 @@ def note_coming_staleness(
             School.source_id == source.id, col(School.on_plan).is_(True), col(School.frozen).is_(False)
         )
         for school_id in session.exec(schools.order_by(col(School.position), School.id)):
-            notices.note(
+            notices.add_notice(
                 session,
                 district_id=district.id,
                 kind=notices.STALE_SOON,

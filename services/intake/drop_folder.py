@@ -32,7 +32,7 @@ class Stamp:
         return datetime.fromtimestamp(self.ctime_ns / 1e9, UTC)
 
 
-class Place(Protocol):
+class DropFolder(Protocol):
     """Where a district leaves its files. Never written to."""
 
     def entries(self) -> dict[str, Stamp | None]:
@@ -57,7 +57,7 @@ class LocalFolder:
     folder: Path
 
     def entries(self) -> dict[str, Stamp | None]:
-        """Whatever lies there; see `Place`."""
+        """Whatever lies there; see `DropFolder`."""
         with self._reachable(), os.scandir(self.folder) as entries:
             # Collected inside, as a file may go while it is looked at.
             return {
@@ -69,7 +69,7 @@ class LocalFolder:
             }
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading; see `Place`."""
+        """Open a file for reading; see `DropFolder`."""
         with self._reachable(name):
             handle = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             return os.fdopen(handle, "rb")

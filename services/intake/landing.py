@@ -15,14 +15,14 @@ from typing import Any
 
 from errors import TransientError
 from services.intake.arrival import Waiting
-from services.intake.drop_folder import Place, Stamp
+from services.intake.drop_folder import DropFolder, Stamp
 
 _COPYING = ".taking-"
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Landed:
+class LandedFiles:
     """A complete set of files in the landing area, not recorded yet. path: its folder, relative to the area."""
 
     path: str
@@ -31,7 +31,7 @@ class Landed:
     stamps: Mapping[str, Stamp]
 
 
-def land(place: Place, waiting: Waiting, *, landing: Path, source_id: str, now: datetime) -> Landed | None:
+def land(place: DropFolder, waiting: Waiting, *, landing: Path, source_id: str, now: datetime) -> LandedFiles | None:
     """Copy the waiting files' raw bytes into the landing area; None, and nothing kept, if they changed meanwhile.
 
     They are kept under the names that the format gives them.
@@ -50,7 +50,7 @@ def land(place: Place, waiting: Waiting, *, landing: Path, source_id: str, now: 
     return None if landed is None else replace(landed, stamps=dict(waiting.stamps))
 
 
-def land_by(write: Callable[[Path], bool], *, landing: Path, source_id: str, now: datetime) -> Landed | None:
+def land_by(write: Callable[[Path], bool], *, landing: Path, source_id: str, now: datetime) -> LandedFiles | None:
     """Have a delivery's files written into the landing area; None, and nothing kept, where `write` says they are void.
 
     `write` gets an empty, private folder. It has its name only once it is whole and on disk. The caller holds the
@@ -76,10 +76,10 @@ def land_by(write: Callable[[Path], bool], *, landing: Path, source_id: str, now
             shutil.rmtree(copy, ignore_errors=True)
     except OSError as error:
         raise TransientError(f"the landing area {landing} cannot be written ({error.strerror})") from None
-    return Landed(final.relative_to(landing).as_posix(), digest(files), files, {})
+    return LandedFiles(final.relative_to(landing).as_posix(), digest(files), files, {})
 
 
-def peek(place: Place, waiting: Waiting) -> dict[str, bytes] | None:
+def peek(place: DropFolder, waiting: Waiting) -> dict[str, bytes] | None:
     """The waiting files' bytes, by the format's names, without taking them; None if they changed meanwhile.
 
     Raises:
@@ -92,7 +92,7 @@ def peek(place: Place, waiting: Waiting) -> dict[str, bytes] | None:
     return files if _is_as_it_was(place, waiting) else None
 
 
-def _is_as_it_was(place: Place, waiting: Waiting) -> bool:
+def _is_as_it_was(place: DropFolder, waiting: Waiting) -> bool:
     entries = place.entries()
     return all(entries.get(there) == stamp for there, stamp in waiting.stamps.items())
 
@@ -106,7 +106,7 @@ def _private_folder(landing: Path, *parts: str) -> Path:
     return folder
 
 
-def _copy(place: Place, name: str, file: Path) -> int:
+def _copy(place: DropFolder, name: str, file: Path) -> int:
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as target, place.open(name) as origin:
         shutil.copyfileobj(origin, target, _CHUNK)
@@ -135,6 +135,6 @@ def digest(files: Collection[Mapping[str, Any]]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def discard(landed: Landed, *, landing: Path) -> None:
-    """Remove a landed copy that no delivery names: a receipt's."""
+def discard(landed: LandedFiles, *, landing: Path) -> None:
+    """Remove a landed copy that no delivery names: a duplicate's."""
     shutil.rmtree(landing / landed.path, ignore_errors=True)

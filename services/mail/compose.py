@@ -20,9 +20,9 @@ from models import bulk
 from models.tables import District, Mail, Notice, Run, School, Source
 from services.mail.notices import (
     FILE_ERRORS,
-    HELD,
     OF_HOLDS,
     OF_PAUSES,
+    ON_HOLD,
     PAUSE,
     RELEASED,
     REMINDER,
@@ -34,12 +34,12 @@ from services.mail.notices import (
 from services.status.sync_status import is_live
 
 # Reasons of which is told how many records they are about.
-COUNTED = frozenset({DATA_REMOVALS, UNUSUAL_CHANGES, TOO_MANY_GUARDIANS, EMERGENCY_CONTACTS})
+REASONS_WITH_COUNTS = frozenset({DATA_REMOVALS, UNUSUAL_CHANGES, TOO_MANY_GUARDIANS, EMERGENCY_CONTACTS})
 
-NOBODY = "the district has no administrators to mail"
+NO_ADMINISTRATORS = "the district has no administrators to mail"
 
 # What is told of something that lasts, and of its end.
-GOING_ON, OVER = frozenset({HELD, REMINDER, PAUSE}), frozenset({RELEASED, RESUME})
+ONGOING, ENDED = frozenset({ON_HOLD, REMINDER, PAUSE}), frozenset({RELEASED, RESUME})
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def has_waiting(session: Session) -> bool:
 def compose(session: Session, now: datetime) -> list[int]:
     """Make mails of the notices that are in none yet, one for each district and run; gives the new mails' IDs.
 
-    Rule: one mail per district and run, so that a run is waited for until it has ended, or has died (no sign of life
+    Rule: one mail per district and run, so that a run is waited for until it has ended, or has died (no heartbeat
     for five minutes). Of a school the last state is told, and only where it is not what was told before: a school held
     and released again in one run is not mentioned, and a mail that would say nothing is not made. A district without
     administrators gets a mail that counts as sent, so that it is not told old news when it gets some.
@@ -128,27 +128,27 @@ def _ended(session: Session, notices: list[Notice]) -> list[Notice]:
 
 
 def _mail(session: Session, district: District, notices: list[Notice], now: datetime) -> Mail | None:
-    said = _news(session, notices)
-    if not said:
+    news = _news(session, notices)
+    if not news:
         # What is taken back before it was told is no news either.
         for notice in notices:
             session.delete(notice)
         session.flush()
         return None
-    blocks = _blocks(session, district, said)
+    blocks = _blocks(session, district, news)
     recipients = [] if district.frozen else list(dict.fromkeys(district.administrators))
-    at = max(notice.at for notice in said).astimezone(ZoneInfo(district.timezone))
-    told = {"district": district, "blocks": blocks, "at": f"{at:%B} {at.day}, {at:%Y, %H:%M %Z}"}
+    at = max(notice.at for notice in news).astimezone(ZoneInfo(district.timezone))
+    values = {"district": district, "blocks": blocks, "at": f"{at:%B} {at.day}, {at:%Y, %H:%M %Z}"}
     mail = Mail(
         district_id=district.id,
         message_id=f"{district.id}.{uuid_utils.uuid7().hex}",
         recipients=recipients,
         subject=_subject(district, blocks),
-        text=_templates.get_template("mail.txt.jinja").render(told),
-        html=_templates.get_template("mail.html.jinja").render(told),
+        text=_templates.get_template("mail.txt.jinja").render(values),
+        html=_templates.get_template("mail.html.jinja").render(values),
         created_at=now,
         sent_at=None if recipients else now,
-        problem=None if recipients else NOBODY,
+        problem=None if recipients else NO_ADMINISTRATORS,
     )
     session.add(mail)
     session.flush()
@@ -167,20 +167,20 @@ def _news(session: Session, notices: list[Notice]) -> list[Notice]:
         if notice.kind in OF_HOLDS and notice.school_id is not None and _has_status(session, notice.school_id)
     }
     of_pauses = [notice for notice in notices if notice.kind in OF_PAUSES][-1:]
-    said = []
+    news = []
     for school_id, last in of_schools.items():
-        before = _told(session, Notice.school_id == school_id, col(Notice.kind).in_(OF_HOLDS))
+        before = _last_mailed(session, Notice.school_id == school_id, col(Notice.kind).in_(OF_HOLDS))
         if last.kind == REMINDER or _state(last) != _state(before):
-            said.append(last)
+            news.append(last)
     for last in of_pauses:
-        before = _told(session, Notice.district_id == last.district_id, col(Notice.kind).in_(OF_PAUSES))
+        before = _last_mailed(session, Notice.district_id == last.district_id, col(Notice.kind).in_(OF_PAUSES))
         if _state(last) != _state(before):
-            said.append(last)
+            news.append(last)
     for kind in (FILE_ERRORS, STALE_SOON):
         found = [notice for notice in notices if notice.kind == kind]
         newest = max((notice.at for notice in found), default=None)
-        said += [notice for notice in found if notice.at == newest or kind == STALE_SOON]
-    return said
+        news += [notice for notice in found if notice.at == newest or kind == STALE_SOON]
+    return news
 
 
 def _has_status(session: Session, school_id: str) -> bool:
@@ -189,18 +189,18 @@ def _has_status(session: Session, school_id: str) -> bool:
     return school.on_plan and not school.frozen
 
 
-def _told(session: Session, *where: ColumnElement[bool] | bool) -> Notice | None:
+def _last_mailed(session: Session, *where: ColumnElement[bool] | bool) -> Notice | None:
     return newest(session, col(Notice.mail_id).is_not(None), *where)
 
 
 def _state(notice: Notice | None) -> tuple[str, ...]:
     """What a notice says is the case: nothing, where it is none, or tells of an end."""
-    if notice is None or notice.kind in OVER:
+    if notice is None or notice.kind in ENDED:
         return ()
     return (notice.detail or "",) if notice.kind == PAUSE else tuple(notice.codes or ())
 
 
-def _blocks(session: Session, district: District, said: list[Notice]) -> list[Block]:
+def _blocks(session: Session, district: District, news: list[Notice]) -> list[Block]:
     """What a mail says, what needs action first."""
     schools = {
         school.id: school
@@ -226,20 +226,20 @@ def _blocks(session: Session, district: District, said: list[Notice]) -> list[Bl
         )
 
     blocks = []
-    wrong = [notice for notice in said if notice.kind == FILE_ERRORS]
+    wrong = [notice for notice in news if notice.kind == FILE_ERRORS]
     held: dict[tuple[str, str, tuple[str, ...]], list[Notice]] = {}
-    for notice in said:
-        if notice.kind in (HELD, REMINDER):
+    for notice in news:
+        if notice.kind in (ON_HOLD, REMINDER):
             held.setdefault((notice.kind, kind_of(notice), tuple(notice.codes or ())), []).append(notice)
-    for (told, source_kind, codes), notices in sorted(held.items()):
+    for (kind, source_kind, codes), notices in sorted(held.items()):
         entries = catalogue(source_kind)
         listed = lines(notices)
         shared = _shared(codes, listed)
         blocks.append(
             Block(
-                heading="On hold" if told == HELD else "Still on hold",
+                heading="On hold" if kind == ON_HOLD else "Still on hold",
                 tone="held",
-                subject="on hold" if told == HELD else "still on hold",
+                subject="on hold" if kind == ON_HOLD else "still on hold",
                 schools=tuple(replace(line, detail=None) for line in listed) if shared else listed,
                 points=tuple(Point(entries[code].title, entries[code].meaning, entries[code].remedy) for code in codes),
                 detail=shared,
@@ -259,7 +259,7 @@ def _blocks(session: Session, district: District, said: list[Notice]) -> list[Bl
             )
         )
     by_source: dict[tuple[str, str], list[Notice]] = {}
-    for notice in said:
+    for notice in news:
         if notice.kind == STALE_SOON:
             by_source.setdefault((kind_of(notice), notice.detail or ""), []).append(notice)
     for (source_kind, detail), notices in sorted(by_source.items()):
@@ -273,8 +273,8 @@ def _blocks(session: Session, district: District, said: list[Notice]) -> list[Bl
                 points=(Point(f"No {what} for a long time", detail, catalogue(source_kind)["stale"].remedy),),
             )
         )
-    blocks += [_pause_block(notice, clever_schools()) for notice in said if notice.kind in OF_PAUSES]
-    released = [notice for notice in said if notice.kind == RELEASED]
+    blocks += [_pause_block(notice, clever_schools()) for notice in news if notice.kind in OF_PAUSES]
+    released = [notice for notice in news if notice.kind == RELEASED]
     if released:
         blocks.append(
             Block(
@@ -301,10 +301,10 @@ def _gets_files(school: School, kinds: Mapping[str, str]) -> bool:
 def _shared(codes: Collection[str], lines: Sequence[Line]) -> str | None:
     """What was seen at several schools alike: it is said once. Numbers are each school's own, even where equal."""
     details = {line.detail for line in lines}
-    if len(lines) < 2 or len(details) > 1 or not COUNTED.isdisjoint(codes):
+    if len(lines) < 2 or len(details) > 1 or not REASONS_WITH_COUNTS.isdisjoint(codes):
         return None
-    said = details.pop()
-    return said and f"{said[0].upper()}{said[1:]}"
+    detail = details.pop()
+    return detail and f"{detail[0].upper()}{detail[1:]}"
 
 
 def _pause_block(notice: Notice, schools: tuple[Line, ...]) -> Block:
@@ -322,7 +322,7 @@ def _pause_block(notice: Notice, schools: tuple[Line, ...]) -> Block:
                 ),
             ),
         )
-    told = notice.detail or "paused for maintenance"
+    reason = notice.detail or "paused for maintenance"
     return Block(
         heading="Paused for maintenance",
         tone="note",
@@ -331,7 +331,7 @@ def _pause_block(notice: Notice, schools: tuple[Line, ...]) -> Block:
         points=(
             Point(
                 "The Clever sync is paused on purpose",
-                f"It is {told.rstrip('.')}. All accounts and classes stay as they are meanwhile.",
+                f"It is {reason.rstrip('.')}. All accounts and classes stay as they are meanwhile.",
                 "No action needed. You get a mail when the sync runs again, and it picks up what changed.",
             ),
         ),
@@ -347,7 +347,7 @@ def _subject(district: District, blocks: list[Block]) -> str:
     for subject, schools in counts.items():
         is_counted = subject in ("on hold", "still on hold", "no longer on hold")
         parts.append(f"{count(schools, 'school')} {subject}" if is_counted else subject)
-    said = ", ".join(parts)
+    listed = ", ".join(parts)
     # A name that is no single printable line would end the header it stands in.
     name = "".join(letter if letter.isprintable() else " " for letter in district.name)
-    return f"{said[0].upper()}{said[1:]}: {' '.join(name.split())}"
+    return f"{listed[0].upper()}{listed[1:]}: {' '.join(name.split())}"

@@ -18,21 +18,21 @@ from contracts.text import count
 from models.tables import District, Hold, HoldReason, Mail, Notice, School
 from services import figures
 
-HELD, REMINDER, RELEASED = "held", "reminder", "released"
+ON_HOLD, REMINDER, RELEASED = "on_hold", "reminder", "released"
 FILE_ERRORS, STALE_SOON, PAUSE, RESUME = "file_errors", "stale_soon", "pause", "resume"
 # Rule: ops are told of our own failed runs, administrators are not mailed.
-UNTOLD = frozenset({"failed_run"})
+NOT_MAILED = frozenset({"failed_run"})
 # Rule: a daily reminder. Less than a day, as no night begins to the minute; and never two on one day of the district's.
 REMIND_AFTER = timedelta(hours=20)
 
 # A mail that the server refused so often waits no longer; what is wrong with it stays to be seen.
 ATTEMPTS = 5
 
-OF_HOLDS = (HELD, REMINDER, RELEASED)
+OF_HOLDS = (ON_HOLD, REMINDER, RELEASED)
 OF_PAUSES = (PAUSE, RESUME)
 
 
-def note(
+def add_notice(
     session: Session,
     *,
     district_id: str,
@@ -62,22 +62,22 @@ def note(
     session.flush()
 
 
-def note_held(
+def add_hold_notice(
     session: Session, school_id: str, evidence: Mapping[str, str], *, run_id: int | None, now: datetime
 ) -> None:
     """Note that a school is held, unless that was noted before and nothing but its set has changed.
 
     evidence: by code of its reasons, what was seen, in words without personal data; empty where the code says it all.
     """
-    codes = sorted(evidence.keys() - UNTOLD)
+    codes = sorted(evidence.keys() - NOT_MAILED)
     last = _last_of_school(session, school_id)
     if not codes or (last is not None and last.kind != RELEASED and last.codes == codes):
         return
     district_id = session.get_one(School, school_id).district_id
-    note(
+    add_notice(
         session,
         district_id=district_id,
-        kind=HELD,
+        kind=ON_HOLD,
         at=now,
         school_id=school_id,
         run_id=run_id,
@@ -88,30 +88,30 @@ def note_held(
 
 def told_evidence(counts: Mapping[str, Mapping[str, Any]], detail: str | None) -> str:
     """What was seen of a hold's reason, in words without personal data. counts: see `services.figures`."""
-    return _joined([*figures.told(counts, limits=False), (detail or "").rstrip(".")]) or ""
+    return _joined([*figures.describe(counts, limits=False), (detail or "").rstrip(".")]) or ""
 
 
-def _joined(said: Iterable[str]) -> str | None:
-    return "; ".join(each for each in said if each) or None
+def _joined(parts: Iterable[str]) -> str | None:
+    return "; ".join(each for each in parts if each) or None
 
 
-def note_released(session: Session, school_id: str, *, run_id: int | None, now: datetime) -> None:
+def add_release_notice(session: Session, school_id: str, *, run_id: int | None, now: datetime) -> None:
     """Note that a school is held no longer, where it was noted that it is."""
     last = _last_of_school(session, school_id)
     if last is not None and last.kind != RELEASED:
-        note(session, district_id=last.district_id, kind=RELEASED, at=now, school_id=school_id, run_id=run_id)
+        add_notice(session, district_id=last.district_id, kind=RELEASED, at=now, school_id=school_id, run_id=run_id)
 
 
-def note_file_errors(
+def add_file_error_notice(
     session: Session, district_id: str, places: Iterable[tuple[str, str, int]], *, run_id: int | None, now: datetime
 ) -> None:
     """Note what is wrong with files that came, by code. places: (code, file, how many rows; 0: the whole file)."""
     by_code: dict[str, list[str]] = {}
     for code, file, rows in places:
-        told = f"{file} ({count(rows, 'row')})" if rows else file
-        by_code.setdefault(code, []).append(told)
+        errors = f"{file} ({count(rows, 'row')})" if rows else file
+        by_code.setdefault(code, []).append(errors)
     for code, files in sorted(by_code.items()):
-        note(
+        add_notice(
             session,
             district_id=district_id,
             kind=FILE_ERRORS,
@@ -122,13 +122,13 @@ def note_file_errors(
         )
 
 
-def note_pause(session: Session, district_id: str, told: str | None, *, now: datetime) -> None:
+def add_pause_notice(session: Session, district_id: str, pause: str | None, *, now: datetime) -> None:
     """Note the maintenance pause that is in force now as a sentence, or its end (None), where that is news."""
     last = newest(session, Notice.district_id == district_id, col(Notice.kind).in_(OF_PAUSES))
     before = last.detail if last is not None and last.kind == PAUSE else None
-    if told != before:
-        kind = RESUME if told is None else PAUSE
-        note(session, district_id=district_id, kind=kind, at=now, detail=told)
+    if pause != before:
+        kind = RESUME if pause is None else PAUSE
+        add_notice(session, district_id=district_id, kind=kind, at=now, detail=pause)
 
 
 def paused_districts(session: Session) -> list[str]:
@@ -139,7 +139,7 @@ def paused_districts(session: Session) -> list[str]:
     return sorted(district for district, kind in newest.items() if kind == PAUSE)
 
 
-def note_reminders(session: Session, now: datetime) -> None:
+def add_reminders(session: Session, now: datetime) -> None:
     """Note every held school of the districts where one was last told of a day ago, or never.
 
     Rule: a daily reminder while holds last, and no second one while the first waits for the mail server. Schools held
@@ -154,7 +154,7 @@ def note_reminders(session: Session, now: datetime) -> None:
         .join(District, col(District.id) == School.district_id)
         .where(
             col(Hold.ended_at).is_(None),
-            col(HoldReason.code).not_in(UNTOLD),
+            col(HoldReason.code).not_in(NOT_MAILED),
             col(School.on_plan).is_(True),
             col(School.frozen).is_(False),
             col(District.frozen).is_(False),
@@ -173,7 +173,7 @@ def note_reminders(session: Session, now: datetime) -> None:
         if district_id in waiting or not due:
             continue
         for school_id, reasons in schools.items():
-            note(
+            add_notice(
                 session,
                 district_id=district_id,
                 kind=REMINDER,

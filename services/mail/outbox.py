@@ -18,7 +18,7 @@ from models.tables import District, Mail
 from services.mail import compose, notices
 from services.mail.smtp import BAD_ADDRESS, Transport, addresses, to_message
 
-ALONE = "mail"  # one sends at a time, so that no two send the same
+SEND_LOCK = "mail"  # one sends at a time, so that no two send the same
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def send_waiting(
     """
     sent = refused = 0
     tried: set[int] = set()
-    with database.alone(ALONE, wait=wait):
+    with database.alone(SEND_LOCK, wait=wait):
         try:
             while (mail := _next(database, tried)) is not None:
                 assert mail.id is not None

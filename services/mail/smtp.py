@@ -157,9 +157,9 @@ def _still_there(connection: smtplib.SMTP) -> None:
         raise smtplib.SMTPServerDisconnected
 
 
-def _refusal(told: str, code: int) -> MailRefused | MailUnreachable:
+def _refusal(reply: str, code: int) -> MailRefused | MailUnreachable:
     # Rule (RFC 5321, 4.2.1): a reply 4yz may be another one later.
-    return (MailUnreachable if code < 500 else MailRefused)(f"{told} ({code})")
+    return (MailUnreachable if code < 500 else MailRefused)(f"{reply} ({code})")
 
 
 @dataclass(frozen=True)

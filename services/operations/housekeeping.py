@@ -20,9 +20,10 @@ from contracts.text import count
 from errors import TransientError
 from models import bulk
 from models.database import Database
+from models.outcomes import UP_TO_DATE
 from models.tables import Delivery, District, Run, Source
 from services.mail import compose, notices
-from services.status.sync_status import DONE_OUTCOMES, is_live, record_status_changes
+from services.status.sync_status import is_live, record_status_changes
 
 KEPT = timedelta(days=30)
 LEFT_OVER = timedelta(days=1)
@@ -47,15 +48,15 @@ class Cleaned:
     busy: int = 0
 
     def __str__(self) -> str:
-        told = ", ".join(count(getattr(self, name), *what) for name, what in _TOLD.items() if getattr(self, name))
-        said = f"removed {told}" if told else "nothing to remove"
+        removed = ", ".join(count(getattr(self, name), *what) for name, what in _COUNTED.items() if getattr(self, name))
+        message = f"removed {removed}" if removed else "nothing to remove"
         if not self.busy:
-            return said
+            return message
         busy = count(self.busy, "district with a run under way is", "districts with a run under way are")
-        return f"{said}; {busy} left for the next time"
+        return f"{message}; {busy} left for the next time"
 
 
-_TOLD = {
+_COUNTED = {
     "deliveries": ("delivery's files", "deliveries' files"),
     "evidence": ("record of ended holds", "records of ended holds"),
     "issues": ("issue",),
@@ -121,7 +122,7 @@ def _clean_district(session: Session, district_id: str, landing: Path, now: date
     needed = _needed(session, district_id)
     landed = []
     for delivery in deliveries:
-        age = now - max(delivery.taken_at, delivery.received_at)
+        age = now - max(delivery.received_at, delivery.last_received_at)
         if delivery.path and delivery.id not in needed and age > KEPT:
             landed.append(landing / delivery.path)
             delivery.path = ""
@@ -144,17 +145,17 @@ def _clean_district(session: Session, district_id: str, landing: Path, now: date
 def _needed(session: Session, district_id: str) -> set[int | None]:
     """The deliveries whose files stay whatever their age.
 
-    Rule: the current one of each source, the one last taken (what is sent next may be a receipt for it), those last
+    Rule: the current one of each source, the one last taken (what is sent next may be a duplicate for it), those last
     applied by a school, those an open hold names, and that of a run that died.
     """
     rows = bulk.read(
         session,
         f"""
         SELECT current_delivery_id FROM source WHERE district_id = :district
-        UNION SELECT last_taken_id FROM source WHERE district_id = :district
+        UNION SELECT last_delivery_id FROM source WHERE district_id = :district
         UNION SELECT r.delivery_id FROM school_run r JOIN (
             SELECT max(r.id) AS id FROM school_run r JOIN school s ON s.id = r.school_id
-            WHERE s.district_id = :district AND r.outcome IN ({_listed(DONE_OUTCOMES)}) GROUP BY r.school_id
+            WHERE s.district_id = :district AND r.outcome IN ({_listed(UP_TO_DATE)}) GROUP BY r.school_id
         ) last ON last.id = r.id
         UNION SELECT h.delivery_id FROM hold h JOIN school s ON s.id = h.school_id
         WHERE s.district_id = :district AND h.ended_at IS NULL
@@ -216,18 +217,18 @@ def _clean_mails(session: Session, now: datetime) -> int:
         WHERE (sent_at < :before OR created_at < :before AND sent_at IS NULL AND attempts >= {notices.ATTEMPTS})
         AND NOT EXISTS (
             SELECT 1 FROM notice n
-            WHERE n.mail_id = mail.id AND n.kind IN ({_listed(compose.GOING_ON)}) AND NOT EXISTS (
+            WHERE n.mail_id = mail.id AND n.kind IN ({_listed(compose.ONGOING)}) AND NOT EXISTS (
                 SELECT 1 FROM notice later WHERE later.id > n.id AND later.district_id = n.district_id
                 AND coalesce(later.school_id, '') = coalesce(n.school_id, '')
-                AND later.kind IN ({_listed(compose.GOING_ON | compose.OVER)})
+                AND later.kind IN ({_listed(compose.ONGOING | compose.ENDED)})
             )
         )
         """,
         {"before": now - KEPT},
         {"id": pl.Int64},
     )
-    told, parameters = bulk.in_list(session, "mail_id", mails["id"])
-    bulk.execute(session, f"DELETE FROM notice WHERE {told}", parameters)
+    condition, parameters = bulk.in_list(session, "mail_id", mails["id"])
+    bulk.execute(session, f"DELETE FROM notice WHERE {condition}", parameters)
     done, parameters = bulk.in_list(session, "id", mails["id"])
     return bulk.execute(session, f"DELETE FROM mail WHERE {done}", parameters)
 

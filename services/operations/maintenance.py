@@ -11,12 +11,12 @@ from sqlmodel import Session, col, select
 
 from contracts.formats import CLEVER
 from errors import NotPossible
+from models.outcomes import RunOutcome
 from models.tables import District, Pause, Run, School, Source
 from services.districts import get_district
 from services.mail import notices
 from services.status import pauses
 from services.status.sync_status import record_status_changes
-from services.sync.outcomes import PAUSED
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def pause(
     session.add(raised)
     session.flush()
     record_status_changes(session, _schools(session, district_id), reason=reason, now=now)
-    note(session, districts, now=now)
+    add_pause_notices(session, districts, now=now)
     return raised
 
 
@@ -73,12 +73,12 @@ def resume(session: Session, district_id: str | None, *, by: str, now: datetime)
         session.add(former)
     session.flush()
     record_status_changes(session, _schools(session, district_id), reason="the maintenance pause ended", now=now)
-    note(session, districts, now=now)
+    add_pause_notices(session, districts, now=now)
     still = {district: pauses.in_force(session, district, now=now) for district in districts}
     newest = select(func.max(Run.id)).join(Source, col(Source.id) == Run.source_id).where(Source.kind == CLEVER)
     missed = session.exec(
         select(Run.district_id)
-        .where(col(Run.id).in_(newest.group_by(Run.source_id)), Run.outcome == PAUSED)
+        .where(col(Run.id).in_(newest.group_by(Run.source_id)), Run.outcome == RunOutcome.PAUSED)
         .order_by(Run.district_id)
         .distinct()
     )
@@ -90,27 +90,27 @@ def resume(session: Session, district_id: str | None, *, by: str, now: datetime)
     )
 
 
-def note(session: Session, district_ids: list[str], *, now: datetime) -> None:
+def add_pause_notices(session: Session, district_ids: list[str], *, now: datetime) -> None:
     """Note for the districts' administrators which pause is in force now, or that it is over, where that is news."""
     for district_id in district_ids:
         district = session.get(District, district_id)
         pause = pauses.in_force(session, district_id, now=now)
         if district is not None:
-            told = pauses.told(pause, ZoneInfo(district.timezone)) if pause is not None else None
-            notices.note_pause(session, district_id, told, now=now)
+            message = pauses.describe(pause, ZoneInfo(district.timezone)) if pause is not None else None
+            notices.add_pause_notice(session, district_id, message, now=now)
 
 
-def note_over(session: Session, now: datetime) -> None:
+def add_notices_of_ended_pauses(session: Session, now: datetime) -> None:
     """Note for the administrators which pauses are over because their end has come."""
-    note(session, notices.paused_districts(session), now=now)
+    add_pause_notices(session, notices.paused_districts(session), now=now)
 
 
-def told(resumed: Resumed, district_id: str | None) -> str:
+def describe(resumed: Resumed, district_id: str | None) -> str:
     """What resuming came to, as a sentence."""
     whose = "all districts" if district_id is None else f"district {district_id}"
-    said = f"the pause of {whose} is over" if resumed.ended else f"there was no pause of {whose} to end"
+    message = f"the pause of {whose} is over" if resumed.ended else f"there was no pause of {whose} to end"
     going_on = sorted({pause.district_id or "all districts" for pause in resumed.still})
-    return f"{said}; still paused by another one: {', '.join(going_on)}" if going_on else said
+    return f"{message}; still paused by another one: {', '.join(going_on)}" if going_on else message
 
 
 def _districts(session: Session, district_id: str | None) -> list[str]:

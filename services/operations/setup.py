@@ -277,23 +277,23 @@ def _unnamed(session: Session, setup: Setup) -> list[District | Source | School]
 
 def would_freeze(session: Session, setup: Setup) -> list[str]:
     """What setting it up would freeze, a line each; what goes with its district is not told."""
-    return [f"{told} would be frozen" for told in _told_unnamed(session, _unnamed(session, setup))]
+    return [f"{name} would be frozen" for name in _describe_unnamed(session, _unnamed(session, setup))]
 
 
-def _told_unnamed(session: Session, rows: list[District | Source | School]) -> list[str]:
+def _describe_unnamed(session: Session, rows: list[District | Source | School]) -> list[str]:
     districts = [row.id for row in rows if isinstance(row, District)]
-    told = []
+    names = []
     for row in rows:
         match row:
             case District():
-                told.append(f"{row.name}:")
+                names.append(f"{row.name}:")
             case _ if row.district_id in districts:
                 continue
             case Source():
-                told.append(f"{session.get_one(District, row.district_id).name}: source {row.key}")
+                names.append(f"{session.get_one(District, row.district_id).name}: source {row.key}")
             case School():
-                told.append(f"{session.get_one(District, row.district_id).name}: school {row.name}")
-    return told
+                names.append(f"{session.get_one(District, row.district_id).name}: school {row.name}")
+    return names
 
 
 def apply_setup(session: Session, setup: Setup, *, add: bool = False, now: datetime | None = None) -> list[str]:
@@ -336,7 +336,9 @@ def apply_setup(session: Session, setup: Setup, *, add: bool = False, now: datet
         ]
         changes += [f"{entry.name}: {word}" for word in words]
     if not add:
-        changes += [f"{told} frozen, as the setup file no longer names it" for told in _told_unnamed(session, others)]
+        changes += [
+            f"{name} frozen, as the setup file no longer names it" for name in _describe_unnamed(session, others)
+        ]
         for row in others:
             row.frozen = True
     session.flush()
@@ -404,9 +406,9 @@ _UNTOLD = {"id", "district_id", "key", "position"}
 _NOT_SET_UP = {
     "frozen",
     "stamps",
-    "last_taken_id",
+    "last_delivery_id",
     "current_delivery_id",
-    "received_at",
+    "last_received_at",
     "last_sync",
     "remote_state",
     "remote_reason",
@@ -432,11 +434,11 @@ def _bring(session: Session, held: Row | None, wanted: Row, *, silent: bool = Fa
             continue
         setattr(held, field, after)
         if field not in _UNTOLD:
-            words.append(_told(_KEYS.get((type(wanted), field), field), before, after))
+            words.append(_describe_change(_KEYS.get((type(wanted), field), field), before, after))
     return sorted(words)
 
 
-def _told(key: str, before: object, after: object) -> str:
+def _describe_change(key: str, before: object, after: object) -> str:
     if key == "limits":
         return f"limits {_shown_limits(before)} → {_shown_limits(after)}"
     # Administrators are people: their addresses are for the database only.
@@ -444,8 +446,8 @@ def _told(key: str, before: object, after: object) -> str:
 
 
 def _shown_limits(limits: Any) -> str:
-    told = [f"{kind} {share:.4g}, {count:.0f}" for kind, (share, count) in sorted((limits or {}).items())]
-    return "; ".join(told) or "none of its own"
+    limits_set = [f"{kind} {share:.4g}, {count:.0f}" for kind, (share, count) in sorted((limits or {}).items())]
+    return "; ".join(limits_set) or "none of its own"
 
 
 def _shown(value: object) -> str:
@@ -479,11 +481,11 @@ def _problem(raw: Mapping[str, Any], details: ErrorDetails) -> str:
     if location and location[0] == "limits" and len(location) > 1:
         location = [".".join(str(part) for part in location)]
     key = " entry ".join(str(part + 1) if isinstance(part, int) else part for part in location)
-    said = _said(details, key)
-    return f"{', '.join(entries)}: {said}" if entries else said
+    message = _message(details, key)
+    return f"{', '.join(entries)}: {message}" if entries else message
 
 
-def _said(details: ErrorDetails, key: str) -> str:
+def _message(details: ErrorDetails, key: str) -> str:
     match details["type"]:
         case "extra_forbidden":
             return f"unknown key {key}"

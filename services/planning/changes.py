@@ -27,7 +27,7 @@ from services.planning.changesets import (
     TYPE_OF_KIND,
     UNTYPED,
 )
-from services.planning.compare import IN_CLASS, PAIR, PLACE, Rows, record_id
+from services.planning.compare import IN_CLASS, MEMBERSHIP_KEY, PAIR, TableDiffs, record_id
 
 _REMOVED = pl.lit("remove")
 _AT = ["student_link_id", "school_id"]
@@ -42,7 +42,7 @@ _WRITTEN = (
 
 
 @dataclass(frozen=True)
-class Told:
+class ChangeSummary:
     """By school_id: changes (CHANGES), before (type, len: active before), updates (UPDATES), families (FAMILIES).
 
     after: type, len, see `services.planning.changesets.ChangeSet`. present: PRESENT. contacts: schools where a guardian
@@ -58,7 +58,7 @@ class Told:
     contacts: pl.Series
 
 
-def tell(rows: Rows, today: date) -> Told:
+def describe_changes(rows: TableDiffs, today: date) -> ChangeSummary:
     """Say what the rows change, for people to read and the guard to judge. today: see `values.birth_date`."""
     guardianships = rows.guardianships
     replaced = rows.moves.replaced.rename({"link_id": "student_link_id"})
@@ -66,7 +66,7 @@ def tell(rows: Rows, today: date) -> Told:
     new_pairs = _but_for_links(rows, guardianships.written, pl.concat([guardianships.ended, going_on]), PAIR)
     who = _who(rows)
     updates = _updates(rows, new_pairs, who, today)
-    return Told(
+    return ChangeSummary(
         _changes(rows, new_pairs, who),
         _before(rows),
         _after(rows, updates),
@@ -85,7 +85,7 @@ def _type_in_class() -> pl.Expr:
     return pl.col("kind").replace_strict(IN_CLASS_OF_KIND, return_dtype=pl.String)
 
 
-def _but_for_links(rows: Rows, pairs: pl.DataFrame, others: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+def _but_for_links(rows: TableDiffs, pairs: pl.DataFrame, others: pl.DataFrame, on: list[str]) -> pl.DataFrame:
     """The pairs but for those that are among the others by other links of the same accounts. on: the pair's columns."""
     if others.is_empty():
         return pairs
@@ -94,7 +94,7 @@ def _but_for_links(rows: Rows, pairs: pl.DataFrame, others: pl.DataFrame, on: li
     def by_account(frame: pl.DataFrame) -> pl.DataFrame:
         for name in on:
             if name.endswith("link_id"):
-                accounts = rows.ground.links.select(**{name: "link_id", f"{name}_account": "account_id"})
+                accounts = rows.context.links.select(**{name: "link_id", f"{name}_account": "account_id"})
                 frame = frame.join(accounts, on=name)
         return frame
 
@@ -104,17 +104,19 @@ def _but_for_links(rows: Rows, pairs: pl.DataFrame, others: pl.DataFrame, on: li
 # --- changes ----------------------------------------------------------------------------------------------------------
 
 
-def _changes(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataFrame:
+def _changes(rows: TableDiffs, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataFrame:
     """CHANGES and school_id. new_pairs: guardianships written, but for those that go on by another link."""
     guardianships = rows.guardianships
-    staying = rows.moves.before.join(rows.moves.left, on=PLACE, how="anti").rename({"link_id": "student_link_id"})
+    staying = rows.moves.before.join(rows.moves.left, on=MEMBERSHIP_KEY, how="anti").rename(
+        {"link_id": "student_link_id"}
+    )
     lost_pairs = guardianships.by_school(_but_for_links(rows, guardianships.ended, guardianships.written, PAIR)).join(
         staying, on=_AT, how="semi"
     )
     taken_up = rows.class_memberships.written
-    given_up = rows.class_memberships.ended.join(rows.moves.left, on=PLACE, how="anti")
+    given_up = rows.class_memberships.ended.join(rows.moves.left, on=MEMBERSHIP_KEY, how="anti")
     columns = ["school_id", *CHANGES]
-    told = (
+    frames = (
         *_people_changes(rows, who),
         *_class_changes(rows),
         _class_pairs(rows, _but_for_links(rows, taken_up, given_up, IN_CLASS), _WRITTEN),
@@ -123,22 +125,24 @@ def _changes(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataF
         _guardian_pairs(rows, lost_pairs, _REMOVED),
     )
     return (
-        pl.concat([frame.select(name for name in columns if name in frame.columns) for frame in told], how="diagonal")
+        pl.concat([frame.select(name for name in columns if name in frame.columns) for frame in frames], how="diagonal")
         .select(columns)
         .sort("school_id", "type", "action", "record_id", "counterpart_id", "key")
     )
 
 
-def _people_changes(rows: Rows, who: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
+def _people_changes(rows: TableDiffs, who: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
     """Of people: written, joining a school as they are, and removed; the schools' other links of them are not told."""
-    ground, moves = rows.ground, rows.moves
+    ground, moves = rows.context, rows.moves
     coming = moves.replaced.select("school_id", link_id="new_link_id")
     of_link = {"type": _type_of(), "key": "account_id", "record_id": "record_id", "name": "name"}
-    changes_id = pl.col("reissued") & pl.col("was_here").fill_null(False) & _is_another("held_record_id", "record_id")
+    changes_id = (
+        pl.col("renumbered") & pl.col("was_here").fill_null(False) & _is_another("stored_record_id", "record_id")
+    )
     written = (
         rows.links.written.rename({"id": "link_id"})
-        .join(coming, on=PLACE, how="anti")
-        .join(moves.before.with_columns(was_here=pl.lit(True)), on=PLACE, how="left")
+        .join(coming, on=MEMBERSHIP_KEY, how="anti")
+        .join(moves.before.with_columns(was_here=pl.lit(True)), on=MEMBERSHIP_KEY, how="left")
         .select(
             "school_id",
             action=pl.when("adopts")
@@ -152,14 +156,14 @@ def _people_changes(rows: Rows, who: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
             .otherwise(pl.lit("update")),
             type=_type_of(),
             key="account_id",
-            record_id=pl.when(changes_id).then("held_record_id").otherwise("record_id"),
+            record_id=pl.when(changes_id).then("stored_record_id").otherwise("record_id"),
             name=values.full_name(),
             new_id=pl.when(changes_id).then("record_id"),
         )
     )
     joining = (
         rows.memberships.written.join(ground.people.filter("new").select(link_id="id"), on="link_id", how="anti")
-        .join(coming, on=PLACE, how="anti")
+        .join(coming, on=MEMBERSHIP_KEY, how="anti")
         .join(ground.links, on="link_id")
         .select(
             "school_id",
@@ -169,7 +173,7 @@ def _people_changes(rows: Rows, who: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
         .join(written, on=["school_id", "key"], how="anti")
     )
     removed = (
-        moves.gone.join(moves.replaced, on=PLACE, how="left")
+        moves.gone.join(moves.replaced, on=MEMBERSHIP_KEY, how="left")
         .join(ground.links, on="link_id")
         .join(who.select(new_link_id="link_id", new_id="record_id"), on="new_link_id", how="left")
         .filter(pl.col("new_link_id").is_null() | _is_another("record_id", "new_id"))
@@ -188,10 +192,10 @@ def _is_another(before: str, after: str) -> pl.Expr:
     return pl.col(before).eq_missing(pl.col(after)) | cleaned(pl.col(before)).ne_missing(pl.col(after))
 
 
-def _class_changes(rows: Rows) -> tuple[pl.DataFrame, ...]:
+def _class_changes(rows: TableDiffs) -> tuple[pl.DataFrame, ...]:
     classes = rows.classes
-    reissued = classes.reissued.filter(_is_another("old_id", "new_id"))
-    written = classes.written.join(reissued, on="id", how="left").select(
+    renumbered = classes.renumbered.filter(_is_another("old_id", "new_id"))
+    written = classes.written.join(renumbered, on="id", how="left").select(
         "school_id",
         action=pl.when(pl.col("new_id").is_not_null()).then(pl.lit(CHANGE_ID)).otherwise(_WRITTEN),
         type=pl.lit("classes"),
@@ -206,8 +210,8 @@ def _class_changes(rows: Rows) -> tuple[pl.DataFrame, ...]:
     return written, removed
 
 
-def _class_pairs(rows: Rows, pairs: pl.DataFrame, action: pl.Expr) -> pl.DataFrame:
-    return pairs.join(rows.ground.links, on="link_id").select(
+def _class_pairs(rows: TableDiffs, pairs: pl.DataFrame, action: pl.Expr) -> pl.DataFrame:
+    return pairs.join(rows.context.links, on="link_id").select(
         "school_id",
         action=action,
         type=_type_in_class(),
@@ -218,8 +222,8 @@ def _class_pairs(rows: Rows, pairs: pl.DataFrame, action: pl.Expr) -> pl.DataFra
     )
 
 
-def _guardian_pairs(rows: Rows, pairs: pl.DataFrame, action: pl.Expr) -> pl.DataFrame:
-    links = rows.ground.links
+def _guardian_pairs(rows: TableDiffs, pairs: pl.DataFrame, action: pl.Expr) -> pl.DataFrame:
+    links = rows.context.links
     students = links.select("account_id", "name", "record_id", student_link_id="link_id")
     guardians = links.select(guardian_account_id="account_id", guardian_link_id="link_id", counterpart_id="record_id")
     return (
@@ -240,9 +244,9 @@ def _guardian_pairs(rows: Rows, pairs: pl.DataFrame, action: pl.Expr) -> pl.Data
 # --- what the guard compares ------------------------------------------------------------------------------------------
 
 
-def _before(rows: Rows) -> pl.DataFrame:
+def _before(rows: TableDiffs) -> pl.DataFrame:
     """school_id, type, len: active before; of pairs those whose both sides stay."""
-    links, left = rows.ground.links, rows.moves.left
+    links, left = rows.context.links, rows.moves.left
     people = rows.moves.before.join(links, on="link_id").select("school_id", type=_type_of())
     classes = rows.classes.before.select("school_id", type=pl.lit("classes"))
     in_class = _staying_in_class(rows).join(links, on="link_id").select("school_id", type=_type_in_class())
@@ -252,21 +256,21 @@ def _before(rows: Rows) -> pl.DataFrame:
     return pl.concat([people, classes, in_class, pairs]).group_by("school_id", "type").len()
 
 
-def _staying_in_class(rows: Rows) -> pl.DataFrame:
+def _staying_in_class(rows: TableDiffs) -> pl.DataFrame:
     """The class memberships until now whose class and person both stay, whether they end or not."""
     ended = rows.classes.ended.select(class_id="id")
     return rows.class_memberships.before.join(ended, on="class_id", how="anti").join(
-        rows.moves.left, on=PLACE, how="anti"
+        rows.moves.left, on=MEMBERSHIP_KEY, how="anti"
     )
 
 
-def _after(rows: Rows, updates: pl.DataFrame) -> pl.DataFrame:
+def _after(rows: TableDiffs, updates: pl.DataFrame) -> pl.DataFrame:
     """school_id, type, len: what there will be of class memberships, and of fields that somebody loses.
 
     Class memberships are counted in the classes that stay. A field is counted at the schools where it is lost, over all
     of its kind who stay there, and named as `students_email`.
     """
-    ground, moves = rows.ground, rows.moves
+    ground, moves = rows.context, rows.moves
     columns = ["school_id", *IN_CLASS]
     pairs = rows.class_memberships
     going_on = _staying_in_class(rows).join(pairs.ended, on=IN_CLASS, how="anti")
@@ -288,7 +292,7 @@ def _after(rows: Rows, updates: pl.DataFrame) -> pl.DataFrame:
     if lost.is_empty():
         return in_class
     staying = (
-        moves.before.join(moves.gone, on=PLACE, how="anti")
+        moves.before.join(moves.gone, on=MEMBERSHIP_KEY, how="anti")
         .join(ground.links, on="link_id")
         .select("school_id", "link_id", type=_type_of())
         .join(lost, on=["school_id", "type"], how="semi")
@@ -305,24 +309,24 @@ def _after(rows: Rows, updates: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([in_class, fields])
 
 
-def _present(rows: Rows) -> pl.DataFrame:
+def _present(rows: TableDiffs) -> pl.DataFrame:
     """PRESENT: who was at each school, and whether their account will be at any school of the source; and who comes."""
     moves = rows.moves
     account = ["type", "key"]
 
-    def told(places: pl.DataFrame) -> pl.DataFrame:
-        return places.join(rows.ground.links, on="link_id").select("school_id", type=_type_of(), key="account_id")
+    def in_district(places: pl.DataFrame) -> pl.DataFrame:
+        return places.join(rows.context.links, on="link_id").select("school_id", type=_type_of(), key="account_id")
 
-    coming = told(moves.coming)
+    coming = in_district(moves.coming)
     leaving = (
-        told(moves.gone)
+        in_district(moves.gone)
         .select(account)
         .unique()
-        .join(told(moves.before.join(moves.gone, on=PLACE, how="anti")), on=account, how="anti")
+        .join(in_district(moves.before.join(moves.gone, on=MEMBERSHIP_KEY, how="anti")), on=account, how="anti")
         .join(coming, on=account, how="anti")
         .with_columns(leaves=pl.lit(True))
     )
-    before = told(moves.before).unique().join(leaving, on=account, how="left")
+    before = in_district(moves.before).unique().join(leaving, on=account, how="left")
     return pl.concat(
         [
             before.with_columns(pl.col("leaves").fill_null(False), was_here=pl.lit(True)).select(list(PRESENT)),
@@ -331,15 +335,15 @@ def _present(rows: Rows) -> pl.DataFrame:
     )
 
 
-def _who(rows: Rows) -> pl.DataFrame:
+def _who(rows: TableDiffs) -> pl.DataFrame:
     """Everybody as they shall be, or else are: link_id, account_id, record_id, name, guardian_key, guardian_id.
 
     guardian_key: what a guardian is known by, the same before and after they are provisioned.
     """
-    settled = rows.ground.people.select(
+    settled = rows.context.people.select(
         "account_id", "record_id", "guardian_ids", "first_name", "last_name", link_id="id"
     )
-    others = rows.ground.stored.links.join(settled, on="link_id", how="anti").select(
+    others = rows.context.stored.links.join(settled, on="link_id", how="anti").select(
         "account_id",
         record_id().alias("record_id"),
         pl.col("guardian_ids").list.join("\n"),
@@ -364,27 +368,27 @@ def _who(rows: Rows) -> pl.DataFrame:
 # A value last applied, as today's rules read it: what they only read otherwise has not changed.
 _AS_READ_TODAY: Mapping[str, Callable[[pl.Expr, date], pl.Expr]] = MappingProxyType(
     {
-        "email": lambda held, _: values.email(held),
+        "email": lambda stored, _: values.email(stored),
         # They are stored with their country's code.
-        "phone": lambda held, _: held.map_batches(
+        "phone": lambda stored, _: stored.map_batches(
             lambda each: values.phones(each, "US").struct.field("phone"), return_dtype=pl.String
         ),
-        "birth_date": lambda held, today: held.map_batches(
+        "birth_date": lambda stored, today: stored.map_batches(
             lambda each: values.birth_dates(each, today, order="month").dates.cast(pl.String), return_dtype=pl.String
         ),
-        "grade": lambda held, _: values.grade(held),
+        "grade": lambda stored, _: values.grade(stored),
     }
 )
 
 
-def _updates(rows: Rows, new_pairs: pl.DataFrame, who: pl.DataFrame, today: date) -> pl.DataFrame:
+def _updates(rows: TableDiffs, new_pairs: pl.DataFrame, who: pl.DataFrame, today: date) -> pl.DataFrame:
     """UPDATES and school_id, of people who were at the school and stay. new_pairs: as in `_changes`.
 
     Whose first and last name together read the same has no other name: sources part names differently, Clever holds
     those of contacts whole in the last name.
     """
-    ground = rows.ground
-    staying = rows.moves.before.join(rows.moves.gone, on=PLACE, how="anti")
+    ground = rows.context
+    staying = rows.moves.before.join(rows.moves.gone, on=MEMBERSHIP_KEY, how="anti")
     added = rows.guardianships.by_school(new_pairs.filter(~pl.col("active").fill_null(False))).join(
         staying.rename({"link_id": "student_link_id"}), on=_AT, how="semi"
     )
@@ -441,30 +445,30 @@ def _changed(compared: pl.DataFrame, name: str, today: date) -> pl.DataFrame:
     return here.filter(pl.col("before").ne_missing(pl.col("after")))
 
 
-def _contact_schools(rows: Rows) -> pl.Series:
-    contacts = rows.ground.stored.guardianships.filter(is_contact(pl.col("type")))
-    places = rows.ground.stored.memberships.select("school_id", student_link_id="link_id")
+def _contact_schools(rows: TableDiffs) -> pl.Series:
+    contacts = rows.context.stored.guardianships.filter(is_contact(pl.col("type")))
+    places = rows.context.stored.memberships.select("school_id", student_link_id="link_id")
     return contacts.join(places, on="student_link_id")["school_id"].unique()
 
 
-def _families(rows: Rows, who: pl.DataFrame) -> pl.DataFrame:
+def _families(rows: TableDiffs, who: pl.DataFrame) -> pl.DataFrame:
     """FAMILIES and school_id.
 
     Rule: of a delivery without types, those who were contacts may still be some, and so may whoever is new.
     """
-    untyped = pl.lit(rows.ground.settled.is_untyped)
-    was_contact = is_contact(pl.col("held_type"))
-    told = (
+    untyped = pl.lit(rows.context.settled.is_untyped)
+    was_contact = is_contact(pl.col("stored_type"))
+    families = (
         rows.guardianships.after.join(
-            rows.guardianships.wanted.select(*PAIR, "type", told=pl.lit(True)), on=PAIR, how="left"
+            rows.guardianships.wanted.select(*PAIR, "type", is_wanted=pl.lit(True)), on=PAIR, how="left"
         )
-        .join(rows.guardianships.active.select(*PAIR, held_type="type", is_held=pl.lit(True)), on=PAIR, how="left")
+        .join(rows.guardianships.active.select(*PAIR, stored_type="type", is_stored=pl.lit(True)), on=PAIR, how="left")
         # Only what the delivery tells is a contact; who goes on without a row in it is of the type they were.
         .with_columns(
             is_contact=pl.when(untyped)
-            .then(was_contact | pl.col("is_held").is_null())
+            .then(was_contact | pl.col("is_stored").is_null())
             .otherwise(is_contact(pl.col("type"))),
-            type=pl.when(untyped).then(pl.lit(UNTYPED)).when("told").then("type").otherwise("held_type"),
+            type=pl.when(untyped).then(pl.lit(UNTYPED)).when("is_wanted").then("type").otherwise("stored_type"),
         )
         .filter(
             (pl.len().over("school_id", "student_link_id") >= MANY_GUARDIANS)
@@ -472,7 +476,7 @@ def _families(rows: Rows, who: pl.DataFrame) -> pl.DataFrame:
         )
     )
     return (
-        told.join(who.rename({"link_id": "student_link_id"}), on="student_link_id")
+        families.join(who.rename({"link_id": "student_link_id"}), on="student_link_id")
         .join(who.rename({"link_id": "guardian_link_id"}), on="guardian_link_id", suffix="_guardian")
         .select(
             "school_id",

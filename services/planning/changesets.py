@@ -38,13 +38,13 @@ CHANGES: Schema = {
     "record_id": pl.String,  # the source's
     "counterpart_id": pl.String,  # of a pair: the class's, or the guardian's
     "name": pl.String,
-    "new_id": pl.String,  # of change_id: the source ID from now on, empty where the source has none
+    "new_id": pl.String,  # of change_id: the external ID from now on, empty where the source has none
 }
 # The old and new values that the guard and whoever looks at a hold need; personal data.
 UPDATES: Schema = {
     "type": pl.String,  # students, employees, guardians; guardianships: one added to a student who stays
     "key": pl.String,  # the person's account and the field; of a guardianship the student's account, and the guardian
-    "record_id": pl.String,  # the person's source ID, or the student's
+    "record_id": pl.String,  # the person's external ID, or the student's
     "counterpart_id": pl.String,  # of a guardianship: the guardian's IDs
     "name": pl.String,
     "field": pl.String,  # one of COMPARED; added
@@ -121,7 +121,7 @@ class ChangeSet:
     class_id, link_id, is_owner. guardianships: id, student_link_id, guardian_link_id, relationship, type. All of them
     rows to be active. The ``ended_`` series hold the IDs of rows to archive; `unseen`: link IDs in no row, whose link
     goes if nothing holds it; `freed_emails` (link_id, account_id, email): held by another until now; `freed_ids`:
-    links that give up their source ID; `ended_choices`: class memberships left by choice that are in no row any more.
+    links that give up their external ID; `ended_choices`: class memberships left by choice that are in no row any more.
     `changes`: CHANGES; `before`: active before, by type; `issues`: ISSUES; `updates`: UPDATES; `families`: FAMILIES.
     `after`, absent is 0: of CLASS_MEMBERSHIPS how many there will be in the classes that stay; of the people who stay
     how many will have a value of a field that some of them lose, as `students_email`. `reasons`: to hold the school;
@@ -154,7 +154,9 @@ class ChangeSet:
     lapsed: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.String))
     untyped: str | None = None  # in words what the delivery lacks, where it has no types of guardians
     had_contacts: bool = False  # a guardian of the school is, or was, an emergency contact
-    is_frozen: bool = False  # of data that the source has frozen: nobody is archived by it, and no removal judged
+    removals_suspended: bool = (
+        False  # of data that the source has frozen: nobody is archived by it, and no removal judged
+    )
 
     @property
     def is_empty(self) -> bool:
@@ -215,7 +217,7 @@ def without_removals(plan: Plan) -> Plan:
         changesets=tuple(
             replace(
                 changeset,
-                is_frozen=True,
+                removals_suspended=True,
                 missing=False,
                 changes=changeset.changes.filter(pl.col("action") != "remove"),
                 **{name: getattr(changeset, name).clear() for name in ending},

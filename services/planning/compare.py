@@ -15,9 +15,9 @@ import uuid_utils
 from contracts import identity, values
 from contracts.roster import GUARDIAN, Settled
 from services.planning.changesets import LINK_ROWS, PERSON_FIELDS
-from services.planning.stored import Scope, Stored
+from services.planning.stored import Scope, StoredRows
 
-PLACE = ["link_id", "school_id"]
+MEMBERSHIP_KEY = ["link_id", "school_id"]
 CLASS_KEY = ["external_id", "school_id", "source_id"]
 IN_CLASS = ["class_id", "link_id"]
 PAIR = ["student_link_id", "guardian_link_id"]
@@ -25,7 +25,7 @@ _AS_LINKS = {"guardian_link_id": "link_id"}
 
 
 @dataclass(frozen=True)
-class Ground:
+class DiffContext:
     """What every table is compared on.
 
     people: see `_people`. links: link_id, account_id, kind, record_id, name of everybody, stored or new. schools:
@@ -34,7 +34,7 @@ class Ground:
 
     source_id: str
     settled: Settled
-    stored: Stored
+    stored: StoredRows
     people: pl.DataFrame
     links: pl.DataFrame
     schools: pl.DataFrame
@@ -64,17 +64,18 @@ class Ground:
         """The frame's rows of a school in scope, by our school_id."""
         return frame.join(self.schools.select("school_id"), on="school_id", how="semi")
 
-    def kept(self, table: str, column: str) -> pl.DataFrame:
+    def protected(self, table: str, column: str) -> pl.DataFrame:
         """link_id or class_id of those of whose table nothing ends, as they have a row that was not applied."""
-        kept = self.settled.kept
-        return kept.filter((pl.col("table") == table) & pl.col(column).is_not_null()).select(column).unique()
+        protected = self.settled.protected
+        return protected.filter((pl.col("table") == table) & pl.col(column).is_not_null()).select(column).unique()
 
 
 @dataclass(frozen=True)
 class Memberships:
-    """school_membership. wanted: PLACE. written: id, PLACE, was, active. The others are stored rows, active before:
+    """school_membership.
 
-    before: of the schools in scope. ended: those that end. left: in no row, and not ended.
+    wanted: MEMBERSHIP_KEY. written: id, MEMBERSHIP_KEY, was, active. The others are stored rows, active before: before
+    of the schools in scope; ended those that end; left those that are in no row and do not end.
     """
 
     wanted: pl.DataFrame
@@ -86,13 +87,13 @@ class Memberships:
 
 @dataclass(frozen=True)
 class Classes:
-    """class. written: id, CLASS_KEY, name, was, active. reissued: id, old_id, new_id. before, ended: stored rows.
+    """class. written: id, CLASS_KEY, name, was, active. renumbered: id, old_id, new_id. before, ended: stored rows.
 
     known: id, CLASS_KEY of all of the source. places: class_id, school_id, class_external_id of all.
     """
 
     written: pl.DataFrame
-    reissued: pl.DataFrame
+    renumbered: pl.DataFrame
     before: pl.DataFrame
     ended: pl.DataFrame
     known: pl.DataFrame
@@ -136,7 +137,7 @@ class Guardianships:
 
 @dataclass(frozen=True)
 class Moves:
-    """Who comes and goes, by PLACE; guardians are where their students are.
+    """Who comes and goes, by MEMBERSHIP_KEY; guardians are where their students are.
 
     before: who was there. coming: who is new there. gone: who leaves. replaced: link_id, new_link_id, school_id, those
     of the gone whose account goes on there by another link.
@@ -149,15 +150,16 @@ class Moves:
 
     @cached_property
     def left(self) -> pl.DataFrame:
-        """PLACE of those who leave, and are not replaced."""
-        return self.gone.join(self.replaced, on=PLACE, how="anti")
+        """MEMBERSHIP_KEY of those who leave, and are not replaced."""
+        return self.gone.join(self.replaced, on=MEMBERSHIP_KEY, how="anti")
 
 
 @dataclass(frozen=True)
 class Links:
-    """link. written: `_people` that changed, with school_id, at each of their schools. unseen: PLACE, those in no row.
+    """link. written: `_people` that changed, with school_id, at each of their schools.
 
-    freed_emails: school_id, link_id, account_id, email. freed_ids: PLACE.
+    unseen: MEMBERSHIP_KEY of those in no row. freed_emails: school_id, link_id, account_id, email. freed_ids:
+    MEMBERSHIP_KEY.
     """
 
     written: pl.DataFrame
@@ -167,10 +169,10 @@ class Links:
 
 
 @dataclass(frozen=True)
-class Rows:
+class TableDiffs:
     """All tables of a district."""
 
-    ground: Ground
+    context: DiffContext
     memberships: Memberships
     classes: Classes
     class_memberships: ClassMemberships
@@ -179,7 +181,7 @@ class Rows:
     links: Links
 
 
-def compare(scope: Scope, settled: Settled, stored: Stored) -> Rows:
+def compare(scope: Scope, settled: Settled, stored: StoredRows) -> TableDiffs:
     """Every table, one join for each: the whole district at once, because people are shared."""
     settled = _without_leavers(settled, stored)
     people = _people(scope, settled, stored)
@@ -192,20 +194,20 @@ def compare(scope: Scope, settled: Settled, stored: Stored) -> Rows:
     )
     links = everybody.select("link_id", "account_id", "kind", "record_id", name=values.full_name())
     schools = scope.schools.select("school_id", "external_school_id")
-    ground = Ground(scope.source_id, settled, stored, people, links, schools)
-    memberships = _memberships(ground)
-    classes = _classes(ground)
-    class_memberships = _class_memberships(ground, classes)
-    guardianships = _guardianships(ground, memberships)
-    moves = _moves(ground, memberships, guardianships)
-    return Rows(
-        ground,
+    context = DiffContext(scope.source_id, settled, stored, people, links, schools)
+    memberships = _memberships(context)
+    classes = _classes(context)
+    class_memberships = _class_memberships(context, classes)
+    guardianships = _guardianships(context, memberships)
+    moves = _moves(context, memberships, guardianships)
+    return TableDiffs(
+        context,
         memberships,
         classes,
         class_memberships,
         guardianships,
         moves,
-        _links(ground, memberships, class_memberships, guardianships, moves),
+        _links(context, memberships, class_memberships, guardianships, moves),
     )
 
 
@@ -226,19 +228,22 @@ def _with_ids(frame: pl.DataFrame, column: str = "id") -> pl.DataFrame:
     )
 
 
-def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
+def _people(scope: Scope, settled: Settled, stored: StoredRows) -> pl.DataFrame:
     """Each settled person as the link row it shall be, with what is stored beside it.
 
-    Columns: person, LINK_ROWS, record_id and held_record_id (see `record_id`); adopts, reissued, new, was_active and
-    changed (Boolean).
+    Columns: person, LINK_ROWS, record_id and stored_record_id (see `record_id`); adopts, renumbered, new, was_active
+    and changed (Boolean).
     """
-    held = stored.links.select(
+    links = stored.links.select(
         "link_id",
-        *[pl.col(name).alias(f"held_{name}") for name in ("account_id", "external_id", "guardian_ids", *PERSON_FIELDS)],
+        *[
+            pl.col(name).alias(f"stored_{name}")
+            for name in ("account_id", "external_id", "guardian_ids", *PERSON_FIELDS)
+        ],
         was_active="active",
     )
     joined = (
-        settled.people.join(held, on="link_id", how="left")
+        settled.people.join(links, on="link_id", how="left")
         .with_columns(
             new=pl.col("link_id").is_null(),
             was_active=pl.col("was_active").fill_null(False),
@@ -249,23 +254,25 @@ def _people(scope: Scope, settled: Settled, stored: Stored) -> pl.DataFrame:
     claimed = settled.people.filter(kind=GUARDIAN)["external_id"].drop_nulls().implode()
     people = _with_ids(joined).with_columns(
         source_id=pl.lit(scope.source_id),
-        account_id=pl.coalesce("held_account_id", "adopts"),
+        account_id=pl.coalesce("stored_account_id", "adopts"),
         # A guardian without a guardian_id keeps the ID they have, unless it is somebody else's now.
         external_id=pl.coalesce(
-            "external_id", pl.when(~pl.col("held_external_id").is_in(claimed)).then("held_external_id"), "id"
+            "external_id", pl.when(~pl.col("stored_external_id").is_in(claimed)).then("stored_external_id"), "id"
         ),
     )
     people = _with_ids(people, "account_id")
     differs = pl.any_horizontal(
-        *[pl.col(name).ne_missing(pl.col(f"held_{name}")) for name in ("external_id", "guardian_ids", *PERSON_FIELDS)]
+        *[pl.col(name).ne_missing(pl.col(f"stored_{name}")) for name in ("external_id", "guardian_ids", *PERSON_FIELDS)]
     )
     return people.with_columns(
-        changed=pl.col("new") | ~pl.col("was_active") | pl.col("reissued") | differs,
+        changed=pl.col("new") | ~pl.col("was_active") | pl.col("renumbered") | differs,
         guardian_ids=pl.col("guardian_ids").list.join("\n"),
         adopts=pl.col("adopting"),
         record_id=record_id(),
-        held_record_id=record_id("held_"),
-    ).select("person", *LINK_ROWS, "record_id", "held_record_id", "adopts", "reissued", "new", "was_active", "changed")
+        stored_record_id=record_id("stored_"),
+    ).select(
+        "person", *LINK_ROWS, "record_id", "stored_record_id", "adopts", "renumbered", "new", "was_active", "changed"
+    )
 
 
 def record_id(prefix: str = "") -> pl.Expr:
@@ -277,7 +284,7 @@ def record_id(prefix: str = "") -> pl.Expr:
     return pl.when(kind=GUARDIAN).then(ids).otherwise(f"{prefix}external_id")
 
 
-def _without_leavers(settled: Settled, stored: Stored) -> Settled:
+def _without_leavers(settled: Settled, stored: StoredRows) -> Settled:
     """The settled district without those who left the organization and stay gone; they still count as seen.
 
     Rule: with rostering enforcement off, someone who left of their own accord is not put back. Where they are a member
@@ -311,54 +318,56 @@ def _members(desired: pl.DataFrame, on: list[str], *, rows: pl.DataFrame) -> pl.
     """Desired pairs that are not active yet, or whose other columns differ, with the stored row's ID or a new one."""
     others = [name for name in desired.columns if name not in on]
     compared = desired.join(
-        rows.select("id", *on, "active", *[pl.col(name).alias(f"held_{name}") for name in others]), on=on, how="left"
+        rows.select("id", *on, "active", *[pl.col(name).alias(f"stored_{name}") for name in others]), on=on, how="left"
     )
-    differs = pl.any_horizontal(pl.lit(False), *[pl.col(name).ne_missing(pl.col(f"held_{name}")) for name in others])
+    differs = pl.any_horizontal(pl.lit(False), *[pl.col(name).ne_missing(pl.col(f"stored_{name}")) for name in others])
     wanted = compared.filter(~pl.col("active").fill_null(False) | differs)
     return _with_ids(wanted.with_columns(was=pl.col("id").is_not_null())).select(
         "id", *desired.columns, "was", "active"
     )
 
 
-def _memberships(ground: Ground) -> Memberships:
-    stored = ground.stored.memberships
+def _memberships(context: DiffContext) -> Memberships:
+    stored = context.stored.memberships
     wanted = (
-        ground.here(ground.settled.school_members.join(ground.link_of("person"), on="person"))
+        context.here(context.settled.school_members.join(context.link_of("person"), on="person"))
         .select("school_id", link_id="person_link")
-        .select(PLACE)
+        .select(MEMBERSHIP_KEY)
         .unique()
     )
-    before = ground.in_scope(stored.filter("active"))
-    unwanted = before.join(wanted, on=PLACE, how="anti")
-    ended = unwanted.join(ground.kept("school_members", "link_id"), on="link_id", how="anti")
+    before = context.in_scope(stored.filter("active"))
+    unwanted = before.join(wanted, on=MEMBERSHIP_KEY, how="anti")
+    ended = unwanted.join(context.protected("school_members", "link_id"), on="link_id", how="anti")
     return Memberships(
         wanted,
-        _members(wanted, PLACE, rows=stored),
+        _members(wanted, MEMBERSHIP_KEY, rows=stored),
         before,
         ended,
         unwanted.join(ended, on="id", how="anti"),
     )
 
 
-def _classes(ground: Ground) -> Classes:
-    settled, stored = ground.settled, ground.stored
-    given = ground.here(settled.classes).select(
-        "external_id", "sis_id", "name", "school_id", source_id=pl.lit(ground.source_id)
+def _classes(context: DiffContext) -> Classes:
+    settled, stored = context.settled, context.stored
+    given = context.here(settled.classes).select(
+        "external_id", "sis_id", "name", "school_id", source_id=pl.lit(context.source_id)
     )
     wanted = given.drop("sis_id")
-    seen = ground.here(settled.seen_classes).select("external_id", "school_id", source_id=pl.lit(ground.source_id))
-    kept = ground.kept("classes", "class_id").select(external_id="class_id", source_id=pl.lit(ground.source_id))
-    again = _reissued_classes(ground, given, seen)
+    seen = context.here(settled.seen_classes).select("external_id", "school_id", source_id=pl.lit(context.source_id))
+    protected = context.protected("classes", "class_id").select(
+        external_id="class_id", source_id=pl.lit(context.source_id)
+    )
+    again = _renumbered_classes(context, given, seen)
     is_again = pl.col("new_id").is_not_null()
     known = (
         stored.classes.join(again.select("id", "new_id"), on="id", how="left", maintain_order="left")
         .with_columns(
             external_id=pl.coalesce("new_id", "external_id"),
-            source_id=pl.when(is_again).then(pl.lit(ground.source_id)).otherwise("source_id"),
+            source_id=pl.when(is_again).then(pl.lit(context.source_id)).otherwise("source_id"),
         )
         .drop("new_id")
     )
-    known_here = known.filter(pl.col("source_id") == ground.source_id)
+    known_here = known.filter(pl.col("source_id") == context.source_id)
     changed = _members(wanted, CLASS_KEY, rows=known_here)
     renumbered = (
         wanted.join(known_here.join(again, on="id", how="semi").select("id", *CLASS_KEY), on=CLASS_KEY)
@@ -366,11 +375,11 @@ def _classes(ground: Ground) -> Classes:
         .select("id", *wanted.columns, was=pl.lit(True), active=pl.lit(True))
     )
     written = pl.concat([changed, renumbered])
-    before = ground.in_scope(known.filter("active"))
+    before = context.in_scope(known.filter("active"))
     ended = (
         before.join(wanted, on=CLASS_KEY, how="anti")
         .join(seen, on=CLASS_KEY, how="anti")
-        .join(kept, on=["external_id", "source_id"], how="anti")
+        .join(protected, on=["external_id", "source_id"], how="anti")
     )
     new = written.filter(~pl.col("was")).select("id", *CLASS_KEY)
     return Classes(
@@ -385,43 +394,43 @@ def _classes(ground: Ground) -> Classes:
     )
 
 
-def _reissued_classes(ground: Ground, given: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
+def _renumbered_classes(context: DiffContext, given: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
     """id, old_id, new_id: classes that would go, and are there under a new ID. given: the wanted ones, and sis_id."""
-    stored = ground.stored
+    stored = context.stored
     new = given.join(stored.classes, on=CLASS_KEY, how="anti")
     going = (
-        ground.in_scope(stored.classes.filter("active"))
+        context.in_scope(stored.classes.filter("active"))
         .join(seen, on=CLASS_KEY, how="anti")
         .join(given, on=CLASS_KEY, how="anti")
     )
     if new.is_empty() or going.is_empty():
         return pl.DataFrame(schema={"id": pl.String, "old_id": pl.String, "new_id": pl.String})
-    owners = _class_members(ground).filter("is_owner").join(ground.accounts, on="link_id")
-    held_owners = stored.class_memberships.filter("active", "is_owner").join(ground.accounts, on="link_id")
+    owners = _class_members(context).filter("is_owner").join(context.accounts, on="link_id")
+    stored_owners = stored.class_memberships.filter("active", "is_owner").join(context.accounts, on="link_id")
     return (
         identity.find_classes(
             new,
-            going.with_columns(is_foreign=pl.col("source_id") != ground.source_id),
+            going.with_columns(is_foreign=pl.col("source_id") != context.source_id),
             owners.select("account_id", external_id="class_id"),
-            held_owners.select("account_id", id="class_id"),
+            stored_owners.select("account_id", id="class_id"),
         )
         .rename({"external_id": "new_id"})
         .join(going.select("id", old_id="external_id"), on="id")
     )
 
 
-def _class_members(ground: Ground) -> pl.DataFrame:
+def _class_members(context: DiffContext) -> pl.DataFrame:
     """The settled class members with their link."""
-    return ground.settled.class_members.join(ground.link_of("person"), on="person", how="left").with_columns(
+    return context.settled.class_members.join(context.link_of("person"), on="person", how="left").with_columns(
         link_id=pl.coalesce("link_id", "person_link")
     )
 
 
-def _class_memberships(ground: Ground, classes: Classes) -> ClassMemberships:
-    stored = ground.stored.class_memberships
+def _class_memberships(context: DiffContext, classes: Classes) -> ClassMemberships:
+    stored = context.stored.class_memberships
     in_rows = (
-        ground.here(_class_members(ground))
-        .select("school_id", "link_id", "is_owner", external_id="class_id", source_id=pl.lit(ground.source_id))
+        context.here(_class_members(context))
+        .select("school_id", "link_id", "is_owner", external_id="class_id", source_id=pl.lit(context.source_id))
         .join(classes.known.rename({"id": "class_id"}), on=CLASS_KEY)
         .select(*IN_CLASS, "is_owner")
         .unique(subset=IN_CLASS)
@@ -429,37 +438,37 @@ def _class_memberships(ground: Ground, classes: Classes) -> ClassMemberships:
     # Leaving a class is always theirs, and lasts as long as the data go on saying the same of any link of theirs.
     by_choice = (
         stored.filter("by_choice")
-        .join(ground.accounts, on="link_id")
-        .join(ground.accounts, on="account_id", suffix="_any")
+        .join(context.accounts, on="link_id")
+        .join(context.accounts, on="account_id", suffix="_any")
         .select("id", "class_id", link_id="link_id_any")
     )
     wanted = in_rows.join(by_choice, on=IN_CLASS, how="anti").join(
-        ground.stored.links.filter("gone"), on="link_id", how="anti"
+        context.stored.links.filter("gone"), on="link_id", how="anti"
     )
     written = _members(wanted, IN_CLASS, rows=stored).join(classes.places, on="class_id")
-    stored_here = ground.in_scope(stored.join(classes.places, on="class_id"))
+    stored_here = context.in_scope(stored.join(classes.places, on="class_id"))
     in_no_row = stored_here.join(in_rows, on=IN_CLASS, how="anti")
     for table, owner in (("class_owners", True), ("class_students", False)):
         stays = (pl.col("is_owner") == owner) & (
-            pl.col("link_id").is_in(ground.kept(table, "link_id")["link_id"].implode())
-            | pl.col("class_external_id").is_in(ground.kept(table, "class_id")["class_id"].implode())
+            pl.col("link_id").is_in(context.protected(table, "link_id")["link_id"].implode())
+            | pl.col("class_external_id").is_in(context.protected(table, "class_id")["class_id"].implode())
         )
         in_no_row = in_no_row.filter(~stays)
-    standing = by_choice.join(in_rows, on=IN_CLASS, how="semi")
+    left_by_choice = by_choice.join(in_rows, on=IN_CLASS, how="semi")
     return ClassMemberships(
         written,
         stored_here.filter("active"),
         # Those of a class that goes are archived with it, those of a source the school has left with their link.
         in_no_row.filter("active").join(classes.ended.select(class_id="id"), on="class_id", how="anti"),
-        in_no_row.filter("by_choice").join(standing, on="id", how="anti"),
+        in_no_row.filter("by_choice").join(left_by_choice, on="id", how="anti"),
     )
 
 
-def _guardianships(ground: Ground, memberships: Memberships) -> Guardianships:
-    stored = ground.stored.guardianships
+def _guardianships(context: DiffContext, memberships: Memberships) -> Guardianships:
+    stored = context.stored.guardianships
     wanted = (
-        ground.settled.guardianships.join(ground.link_of("student"), on="student", how="left")
-        .join(ground.link_of("guardian"), on="guardian", how="left")
+        context.settled.guardianships.join(context.link_of("student"), on="student", how="left")
+        .join(context.link_of("guardian"), on="guardian", how="left")
         .select(
             "relationship",
             "type",
@@ -469,18 +478,20 @@ def _guardianships(ground: Ground, memberships: Memberships) -> Guardianships:
         .select(*PAIR, "relationship", "type")
         .unique(subset=PAIR, keep="any", maintain_order=False)
     )
-    kept = ground.kept("guardianships", "link_id")["link_id"].implode()
+    protected = context.protected("guardianships", "link_id")["link_id"].implode()
     active = stored.filter("active")
     # A student in no row takes their guardianships along with their link; only a seen one drops single guardians.
     ended = (
         active.join(wanted, on=PAIR, how="anti")
-        .join(ground.seen, left_on="student_link_id", right_on="link_id", how="semi")
-        .filter(~pl.col("student_link_id").is_in(kept) & ~pl.col("guardian_link_id").is_in(kept))
+        .join(context.seen, left_on="student_link_id", right_on="link_id", how="semi")
+        .filter(~pl.col("student_link_id").is_in(protected) & ~pl.col("guardian_link_id").is_in(protected))
     )
     as_students = {"link_id": "student_link_id"}
     at = ["student_link_id", "school_id"]
-    student_schools = pl.concat([memberships.wanted, memberships.before.select(PLACE)]).unique().rename(as_students)
-    remaining = pl.concat([memberships.wanted, memberships.left.select(PLACE)]).unique().rename(as_students)
+    student_schools = (
+        pl.concat([memberships.wanted, memberships.before.select(MEMBERSHIP_KEY)]).unique().rename(as_students)
+    )
+    remaining = pl.concat([memberships.wanted, memberships.left.select(MEMBERSHIP_KEY)]).unique().rename(as_students)
     before = active.join(student_schools, on="student_link_id").join(
         memberships.before.rename(as_students), on=at, how="semi"
     )
@@ -504,15 +515,15 @@ def _guardianships(ground: Ground, memberships: Memberships) -> Guardianships:
     )
 
 
-def _moves(ground: Ground, memberships: Memberships, guardianships: Guardianships) -> Moves:
+def _moves(context: DiffContext, memberships: Memberships, guardianships: Guardianships) -> Moves:
     def everybody(people: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
-        return pl.concat([people.select(PLACE), pairs.rename(_AS_LINKS).select(PLACE).unique()])
+        return pl.concat([people.select(MEMBERSHIP_KEY), pairs.rename(_AS_LINKS).select(MEMBERSHIP_KEY).unique()])
 
     before = everybody(memberships.before, guardianships.before)
     after = everybody(memberships.wanted, guardianships.after)
     gone = everybody(memberships.ended, guardianships.gone)
-    coming = after.join(before, on=PLACE, how="anti")
-    return Moves(before, coming, gone, _replaced(gone, coming, ground.accounts))
+    coming = after.join(before, on=MEMBERSHIP_KEY, how="anti")
+    return Moves(before, coming, gone, _replaced(gone, coming, context.accounts))
 
 
 def _replaced(gone: pl.DataFrame, coming: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
@@ -535,37 +546,40 @@ def _replaced(gone: pl.DataFrame, coming: pl.DataFrame, accounts: pl.DataFrame) 
 
 
 def _links(
-    ground: Ground,
+    context: DiffContext,
     memberships: Memberships,
     class_memberships: ClassMemberships,
     guardianships: Guardianships,
     moves: Moves,
 ) -> Links:
-    people, stored = ground.people, ground.stored
-    parents = guardianships.by_school(guardianships.wanted).rename(_AS_LINKS).select(PLACE)
+    people, stored = context.people, context.stored
+    parents = guardianships.by_school(guardianships.wanted).rename(_AS_LINKS).select(MEMBERSHIP_KEY)
     # A class may have a teacher or student of another school, who must be there before they can be its member.
     arriving = people.filter(~pl.col("was_active")).select(link_id="id")
-    guests = class_memberships.written.select(PLACE).join(arriving, on="link_id", how="semi")
+    guests = class_memberships.written.select(MEMBERSHIP_KEY).join(arriving, on="link_id", how="semi")
     places = pl.concat([memberships.wanted, parents, guests]).unique()
     written = people.filter("changed").join(places, left_on="id", right_on="link_id")
     return Links(
-        written, _unseen(ground, moves, class_memberships), _freed_emails(ground, written), _freed_ids(stored, written)
+        written,
+        _unseen(context, moves, class_memberships),
+        _freed_emails(context, written),
+        _freed_ids(stored, written),
     )
 
 
-def _unseen(ground: Ground, moves: Moves, class_memberships: ClassMemberships) -> pl.DataFrame:
-    """PLACE of links in no row: at the schools they leave, and at those in whose classes they still are.
+def _unseen(context: DiffContext, moves: Moves, class_memberships: ClassMemberships) -> pl.DataFrame:
+    """MEMBERSHIP_KEY of links in no row: at the schools they leave, and at those in whose classes they still are.
 
     Whom nothing holds any more is where they were last. Guardians are where their students are. Which of them go, and
     when, is decided inside the schools' transactions.
     """
-    stored = ground.stored
-    in_no_row = stored.links.filter("active").join(ground.seen, on="link_id", how="anti").select("link_id")
-    at_school = stored.memberships.select(*PLACE, "active")
+    stored = context.stored
+    in_no_row = stored.links.filter("active").join(context.seen, on="link_id", how="anti").select("link_id")
+    at_school = stored.memberships.select(*MEMBERSHIP_KEY, "active")
     in_class = (
         stored.class_memberships.join(in_no_row, on="link_id", how="semi")
-        .join(ground.stored.classes.select("school_id", class_id="id"), on="class_id")
-        .select(*PLACE, active=pl.lit(False))
+        .join(context.stored.classes.select("school_id", class_id="id"), on="class_id")
+        .select(*MEMBERSHIP_KEY, active=pl.lit(False))
     )
 
     def with_guardians(places: pl.DataFrame) -> pl.DataFrame:
@@ -576,27 +590,27 @@ def _unseen(ground: Ground, moves: Moves, class_memberships: ClassMemberships) -
         return pl.concat([places, theirs.select(places.columns)])
 
     still_in_class = class_memberships.before.join(in_no_row, on="link_id", how="semi")
-    guests = with_guardians(still_in_class.select(*PLACE, active=pl.lit(True))).filter("active")
+    guests = with_guardians(still_in_class.select(*MEMBERSHIP_KEY, active=pl.lit(True))).filter("active")
     ever_at = with_guardians(pl.concat([at_school, in_class]))
     # A school off the plan, or another source's, holds its people too.
     adrift = (
-        ground.in_scope(ever_at.filter(~pl.col("active")))
+        context.in_scope(ever_at.filter(~pl.col("active")))
         .join(ever_at.filter("active"), on="link_id", how="anti")
         .join(guests, on="link_id", how="anti")
     )
-    places = pl.concat([moves.gone, guests.select(PLACE), adrift.select(PLACE)])
+    places = pl.concat([moves.gone, guests.select(MEMBERSHIP_KEY), adrift.select(MEMBERSHIP_KEY)])
     return places.unique().join(in_no_row, on="link_id", how="semi")
 
 
-def _freed_emails(ground: Ground, written: pl.DataFrame) -> pl.DataFrame:
+def _freed_emails(context: DiffContext, written: pl.DataFrame) -> pl.DataFrame:
     taking = written.filter(pl.col("email").is_not_null()).select("id", "account_id", "school_id", "email")
     losing = pl.concat(
         [
-            ground.stored.links.filter(pl.col("active") & pl.col("email").is_not_null()).select(
+            context.stored.links.filter(pl.col("active") & pl.col("email").is_not_null()).select(
                 "email", loser="link_id", loser_account="account_id"
             ),
-            # Accounts that hold the e-mail though their link does not: by a person's own edit, or since before.
-            ground.settled.freed_emails.select("email", loser=pl.lit(None, pl.String), loser_account="account_id"),
+            # Accounts that hold the email though their link does not: by a person's own edit, or since before.
+            context.settled.freed_emails.select("email", loser=pl.lit(None, pl.String), loser_account="account_id"),
         ]
     )
     return (
@@ -607,12 +621,14 @@ def _freed_emails(ground: Ground, written: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _freed_ids(stored: Stored, written: pl.DataFrame) -> pl.DataFrame:
-    """PLACE of links whose ID another one of the source takes."""
+def _freed_ids(stored: StoredRows, written: pl.DataFrame) -> pl.DataFrame:
+    """MEMBERSHIP_KEY of links whose ID another one of the source takes."""
     return (
         written.select("id", "kind", "external_id", "school_id")
-        .join(stored.links.filter("own").select("link_id", "kind", "external_id"), on=["kind", "external_id"])
+        .join(
+            stored.links.filter("from_this_source").select("link_id", "kind", "external_id"), on=["kind", "external_id"]
+        )
         .filter(pl.col("id") != pl.col("link_id"))
-        .select(PLACE)
+        .select(MEMBERSHIP_KEY)
         .unique()
     )

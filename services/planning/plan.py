@@ -8,13 +8,13 @@ from typing import Any
 import polars as pl
 
 from contracts.roster import Settled
-from services.planning.changes import Told, tell
+from services.planning.changes import ChangeSummary, describe_changes
 from services.planning.changesets import LINK_ROWS, ChangeSet, Plan
-from services.planning.compare import CLASS_KEY, IN_CLASS, PAIR, PLACE, Rows, compare
-from services.planning.stored import Scope, Stored
+from services.planning.compare import CLASS_KEY, IN_CLASS, MEMBERSHIP_KEY, PAIR, TableDiffs, compare
+from services.planning.stored import Scope, StoredRows
 
 
-def plan_district(scope: Scope, settled: Settled, stored: Stored, *, today: date | None = None) -> Plan:
+def plan_district(scope: Scope, settled: Settled, stored: StoredRows, *, today: date | None = None) -> Plan:
     """Compare a settled district with what is stored, one join per table, and part it into schools.
 
     today: what birth dates are read by; None for the present. Nothing is judged yet, see `services.holds.judging`.
@@ -23,14 +23,14 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored, *, today: date
     the same ID, in both ChangeSets.
     """
     rows = compare(scope, settled, stored)
-    schools = rows.ground.schools
+    schools = rows.context.schools
     issues = settled.issues.rename({"school_id": "external_school_id"}).join(
         schools, on="external_school_id", how="left"
     )
     issues = issues.drop("external_school_id")
-    told = tell(rows, today or datetime.now(UTC).date())
-    contact_schools = set(told.contacts)
-    parts = _parts(rows, told, issues.filter(pl.col("school_id").is_not_null()))
+    summary = describe_changes(rows, today or datetime.now(UTC).date())
+    contact_schools = set(summary.contacts)
+    parts = _parts(rows, summary, issues.filter(pl.col("school_id").is_not_null()))
     changesets = tuple(
         ChangeSet(
             school_id=school_id,
@@ -42,10 +42,10 @@ def plan_district(scope: Scope, settled: Settled, stored: Stored, *, today: date
         for school_id, external_school_id in schools.iter_rows()
     )
     of_no_school = issues.filter(pl.col("school_id").is_null()).drop("school_id")
-    return Plan(changesets, of_no_school, settled.notes, told.present)
+    return Plan(changesets, of_no_school, settled.notes, summary.present)
 
 
-def _parts(rows: Rows, told: Told, issues: pl.DataFrame) -> dict[str, dict[str, Any]]:
+def _parts(rows: TableDiffs, summary: ChangeSummary, issues: pl.DataFrame) -> dict[str, dict[str, Any]]:
     """The fields of a ChangeSet that are tables, each by school; under "" what a school without any row has."""
     guardianships, links = rows.guardianships, rows.links
     frames = {
@@ -55,14 +55,14 @@ def _parts(rows: Rows, told: Told, issues: pl.DataFrame) -> dict[str, dict[str, 
             "school_id", "id", *PAIR, "relationship", "type"
         ),
         "freed_emails": links.freed_emails,
-        "changes": told.changes,
-        "updates": told.updates,
-        "families": told.families,
+        "changes": summary.changes,
+        "updates": summary.updates,
+        "families": summary.families,
         "issues": issues,
     }
     # Their school is a column of the row.
     whole = {
-        "memberships": rows.memberships.written.select("id", *PLACE),
+        "memberships": rows.memberships.written.select("id", *MEMBERSHIP_KEY),
         "classes": rows.classes.written.select("id", *CLASS_KEY, "name"),
     }
     ids = {
@@ -77,7 +77,7 @@ def _parts(rows: Rows, told: Told, issues: pl.DataFrame) -> dict[str, dict[str, 
     return {
         **{
             name: {key: dict(part.drop("school_id").iter_rows()) for key, part in _by_school(counted).items()}
-            for name, counted in (("before", told.before), ("after", told.after))
+            for name, counted in (("before", summary.before), ("after", summary.after))
         },
         **{
             name: {key: part.drop("school_id") for key, part in _by_school(frame).items()}

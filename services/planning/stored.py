@@ -11,16 +11,16 @@ from sqlmodel import Session
 
 from contracts.roster import (
     GUARDIAN,
-    HELD_ACCOUNTS,
-    HELD_CLASS_MEMBERS,
-    HELD_CLASSES,
-    HELD_GUARDIANSHIPS,
-    HELD_LINKS,
-    HELD_OTHER_SCHOOLS,
-    HELD_SCHOOL_MEMBERS,
+    STORED_ACCOUNTS,
+    STORED_CLASS_MEMBERS,
+    STORED_CLASSES,
+    STORED_GUARDIANSHIPS,
+    STORED_LINKS,
+    STORED_OTHER_SCHOOLS,
+    STORED_SCHOOL_MEMBERS,
     DateOrder,
-    Held,
     Schema,
+    StoredRoster,
 )
 from errors import NotFound
 from models import bulk
@@ -92,10 +92,10 @@ def read_scope(session: Session, source_id: str) -> Scope:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredRows:
     """The rows a plan is compared with, active and archived, of the whole district and all its sources.
 
-    links: HELD_LINKS. memberships: id, link_id, school_id, active, left_at. classes: id, source_id, school_id,
+    links: STORED_LINKS. memberships: id, link_id, school_id, active, left_at. classes: id, source_id, school_id,
     external_id, name, active. class_memberships: id, class_id, link_id, is_owner, active, by_choice. guardianships: id,
     student_link_id, guardian_link_id, relationship, type, active, by_leaving (ended as one of the two left the
     organization). schools: school_id, source_id, external_school_id, name, live (on the plan, not frozen), spoke_at
@@ -111,9 +111,9 @@ class Stored:
 
 
 _LINKS = """
-SELECT l.id AS link_id, l.account_id, l.source_id = :source AS own, l.source_id, l.kind, l.role, l.external_id,
-       l.guardian_ids, l.first_name, l.last_name, l.email, l.phone, l.phone_extension, l.birth_date, l.grade,
-       l.language, l.archived_at IS NULL AS active,
+SELECT l.id AS link_id, l.account_id, l.source_id = :source AS from_this_source, l.source_id, l.kind, l.role,
+       l.external_id, l.guardian_ids, l.first_name, l.last_name, l.email, l.phone, l.phone_extension, l.birth_date,
+       l.grade, l.language, l.archived_at IS NULL AS active,
        l.archived_at IS NOT NULL AND l.left_at IS NOT NULL AS "left",
        l.archived_at IS NOT NULL AND l.left_at IS NOT NULL AND NOT d.rostering_enforcement AS gone
 FROM link l JOIN source s ON s.id = l.source_id JOIN district d ON d.id = s.district_id WHERE s.district_id = :district
@@ -140,9 +140,9 @@ WHERE s.district_id = :district
 """
 _SCHOOLS = """
 SELECT s.id AS school_id, s.source_id, s.external_id AS external_school_id, s.name, s.on_plan AND NOT s.frozen AS live,
-       spoken.received_at AS spoke_at
+       spoken.last_received_at AS spoke_at
 FROM school s LEFT JOIN (
-    SELECT r.school_id, r.source_id, max(d.received_at) AS received_at
+    SELECT r.school_id, r.source_id, max(d.last_received_at) AS last_received_at
     FROM school_run r JOIN delivery d ON d.id = r.delivery_id
     WHERE r.outcome IN ('applied', 'unchanged') GROUP BY r.school_id, r.source_id
 ) spoken ON spoken.school_id = s.id AND spoken.source_id = s.source_id
@@ -158,7 +158,7 @@ FROM account a WHERE a.archived_at IS NULL AND ({condition})
 """
 
 
-def load_stored(session: Session, scope: Scope) -> Stored:
+def load_stored_rows(session: Session, scope: Scope) -> StoredRows:
     """Every row of the district a plan may have to change."""
     parameters = {"district": scope.district_id}
     schools = bulk.read(
@@ -200,7 +200,7 @@ def load_stored(session: Session, scope: Scope) -> Stored:
             "by_leaving": pl.Boolean,
         },
     )
-    raw_links = {name: dtype for name, dtype in HELD_LINKS.items() if name not in ("former", "moving", "beyond")}
+    raw_links = {name: dtype for name, dtype in STORED_LINKS.items() if name not in ("former", "moving", "beyond")}
     links = bulk.read(
         session,
         _LINKS,
@@ -208,14 +208,14 @@ def load_stored(session: Session, scope: Scope) -> Stored:
         {
             "link_id": pl.String,
             "account_id": pl.String,
-            "own": pl.Boolean,
+            "from_this_source": pl.Boolean,
             "source_id": pl.String,
             **{name: raw_links[name] for name in list(raw_links)[3:]},
             "guardian_ids": pl.String,
         },
     ).with_columns(pl.col("guardian_ids").str.split("\n"))
-    return Stored(
-        links=_with_standing(links, memberships, guardianships, schools, scope.source_id),
+    return StoredRows(
+        links=_with_reach(links, memberships, guardianships, schools, scope.source_id),
         memberships=memberships,
         classes=bulk.read(
             session,
@@ -248,7 +248,7 @@ def load_stored(session: Session, scope: Scope) -> Stored:
     )
 
 
-def _with_standing(
+def _with_reach(
     links: pl.DataFrame,
     memberships: pl.DataFrame,
     guardianships: pl.DataFrame,
@@ -265,7 +265,7 @@ def _with_standing(
         .join(present, left_on="student_link_id", right_on="link_id")
         .select(pl.col("guardian_link_id").alias("link_id"), "school_id")
     )
-    standing = (
+    reach = (
         pl.concat([present, through_students])
         .unique()
         .join(schools.select("school_id", "source_id", "live"), on="school_id")
@@ -278,29 +278,29 @@ def _with_standing(
             beyond=(~pl.col("elsewhere") & ~(pl.col("live") & pl.col("source_id").is_not_null())).any(),
         )
     )
-    return links.join(standing, on="link_id", how="left").with_columns(
+    return links.join(reach, on="link_id", how="left").with_columns(
         former=pl.col("former").fill_null(False) & pl.col("active"),
         moving=pl.col("moving").fill_null(False) & pl.col("active"),
         beyond=pl.col("beyond").fill_null(False) & pl.col("active"),
     )
 
 
-def load_held(session: Session, scope: Scope, stored: Stored, emails: Collection[str]) -> Held:
-    """What settling needs of the stored rows, and the accounts that hold one of the e-mails or were made by hand."""
+def load_stored_roster(session: Session, scope: Scope, stored: StoredRows, emails: Collection[str]) -> StoredRoster:
+    """What settling needs of the stored rows, and the accounts that hold one of the emails or were made by hand."""
     by_email, parameters = bulk.in_list(session, "a.email", list(emails))
     condition = f"{by_email} OR a.district_id = :district"
     accounts = bulk.read(
         session,
         _ACCOUNTS.format(condition=condition),
         {"district": scope.district_id, **parameters},
-        HELD_ACCOUNTS,
+        STORED_ACCOUNTS,
     )
-    own = stored.links.filter(pl.col("own") | pl.col("moving"))
+    from_here = stored.links.filter(pl.col("from_this_source") | pl.col("moving"))
     here = scope.schools.select("school_id", "external_school_id")
     classes = stored.classes.filter(pl.col("active") & (pl.col("source_id") == scope.source_id)).join(
         here, on="school_id"
     )
-    of_source = stored.links.filter("own").select("link_id")
+    of_source = stored.links.filter("from_this_source").select("link_id")
     school_members = (
         stored.memberships.join(here, on="school_id")
         .join(of_source, on="link_id", how="semi")
@@ -315,16 +315,16 @@ def load_held(session: Session, scope: Scope, stored: Stored, emails: Collection
     others = stored.schools.filter(pl.col("live") & (pl.col("source_id") != scope.source_id))
     guardianships = (
         stored.guardianships.filter(pl.col("active") | pl.col("by_leaving"))
-        .join(own.select(student_link_id="link_id"), on="student_link_id", how="semi")
-        .join(own.filter(kind=GUARDIAN).select(guardian_link_id="link_id"), on="guardian_link_id", how="semi")
-        .select(list(HELD_GUARDIANSHIPS))
+        .join(from_here.select(student_link_id="link_id"), on="student_link_id", how="semi")
+        .join(from_here.filter(kind=GUARDIAN).select(guardian_link_id="link_id"), on="guardian_link_id", how="semi")
+        .select(list(STORED_GUARDIANSHIPS))
     )
-    return Held(
-        stored.links.select(list(HELD_LINKS)),
+    return StoredRoster(
+        stored.links.select(list(STORED_LINKS)),
         guardianships,
-        classes.select("external_id", school_id="external_school_id").select(list(HELD_CLASSES)),
+        classes.select("external_id", school_id="external_school_id").select(list(STORED_CLASSES)),
         accounts,
-        school_members.select(list(HELD_SCHOOL_MEMBERS)),
-        class_members.select(list(HELD_CLASS_MEMBERS)),
-        others.select("name", "spoke_at", school_id="external_school_id").select(list(HELD_OTHER_SCHOOLS)),
+        school_members.select(list(STORED_SCHOOL_MEMBERS)),
+        class_members.select(list(STORED_CLASS_MEMBERS)),
+        others.select("name", "spoke_at", school_id="external_school_id").select(list(STORED_OTHER_SCHOOLS)),
     )

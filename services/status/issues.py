@@ -22,7 +22,7 @@ _ISSUES_READ: Schema = {
     "line": pl.UInt32,
     "record_id": pl.String,
     "detail": pl.String,
-    "consequences": pl.UInt32,
+    "dependents": pl.UInt32,
     "row": pl.String,
     "other_rows": pl.String,
 }
@@ -34,11 +34,11 @@ ISSUES: Schema = {
     "line": pl.UInt32,
     "record_id": pl.String,
     "message": pl.String,
-    "consequences": pl.UInt32,
+    "dependents": pl.UInt32,
     "row": pl.String,  # the row as it came, a JSON object; personal data
     "other_rows": pl.String,  # of a problem between rows the others, as contracts.roster.ISSUES
     "source_kind": pl.String,  # csv, clever: in whose words the message is
-    "place": pl.String,  # for people: students.csv:12, 15, or student 58da8c58db8c (SIS ID 1001)
+    "location": pl.String,  # for people: students.csv:12, 15, or student 58da8c58db8c (SIS ID 1001)
 }
 _FILE_ERRORS_READ: Schema = {
     "source_id": pl.String,
@@ -61,7 +61,7 @@ FILE_ERRORS: Schema = {
 
 # A school's issues are those of its present source; a former one's say nothing about it any more.
 _ISSUES = """
-SELECT o.kind AS source_kind, i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.consequences, i.row,
+SELECT o.kind AS source_kind, i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.dependents, i.row,
        i.other_rows
 FROM issue i JOIN source o ON o.id = i.source_id LEFT JOIN school s ON s.id = i.school_id
 WHERE o.district_id = :district AND {scope}
@@ -86,14 +86,14 @@ def stored_issues(session: Session, district_id: str, school_id: str | None = No
     order = ("is_alert", "code", "school", "file", "line", "record_id", "message")
     return (
         with_catalogue(found, pl.col("source_kind"))
-        .with_columns(is_alert=pl.col("severity") != Severity.ERROR.value, place=place())
+        .with_columns(is_alert=pl.col("severity") != Severity.ERROR.value, location=location())
         .sort(order, nulls_last=True)
         .select(list(ISSUES))
     )
 
 
-def place() -> pl.Expr:
-    """Where people find the rows of an issue with file, line, record_id, row and other_rows: ``place`` String.
+def location() -> pl.Expr:
+    """Where people find the rows of an issue with file, line, record_id, row and other_rows: ``location`` String.
 
     Rule: by line where the source has lines, else by the record's type, its ID and its ID in the SIS.
     """
@@ -102,7 +102,7 @@ def place() -> pl.Expr:
     sis_id = pl.col("row").str.json_path_match("$.sis_id")
     record = pl.concat_str("file", "record_id", pl.format("(SIS ID {})", sis_id), separator=" ", ignore_nulls=True)
     by_line = pl.when(pl.col("line").is_not_null()).then(pl.format("{}:{}", "file", lines.str.strip_suffix(", ")))
-    return pl.coalesce(by_line, record).alias("place")
+    return pl.coalesce(by_line, record).alias("location")
 
 
 def other_lines() -> pl.Expr:
@@ -130,7 +130,7 @@ def stored_file_errors(session: Session, district_id: str) -> pl.DataFrame:
 def issues_csv(issues: pl.DataFrame) -> str:
     """The CSV download of ISSUES: a line for each row, the columns of the row as it came after ours."""
     rows = _each_row(issues)
-    ours = rows.drop("row", "other_rows", "source_kind", "place")
+    ours = rows.drop("row", "other_rows", "source_kind", "location")
     return to_csv(pl.concat([ours, _as_columns(rows["row"], taken=[*ours.columns, "row"])], how="horizontal"))
 
 

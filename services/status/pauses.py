@@ -37,7 +37,7 @@ def end_of(pause: Pause) -> datetime | None:
     return min((end for end in (pause.ended_at, pause.until) if end is not None), default=None)
 
 
-def told(pause: Pause, zone: tzinfo) -> str:
+def describe(pause: Pause, zone: tzinfo) -> str:
     """A pause as a sentence: why, and until when, in the zone given."""
     until = (
         "until somebody resumes it"

@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from contracts.formats import CLEVER
+from models.outcomes import UP_TO_DATE
 from models.tables import (
     District,
     Hold,
@@ -24,10 +25,9 @@ from models.tables import (
 )
 from services.status import pauses
 
-# A run is live while its last sign of life is younger than this.
+# A run is live while its last heartbeat is younger than this.
 LIVE = timedelta(minutes=5)
-DONE_OUTCOMES = ("applied", "unchanged")
-SILENT = "the run that had it in hand gave no sign of life for five minutes"
+SILENT = "the run that had it in hand sent no heartbeat for five minutes"
 PAUSE_OVER = "the end of the maintenance pause came"
 
 
@@ -70,8 +70,8 @@ class SchoolStatus:
 
 
 def is_live(run: Run, now: datetime) -> bool:
-    """Whether a run is open and its last sign of life is younger than five minutes."""
-    return run.ended_at is None and now - run.alive_at < LIVE
+    """Whether a run is open and its last heartbeat is younger than five minutes."""
+    return run.ended_at is None and now - run.heartbeat_at < LIVE
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def statuses(session: Session, *, district_id: str | None = None, now: datetime)
         session.exec(
             select(SchoolRun.school_id, SchoolRun.source_id)
             .join(School, col(School.id) == SchoolRun.school_id)
-            .where(col(SchoolRun.outcome).in_(DONE_OUTCOMES), *conditions)
+            .where(col(SchoolRun.outcome).in_(UP_TO_DATE), *conditions)
             .distinct()
         )
     )
@@ -160,7 +160,7 @@ def statuses(session: Session, *, district_id: str | None = None, now: datetime)
 
 def was_applied(session: Session, source_id: str) -> bool:
     """Whether anything of the source was ever applied at any school."""
-    done = select(SchoolRun.id).where(SchoolRun.source_id == source_id, col(SchoolRun.outcome).in_(DONE_OUTCOMES))
+    done = select(SchoolRun.id).where(SchoolRun.source_id == source_id, col(SchoolRun.outcome).in_(UP_TO_DATE))
     return session.exec(done.limit(1)).first() is not None
 
 
@@ -189,7 +189,7 @@ def _open_runs(session: Session, district_id: str | None) -> list[tuple[Run, fro
     statement = select(Run).where(col(Run.ended_at).is_(None))
     if district_id is not None:
         statement = statement.where(Run.district_id == district_id)
-    # Another transaction writes signs of life all the time.
+    # Another transaction writes heartbeats all the time.
     runs = session.exec(statement.execution_options(populate_existing=True)).all()
     done = session.exec(
         select(SchoolRun.run_id, SchoolRun.school_id).where(col(SchoolRun.run_id).in_([run.id for run in runs]))
@@ -238,7 +238,7 @@ def record_status_changes(session: Session, school_ids: Collection[str] | None, 
             and run is not None
             and _has_in_hand(run, done, school.school_id, run.source_id)
         ):
-            at, why = max(run.alive_at + LIVE, last.at), SILENT
+            at, why = max(run.heartbeat_at + LIVE, last.at), SILENT
         elif last is not None and last.status == Status.PAUSED and (end := _end_of_pause(session, school, last, now)):
             at, why = end, PAUSE_OVER
         session.add(StatusChange(school_id=school.school_id, at=at, status=school.status, reason=why))

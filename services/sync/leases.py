@@ -1,4 +1,4 @@
-"""A district's runs: the lease and its sign of life, what a run did, and which schools a delivery is not done with."""
+"""A district's runs: the lease and its heartbeat, what a run did, and which schools a delivery is not done with."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from sqlmodel import Session, col, select
 from errors import Busy, DatabaseUnavailable, LeaseLost, NotFound, NotPossible
 from models import bulk
 from models.database import Database
+from models.outcomes import UP_TO_DATE, DeliveryOutcome, RunOutcome
 from models.tables import Delivery, District, Run, School, SchoolRun, Source
-from services.status.sync_status import DONE_OUTCOMES, SILENT, is_live, record_status_changes
-from services.sync.outcomes import DIED, PAUSED
+from services.status.sync_status import SILENT, is_live, record_status_changes
 from services.version import VERSION
 
-# A sign of life that met a locked database is tried again after so many seconds.
+# A heartbeat that met a locked database is tried again after so many seconds.
 _AGAIN = 1.0
 
 
@@ -60,7 +60,7 @@ def begin_run(session: Session, district_id: str, source_id: str, *, schools: li
         source_id=source_id,
         schools=schools,
         started_at=now,
-        alive_at=bulk.clock(session),
+        heartbeat_at=bulk.clock(session),
     )
     session.add(run)
     session.flush()
@@ -83,7 +83,7 @@ def _shown(session: Session, district_id: str, moment: datetime) -> str:
 
 
 def _take_over(session: Session, district_id: str, now: datetime) -> None:
-    # The lock waits for a school's transaction of that run; meanwhile it may have shown a sign of life, or ended.
+    # The lock waits for a school's transaction of that run; meanwhile it may have shown a heartbeat, or ended.
     former = _open_run(session, district_id, lock=True)
     if former is None:
         return
@@ -93,13 +93,13 @@ def _take_over(session: Session, district_id: str, now: datetime) -> None:
     # Kept while the run is still open: afterwards nothing tells since when it had been silent.
     schools = session.exec(select(School.id).where(School.district_id == district_id)).all()
     record_status_changes(session, schools, SILENT, max(now, clock))
-    former.ended_at, former.outcome = now, DIED
-    former.notes = [*(former.notes or []), f"no heartbeat since {_shown(session, district_id, former.alive_at)}"]
+    former.ended_at, former.outcome = now, RunOutcome.INTERRUPTED
+    former.notes = [*(former.notes or []), f"no heartbeat since {_shown(session, district_id, former.heartbeat_at)}"]
     session.add(former)
     session.flush()
 
 
-def record_paused(
+def record_skipped_run(
     session: Session, district_id: str, source_id: str, *, schools: list[str] | None, note: str, now: datetime
 ) -> None:
     """Record a run that met a maintenance pause before it began: it is caught up once the pause is over."""
@@ -109,16 +109,16 @@ def record_paused(
             source_id=source_id,
             schools=schools,
             started_at=now,
-            alive_at=now,
+            heartbeat_at=now,
             ended_at=now,
-            outcome=PAUSED,
+            outcome=RunOutcome.PAUSED,
             notes=[note],
         )
     )
     session.flush()
 
 
-def note_processing(session: Session, run_id: int, *, delivery_id: int | None = None, now: datetime) -> None:
+def record_processing(session: Session, run_id: int, *, delivery_id: int | None = None, now: datetime) -> None:
     """Note that the run has something to bring in, and which delivery once that is there.
 
     Rule: its schools are Processing from then on; a run that only looks changes no status.
@@ -129,20 +129,20 @@ def note_processing(session: Session, run_id: int, *, delivery_id: int | None = 
     session.flush()
 
 
-def sign_of_life(session: Session, run_id: int) -> bool:
+def record_heartbeat(session: Session, run_id: int) -> bool:
     """Show that the run is alive, by the database's clock; whether it is still open."""
     shown = session.execute(
         update(Run)
         .where(col(Run.id) == run_id, col(Run.ended_at).is_(None))
-        .values(alive_at=bulk.clock(session))
+        .values(heartbeat_at=bulk.clock(session))
         .returning(col(Run.id)),
         execution_options={"synchronize_session": False},
     )
     return shown.first() is not None
 
 
-class SignOfLife:
-    """Shows a run's sign of life from a thread with a connection of its own, as long as the `with` lasts.
+class Heartbeat:
+    """Shows a run's heartbeat from a thread with a connection of its own, as long as the `with` lasts.
 
     A locked or absent database is tried again; the thread ends quietly once the run is no longer open.
     """
@@ -152,20 +152,20 @@ class SignOfLife:
         self._run_id = run_id
         self._every = every
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._show, name=f"sign of life of run {run_id}", daemon=True)
+        self._thread = threading.Thread(target=self._show, name=f"heartbeat of run {run_id}", daemon=True)
 
     def _show(self) -> None:
         pause = self._every
         while not self._over.wait(pause):
             try:
                 with self._database.transaction() as session:
-                    if not sign_of_life(session, self._run_id):
+                    if not record_heartbeat(session, self._run_id):
                         return
                 pause = self._every
             except DatabaseUnavailable:
                 pause = min(_AGAIN, self._every)
 
-    def __enter__(self) -> SignOfLife:
+    def __enter__(self) -> Heartbeat:
         self._thread.start()
         return self
 
@@ -179,7 +179,7 @@ class SignOfLife:
 def assert_open(session: Session, run_id: int) -> None:
     """What a transaction of a run does first: keep it from being taken over until it commits.
 
-    Rule: it locks its run's row (FOR KEY SHARE, which lets signs of life through; on SQLite the transaction has the
+    Rule: it locks its run's row (FOR KEY SHARE, which lets heartbeats through; on SQLite the transaction has the
     write lock already) and finds it open.
 
     Raises:
@@ -229,16 +229,16 @@ def wait_for_run(
         Busy: it still has.
     """
     until = time.monotonic() + timeout
-    told: int | None = None
+    warned_of: int | None = None
     while True:
         with database.reading() as session:
             run = _open_run(session, district_id)
             if run is None or not is_live(run, bulk.clock(session)):
                 return
             busy = _busy(session, run)
-        if run.id != told:
+        if run.id != warned_of:
             on_wait(run)
-            told = run.id
+            warned_of = run.id
         if time.monotonic() >= until:
             raise busy
         time.sleep(every)
@@ -294,13 +294,13 @@ def unfinished_schools(session: Session, source: Source, digests: Mapping[str, s
     newest = (
         select(func.max(SchoolRun.id))
         .outerjoin(Delivery, col(Delivery.id) == SchoolRun.delivery_id)
-        .where(func.coalesce(Delivery.outcome, "") != "rejected", col(SchoolRun.school_id).in_(digests))
+        .where(func.coalesce(Delivery.outcome, "") != DeliveryOutcome.REJECTED, col(SchoolRun.school_id).in_(digests))
         .group_by(col(SchoolRun.school_id))
     )
     done = {
         last.school_id
         for last in session.exec(select(SchoolRun).where(col(SchoolRun.id).in_(newest)))
-        if last.outcome in DONE_OUTCOMES
+        if last.outcome in UP_TO_DATE
         and last.source_id == source.id
         and last.delivery_id == source.current_delivery_id
         and last.digest == digests[last.school_id]

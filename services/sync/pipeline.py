@@ -14,57 +14,63 @@ import tenacity
 from sqlmodel import Session, select
 
 from contracts.formats import CLEVER, FORMATS
-from contracts.issues import CATALOGUE, FILE_ERRORS
+from contracts.issues import CATALOGUE, DISCONNECTED, FILE_ERRORS, STALE
 from contracts.roster import Roster
 from errors import SourceRefused, SourceUnreachable
 from models.database import Database
+from models.outcomes import RunOutcome
 from models.tables import Delivery, SchoolRun, Source
 from services import clock
 from services.districts import source_of, zone_of
 from services.holds import holds
 from services.intake import arrival, clever_api, clever_state, deliveries
-from services.intake.landing import Landed, discard, land, land_by
+from services.intake.landing import LandedFiles, discard, land, land_by
 from services.mail import notices
 from services.planning.changesets import ChangeSet, Plan
 from services.planning.stored import read_scope
 from services.status import pauses, sync_status
 from services.sync import leases, provision
 from services.sync.data_errors import guarded
-from services.sync.outcomes import ARRIVING, DISCONNECTED, NOT_READY, NOTHING, RECEIPT, REJECTED, STALE
-from services.sync.provision import RunOf, SchoolOutcome
-from services.sync.requests import Order, drop_folder_of, look_at
+from services.sync.provision import RunContext, SchoolResult
+from services.sync.requests import SyncRequest, drop_folder_of, inspect_source
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """What there is to process. state: ready, or how the run ends at once; message: for people, no personal data.
+class FetchResult:
+    """What there is to process. outcome: how the run ends at once, None where it goes on.
 
-    notes: what lies in the source's place and is not read.
+    message: for people, without personal data. notes: what lies in the source's place and is not read.
     """
 
-    state: str
+    outcome: RunOutcome | None
     message: str
     delivery_id: int | None = None
     notes: tuple[str, ...] = ()
 
 
-def paused(database: Database, order: Order) -> str | None:
-    """The maintenance pause that an order meets now, as a sentence. Rule: it holds Clever syncs only."""
-    if order.kind != CLEVER:
+def active_pause(database: Database, request: SyncRequest) -> str | None:
+    """The maintenance pause that a request meets now, as a sentence. Rule: it holds Clever syncs only."""
+    if request.kind != CLEVER:
         return None
     with database.reading() as session:
-        pause = pauses.in_force(session, order.district_id, now=clock.now())
-        return pauses.told(pause, zone_of(session, source_of(session, order.source_id))) if pause is not None else None
+        pause = pauses.in_force(session, request.district_id, now=clock.now())
+        return (
+            pauses.describe(pause, zone_of(session, source_of(session, request.source_id)))
+            if pause is not None
+            else None
+        )
 
 
-def record_paused(database: Database, order: Order, told: str) -> None:
+def record_skipped_run(database: Database, request: SyncRequest, pause: str) -> None:
     """Record a run that a pause kept from beginning: it is caught up once that is over."""
     with database.transaction() as session:
-        schools = _listed(order.schools)
-        leases.record_paused(session, order.district_id, order.source_id, schools=schools, note=told, now=clock.now())
+        schools = _listed(request.schools)
+        leases.record_skipped_run(
+            session, request.district_id, request.source_id, schools=schools, note=pause, now=clock.now()
+        )
 
 
-def begin(database: Database, order: Order) -> int:
+def begin(database: Database, request: SyncRequest) -> int:
     """Take the district's lease.
 
     Raises:
@@ -72,7 +78,7 @@ def begin(database: Database, order: Order) -> int:
     """
     with database.transaction() as session:
         run = leases.begin_run(
-            session, order.district_id, order.source_id, schools=_listed(order.schools), now=clock.now()
+            session, request.district_id, request.source_id, schools=_listed(request.schools), now=clock.now()
         )
         assert run.id is not None
         return run.id
@@ -82,9 +88,14 @@ def _listed(schools: tuple[str, ...] | None) -> list[str] | None:
     return None if schools is None else list(schools)
 
 
-def fetch(
-    database: Database, order: Order, run_id: int, *, landing: Path, connection: clever_api.Connection | None = None
-) -> Fetched:
+def take_delivery(
+    database: Database,
+    request: SyncRequest,
+    run_id: int,
+    *,
+    landing: Path,
+    connection: clever_api.Connection | None = None,
+) -> FetchResult:
     """Take what is new if there is something, else find out whether the current delivery still has to be finished.
 
     Rule: a source that cannot be reached or refuses us puts its schools on hold; the next success ends it. connection:
@@ -95,31 +106,31 @@ def fetch(
         LeaseLost: the run is no longer open.
         TransientError: the landing area cannot be written.
     """
-    if order.delivery_id is not None:
-        return _chosen(database, order, run_id, order.delivery_id)
+    if request.delivery_id is not None:
+        return _chosen(database, request, run_id, request.delivery_id)
     try:
-        if order.kind == CLEVER:
+        if request.kind == CLEVER:
             assert connection is not None
-            taken = _take_from_clever(database, order, run_id, landing=landing, connection=connection)
+            taken = _take_from_clever(database, request, run_id, landing=landing, connection=connection)
         else:
-            taken = _take(database, order, run_id, landing=landing)
+            taken = _take(database, request, run_id, landing=landing)
     except (SourceUnreachable, SourceRefused) as error:
-        said = str(error)
+        message = str(error)
     else:
-        if taken.state in (NOTHING, ARRIVING, RECEIPT):
-            return replace(_finish(database, order, run_id, taken), notes=taken.notes)
+        if taken.outcome in (RunOutcome.NOTHING, RunOutcome.ARRIVING, RunOutcome.DUPLICATE):
+            return replace(_finish(database, request, run_id, taken), notes=taken.notes)
         return taken
     with database.transaction() as session:
         leases.assert_open(session, run_id)
-        _hold(session, order.source_id, DISCONNECTED, run_id, detail=said)
-    return Fetched(DISCONNECTED, said)
+        _hold(session, request.source_id, DISCONNECTED, run_id, detail=message)
+    return FetchResult(RunOutcome.DISCONNECTED, message)
 
 
-def _finish(database: Database, order: Order, run_id: int, taken: Fetched) -> Fetched:
+def _finish(database: Database, request: SyncRequest, run_id: int, taken: FetchResult) -> FetchResult:
     """With nothing new taken: whether there is something left to do, and what."""
     with database.transaction() as session:
         leases.assert_open(session, run_id)
-        source = source_of(session, order.source_id)
+        source = source_of(session, request.source_id)
         unchecked = deliveries.unchecked_delivery(session, source)
         if unchecked is not None and unchecked.id is not None:
             return _ready(
@@ -129,34 +140,35 @@ def _finish(database: Database, order: Order, run_id: int, taken: Fetched) -> Fe
                 f"{taken.message}; checking delivery {unchecked.id}, left unfinished by an interrupted run",
             )
         if deliveries.has_file_errors(session, source):
-            return Fetched(
-                REJECTED, f"{taken.message}; the last files have errors, and nothing is processed until they are fixed"
+            return FetchResult(
+                RunOutcome.REJECTED,
+                f"{taken.message}; the last files have errors, and nothing is processed until they are fixed",
             )
         if deliveries.is_stale(source, clock.now()):
             _hold(session, source.id, STALE, run_id)
-            return Fetched(STALE, f"{taken.message}; the last delivery is more than 90 days old")
-        deliveries.note_coming_staleness(session, clock.now(), source_id=source.id, run_id=run_id)
+            return FetchResult(RunOutcome.STALE, f"{taken.message}; the last delivery is more than 90 days old")
+        deliveries.add_staleness_notice(session, clock.now(), source_id=source.id, run_id=run_id)
         current = source.current_delivery_id
         if current is None:
-            return Fetched(taken.state, f"{taken.message}; no delivery has been received yet")
+            return FetchResult(taken.outcome, f"{taken.message}; no delivery has been received yet")
         unfinished = leases.unfinished_schools(session, source, leases.setup_digest(session, source))
-        if order.schools is not None:
-            unfinished = [school for school in unfinished if school in order.schools]
-        if not unfinished and not (order.by_hand and order.schools is not None):
-            return Fetched(taken.state, f"{taken.message}; delivery {current} is finished for all schools")
+        if request.schools is not None:
+            unfinished = [school for school in unfinished if school in request.schools]
+        if not unfinished and not (request.by_hand and request.schools is not None):
+            return FetchResult(taken.outcome, f"{taken.message}; delivery {current} is finished for all schools")
         return _ready(session, run_id, current, f"{taken.message}; finishing delivery {current}")
 
 
-def _ready(session: Session, run_id: int, delivery_id: int, message: str) -> Fetched:
-    leases.note_processing(session, run_id, delivery_id=delivery_id, now=clock.now())
+def _ready(session: Session, run_id: int, delivery_id: int, message: str) -> FetchResult:
+    leases.record_processing(session, run_id, delivery_id=delivery_id, now=clock.now())
     sync_status.record_status_changes(session, None, reason=f"processing delivery {delivery_id}", now=clock.now())
-    return Fetched("ready", message, delivery_id)
+    return FetchResult(None, message, delivery_id)
 
 
-def _chosen(database: Database, order: Order, run_id: int, delivery_id: int) -> Fetched:
+def _chosen(database: Database, request: SyncRequest, run_id: int, delivery_id: int) -> FetchResult:
     with database.transaction() as session:
         leases.assert_open(session, run_id)
-        source = source_of(session, order.source_id)
+        source = source_of(session, request.source_id)
         deliveries.choose_delivery(session, source, delivery_id)
         return _ready(session, run_id, delivery_id, f"applying delivery {delivery_id} as asked")
 
@@ -167,21 +179,21 @@ def _chosen(database: Database, order: Order, run_id: int, delivery_id: int) -> 
     wait=tenacity.wait_fixed(0.5),
     reraise=True,
 )
-def _looked_at(database: Database, order: Order, run_id: int) -> tuple[Source, arrival.Waiting]:
-    """The order's source, and what waits in its place; it is reached, whatever that is."""
+def _inspected(database: Database, request: SyncRequest, run_id: int) -> tuple[Source, arrival.Waiting]:
+    """The request's source, and what waits in its place; it is reached, whatever that is."""
     with database.reading() as session:
-        source = source_of(session, order.source_id)
-        waiting = look_at(session, source, as_it_stands=order.now)
+        source = source_of(session, request.source_id)
+        waiting = inspect_source(session, source, as_it_stands=request.now)
         session.expunge(source)
     _reached(database, source.id, run_id)
     return source, waiting
 
 
-def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fetched:
+def _take(database: Database, request: SyncRequest, run_id: int, *, landing: Path) -> FetchResult:
     """The waiting delivery, taken where it may be."""
-    source, waiting = _looked_at(database, order, run_id)
+    source, waiting = _inspected(database, request, run_id)
     if waiting.state == arrival.Arrival.NOTHING:
-        return Fetched(NOTHING, "no new files", notes=waiting.notes)
+        return FetchResult(RunOutcome.NOTHING, "no new files", notes=waiting.notes)
     if len(waiting.file_errors):
         with database.transaction() as session:
             leases.assert_open(session, run_id)
@@ -189,50 +201,52 @@ def _take(database: Database, order: Order, run_id: int, *, landing: Path) -> Fe
             deliveries.store_incomplete(session, source_of(session, source.id), waiting.file_errors)
             wrong = deliveries.file_error_places(session, source)
             if wrong != known:
-                notices.note_file_errors(session, source.district_id, wrong, run_id=run_id, now=clock.now())
+                notices.add_file_error_notice(session, source.district_id, wrong, run_id=run_id, now=clock.now())
             _hold(session, source.id, FILE_ERRORS, run_id)
-        return Fetched(REJECTED, waiting.message, notes=waiting.notes)
+        return FetchResult(RunOutcome.REJECTED, waiting.message, notes=waiting.notes)
     if waiting.state != arrival.Arrival.READY:
-        return Fetched(ARRIVING, waiting.message, notes=waiting.notes)
+        return FetchResult(RunOutcome.ARRIVING, waiting.message, notes=waiting.notes)
     landed = land(drop_folder_of(source), waiting, landing=landing, source_id=source.id, now=clock.now())
     if landed is None:
         message = "the files changed while they were being copied; they will be taken once they are quiet"
-        return Fetched(ARRIVING, message, notes=waiting.notes)
+        return FetchResult(RunOutcome.ARRIVING, message, notes=waiting.notes)
     return replace(_recorded(database, source.id, run_id, landed, landing=landing), notes=waiting.notes)
 
 
 def _take_from_clever(
-    database: Database, order: Order, run_id: int, *, landing: Path, connection: clever_api.Connection
-) -> Fetched:
+    database: Database, request: SyncRequest, run_id: int, *, landing: Path, connection: clever_api.Connection
+) -> FetchResult:
     """The district as Clever has it now, fetched whole.
 
     Rule: only a nightly run skips a district that Clever has nothing new for, and only where its current delivery is
     done with every school and it was fetched in full within 7 days.
     """
     with database.reading() as session:
-        source = source_of(session, order.source_id)
+        source = source_of(session, request.source_id)
         zone = zone_of(session, source)
         session.expunge(source)
-    remote = clever_api.look(connection, source.clever_district_id or "")
-    standing = clever_state.standing(remote, clock.now(), zone)
+    remote = clever_api.get_district(connection, source.clever_district_id or "")
+    state = clever_state.district_state(remote, clock.now(), zone)
     with database.transaction() as session:
         leases.assert_open(session, run_id)
-        source = source_of(session, order.source_id)
-        clever_state.note(session, source, standing, clock.now())
+        source = source_of(session, request.source_id)
+        clever_state.record_district_state(session, source, state, clock.now())
         if clever_state.has_lasted(session, source, clock.now()):
-            _hold(session, source.id, DISCONNECTED, run_id, detail=f"{standing.reason}. {standing.next_step}")
-            return Fetched(DISCONNECTED, standing.message or "")
-        is_known = not order.by_hand and clever_state.is_known(session, source, remote, standing, clock.now())
+            _hold(session, source.id, DISCONNECTED, run_id, detail=f"{state.reason}. {state.next_step}")
+            return FetchResult(RunOutcome.DISCONNECTED, state.message or "")
+        is_known = not request.by_hand and clever_state.is_known(session, source, remote, state, clock.now())
         done = is_known and not leases.unfinished_schools(session, source, leases.setup_digest(session, source))
-        if standing.is_ready and not done:
-            leases.note_processing(session, run_id, now=clock.now())
+        if state.is_ready and not done:
+            leases.record_processing(session, run_id, now=clock.now())
             sync_status.record_status_changes(session, None, reason="fetching from Clever", now=clock.now())
         session.expunge(source)
-    if not standing.is_ready or done:
+    if not state.is_ready or done:
         _reached(database, source.id, run_id)
-        if not standing.is_ready:
-            return Fetched(NOT_READY, standing.message or "")
-        return Fetched(NOTHING, "Clever has nothing new since the last time, so it was not fetched again")
+        if not state.is_ready:
+            return FetchResult(RunOutcome.NOT_READY, state.message or "")
+        return FetchResult(
+            RunOutcome.NOTHING, "Clever has nothing new since the last time, so it was not fetched again"
+        )
 
     def fetched(folder: Path) -> bool:
         clever_api.fetch(connection, source.clever_district_id or "", folder)
@@ -250,7 +264,7 @@ def _take_from_clever(
         landing=landing,
         # As it was before the records were fetched: what is synced meanwhile is for the next time.
         last_sync=remote.last_sync,
-        may_remove=standing.state != clever_state.PAUSED,
+        may_remove=state.state != clever_state.PAUSED,
     )
 
 
@@ -258,27 +272,27 @@ def _recorded(
     database: Database,
     source_id: str,
     run_id: int,
-    landed: Landed,
+    landed: LandedFiles,
     *,
     landing: Path,
     last_sync: str | None = None,
     may_remove: bool = True,
-) -> Fetched:
-    """Record what has landed, as a delivery or as a receipt."""
+) -> FetchResult:
+    """Record what has landed, as a delivery or as a duplicate."""
     with database.transaction() as session:
         leases.assert_open(session, run_id)
         source = source_of(session, source_id)
-        taken = deliveries.record_taking(session, source, landed, clock.now(), may_remove=may_remove)
+        taken = deliveries.record_delivery(session, source, landed, clock.now(), may_remove=may_remove)
         source.last_sync = last_sync
         session.add(source)
-        if not taken.is_receipt:
+        if not taken.is_duplicate:
             return _ready(session, run_id, taken.delivery_id, f"received delivery {taken.delivery_id}")
         scope = read_scope(session, source.id)
         over = [STALE] if deliveries.has_file_errors(session, source) else [STALE, FILE_ERRORS]
         holds.drop_reasons(session, scope.school_ids, over, run_id=run_id, now=clock.now())
-        sync_status.record_status_changes(session, scope.school_ids, reason="receipt", now=clock.now())
+        sync_status.record_status_changes(session, scope.school_ids, reason="duplicate", now=clock.now())
     discard(landed, landing=landing)
-    return Fetched(RECEIPT, f"identical to delivery {taken.delivery_id}; nothing to do")
+    return FetchResult(RunOutcome.DUPLICATE, f"identical to delivery {taken.delivery_id}; nothing to do")
 
 
 def _reached(database: Database, source_id: str, run_id: int) -> None:
@@ -307,13 +321,13 @@ class Rejected:
     counts: Mapping[str, int]
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The file errors' titles, each with how many there are."""
         return ", ".join(f"{CATALOGUE[code].title} ({number})" for code, number in self.counts.items())
 
 
 def read_roster(
-    database: Database, order: Order, run_id: int, delivery_id: int, *, landing: Path
+    database: Database, request: SyncRequest, run_id: int, delivery_id: int, *, landing: Path
 ) -> tuple[Roster, tuple[str, ...]] | Rejected:
     """Check the delivery's format and read it; a bad one is rejected whole and holds the source's schools.
 
@@ -331,23 +345,23 @@ def read_roster(
     reading = guarded("reading the files", lambda: form.read(files))
     with database.transaction() as session:
         leases.assert_open(session, run_id)
-        source = source_of(session, order.source_id)
+        source = source_of(session, request.source_id)
         delivery = session.get(Delivery, delivery_id)
         assert delivery is not None
         if len(reading.file_errors):
             deliveries.reject(session, source, delivery, reading.file_errors)
             wrong = deliveries.file_error_places(session, source)
-            notices.note_file_errors(session, source.district_id, wrong, run_id=run_id, now=clock.now())
+            notices.add_file_error_notice(session, source.district_id, wrong, run_id=run_id, now=clock.now())
             _hold(session, source.id, FILE_ERRORS, run_id)
             counted = reading.file_errors.group_by("code").len().sort("code")
             return Rejected(delivery_id, dict(counted.iter_rows()))
         if delivery.outcome != "clean":
             deliveries.accept(session, source, delivery)
-        deliveries.note_rows(session, delivery, {name: rows.height for name, rows in reading.rows.items()})
+        deliveries.record_rows(session, delivery, {name: rows.height for name, rows in reading.rows.items()})
     return form.to_roster(reading), reading.notes
 
 
-def start_schools(database: Database, order: Order, run: RunOf, plan: Plan) -> list[ChangeSet]:
+def start_schools(database: Database, request: SyncRequest, run: RunContext, plan: Plan) -> list[ChangeSet]:
     """Store what belongs to no school, record the unchanged schools, and give those that have something to do.
 
     Raises:
@@ -355,34 +369,34 @@ def start_schools(database: Database, order: Order, run: RunOf, plan: Plan) -> l
     """
     with database.transaction() as session:
         provision.replace_district_issues(session, run, plan.district_issues)
-        to_do = provision.schools_to_do(session, run, plan, asked=_listed(order.schools))
+        to_do = provision.schools_to_do(session, run, plan, asked=_listed(request.schools))
         busy = {changeset.school_id for changeset in to_do}
         unchanged = [
             changeset.school_id
             for changeset in plan.changesets
-            if changeset.school_id not in busy and (order.schools is None or changeset.school_id in order.schools)
+            if changeset.school_id not in busy and (request.schools is None or changeset.school_id in request.schools)
         ]
         provision.record_unchanged(session, run, unchanged, now=clock.now())
     return to_do
 
 
-def provision_one(database: Database, run: RunOf, changeset: ChangeSet) -> SchoolOutcome:
+def provision_one(database: Database, run: RunContext, changeset: ChangeSet) -> SchoolResult:
     """Guard and provision one school in one transaction.
 
     Raises:
-        WriteConflict: another district took an e-mail meanwhile; plan again, once.
+        WriteConflict: another district took an email meanwhile; plan again, once.
         LeaseLost: the run is no longer open; nothing was written.
         DataError, DatabaseUnavailable: nothing was written.
     """
 
-    def write() -> SchoolOutcome:
+    def write() -> SchoolResult:
         with database.transaction() as session:
             return provision.provision_school(session, run, changeset, now=clock.now())
 
     return guarded("provisioning", write)
 
 
-def fail_schools(database: Database, run: RunOf, schools: list[str], error: BaseException) -> None:
+def fail_schools(database: Database, run: RunContext, schools: list[str], error: BaseException) -> None:
     """Record that our run failed for these schools, and hold them for it.
 
     Raises:
@@ -392,13 +406,15 @@ def fail_schools(database: Database, run: RunOf, schools: list[str], error: Base
         provision.record_failure(session, run, schools, kind=type(error).__name__, now=clock.now())
 
 
-def fail_run(database: Database, order: Order, run_id: int, delivery_id: int | None, error: BaseException) -> None:
+def fail_run(
+    database: Database, request: SyncRequest, run_id: int, delivery_id: int | None, error: BaseException
+) -> None:
     """Record that the run failed before any school had its turn: those without an outcome are held for it."""
     with database.transaction() as session:
-        scope = read_scope(session, order.source_id)
-        run = RunOf(run_id, delivery_id or 0, scope, {})
+        scope = read_scope(session, request.source_id)
+        run = RunContext(run_id, delivery_id or 0, scope, {})
         done = set(session.exec(select(SchoolRun.school_id).where(SchoolRun.run_id == run_id)))
-        asked = scope.school_ids if order.schools is None else list(order.schools)
+        asked = scope.school_ids if request.schools is None else list(request.schools)
         if delivery_id is not None:
             left = [school for school in asked if school not in done and school in scope.school_ids]
             provision.record_failure(session, run, left, kind=type(error).__name__, now=clock.now())

@@ -19,26 +19,28 @@ from services.holds import causes, judging
 from services.intake import deliveries
 from services.planning.changesets import ChangeSet, Plan, without_removals
 from services.planning.plan import plan_district
-from services.planning.stored import Scope, Stored, load_held, load_stored, read_scope
+from services.planning.stored import Scope, StoredRows, load_stored_roster, load_stored_rows, read_scope
 from services.sync import leases
 from services.sync.data_errors import guarded
-from services.sync.provision import RunOf
-from services.sync.requests import Order
+from services.sync.provision import RunContext
+from services.sync.requests import SyncRequest
 
 
-def make_plan(database: Database, order: Order, run_id: int, delivery_id: int, roster: Roster) -> tuple[RunOf, Plan]:
+def make_plan(
+    database: Database, request: SyncRequest, run_id: int, delivery_id: int, roster: Roster
+) -> tuple[RunContext, Plan]:
     """Check and settle the roster, and compare it with what is stored.
 
     Raises:
         DataError: a check or frame failed on the data.
     """
     with database.reading() as session:
-        scope = read_scope(session, order.source_id)
-        digests = leases.setup_digest(session, source_of(session, order.source_id))
+        scope = read_scope(session, request.source_id)
+        digests = leases.setup_digest(session, source_of(session, request.source_id))
         delivery = session.get(Delivery, delivery_id)
         may_remove = delivery is None or delivery.may_remove
         plan = plan_roster(session, scope, roster, may_remove=may_remove, delivery_id=delivery_id)
-    return RunOf(run_id, delivery_id, scope, digests), plan
+    return RunContext(run_id, delivery_id, scope, digests), plan
 
 
 def plan_roster(
@@ -64,22 +66,21 @@ def plan_roster(
             today=clock.now().date(),
             date_order=scope.date_order,
         )
-        held = load_held(session, scope, stored, records.emails())
-        return settle(records, held)
+        return settle(records, load_stored_roster(session, scope, stored, records.emails()))
 
     def planned() -> Plan:
         plan = plan_district(scope, guarded("checking", settled), stored, today=clock.now().date())
         if left_out:
-            said = f"left out as you decided: {count(left_out, 'emergency contact')}"
-            plan = replace(plan, notes=(*plan.notes, said))
+            note = f"left out as you decided: {count(left_out, 'emergency contact')}"
+            plan = replace(plan, notes=(*plan.notes, note))
         plan = judging.judged(session, scope, plan if may_remove else without_removals(plan), delivery_id=delivery_id)
         return _with_causes(session, scope, plan, roster, stored)
 
-    stored = load_stored(session, scope)
+    stored = load_stored_rows(session, scope)
     return guarded("planning", planned)
 
 
-def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, stored: Stored) -> Plan:
+def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, stored: StoredRows) -> Plan:
     """The plan, with what seems to have brought about each reason to hold a school."""
     crossed = {
         changes.school_id: {reason.code: reason.counts for reason in changes.reasons}

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from contracts.checking import check
 from contracts.formats import CLEVER, FORMATS, Reading, delimited
-from contracts.roster import Held, Settled, empty
+from contracts.roster import Settled, StoredRoster, empty
 from contracts.settling import settle
 from models.tables import Delivery, Source
 from services import clock
@@ -23,7 +23,7 @@ from services.planning.changesets import ChangeSet
 from services.planning.stored import read_scope
 from services.sync.data_errors import guarded
 from services.sync.planning import plan_roster
-from services.sync.requests import Order, drop_folder_of, look_at
+from services.sync.requests import SyncRequest, drop_folder_of, inspect_source
 
 
 def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "US") -> tuple[Reading, Settled | None]:
@@ -41,7 +41,7 @@ def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "
     roster = form.to_roster(reading)
     settled = guarded(
         "checking",
-        lambda: settle(check(roster, None, region=region, today=clock.now().date()), Held.nothing()),
+        lambda: settle(check(roster, None, region=region, today=clock.now().date()), StoredRoster.nothing()),
     )
     return reading, settled
 
@@ -57,7 +57,7 @@ class Preview:
 
 
 def preview_sync(
-    session: Session, order: Order, *, landing: Path, connection: clever_api.Connection | None = None
+    session: Session, request: SyncRequest, *, landing: Path, connection: clever_api.Connection | None = None
 ) -> Preview:
     """What the waiting delivery, else the current one, would do to the schools asked for. Writes nothing that stays.
 
@@ -67,21 +67,21 @@ def preview_sync(
         SourceUnreachable, SourceRefused: the drop folder or Clever cannot be read.
         DataError: a check or frame failed on the data.
     """
-    source = source_of(session, order.source_id)
+    source = source_of(session, request.source_id)
     may_remove = True
     notes: tuple[str, ...] = ()
-    if order.kind == CLEVER:
+    if request.kind == CLEVER:
         assert connection is not None
-        standing = clever_state.standing(
-            clever_api.look(connection, source.clever_district_id or ""), clock.now(), zone_of(session, source)
+        state = clever_state.district_state(
+            clever_api.get_district(connection, source.clever_district_id or ""), clock.now(), zone_of(session, source)
         )
-        if not standing.is_ready:
-            return Preview(standing.message or "", empty(delimited.FILE_ERRORS))
-        may_remove = standing.state != clever_state.PAUSED
+        if not state.is_ready:
+            return Preview(state.message or "", empty(delimited.FILE_ERRORS))
+        may_remove = state.state != clever_state.PAUSED
         files: dict[str, bytes] | None = _fetched(connection, source, landing)
-        message = standing.message or "what Clever has now"
+        message = state.message or "what Clever has now"
     else:
-        waiting = look_at(session, source, as_it_stands=True)
+        waiting = inspect_source(session, source, as_it_stands=True)
         notes = waiting.notes
         if len(waiting.file_errors):
             return Preview(waiting.message, waiting.file_errors, notes=notes)
@@ -94,7 +94,7 @@ def preview_sync(
         return Preview(message, reading.file_errors, notes=notes)
     scope = read_scope(session, source.id)
     plan = plan_roster(session, scope, form.to_roster(reading), may_remove=may_remove)
-    asked = [changes for changes in plan.changesets if order.schools is None or changes.school_id in order.schools]
+    asked = [changes for changes in plan.changesets if request.schools is None or changes.school_id in request.schools]
     return Preview(message, reading.file_errors, tuple(asked), (*notes, *reading.notes, *plan.notes))
 
 

@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 from contracts.issues import DISCONNECTED, FAILED_RUN, FILE_ERRORS, STALE
 from contracts.roster import ISSUES, Schema
 from models import bulk
+from models.outcomes import SchoolOutcome
 from models.tables import SchoolRun, Source
 from services.holds import decisions, holds, store
 from services.intake import deliveries
@@ -24,24 +25,23 @@ from services.planning.changesets import LINK_ROWS, PERSON_FIELDS, ChangeSet, Pl
 from services.planning.stored import Scope
 from services.status import sync_status
 from services.sync import leases
-from services.sync.outcomes import APPLIED, FAILED, HELD, UNCHANGED
 
 _FIELD_SCHEMA: Schema = {name: LINK_ROWS[name] for name in PERSON_FIELDS}
 
 
 @dataclass(frozen=True)
-class SchoolOutcome:
+class SchoolResult:
     """What became of one school in one run. outcome: applied, unchanged, held."""
 
     school_id: str
-    outcome: str
+    outcome: SchoolOutcome
     counts: Mapping[str, int]
     reasons: tuple[str, ...]
     hold_id: int | None
 
 
 @dataclass(frozen=True)
-class RunOf:
+class RunContext:
     """The run a school is provisioned in: what its record and its rows refer to. `digests`: by school."""
 
     run_id: int
@@ -50,7 +50,7 @@ class RunOf:
     digests: Mapping[str, str]
 
 
-def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] | None) -> list[ChangeSet]:
+def schools_to_do(session: Session, run: RunContext, plan: Plan, *, asked: list[str] | None) -> list[ChangeSet]:
     """The ChangeSets that need a transaction of their own, in order.
 
     Rule: changes, a reason to hold it, other issues than stored, an open hold, a failed last run, a school missing from
@@ -58,7 +58,7 @@ def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] 
     """
     stored = bulk.read(
         session,
-        'SELECT code, school_id, file, line, record_id, detail, consequences, "row", other_rows FROM issue'
+        'SELECT code, school_id, file, line, record_id, detail, dependents, "row", other_rows FROM issue'
         " WHERE source_id = :source",
         {"source": run.scope.source_id},
         ISSUES,
@@ -82,7 +82,7 @@ def schools_to_do(session: Session, run: RunOf, plan: Plan, *, asked: list[str] 
             or changeset.missing
             or changeset.reasons
             or changeset.school_id in held
-            or last.get(changeset.school_id) == FAILED
+            or last.get(changeset.school_id) == SchoolOutcome.FAILED
             or not _same_issues(here, changeset.issues)
         ):
             to_do.append(changeset)
@@ -95,21 +95,23 @@ def _same_issues(one: pl.DataFrame, other: pl.DataFrame) -> bool:
     return first.equals(second)
 
 
-def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now: datetime) -> SchoolOutcome:
+def provision_school(session: Session, run: RunContext, changeset: ChangeSet, *, now: datetime) -> SchoolResult:
     """Apply one school's ChangeSet, or hold it for what it was judged for, and record what was done.
 
     Raises:
         LeaseLost: the run is no longer open; nothing was written.
-        WriteConflict: another district took an e-mail meanwhile; the caller plans again, once.
+        WriteConflict: another district took an email meanwhile; the caller plans again, once.
     """
     leases.assert_open(session, run.run_id)
     # A plan that nobody judged is never applied.
     assert changeset.reasons is not None
     reasons = decisions.unresolved(session, changeset.school_id, changeset.reasons)
     reasons += _lasting(session, run, changeset.school_id, now)
-    standing = decisions.about_removals(session, changeset.school_id) if changeset.is_frozen else None
-    if standing is not None:
-        outcome = SchoolOutcome(changeset.school_id, HELD, {}, tuple(standing.codes), standing.id)
+    removal_hold = decisions.about_removals(session, changeset.school_id) if changeset.removals_suspended else None
+    if removal_hold is not None:
+        outcome = SchoolResult(
+            changeset.school_id, SchoolOutcome.ON_HOLD, {}, tuple(removal_hold.codes), removal_hold.id
+        )
     elif reasons:
         hold = holds.hold_school(
             session,
@@ -119,25 +121,27 @@ def provision_school(session: Session, run: RunOf, changeset: ChangeSet, *, now:
             delivery_id=run.delivery_id,
             now=now,
         )
-        outcome = SchoolOutcome(
-            changeset.school_id, HELD, {}, tuple(sorted(reason.code for reason in reasons)), hold.id
+        outcome = SchoolResult(
+            changeset.school_id, SchoolOutcome.ON_HOLD, {}, tuple(sorted(reason.code for reason in reasons)), hold.id
         )
     else:
         _apply(session, changeset, now)
         decisions.forget_accepted(session, changeset.school_id, changeset.lapsed)
         decisions.remember_accepted(session, changeset.school_id, changeset.reasons, changeset.families)
         holds.release(session, changeset.school_id, run_id=run.run_id, now=now)
-        outcome = SchoolOutcome(
-            changeset.school_id, UNCHANGED if changeset.is_empty else APPLIED, changeset.counts, (), None
-        )
+        became = SchoolOutcome.UNCHANGED if changeset.is_empty else SchoolOutcome.APPLIED
+        outcome = SchoolResult(changeset.school_id, became, changeset.counts, (), None)
     _replace_issues(session, run.scope.source_id, changeset.school_id, changeset.issues)
     _record(session, run, [outcome], now)
-    why = ", ".join(outcome.reasons) if outcome.outcome == HELD else f"delivery {run.delivery_id} {outcome.outcome}"
+    if outcome.outcome == SchoolOutcome.ON_HOLD:
+        why = ", ".join(outcome.reasons)
+    else:
+        why = f"delivery {run.delivery_id} {outcome.outcome}"
     sync_status.record_status_changes(session, [changeset.school_id], reason=why, now=now)
     return outcome
 
 
-def _lasting(session: Session, run: RunOf, school_id: str, now: datetime) -> list[Reason]:
+def _lasting(session: Session, run: RunContext, school_id: str, now: datetime) -> list[Reason]:
     """The reasons that last while an earlier delivery is applied again: only what the source sends ends them.
 
     Where it was just reached and read they are gone by now.
@@ -154,18 +158,19 @@ def _lasting(session: Session, run: RunOf, school_id: str, now: datetime) -> lis
     return [reason for reason in reasons if lasts[reason.code]]
 
 
-def record_unchanged(session: Session, run: RunOf, school_ids: list[str], *, now: datetime) -> None:
+def record_unchanged(session: Session, run: RunContext, school_ids: list[str], *, now: datetime) -> None:
     """Record, in one statement, the schools for which the delivery changes nothing.
 
     Raises:
         LeaseLost: the run is no longer open.
     """
     leases.assert_open(session, run.run_id)
-    _record(session, run, [SchoolOutcome(school_id, UNCHANGED, {}, (), None) for school_id in school_ids], now)
+    unchanged = [SchoolResult(school_id, SchoolOutcome.UNCHANGED, {}, (), None) for school_id in school_ids]
+    _record(session, run, unchanged, now)
     sync_status.record_status_changes(session, school_ids, reason=f"delivery {run.delivery_id} unchanged", now=now)
 
 
-def record_failure(session: Session, run: RunOf, school_ids: list[str], *, kind: str, now: datetime) -> None:
+def record_failure(session: Session, run: RunContext, school_ids: list[str], *, kind: str, now: datetime) -> None:
     """Record that our own run failed for these schools, and hold them for it. Nothing of them was applied.
 
     kind: the error's class name, never its text.
@@ -174,13 +179,13 @@ def record_failure(session: Session, run: RunOf, school_ids: list[str], *, kind:
         LeaseLost: the run is no longer open.
     """
     leases.assert_open(session, run.run_id)
-    outcomes = [SchoolOutcome(school_id, FAILED, {}, (kind,), None) for school_id in school_ids]
+    outcomes = [SchoolResult(school_id, SchoolOutcome.FAILED, {}, (kind,), None) for school_id in school_ids]
     _record(session, run, outcomes, now)
     holds.add_reason(session, school_ids, FAILED_RUN, run_id=run.run_id, now=now)
     sync_status.record_status_changes(session, school_ids, reason=FAILED_RUN, now=now)
 
 
-def replace_district_issues(session: Session, run: RunOf, issues: pl.DataFrame) -> None:
+def replace_district_issues(session: Session, run: RunContext, issues: pl.DataFrame) -> None:
     """Store the issues that belong to no school.
 
     Raises:
@@ -202,7 +207,7 @@ def _replace_issues(session: Session, source_id: str, school_id: str | None, iss
     bulk.insert(session, "issue", rows)
 
 
-def _record(session: Session, run: RunOf, outcomes: list[SchoolOutcome], now: datetime) -> None:
+def _record(session: Session, run: RunContext, outcomes: list[SchoolResult], now: datetime) -> None:
     # A run that plans again after a conflict, or fails late, keeps one record for each school: the last.
     earlier = select(SchoolRun).where(
         SchoolRun.run_id == run.run_id, col(SchoolRun.school_id).in_([outcome.school_id for outcome in outcomes])
@@ -228,7 +233,7 @@ def _record(session: Session, run: RunOf, outcomes: list[SchoolOutcome], now: da
 
 
 def _apply(session: Session, changes: ChangeSet, now: datetime) -> None:
-    """Write one school's ChangeSet. Every e-mail and ID that changes hands is emptied before anything takes it."""
+    """Write one school's ChangeSet. Every email and ID that changes hands is emptied before anything takes it."""
     if changes.is_empty:
         return
     accounts = pl.concat(
@@ -307,7 +312,7 @@ def _lock(session: Session, accounts: pl.Series) -> None:
 
 
 def _free(session: Session, changes: ChangeSet) -> None:
-    """Empty the e-mails and IDs that others take in this transaction."""
+    """Empty the emails and IDs that others take in this transaction."""
     condition, parameters = bulk.in_list(session, "id", changes.freed_ids)
     # Another school may have given the link its own new ID since the plan was made.
     ids, taken_ids = bulk.in_list(session, "external_id", changes.links["external_id"])

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from contracts.formats import CLEVER, CSV, FORMATS
 from errors import NotFound, SourceUnreachable
 from models.database import Database
+from models.outcomes import RunOutcome
 from models.tables import Delivery, District, Run, Source
 from services import clock
 from services.districts import school_ids, sources_of, zone_of
@@ -19,13 +20,12 @@ from services.intake import arrival, deliveries, drop_folder
 from services.planning.stored import read_scope
 from services.status import sync_status
 from services.sync import leases
-from services.sync.outcomes import PAUSED
 
-EVER = datetime.min.replace(tzinfo=UTC)
+DISTANT_PAST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Order:
+class SyncRequest:
     """What a run was asked to do. schools: ours, None for all. now: take a complete set as it stands.
 
     kind: the source's, csv or clever. by_hand: asked for by a person, who wants the schools they name done again even
@@ -41,7 +41,7 @@ class Order:
     kind: str = CSV
 
 
-def orders(
+def sync_requests(
     session: Session,
     district_id: str,
     schools: list[str] | None,
@@ -51,8 +51,8 @@ def orders(
     by_hand: bool = False,
     kind: str | None = None,
     landing: Path | None = None,
-) -> list[Order]:
-    """One order for each source that a request touches. schools: their keys; None or empty for all.
+) -> list[SyncRequest]:
+    """One request for each source that a request touches. schools: their keys; None or empty for all.
 
     kind: only sources of this kind. landing: where the files of a delivery asked for are looked for.
 
@@ -77,11 +77,11 @@ def orders(
             of_source = set(read_scope(session, source.id).school_ids)
             here = tuple(school for school in asked if school in of_source)
         if here is None or here:
-            found.append(Order(district_id, source.id, here, now, delivery_id, by_hand, source.kind))
+            found.append(SyncRequest(district_id, source.id, here, now, delivery_id, by_hand, source.kind))
     return found
 
 
-def districts_to_do(database: Database, *, kind: str, arrivals_only: bool = False) -> dict[str, str]:
+def find_pending_districts(database: Database, *, kind: str, arrivals_only: bool = False) -> dict[str, str]:
     """The districts with something to do, and what, in words. Looks only; a busy district is left out.
 
     A folder that cannot be read counts as something to do: the district's own run says what is wrong with it. Whether
@@ -95,7 +95,7 @@ def districts_to_do(database: Database, *, kind: str, arrivals_only: bool = Fals
         statement = select(Source).where(Source.kind == kind, col(Source.frozen).is_(False))
         sources = list(session.exec(statement))
         last = _last_runs(session) if kind == CLEVER else {}
-        for source in sorted(sources, key=lambda source: (last.get(source.id, EVER), source.id)):
+        for source in sorted(sources, key=lambda source: (last.get(source.id, DISTANT_PAST), source.id)):
             district = session.get(District, source.district_id)
             if district is None or district.frozen or district.id in busy or district.id in found:
                 continue
@@ -110,13 +110,14 @@ def districts_to_do(database: Database, *, kind: str, arrivals_only: bool = Fals
 
 def _last_runs(session: Session) -> dict[str, datetime]:
     """By source, when its last run began; runs that met a pause count for nothing."""
-    statement = select(Run.source_id, func.max(Run.started_at)).where(func.coalesce(Run.outcome, "") != PAUSED)
-    return dict(session.exec(statement.group_by(Run.source_id)).all())
+    ran = func.coalesce(Run.outcome, "") != RunOutcome.PAUSED
+    statement = select(Run.source_id, func.max(Run.started_at)).where(ran).group_by(Run.source_id)
+    return dict(session.exec(statement).all())
 
 
 def _something_to_do(session: Session, source: Source, *, arrivals_only: bool) -> str | None:
     try:
-        waiting = look_at(session, source)
+        waiting = inspect_source(session, source)
     except SourceUnreachable as error:
         return str(error)
     if waiting.state == arrival.Arrival.READY or len(waiting.file_errors):
@@ -136,13 +137,13 @@ def _something_to_do(session: Session, source: Source, *, arrivals_only: bool) -
     return None
 
 
-def look_at(session: Session, source: Source, *, as_it_stands: bool = False) -> arrival.Waiting:
+def inspect_source(session: Session, source: Source, *, as_it_stands: bool = False) -> arrival.Waiting:
     """What waits in the source's place, told in the district's time.
 
     Raises:
         SourceUnreachable: the drop folder cannot be read.
     """
-    return arrival.look(
+    return arrival.inspect_drop_folder(
         source,
         drop_folder_of(source),
         required=FORMATS[source.format].file_names,
@@ -153,6 +154,6 @@ def look_at(session: Session, source: Source, *, as_it_stands: bool = False) -> 
     )
 
 
-def drop_folder_of(source: Source) -> drop_folder.Place:
+def drop_folder_of(source: Source) -> drop_folder.DropFolder:
     """Return the folder that the source's district delivers into."""
     return drop_folder.LocalFolder(Path(source.folder or ""))

@@ -13,16 +13,16 @@ from contracts.checking import Records, check
 from contracts.formats import FORMATS
 from contracts.formats.delimited import read_files
 from contracts.roster import (
-    HELD_ACCOUNTS,
-    HELD_CLASS_MEMBERS,
-    HELD_CLASSES,
-    HELD_GUARDIANSHIPS,
-    HELD_LINKS,
-    HELD_OTHER_SCHOOLS,
-    HELD_SCHOOL_MEMBERS,
-    Held,
+    STORED_ACCOUNTS,
+    STORED_CLASS_MEMBERS,
+    STORED_CLASSES,
+    STORED_GUARDIANSHIPS,
+    STORED_LINKS,
+    STORED_OTHER_SCHOOLS,
+    STORED_SCHOOL_MEMBERS,
     Schema,
     Settled,
+    StoredRoster,
 )
 from contracts.settling import settle
 
@@ -61,7 +61,7 @@ def student(student_id: str, school_id: str = "1", *, guardian: Row | None = Non
 
 
 def guardian_of(guardian_id: str = "", **values: str) -> Row:
-    """The guardian's columns of a student's row: by ID, name and e-mail unless said otherwise."""
+    """The guardian's columns of a student's row: by ID, name and email unless said otherwise."""
     number = guardian_id.removeprefix("G")
     row = {
         "guardian_id": guardian_id,
@@ -135,9 +135,9 @@ def checked(files: Files | Mapping[str, bytes], schools: Collection[str] | None 
 
 
 def settled(
-    files: Files | Mapping[str, bytes], held: Held | None = None, schools: Collection[str] | None = None
+    files: Files | Mapping[str, bytes], stored: StoredRoster | None = None, schools: Collection[str] | None = None
 ) -> Settled:
-    return settle(checked(files, schools), Held.nothing() if held is None else held)
+    return settle(checked(files, schools), StoredRoster.nothing() if stored is None else stored)
 
 
 def _frame(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
@@ -151,7 +151,7 @@ def link(link_id: str, kind: str, external_id: str | None, **values: Any) -> dic
     row: dict[str, Any] = {
         "link_id": link_id,
         "account_id": f"A{link_id}",
-        "own": True,
+        "from_this_source": True,
         "former": False,
         "beyond": False,
         "kind": kind,
@@ -170,7 +170,7 @@ def account(account_id: str, role: str, **values: Any) -> dict[str, Any]:
     return {"account_id": account_id, "role": role, "by_hand": False, "linked": False} | values
 
 
-def held(
+def stored(
     *links: dict[str, Any],
     guardianships: Sequence[tuple[str, ...]] = (),
     classes: Sequence[tuple[str, str]] = (),
@@ -178,24 +178,24 @@ def held(
     school_members: Sequence[tuple[str, str, datetime | None]] = (),
     class_members: Sequence[tuple[str, str, bool]] = (),
     other_schools: Sequence[tuple[str, str, datetime | None]] = (),
-) -> Held:
+) -> StoredRoster:
     def frame(schema: Schema, rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
         return pl.DataFrame(list(rows), schema=dict(schema), orient="row")
 
-    return Held(
-        _frame(HELD_LINKS, links),
-        _frame(HELD_GUARDIANSHIPS, [dict(zip(HELD_GUARDIANSHIPS, pair, strict=False)) for pair in guardianships]),
-        frame(HELD_CLASSES, classes),
-        _frame(HELD_ACCOUNTS, accounts),
-        frame(HELD_SCHOOL_MEMBERS, school_members),
-        frame(HELD_CLASS_MEMBERS, class_members),
-        frame(HELD_OTHER_SCHOOLS, other_schools),
+    return StoredRoster(
+        _frame(STORED_LINKS, links),
+        _frame(STORED_GUARDIANSHIPS, [dict(zip(STORED_GUARDIANSHIPS, pair, strict=False)) for pair in guardianships]),
+        frame(STORED_CLASSES, classes),
+        _frame(STORED_ACCOUNTS, accounts),
+        frame(STORED_SCHOOL_MEMBERS, school_members),
+        frame(STORED_CLASS_MEMBERS, class_members),
+        frame(STORED_OTHER_SCHOOLS, other_schools),
     )
 
 
 def issues(value: Settled, *columns: str) -> list[tuple[Any, ...]]:
-    """The issues as rows of code, school_id, line, record_id, consequences, unless other columns are asked for."""
-    names = columns or ("code", "school_id", "line", "record_id", "consequences")
+    """The issues as rows of code, school_id, line, record_id, dependents, unless other columns are asked for."""
+    names = columns or ("code", "school_id", "line", "record_id", "dependents")
     return sorted(value.issues.select(names).rows(), key=repr)
 
 
@@ -204,19 +204,19 @@ def codes(value: Settled) -> list[str]:
 
 
 def who(value: Settled) -> list[str | None]:
-    """The source IDs of the settled people, employees first, then students, then guardians."""
+    """The external IDs of the settled people, employees first, then students, then guardians."""
     return value.people["external_id"].to_list()
 
 
 def one(value: Settled, external_id: str | None, *columns: str) -> Any:
-    """The columns of the settled person with this source ID; of one column, the value."""
+    """The columns of the settled person with this external ID; of one column, the value."""
     found = value.people.filter(pl.col("external_id").eq_missing(external_id)).select(columns).rows()
     assert len(found) == 1
     return found[0][0] if len(columns) == 1 else found[0]
 
 
 def pairs(value: Settled) -> list[tuple[Any, ...]]:
-    """The guardianships as (student, guardian): source IDs, or the link of one who goes on as last applied."""
+    """The guardianships as (student, guardian): external IDs, or the link of one who goes on as last applied."""
     names = value.people.select("person", "external_id")
     return sorted(
         value.guardianships.join(names, left_on="student", right_on="person", how="left")
@@ -239,4 +239,4 @@ def members(value: Settled) -> list[tuple[Any, ...]]:
 
 def kept(value: Settled, table: str) -> list[tuple[Any, ...]]:
     """What is kept of a table, as (link_id, class_id)."""
-    return value.kept.filter(table=table).select("link_id", "class_id").rows()
+    return value.protected.filter(table=table).select("link_id", "class_id").rows()

@@ -13,7 +13,6 @@ from tests.contracts.district import (
     codes,
     enrollment,
     guardian_of,
-    held,
     issues,
     kept,
     link,
@@ -22,6 +21,7 @@ from tests.contracts.district import (
     pairs,
     school,
     settled,
+    stored,
     student,
     teacher,
     who,
@@ -45,7 +45,7 @@ def test_a_good_district_is_settled_whole_and_without_an_issue() -> None:
     )
     assert found.school_members.rows() == [(0, "1"), (1, "1")]
     assert found.seen_classes.rows() == [("C1", "1")]
-    assert found.kept.rows() == []
+    assert found.protected.rows() == []
     assert found.missing_schools == ()
 
 
@@ -59,9 +59,9 @@ def test_ids_are_case_sensitive_and_keep_leading_zeros() -> None:
 
 
 def test_rows_of_schools_that_another_source_syncs_are_left_out_named_once_and_count_as_seen() -> None:
-    files = Files().with_teacher(teacher("T2", "2", email="not an e-mail")).with_student(student("S2", "2"))
+    files = Files().with_teacher(teacher("T2", "2", email="not an email")).with_student(student("S2", "2"))
     files.students.append(student("S3", "2", grade="Owls"))
-    known = held(
+    known = stored(
         link("L2", "employee", "T2"),
         link("LS2", "student", "S2"),
         link("LG2", "guardian", "G2", email="g2@mail.example"),
@@ -102,7 +102,7 @@ def test_a_school_that_is_not_in_the_schools_file_is_an_error_of_its_row() -> No
     files.students += [student("S1", "9"), student("S2", "9", guardian=guardian_of("G2", email="bad"))]
     files.classes.append(class_("C1", "T1", "9"))
     files.enrollments.append(enrollment("C1", "S2"))
-    known = held(link("LS1", "student", "S1"), link("LS2", "student", "S2", active=False))
+    known = stored(link("LS1", "student", "S1"), link("LS2", "student", "S2", active=False))
     found = settled(files, known)
     assert issues(found) == [
         ("guardian_unreachable", None, 4, "G2", 0),
@@ -313,7 +313,7 @@ def test_two_people_on_one_id_are_found_among_more_than_two_rows() -> None:
 
 def test_nobody_is_given_the_guardians_of_two_people_on_one_id() -> None:
     rows = [student("S2"), student("S2", guardian=guardian_of("G3"), first_name="Bo", last_name="Other")]
-    found = settled(Files().with_student(*rows), held(link("LS2", "student", "S2"), link("LG2", "guardian", "G2")))
+    found = settled(Files().with_student(*rows), stored(link("LS2", "student", "S2"), link("LG2", "guardian", "G2")))
     assert who(found) == ["T1", "S1", "G1"]
     assert pairs(found) == [("S1", "G1")]
     assert members(found) == [("C1", "1", "LS2", False), ("C1", "1", "S1", False), ("C1", "1", "T1", True)]
@@ -382,7 +382,7 @@ def test_a_student_whom_nobody_can_be_reached_for_is_an_alert() -> None:
 
 def test_a_rejected_guardian_who_was_provisioned_still_reaches_the_student() -> None:
     files = Files(students=[student("S1", guardian=guardian_of("G1", email=""))])
-    found = settled(files, held(link("LG1", "guardian", "G1", email="g1@mail.example")))
+    found = settled(files, stored(link("LG1", "guardian", "G1", email="g1@mail.example")))
     assert codes(found) == ["guardian_unreachable"]
     assert pairs(found) == [("S1", "LG1")]
 
@@ -405,4 +405,4 @@ def test_the_emails_of_a_delivery_are_told_normalised() -> None:
 def test_issues_have_the_canonical_schema() -> None:
     found = settled(Files().with_student(student("S2", grade="Owls")))
     assert found.issues.drop("row").rows() == [("grade_unknown", "1", "students.csv", 3, "S2", None, 0, None)]
-    assert found.issues.schema["consequences"] == pl.UInt32
+    assert found.issues.schema["dependents"] == pl.UInt32

@@ -10,13 +10,13 @@ from tests.contracts.district import (
     account,
     codes,
     guardian_of,
-    held,
     issues,
     kept,
     link,
     members,
     one,
     settled,
+    stored,
     student,
     teacher,
     who,
@@ -46,16 +46,16 @@ def test_between_equals_it_goes_to_the_one_whose_active_link_holds_it_then_to_th
     found = settled(files)
     assert _holder(found) == ["T2"]
     assert issues(found) == [("teacher_email_taken", "1", 3, "T3", 2)]
-    assert _holder(settled(files, held(link("L3", "employee", "T3", email=SAME)))) == ["T3"]
-    archived = held(link("L3", "employee", "T3", email=SAME, active=False))
+    assert _holder(settled(files, stored(link("L3", "employee", "T3", email=SAME)))) == ["T3"]
+    archived = stored(link("L3", "employee", "T3", email=SAME, active=False))
     assert _holder(settled(files, archived)) == ["T2"]
-    assert _holder(settled(files, held(link("L3", "employee", "T3", email="old@mail.example")))) == ["T2"]
+    assert _holder(settled(files, stored(link("L3", "employee", "T3", email="old@mail.example")))) == ["T2"]
 
 
 def test_a_holder_of_a_lower_role_gives_way() -> None:
     files = Files().with_teacher(teacher("T2", email=SAME))
     files.with_student(student("S2", guardian=guardian_of("G2", email=SAME, phone=PHONE)))
-    assert _holder(settled(files, held(link("LG2", "guardian", "G2", email=SAME)))) == ["T2"]
+    assert _holder(settled(files, stored(link("LG2", "guardian", "G2", email=SAME)))) == ["T2"]
 
 
 def test_guardians_without_an_id_come_last_by_name_and_phone() -> None:
@@ -76,9 +76,9 @@ def test_a_guardian_who_loses_it_and_has_no_phone_is_rejected() -> None:
     assert who(found) == ["T1", "T2", "S1", "S2", "G1"]
 
 
-def test_a_rejected_record_claims_what_its_link_last_held() -> None:
+def test_a_rejected_record_claims_what_its_link_last_stored() -> None:
     files = Files().with_teacher(teacher("T2", email="")).with_teacher(teacher("T3", email=SAME))
-    known = held(link("L2", "employee", "T2", email=SAME))
+    known = stored(link("L2", "employee", "T2", email=SAME))
     found = settled(files, known)
     assert issues(found) == [
         ("teacher_email_missing", "1", 3, "T2", 0),
@@ -86,14 +86,14 @@ def test_a_rejected_record_claims_what_its_link_last_held() -> None:
     ]
     assert ("CT2", "1", "L2", True) in members(found)
     assert kept(found, "school_members") == [("L2", None)]
-    archived = held(link("L2", "employee", "T2", email=SAME, active=False))
+    archived = stored(link("L2", "employee", "T2", email=SAME, active=False))
     assert _holder(settled(files, archived)) == ["T3"]
 
 
 def test_one_who_loses_a_new_email_goes_on_with_the_old_one_and_claims_it() -> None:
     files = Files().with_teacher(teacher("T2", email="b@unified.example"))
     files.with_teacher(teacher("T3", email="a@unified.example")).with_teacher(teacher("T4", email="b@unified.example"))
-    known = held(
+    known = stored(
         link("L2", "employee", "T2", email="a@unified.example"), link("L4", "employee", "T4", email="b@unified.example")
     )
     found = settled(files, known)
@@ -103,7 +103,7 @@ def test_one_who_loses_a_new_email_goes_on_with_the_old_one_and_claims_it() -> N
 
 def test_a_valid_record_claims_only_what_it_says_now() -> None:
     files = Files().with_teacher(teacher("T2", email="new@unified.example")).with_teacher(teacher("T3", email=SAME))
-    found = settled(files, held(link("L2", "employee", "T2", email=SAME)))
+    found = settled(files, stored(link("L2", "employee", "T2", email=SAME)))
     assert found.issues.rows() == []
     assert _holder(found) == ["T3"]
 
@@ -111,9 +111,9 @@ def test_a_valid_record_claims_only_what_it_says_now() -> None:
 @pytest.mark.parametrize(
     ("values", "claims"),
     [
-        ({"own": False}, True),
-        ({"own": False, "former": True}, False),
-        ({"own": False, "active": False}, False),
+        ({"from_this_source": False}, True),
+        ({"from_this_source": False, "former": True}, False),
+        ({"from_this_source": False, "active": False}, False),
         ({"beyond": True}, True),
         ({}, False),
         ({"beyond": True, "active": False}, False),
@@ -124,15 +124,15 @@ def test_links_that_the_delivery_does_not_speak_of_claim_and_those_in_no_row_or_
     values: dict[str, Any], claims: bool
 ) -> None:
     files = Files().with_teacher(teacher("T3", email=SAME))
-    found = settled(files, held(link("L2", "employee", "T0", email=SAME, **values)))
+    found = settled(files, stored(link("L2", "employee", "T0", email=SAME, **values)))
     assert codes(found) == ["teacher_email_taken"] * claims
 
 
 def test_a_claim_beyond_the_delivery_has_the_rank_of_its_role() -> None:
     files = Files().with_teacher(teacher("T3", email=SAME))
-    found = settled(files, held(link("L2", "guardian", "G0", own=False, email=SAME)))
+    found = settled(files, stored(link("L2", "guardian", "G0", from_this_source=False, email=SAME)))
     assert _holder(found) == ["T3"]
-    found = settled(files, held(link("L2", "employee", "Z", own=False, role="staff", email=SAME)))
+    found = settled(files, stored(link("L2", "employee", "Z", from_this_source=False, role="staff", email=SAME)))
     assert codes(found) == ["teacher_email_taken"]
 
 
@@ -140,19 +140,19 @@ def test_left_out_people_claim_what_they_hold_where_nobody_syncs_or_another_sour
     files = Files().with_teacher(teacher("T3", email=SAME))
     files.teachers.append(teacher("T2", "2", email=SAME))
     for known in (
-        held(link("L2", "employee", "T2", email=SAME, beyond=True)),
-        held(link("L2", "employee", "T2", email=SAME), other_schools=[("2", "Adams", None)]),
+        stored(link("L2", "employee", "T2", email=SAME, beyond=True)),
+        stored(link("L2", "employee", "T2", email=SAME), other_schools=[("2", "Adams", None)]),
     ):
         assert codes(settled(files, known, schools=["1"])) == ["teacher_email_taken"]
-    assert _holder(settled(files, held(link("L2", "employee", "T2", email=SAME)), schools=["1"])) == ["T3"]
+    assert _holder(settled(files, stored(link("L2", "employee", "T2", email=SAME)), schools=["1"])) == ["T3"]
     assert _holder(settled(files, schools=["1"])) == ["T3"]
 
 
 def test_claims_of_one_account_do_not_contest() -> None:
     files = Files().with_teacher(teacher("T2", email=SAME))
-    known = held(
+    known = stored(
         link("L2", "employee", "T2", account_id="A1", email=SAME),
-        link("L1", "employee", "X1", account_id="A1", own=False, email=SAME),
+        link("L1", "employee", "X1", account_id="A1", from_this_source=False, email=SAME),
     )
     found = settled(files, known)
     assert found.issues.rows() == []
@@ -165,26 +165,26 @@ def test_claims_of_one_account_do_not_contest() -> None:
 def test_an_account_of_the_same_role_and_email_is_adopted() -> None:
     files = Files().with_teacher(teacher("T2", email=SAME))
     for role in ("teacher", "staff"):
-        found = settled(files, held(accounts=[account("A9", role, email=SAME)]))
+        found = settled(files, stored(accounts=[account("A9", role, email=SAME)]))
         assert one(found, "T2", "adopts", "email", "link_id") == ("A9", SAME, None)
     files = Files().with_student(student("S2", guardian=guardian_of("G2", email=SAME)))
-    assert one(settled(files, held(accounts=[account("A9", "guardian", email=SAME)])), "G2", "adopts") == "A9"
+    assert one(settled(files, stored(accounts=[account("A9", "guardian", email=SAME)])), "G2", "adopts") == "A9"
 
 
 def test_an_account_that_is_not_adopted_keeps_its_email_and_every_claimant_loses() -> None:
     files = Files().with_teacher(teacher("T2", email=SAME)).with_teacher(teacher("T3", email=SAME))
-    found = settled(files, held(accounts=[account("A9", "student", email=SAME)]))
+    found = settled(files, stored(accounts=[account("A9", "student", email=SAME)]))
     assert codes(found) == ["teacher_email_taken", "teacher_email_taken"]
     assert found.freed_emails.rows() == []
     files = Files().with_student(student("S2", email=SAME))
-    found = settled(files, held(accounts=[account("A9", "guardian", email=SAME)]))
+    found = settled(files, stored(accounts=[account("A9", "guardian", email=SAME)]))
     assert codes(found) == ["email_taken"]
     assert one(found, "S2", "email", "adopts") == (None, None)
 
 
 def test_a_record_with_a_link_adopts_nobody() -> None:
     files = Files().with_teacher(teacher("T2", email=SAME))
-    known = held(
+    known = stored(
         link("L2", "employee", "T2", email="old@mail.example"), accounts=[account("A9", "teacher", email=SAME)]
     )
     found = settled(files, known)
@@ -193,7 +193,7 @@ def test_a_record_with_a_link_adopts_nobody() -> None:
 
 def test_one_who_returns_to_their_own_account_finds_its_email_theirs() -> None:
     files = Files().with_teacher(teacher("T2", email=SAME))
-    known = held(
+    known = stored(
         link("L2", "employee", "T2", email=SAME, account_id="A9", active=False),
         accounts=[account("A9", "teacher", email=SAME)],
     )
@@ -204,13 +204,13 @@ def test_one_who_returns_to_their_own_account_finds_its_email_theirs() -> None:
 @pytest.mark.parametrize(("theirs", "adopted"), [(None, True), (date(2014, 9, 3), True), (date(2014, 9, 4), False)])
 def test_a_student_is_adopted_by_email_unless_the_birth_dates_differ(theirs: date | None, adopted: bool) -> None:
     files = Files().with_student(student("S2", email=SAME))
-    found = settled(files, held(accounts=[account("A9", "student", email=SAME, birth_date=theirs)]))
+    found = settled(files, stored(accounts=[account("A9", "student", email=SAME, birth_date=theirs)]))
     assert one(found, "S2", "adopts", "email") == (("A9", SAME) if adopted else (None, None))
 
 
 def test_an_account_is_adopted_by_one_record_only() -> None:
     files = Files().with_teacher(teacher("T3", email=SAME)).with_teacher(teacher("T2", email=SAME))
-    found = settled(files, held(accounts=[account("A9", "teacher", email=SAME)]))
+    found = settled(files, stored(accounts=[account("A9", "teacher", email=SAME)]))
     assert one(found, "T2", "adopts", "email") == ("A9", SAME)
     assert issues(found, "code", "record_id") == [("teacher_email_taken", "T3")]
 
@@ -218,7 +218,7 @@ def test_an_account_is_adopted_by_one_record_only() -> None:
 def test_an_adopted_account_gives_its_email_up_to_a_higher_role() -> None:
     files = Files().with_teacher(teacher("T2", email=SAME))
     files.with_student(student("S2", guardian=guardian_of("G2", email=SAME, phone=PHONE)))
-    found = settled(files, held(accounts=[account("A9", "guardian", email=SAME)]))
+    found = settled(files, stored(accounts=[account("A9", "guardian", email=SAME)]))
     assert one(found, "G2", "adopts", "email") == ("A9", None)
     assert _holder(found) == ["T2"]
     assert found.freed_emails.rows() == [("A9", SAME)]
@@ -248,7 +248,7 @@ def _by_hand(account_id: str = "A9", **values: Any) -> dict[str, Any]:
 def test_the_only_hand_made_account_of_the_same_role_phone_and_name_is_adopted(
     accounts: list[dict[str, Any]], adopts: str | None
 ) -> None:
-    found = settled(Files().with_teacher(teacher("T2", phone=PHONE)), held(accounts=accounts))
+    found = settled(Files().with_teacher(teacher("T2", phone=PHONE)), stored(accounts=accounts))
     assert one(found, "T2", "adopts") == adopts
 
 
@@ -256,16 +256,16 @@ def test_a_guardian_is_adopted_by_phone_and_name_and_a_student_is_not() -> None:
     files = Files().with_student(student("S2", phone=PHONE, guardian=guardian_of("G2", phone=PHONE)))
     guardian = _by_hand(role="guardian", first_name="Gua2", last_name="Dian2")
     pupil = _by_hand("A8", role="student", first_name="Stu2", last_name="Dent2")
-    found = settled(files, held(accounts=[guardian, pupil]))
+    found = settled(files, stored(accounts=[guardian, pupil]))
     assert (one(found, "G2", "adopts"), one(found, "S2", "adopts")) == ("A9", None)
 
 
 def test_an_account_is_adopted_by_phone_once_and_not_by_somebody_with_a_link() -> None:
     twins = [teacher(name, phone=PHONE, first_name="Tea2", last_name="Cher2") for name in ("T4", "T3")]
     files = Files().with_teacher(twins[0]).with_teacher(twins[1])
-    found = settled(files, held(accounts=[_by_hand()]))
+    found = settled(files, stored(accounts=[_by_hand()]))
     assert (one(found, "T3", "adopts"), one(found, "T4", "adopts")) == ("A9", None)
-    found = settled(files, held(link("L3", "employee", "T3", first_name="Tea2"), accounts=[_by_hand()]))
+    found = settled(files, stored(link("L3", "employee", "T3", first_name="Tea2"), accounts=[_by_hand()]))
     assert (one(found, "T3", "adopts"), one(found, "T4", "adopts")) == (None, "A9")
 
 
@@ -275,19 +275,19 @@ def test_a_rejected_record_adopts_nobody() -> None:
         .with_teacher(teacher("T2", email="", phone=PHONE))
         .with_teacher(teacher("T3", first_name="Tea2", last_name="Cher2", phone=PHONE))
     )
-    found = settled(files, held(accounts=[_by_hand()]))
+    found = settled(files, stored(accounts=[_by_hand()]))
     assert one(found, "T3", "adopts") == "A9"
 
 
 def test_a_persons_own_edit_is_a_claim_of_their_role() -> None:
-    """The account holds an e-mail that its link does not: the record's own stays what the link says."""
+    """The account holds an email that its link does not: the record's own stays what the link says."""
     mine = account("A1", "teacher", email=SAME, linked=True)
     files = Files().with_teacher(teacher("T2")).with_teacher(teacher("T3", email=SAME))
-    known = held(link("L2", "employee", "T2", account_id="A1", email="t2@unified.example"), accounts=[mine])
+    known = stored(link("L2", "employee", "T2", account_id="A1", email="t2@unified.example"), accounts=[mine])
     found = settled(files, known)
     assert issues(found, "code", "record_id") == [("teacher_email_taken", "T3")]
     files = Files().with_student(student("S2", guardian=guardian_of("G2"))).with_teacher(teacher("T3", email=SAME))
-    known = held(
+    known = stored(
         link("L2", "guardian", "G2", account_id="A1", email="g2@mail.example"),
         accounts=[mine | {"role": "guardian"}],
     )
@@ -299,7 +299,7 @@ def test_a_persons_own_edit_is_a_claim_of_their_role() -> None:
 def test_an_email_that_the_record_gives_up_is_free_for_another() -> None:
     mine = account("A1", "teacher", email=SAME, linked=True)
     files = Files().with_teacher(teacher("T2")).with_teacher(teacher("T3", email=SAME))
-    found = settled(files, held(link("L2", "employee", "T2", account_id="A1", email=SAME), accounts=[mine]))
+    found = settled(files, stored(link("L2", "employee", "T2", account_id="A1", email=SAME), accounts=[mine]))
     assert found.issues.rows() == []
     assert found.freed_emails.rows() == [("A1", SAME)]
 

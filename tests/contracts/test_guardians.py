@@ -10,19 +10,19 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from contracts.guardians import Guardians, identify
-from contracts.roster import Field, Held, Schema, Settled
+from contracts.roster import Field, Schema, Settled, StoredRoster
 from tests.contracts.district import (
     Files,
     Row,
     codes,
     guardian_of,
-    held,
     issues,
     kept,
     link,
     one,
     pairs,
     settled,
+    stored,
     student,
     who,
 )
@@ -74,7 +74,7 @@ APART = [["S2"], ["S3"]]
             APART,
         ),
         (guardian_of(phone=PHONE, email="", **NAMED), guardian_of(phone=OTHER_PHONE, email="", **NAMED), APART),
-        # an e-mail and one of the two names
+        # an email and one of the two names
         (
             guardian_of(email="A@mail.example", first_name="Ana", last_name="Reyes"),
             guardian_of(email="a@mail.example", first_name="Ana", last_name="Sosa"),
@@ -196,7 +196,7 @@ def test_an_email_under_more_than_three_full_names_is_nobodys(names: int, shared
 
 def _found(entry: Row, *links: dict[str, Any], **others: Any) -> tuple[Any, list[str]]:
     """The link that S2's guardian was found to be, and all seen guardian links."""
-    found = settled(_of(entry), held(*links, **others))
+    found = settled(_of(entry), stored(*links, **others))
     guardian = found.people.filter(found.people["kind"] == "guardian").sort("line")[-1]
     return guardian["link_id"].item(), found.seen_links["link_id"].to_list()
 
@@ -236,7 +236,7 @@ def test_a_guardian_is_found_by_email_and_one_name() -> None:
 
 
 def test_links_of_another_source_are_nobodys() -> None:
-    assert _found(guardian_of("G2", **NAMED), _held("L1", "G2", own=False)) == (None, [])
+    assert _found(guardian_of("G2", **NAMED), _held("L1", "G2", from_this_source=False)) == (None, [])
 
 
 def test_the_first_thing_in_common_counts() -> None:
@@ -267,7 +267,7 @@ def test_an_active_link_goes_before_an_archived_one_then_the_oldest() -> None:
 
 def test_one_link_is_one_guardian_and_a_link_that_nobody_finds_is_in_no_row() -> None:
     files = _of(guardian_of("G2", email="a@mail.example", **NAMED), guardian_of("G3", email="b@mail.example", **NAMED))
-    known = held(_held("L1", "G2", guardian_ids=["G2", "G3"]), _held("L2", "G7"))
+    known = stored(_held("L1", "G2", guardian_ids=["G2", "G3"]), _held("L2", "G7"))
     found = settled(files, known)
     assert found.people.filter(kind="guardian").select("external_id", "link_id").sort("external_id").rows() == [
         ("G1", None),
@@ -278,11 +278,11 @@ def test_one_link_is_one_guardian_and_a_link_that_nobody_finds_is_in_no_row() ->
 
 
 def test_two_alike_are_each_found_as_themselves() -> None:
-    """Father and son of one name and phone-less: the student's ID finds either, their e-mail tells them apart."""
+    """Father and son of one name and phone-less: the student's ID finds either, their email tells them apart."""
     files = Files(students=[])
     for address in ("a@mail.example", "b@mail.example"):
         files.students.append(student("S1", guardian=guardian_of(email=address, **NAMED)))
-    known = held(
+    known = stored(
         link("LS1", "student", "S1"),
         _held("L1", email="b@mail.example"),
         _held("L2", email="a@mail.example"),
@@ -309,7 +309,9 @@ def test_another_guardian_may_still_be_found_by_what_comes_after_the_id() -> Non
 
 def test_a_rejected_guardian_finds_their_link_and_removes_nobody() -> None:
     files = _of(guardian_of("G2", email="", first_name="Eva", last_name="Sosa"))
-    known = held(_held("L1", "G2", email="a@mail.example"), link("LS2", "student", "S2"), guardianships=[("LS2", "L1")])
+    known = stored(
+        _held("L1", "G2", email="a@mail.example"), link("LS2", "student", "S2"), guardianships=[("LS2", "L1")]
+    )
     found = settled(files, known)
     assert codes(found) == ["guardian_unreachable"]
     assert found.seen_links["link_id"].to_list() == ["L1", "LS2"]
@@ -320,7 +322,7 @@ def test_a_rejected_guardian_finds_their_link_and_removes_nobody() -> None:
 def test_guardians_of_a_student_who_falls_are_not_provisioned_and_no_issue() -> None:
     files = _of(guardian_of("G2", **NAMED))
     files.students[1]["first_name"] = ""
-    found = settled(files, held(_held("L1", "G2", email="a@mail.example")))
+    found = settled(files, stored(_held("L1", "G2", email="a@mail.example")))
     assert issues(found) == [("name_missing", "1", 3, "S2", 2)]
     assert who(found) == ["T1", "S1", "G1"]
     assert found.seen_links["link_id"].to_list() == ["L1"]
@@ -329,7 +331,7 @@ def test_guardians_of_a_student_who_falls_are_not_provisioned_and_no_issue() -> 
 def test_guardians_of_a_student_who_goes_on_as_last_applied_are_provisioned() -> None:
     files = _of(guardian_of("G2", **NAMED))
     files.students[1]["first_name"] = ""
-    found = settled(files, held(link("LS2", "student", "S2")))
+    found = settled(files, stored(link("LS2", "student", "S2")))
     assert issues(found) == [("name_missing", "1", 3, "S2", 0)]
     assert pairs(found) == [("LS2", "G2"), ("S1", "G1")]
 
@@ -339,7 +341,7 @@ def test_a_guardian_whose_name_and_phone_came_from_two_entries_is_found_as_a_who
         guardian_of("G2", phone="", email="a@mail.example", first_name="Ana", last_name="Reyes"),
         guardian_of("G2", phone=PHONE, email="a@mail.example", first_name="Bea", last_name="Reyes"),
     ]
-    known = held(_held("L1", phone="+12125550123"))
+    known = stored(_held("L1", phone="+12125550123"))
     assert settled(_of(*entries), known).seen_links["link_id"].to_list() == ["L1"]
 
 
@@ -384,8 +386,8 @@ def _frame(entries: Sequence[Entry]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=ENTRY)
 
 
-def identified(*entries: Entry, known: Held | None = None, absent: Collection[Field] = ()) -> Guardians:
-    return identify(_frame(entries), _frame([]), Held.nothing() if known is None else known, absent)
+def identified(*entries: Entry, known: StoredRoster | None = None, absent: Collection[Field] = ()) -> Guardians:
+    return identify(_frame(entries), _frame([]), StoredRoster.nothing() if known is None else known, absent)
 
 
 def together(found: Guardians) -> list[list[int]]:
@@ -403,12 +405,12 @@ def people(found: Guardians, *columns: str) -> list[Any]:
     return found.people.select(columns or ("first_name", "last_name", "email", "phone")).rows()
 
 
-def as_held(found: Guardians) -> Held:
+def as_stored(found: Guardians) -> StoredRoster:
     """What the database would hold of them: guardian 0 as link L0, student S0 as LS0."""
     names = ("guardian_ids", "first_name", "last_name", "email", "phone", "phone_extension", "language")
     rows = found.people.select("guardian", *names).rows(named=True)
     students = sorted(set(found.pairs["student_id"]))
-    return held(
+    return stored(
         *(
             link(f"L{row['guardian']}", "guardian", f"drawn-{row['guardian']}", **{name: row[name] for name in names})
             for row in rows
@@ -644,8 +646,8 @@ def test_whatever_is_written_into_guardian_id_every_child_has_the_guardians_of_t
     rows = [{**parent, "guardian_id": guardian_id, "line": 0} for parent, guardian_id in written]
     found = identified(*rows)
     names = ("first_name", "last_name", "email", "phone")
-    held_by = found.pairs.join(found.people, on="guardian").select("student_id", *names).sort("student_id").rows()
-    assert held_by == sorted((f"S{number}", *(row[name] for name in names)) for number, row in enumerate(rows))
+    stored_by = found.pairs.join(found.people, on="guardian").select("student_id", *names).sort("student_id").rows()
+    assert stored_by == sorted((f"S{number}", *(row[name] for name in names)) for number, row in enumerate(rows))
 
 
 @RULED
@@ -654,7 +656,7 @@ def test_guardians_are_found_again_as_themselves(rows: list[Entry]) -> None:
     """All but those whom an error keeps out: one name, and one contact point, they need."""
     told = [row for row in rows if (row["first_name"] or row["last_name"]) and (row["email"] or row["phone"])]
     found = identified(*told)
-    again = identified(*told, known=as_held(found))
+    again = identified(*told, known=as_stored(found))
     assert again.people.drop("link_id").equals(found.people.drop("link_id"))
     assert people(again, "link_id") == [(f"L{guardian}",) for guardian in found.people["guardian"]]
 
@@ -665,7 +667,7 @@ def test_guardians_are_found_again_as_themselves(rows: list[Entry]) -> None:
 def test_parents_once_taken_for_one_are_parted_and_one_of_them_keeps_the_link() -> None:
     rows = [entry(f"0 Par{number} Fam{number} e{number} {number}") for number in range(4)]
     merged = {"first_name": "Par2", "last_name": "Fam2", "email": "e0", "phone": "1"}
-    everybodys = held(
+    everybodys = stored(
         link("L0", "guardian", "0", **merged),
         *(link(f"LS{number}", "student", f"S{number}") for number in range(4)),
         guardianships=[(f"LS{number}", "L0") for number in range(4)],
@@ -682,7 +684,7 @@ def test_parents_once_taken_for_one_are_parted_and_one_of_them_keeps_the_link() 
 
 def _link_of(came: Entry, *was: Entry) -> str | None:
     """The link that this entry finds of what was there, L0 and so on in order of ID, first name, last name, ..."""
-    found: str | None = identified(came, known=as_held(identified(*was))).people["link_id"].item()
+    found: str | None = identified(came, known=as_stored(identified(*was))).people["link_id"].item()
     return found
 
 
@@ -697,22 +699,24 @@ def test_a_link_that_a_guardian_contradicts_is_not_found_by_email_and_last_name(
 def test_a_link_that_a_guardian_contradicts_is_found_by_its_id_unless_it_is_somebody_elses() -> None:
     mother, father = entry("G1 Ana Reyes x 1"), entry("G2 Bob Reyes y 2")
     assert _link_of(entry("G1 Annie Reyes z 3"), mother) == "L0"
-    known = as_held(identified(mother, father))
+    known = as_stored(identified(mother, father))
     found = identified(entry("G2 Ana Reyes x 1"), entry("G1 Bob Reyes y 2"), known=known)
     assert people(found, "external_id", "first_name", "link_id") == [("G1", "Bob", "L1"), ("G2", "Ana", "L0")]
 
 
 def test_a_shared_guardian_id_finds_no_link_and_its_coming_and_going_changes_nobody() -> None:
-    known = as_held(identified(entry("G1 Ana Reyes x 1")))
+    known = as_stored(identified(entry("G1 Ana Reyes x 1")))
     found = identified(entry("G1 Ana Reyes x 1"), entry("G1 Bob Sosa y 2"), known=known)
     assert people(found, "first_name", "external_id", "link_id") == [("Ana", None, "L0"), ("Bob", None, None)]
-    known = as_held(identified(entry("- Ana Reyes x 1")))
+    known = as_stored(identified(entry("- Ana Reyes x 1")))
     assert people(identified(entry("G1 Ana Reyes x 1"), known=known), "external_id", "link_id") == [("G1", "L0")]
 
 
 def test_a_rejected_guardian_who_is_another_person_takes_no_other_child_along() -> None:
     eva = guardian_of("G2", email="", first_name="Eva", last_name="Sosa")
-    known = held(_held("L1", "G2", email="a@mail.example"), link("LS2", "student", "S2"), guardianships=[("LS2", "L1")])
+    known = stored(
+        _held("L1", "G2", email="a@mail.example"), link("LS2", "student", "S2"), guardianships=[("LS2", "L1")]
+    )
     found = settled(_of(eva, eva), known)
     assert codes(found) == ["guardian_unreachable"]
     assert pairs(found) == [("S1", "G1"), ("S2", "L1")]
@@ -730,7 +734,7 @@ def test_a_rejected_guardian_who_is_another_person_takes_no_other_child_along() 
 )
 def test_an_email_that_cannot_be_read_leaves_the_one_of_the_link(came: str, unread: bool) -> None:
     first, second = map(entry, came.split(", "))
-    known = as_held(identified(entry("G1 Ana Reyes x 1")))
+    known = as_stored(identified(entry("G1 Ana Reyes x 1")))
     found = identified({**first, "unread_email": True}, second, known=known)
     assert people(found, "unread_email", "unread_phone", "link_id") == [(unread, False, "L0")]
     assert people(identified(first, second, known=known), "unread_email") == [(False,)]
@@ -748,7 +752,7 @@ COLUMNS = {"guardian_id": ("guardian", "external_id")} | {
 }
 
 
-def _lacking(rows: Sequence[Entry], known: Held, *names: str) -> Guardians:
+def _lacking(rows: Sequence[Entry], known: StoredRoster, *names: str) -> Guardians:
     """The guardians of a source that lacks these columns."""
     gone = dict.fromkeys((*names, "phone_extension") if "phone" in names else names)
     return identified(
@@ -775,14 +779,14 @@ def _lacking(rows: Sequence[Entry], known: Held, *names: str) -> Guardians:
 )
 def test_what_the_source_lacks_stays_as_the_links_hold_it(names: tuple[str, ...]) -> None:
     before = identified(*COUPLE)
-    found = _lacking(COUPLE, as_held(before), *names)
+    found = _lacking(COUPLE, as_stored(before), *names)
     assert found.people.drop("link_id").equals(before.people.drop("link_id"))
     assert found.pairs.sort("guardian").equals(before.pairs.sort("guardian"))
     assert people(found, "link_id") == [("L0",), ("L1",)]
 
 
 def test_a_new_guardian_has_nothing_of_those_the_student_has() -> None:
-    known = as_held(identified(COUPLE[0]))
+    known = as_stored(identified(COUPLE[0]))
     found = _lacking([COUPLE[0], entry("G2 Bob Reyes x 2", student_id="S1")], known, "phone")
     assert people(found, "first_name", "phone", "unread_phone", "link_id") == [
         ("Ana", "1", False, "L0"),
@@ -795,21 +799,21 @@ def test_a_new_guardian_has_nothing_of_those_the_student_has() -> None:
 def test_guardians_whom_nothing_tells_apart_are_not_filled_but_keep_what_their_links_hold() -> None:
     """Father and son of one name: which of the two an entry is shows only when all have found their link."""
     both = [entry(f"- Bob Reyes {email} -", student_id="S1") for email in ("x", "y")]
-    known = as_held(identified(*({**row, "phone": row["email"]} for row in both)))
+    known = as_stored(identified(*({**row, "phone": row["email"]} for row in both)))
     assert people(_lacking(both, known, "phone"), "phone", "link_id") == [("x", "L0"), ("y", "L1")]
     alike = [entry("- Bob Reyes - 1", student_id="S1"), entry("- Bob Reyes - 2", student_id="S1")]
-    found = _lacking(alike, as_held(identified(*alike)), "phone")
+    found = _lacking(alike, as_stored(identified(*alike)), "phone")
     assert people(found, "phone", "unread_phone", "link_id") == [(None, True, "L0")]
 
 
 def test_a_sibling_without_a_link_is_joined_by_what_is_filled() -> None:
-    known = as_held(identified(COUPLE[0]))
+    known = as_stored(identified(COUPLE[0]))
     rows = [COUPLE[0], entry("- Ana Reyes - 1", student_id="S2")]
     assert people(_lacking(rows, known, "email"), "email", "phone", "link_id") == [("x", "1", "L0")]
 
 
 def test_another_person_on_an_old_id_is_not_filled() -> None:
-    known = as_held(identified(COUPLE[0]))
+    known = as_stored(identified(COUPLE[0]))
     found = _lacking([entry("G1 Eva Sosa z -", student_id="S1")], known, "phone")
     assert people(found, "first_name", "phone", "link_id") == [("Eva", None, None)]
 
@@ -817,7 +821,7 @@ def test_another_person_on_an_old_id_is_not_filled() -> None:
 def test_no_id_is_lost_with_its_column() -> None:
     """Systems that number each child's contact: one guardian, an ID for each of the children."""
     rows = [entry(f"G{number} Ana Reyes x 1") for number in range(3)]
-    found = _lacking(rows, as_held(identified(*rows)), "guardian_id")
+    found = _lacking(rows, as_stored(identified(*rows)), "guardian_id")
     assert people(found, "external_id", "link_id") == [("G0", "L0")]
     assert found.people["guardian_ids"].to_list() == [["G0", "G1", "G2"]]
     assert told(found) == []

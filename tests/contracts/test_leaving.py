@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from contracts.roster import Held
-from tests.contracts.district import Files, Row, guardian_of, held, link, one, settled, student, teacher, who
+from contracts.roster import StoredRoster
+from tests.contracts.district import Files, Row, guardian_of, link, one, settled, stored, student, teacher, who
 
 LEFT = datetime(2026, 11, 20, 9, tzinfo=UTC)
 LATER, EARLIER = LEFT + timedelta(hours=1), LEFT - timedelta(hours=1)
@@ -21,9 +21,9 @@ def moved(*rows: Row) -> Files:
     return files
 
 
-def before(*others: Other, left_at: datetime | None = None) -> Held:
+def before(*others: Other, left_at: datetime | None = None) -> StoredRoster:
     """They were in school 1, with S2's guardian."""
-    return held(
+    return stored(
         link("L2", "employee", "T2"),
         link("LS2", "student", "S2", birth_date=datetime(2014, 9, 3).date()),
         link("LG2", "guardian", "G2", email="g2@mail.example"),
@@ -33,7 +33,7 @@ def before(*others: Other, left_at: datetime | None = None) -> Held:
     )
 
 
-def seen(files: Files, known: Held) -> list[str]:
+def seen(files: Files, known: StoredRoster) -> list[str]:
     found = settled(files, known, schools=["1"])
     assert found.issues.rows() == []
     assert who(found)[:2] == ["T1", "S1"]

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.checking import check
 from contracts.formats.csv_1_0 import FORMAT
-from contracts.roster import Held
+from contracts.roster import StoredRoster
 from contracts.settling import settle
 from tests.contracts.district import (
     NOBODY,
@@ -19,13 +19,13 @@ from tests.contracts.district import (
     codes,
     enrollment,
     guardian_of,
-    held,
     issues,
     link,
     one,
     pairs,
     school,
     settled,
+    stored,
     student,
     teacher,
     who,
@@ -115,7 +115,7 @@ def _born(*days: str, school_id: str = "1") -> Files:
 
 def _dates(files: Files, **options: Any) -> tuple[list[date | None], list[tuple[Any, ...]], tuple[str, ...]]:
     reading = FORMAT.read(files.content())
-    found = settle(check(FORMAT.to_roster(reading), None, today=TODAY, **options), Held.nothing())
+    found = settle(check(FORMAT.to_roster(reading), None, today=TODAY, **options), StoredRoster.nothing())
     dates = found.people.filter(kind="student").sort("external_id")["birth_date"].to_list()
     told = issues(found, "code", "school_id", "line")
     return dates, [issue for issue in told if "date" in issue[0]], found.notes
@@ -158,7 +158,7 @@ def _of(field: str, value: str) -> dict[str, Any]:
     ],
 )
 def test_a_value_that_cannot_be_read_leaves_the_one_last_applied(field: str, bad: str, stays: object) -> None:
-    known = held(link("L2", "student", "S2", birth_date=date(2014, 9, 3), **LAST))
+    known = stored(link("L2", "student", "S2", birth_date=date(2014, 9, 3), **LAST))
     found = settled(Files().with_student(student("S2", **_of(field, bad))), known)
     assert one(found, "S2", field) == stays
     assert codes(found) == [f"{field}_unknown" if field == "grade" else f"{field}_invalid"]
@@ -170,20 +170,20 @@ def test_a_value_that_cannot_be_read_leaves_the_one_last_applied(field: str, bad
 
 
 def test_an_extension_stays_with_the_phone_that_stays() -> None:
-    known = held(link("L2", "student", "S2", **LAST))
+    known = stored(link("L2", "student", "S2", **LAST))
     found = settled(Files().with_student(student("S2", phone="unlisted")), known)
     assert one(found, "S2", "phone", "phone_extension") == ("+12125550199", "7")
 
 
 def test_another_person_on_an_old_id_inherits_nothing() -> None:
-    known = held(link("L2", "student", "S2", **LAST | {"first_name": "Bo", "last_name": "Other"}))
+    known = stored(link("L2", "student", "S2", **LAST | {"first_name": "Bo", "last_name": "Other"}))
     found = settled(Files().with_student(student("S2", phone="unlisted")), known)
     assert one(found, "S2", "link_id", "phone") == (None, None)
 
 
 def test_a_guardian_whose_only_email_cannot_be_read_is_an_alert_if_they_had_one() -> None:
     files = Files(students=[student("S1", guardian=guardian_of("G1", email="not an address"))])
-    known = held(
+    known = stored(
         link("LS1", "student", "S1"),
         link("LG1", "guardian", "G1", email="g1@mail.example"),
         guardianships=[("LS1", "LG1")],
@@ -204,7 +204,7 @@ def _without(files: Files, name: str, *columns: str) -> dict[str, bytes]:
 
 
 def test_a_missing_column_says_nothing() -> None:
-    known = held(
+    known = stored(
         link("L2", "student", "S2", birth_date=date(2014, 9, 3), **LAST),
         link("LT1", "employee", "T1", phone="+12125550144"),
     )
@@ -222,7 +222,7 @@ def test_a_missing_column_says_nothing() -> None:
 
 
 def test_a_file_that_names_no_guardian_anywhere_says_nothing_about_guardians() -> None:
-    known = held(
+    known = stored(
         link("LS1", "student", "S1"),
         link("LG1", "guardian", "G1", email="g1@mail.example"),
         link("LG2", "guardian", "G2", email="g2@mail.example", active=False),
@@ -235,11 +235,11 @@ def test_a_file_that_names_no_guardian_anywhere_says_nothing_about_guardians() -
     assert issues(found, "record_id") == [("S2",)]
     assert pairs(found) == []
     assert found.seen_links["link_id"].to_list() == ["LG1", "LS1"]
-    assert found.kept.filter(table="guardianships")["link_id"].to_list() == ["LG1"]
+    assert found.protected.filter(table="guardianships")["link_id"].to_list() == ["LG1"]
 
 
 def test_a_guardian_goes_with_their_last_student_though_no_column_names_guardians() -> None:
-    known = held(
+    known = stored(
         link("LS1", "student", "S1"),
         link("LS2", "student", "S2"),
         link("LS3", "student", "S3"),
@@ -250,4 +250,4 @@ def test_a_guardian_goes_with_their_last_student_though_no_column_names_guardian
     columns = [f"guardian_{name}" for name in ("id", "first_name", "last_name", "email", "phone")]
     found = settled(_without(Files(), "students.csv", *columns), known)
     assert found.seen_links["link_id"].to_list() == ["LG1", "LS1"]
-    assert found.kept.filter(table="guardianships")["link_id"].to_list() == ["LG1"]
+    assert found.protected.filter(table="guardianships")["link_id"].to_list() == ["LG1"]

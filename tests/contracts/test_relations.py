@@ -10,7 +10,6 @@ from tests.contracts.district import (
     codes,
     enrollment,
     guardian_of,
-    held,
     issues,
     kept,
     link,
@@ -18,6 +17,7 @@ from tests.contracts.district import (
     pairs,
     school,
     settled,
+    stored,
     student,
     teacher,
     who,
@@ -136,7 +136,7 @@ def test_what_refers_to_a_teacher_never_provisioned_falls_with_them() -> None:
     files.classes.append(class_("CT2", "T9"))
     files.students.append(student("S2"))
     files.enrollments.append(enrollment("CT2", "S2"))
-    found = settled(files, held(link("L2", "employee", "T2", active=False)))
+    found = settled(files, stored(link("L2", "employee", "T2", active=False)))
     assert issues(found) == [
         ("co_teacher_unknown", "1", 4, "CT2", 0),
         ("teacher_email_missing", "1", 3, "T2", 3),
@@ -160,7 +160,7 @@ def test_a_class_stands_with_one_of_its_teachers() -> None:
 
 def test_a_class_of_a_teacher_who_was_provisioned_goes_on_with_their_link() -> None:
     files = Files().with_teacher(teacher("T2", email=""))
-    found = settled(files, held(link("L2", "employee", "T2")))
+    found = settled(files, stored(link("L2", "employee", "T2")))
     assert issues(found) == [("teacher_email_missing", "1", 3, "T2", 0)]
     assert members(found) == [*BASE, ("CT2", "1", "L2", True), ("CT2", "1", "S1", False)]
     assert kept(found, "class_owners") == []
@@ -169,7 +169,7 @@ def test_a_class_of_a_teacher_who_was_provisioned_goes_on_with_their_link() -> N
 def test_a_rejected_class_that_was_provisioned_goes_on_as_last_applied() -> None:
     files = Files(classes=[class_("C1", class_name=""), class_("C2")], enrollments=[enrollment("C1", "S1")])
     files.enrollments.append(enrollment("C2", "S1"))
-    found = settled(files, held(link("L1", "employee", "T1"), classes=[("C1", "2")]))
+    found = settled(files, stored(link("L1", "employee", "T1"), classes=[("C1", "2")]))
     assert issues(found) == [("class_name_missing", "1", 2, "C1", 0)]
     assert members(found) == [("C1", "2", "S1", False), ("C2", "1", "S1", False), ("C2", "1", "T1", True)]
     assert kept(found, "classes") == [(None, "C1")]
@@ -179,7 +179,7 @@ def test_a_rejected_class_that_was_provisioned_goes_on_as_last_applied() -> None
 
 def test_a_rejected_class_that_is_held_under_two_schools_is_left_as_it_is() -> None:
     files = Files(classes=[class_("C1", class_name="")])
-    found = settled(files, held(link("LS1", "student", "S1"), classes=[("C1", "1"), ("C1", "2")]))
+    found = settled(files, stored(link("LS1", "student", "S1"), classes=[("C1", "1"), ("C1", "2")]))
     assert issues(found) == [("class_name_missing", "1", 2, "C1", 0)]
     assert members(found) == []
     assert kept(found, "class_students") == [("LS1", None), (None, "C1")]
@@ -187,7 +187,7 @@ def test_a_rejected_class_that_is_held_under_two_schools_is_left_as_it_is() -> N
 
 def test_a_class_that_falls_with_its_teachers_goes_on_if_it_was_provisioned() -> None:
     files = Files().with_teacher(teacher("T2", email=""))
-    found = settled(files, held(classes=[("CT2", "1")]))
+    found = settled(files, stored(classes=[("CT2", "1")]))
     assert issues(found) == [("teacher_email_missing", "1", 3, "T2", 0)]
     assert members(found) == [*BASE, ("CT2", "1", "S1", False)]
 
@@ -198,7 +198,7 @@ def test_enrollments_and_guardians_of_a_student_never_provisioned_fall_with_them
         student("S2", first_name="", guardian=guardian_of("G3")),
         student("S2", "2", first_name=""),
     )
-    found = settled(files, held(link("LS2", "student", "S2", active=False)))
+    found = settled(files, stored(link("LS2", "student", "S2", active=False)))
     assert issues(found) == [("name_missing", "1", 3, "S2", 3), ("name_missing", "2", 3, "S2", 3)]
     assert members(found) == BASE
     assert pairs(found) == [("S1", "G1")]
@@ -209,7 +209,7 @@ def test_enrollments_and_guardians_of_a_student_never_provisioned_fall_with_them
 
 def test_enrollments_of_a_student_who_was_provisioned_go_on_with_their_link() -> None:
     files = Files().with_student(student("S2", first_name=""))
-    found = settled(files, held(link("LS2", "student", "S2"), link("LG2", "guardian", "G2", email="g2@mail.example")))
+    found = settled(files, stored(link("LS2", "student", "S2"), link("LG2", "guardian", "G2", email="g2@mail.example")))
     assert issues(found) == [("name_missing", "1", 3, "S2", 0)]
     assert members(found) == [("C1", "1", "LS2", False), *BASE]
     assert pairs(found) == [("LS2", "G2"), ("S1", "G1")]
@@ -234,7 +234,7 @@ def test_an_enrollment_names_a_known_class_and_a_known_student() -> None:
         enrollment("C8", "S9"),
         enrollment("C8", "S8", school_id="77"),
     ]
-    found = settled(files, held(link("LS1", "student", "S1")))
+    found = settled(files, stored(link("LS1", "student", "S1")))
     assert issues(found) == [
         ("enrollment_class_unknown", "1", 3, "C9", 0),
         ("enrollment_class_unknown", "2", 5, "C9", 0),
@@ -270,10 +270,10 @@ def test_left_out_classes_and_students_are_no_issue() -> None:
         enrollment("C9", "S2"),
         enrollment("C9", "S9", school_id="2"),
     ]
-    found = settled(files, held(link("LS2", "student", "S2")), schools=["1"])
+    found = settled(files, stored(link("LS2", "student", "S2")), schools=["1"])
     assert found.issues.rows() == []
     assert members(found) == BASE
-    assert found.kept.rows() == []
+    assert found.protected.rows() == []
 
 
 def test_an_enrollment_that_names_another_school_than_its_class_is_an_alert() -> None:
@@ -348,7 +348,7 @@ def test_an_enrolled_teacher_who_is_rejected_falls_or_goes_on_as_one_of_the_clas
     assert issues(found) == [("co_teacher_unknown", "1", 3, "C2", 0), ("teacher_email_missing", "1", 3, "T2", 2)]
     assert members(found) == BASE
     assert kept(found, "class_owners") == [(None, "C1"), (None, "C2")]
-    found = settled(files, held(link("L2", "employee", "T2")))
+    found = settled(files, stored(link("L2", "employee", "T2")))
     assert issues(found) == [("co_teacher_unknown", "1", 3, "C2", 0), ("teacher_email_missing", "1", 3, "T2", 0)]
     assert members(found) == [
         *(("C1", "1", "L2", True), ("C1", "1", "S1", False), ("C1", "1", "T1", True)),
@@ -359,7 +359,9 @@ def test_an_enrolled_teacher_who_is_rejected_falls_or_goes_on_as_one_of_the_clas
 def test_no_teacher_leaves_while_an_enrollment_of_theirs_or_of_the_class_is_rejected() -> None:
     files = Files(teachers=[teacher("T1"), teacher("T2")])
     files.enrollments += [enrollment("C9", "T2"), enrollment("C1", "X")]
-    found = settled(files, held(link("L1", "employee", "T1"), link("L2", "employee", "T2"), link("LX", "student", "X")))
+    found = settled(
+        files, stored(link("L1", "employee", "T1"), link("L2", "employee", "T2"), link("LX", "student", "X"))
+    )
     assert shown(found) == [
         ("enrollment_class_unknown", "1", "enrollments.csv", 3, "C9", None),
         ("enrollment_student_unknown", "1", "enrollments.csv", 4, "X", None),
@@ -392,7 +394,7 @@ def test_an_id_of_both_is_the_students_unless_the_class_names_it_and_the_file_ca
     files.enrollments += [enrollment("C1", both), enrollment("C2", "S1")]
     if carries_teachers:
         files.enrollments.append(enrollment("C2", "T2"))
-    known = held(
+    known = stored(
         link("L7", "student", both),
         link("L7T", "employee", both),
         # A teacher's membership, or one of another class, makes nobody a student of this one.
@@ -467,13 +469,13 @@ def test_whoever_stays_in_a_class_as_last_applied_is_not_without_one() -> None:
         ("student_without_class", "1", "students.csv", 3, "S2", None),
         ("teacher_without_class", "1", "teachers.csv", 3, "T2", None),
     ]
-    assert shown(settled(files, held(*everybody))) == [lacking[0], *expected, *lacking[1:]]
+    assert shown(settled(files, stored(*everybody))) == [lacking[0], *expected, *lacking[1:]]
     # S2 and T2 stay in C1, which has a row that is not right; S1 stays in C2, having such a row.
     in_classes = [("C1", "LS2", False), ("C1", "L2", True), ("C2", "LS1", False)]
-    assert shown(settled(files, held(*everybody, class_members=in_classes))) == expected
+    assert shown(settled(files, stored(*everybody, class_members=in_classes))) == expected
     # Whoever is not among the students any more goes, and leaves the class without any.
     files.students = [row for row in files.students if row["student_id"] != "S1"]
-    found = settled(files, held(*everybody, class_members=in_classes))
+    found = settled(files, stored(*everybody, class_members=in_classes))
     assert [code for code in codes(found) if code.startswith("class_without")] == ["class_without_students"]
 
 
@@ -491,7 +493,7 @@ def test_whoever_may_belong_to_the_classs_school_is_not_told_to_be_of_another() 
 def test_a_newcomer_of_an_unknown_school_is_an_error_and_whoever_is_provisioned_an_alert_where_they_are() -> None:
     files = Files(teachers=[teacher("T1"), teacher("T2", "9")], students=[student("S1"), student("S2", "9")])
     files.students += [student("S3", "9", grade="Owls", guardian=guardian_of("G3", phone="5")), student("S4", "9")]
-    known = held(
+    known = stored(
         link("L2", "employee", "T2"),
         link("LS2", "student", "S2"),
         link("LS3", "student", "S3"),
@@ -523,14 +525,16 @@ def test_a_newcomer_of_an_unknown_school_is_an_error_and_whoever_is_provisioned_
 
 def test_whoever_also_names_a_known_school_has_an_error_there() -> None:
     files = Files(students=[student("S1"), student("S1", "9")])
-    known = held(link("LS1", "student", "S1"), school_members=[("LS1", "1", None)])
+    known = stored(link("LS1", "student", "S1"), school_members=[("LS1", "1", None)])
     assert shown(settled(files, known)) == [("school_unknown", "1", "students.csv", 3, "S1", None)]
 
 
 def test_a_class_of_an_unknown_school_is_an_error_where_it_is_active() -> None:
     files = Files(classes=[class_("C1"), class_("C2", "T1", "9")])
     assert shown(settled(files)) == [("school_unknown", None, "classes.csv", 3, "C2", None)]
-    assert shown(settled(files, held(classes=[("C2", "1")]))) == [("school_unknown", "1", "classes.csv", 3, "C2", None)]
+    assert shown(settled(files, stored(classes=[("C2", "1")]))) == [
+        ("school_unknown", "1", "classes.csv", 3, "C2", None)
+    ]
 
 
 def test_a_school_that_is_nearly_right_is_named_and_told_of_there() -> None:
@@ -538,7 +542,7 @@ def test_a_school_that_is_nearly_right_is_named_and_told_of_there() -> None:
     files.students = [student("S1", "01"), student("S2", "1", last_name=""), student("S3", "2")]
     files.classes = [class_("C1", "T1", "01"), class_("C2", "T1", "1")]
     hint = f"schools.csv has 01; {ZEROS}"
-    known = held(link("LS3", "student", "S3"), school_members=[("LS3", "01", None)])
+    known = stored(link("LS3", "student", "S3"), school_members=[("LS3", "01", None)])
     assert shown(settled(files, known)) == [
         ("former_school_unknown", "01", "students.csv", 4, "S3", f"schools.csv has 02; {ZEROS}"),
         ("name_missing", "01", "students.csv", 3, "S2", None),

@@ -170,16 +170,18 @@ def test_the_relation_contracts_fail_on_each_thing_that_is_wrong() -> None:
     assert _breaks(guardians.IDS, guardian) == set()
     assert _breaks(guardians.IDS, guardian, is_placeholder=True) == {"placeholder_value"}
     assert _breaks(guardians.IDS, guardian, is_shared=True) == {"guardian_id_shared"}
-    assert _breaks(whereabouts.FORMER, {"is_standing": False}) == set()
-    assert _breaks(whereabouts.FORMER, {"is_standing": True}) == {"former_school_unknown"}
+    assert _breaks(whereabouts.FORMER, {"is_stored": False}) == set()
+    assert _breaks(whereabouts.FORMER, {"is_stored": True}) == {"former_school_unknown"}
 
 
 def test_a_school_or_student_that_is_not_there_is_a_mistake_unless_the_source_may_hold_it_back() -> None:
-    membership = {"school_id": "1", "standing": "in", "may_be_unshared": False}
+    membership = {"school_id": "1", "scope_status": "in", "may_be_unshared": False}
     assert _breaks(checking.MEMBERSHIPS, membership) == set()
     assert _breaks(checking.MEMBERSHIPS, membership, may_be_unshared=True) == set()
-    assert _breaks(checking.MEMBERSHIPS, membership, standing="unknown") == {"school_unknown"}
-    assert _breaks(checking.MEMBERSHIPS, membership, standing="unknown", may_be_unshared=True) == {"record_not_shared"}
+    assert _breaks(checking.MEMBERSHIPS, membership, scope_status="unknown") == {"school_unknown"}
+    assert _breaks(checking.MEMBERSHIPS, membership, scope_status="unknown", may_be_unshared=True) == {
+        "record_not_shared"
+    }
     entry = {"email": None, "sharing": 0, "student_id": "S1", "student_is_known": True}
     assert _breaks(checking.ENTRIES, entry) == set()
     assert _breaks(checking.ENTRIES, entry, student_is_known=False) == {"record_not_shared"}

@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from contracts import roster
-from contracts.roster import Held, Settled
+from contracts.roster import Settled, StoredRoster
 from sandbox import csv_files
 from sandbox.faults import FAULTS, plant
 from sandbox.generator import generate
@@ -19,12 +19,12 @@ from tests.contracts.district import (
     Files,
     account,
     guardian_of,
-    held,
     kept,
     link,
     one,
     pairs,
     settled,
+    stored,
     student,
     teacher,
     who,
@@ -38,7 +38,7 @@ SCHEMAS = {
     "guardianships": roster.SETTLED_GUARDIANSHIPS,
     "seen_links": roster.SEEN_LINKS,
     "seen_classes": roster.SEEN_CLASSES,
-    "kept": roster.KEPT,
+    "protected": roster.PROTECTED_PAIRS,
     "freed_emails": roster.FREED_EMAILS,
     "issues": roster.ISSUES,
 }
@@ -65,14 +65,16 @@ def test_people_are_numbered_by_what_they_are() -> None:
 
 
 def test_people_are_found_by_their_id_active_or_archived() -> None:
-    known = held(link("L1", "employee", "T1"), link("LS1", "student", "S1", active=False), link("L9", "student", "T1"))
+    known = stored(
+        link("L1", "employee", "T1"), link("LS1", "student", "S1", active=False), link("L9", "student", "T1")
+    )
     found = settled(Files(), known)
     assert [one(found, name, "link_id") for name in ("T1", "S1", "G1")] == ["L1", "LS1", None]
     assert found.seen_links["link_id"].to_list() == ["L1", "LS1"]
 
 
 def test_links_of_other_sources_are_nobodys() -> None:
-    found = settled(Files(), held(link("L1", "employee", "T1", own=False)))
+    found = settled(Files(), stored(link("L1", "employee", "T1", from_this_source=False)))
     assert one(found, "T1", "link_id") is None
     assert found.seen_links.rows() == []
 
@@ -98,7 +100,7 @@ def test_the_same_id_with_both_names_different_and_nothing_in_common_is_another_
     was: dict[str, Any], is_another: bool
 ) -> None:
     files = Files().with_student(student("S2", email="s2@unified.example"))
-    found = settled(files, held(link("LS2", "student", "S2", **was)))
+    found = settled(files, stored(link("LS2", "student", "S2", **was)))
     assert one(found, "S2", "link_id") == (None if is_another else "LS2")
     assert found.seen_links["link_id"].to_list() == [] if is_another else ["LS2"]
     assert kept(found, "school_members") == []
@@ -106,19 +108,19 @@ def test_the_same_id_with_both_names_different_and_nothing_in_common_is_another_
 
 def test_a_guardian_in_common_is_the_same_student() -> None:
     files = Files().with_student(student("S2"))
-    known = held(
+    known = stored(
         link("LS2", "student", "S2", **OTHER),
         link("LG2", "guardian", "G2", email="g2@mail.example"),
         guardianships=[("LS2", "LG2")],
     )
     assert one(settled(files, known), "S2", "link_id") == "LS2"
-    apart = Held(known.links, known.guardianships.clear(), known.classes, known.accounts)
+    apart = StoredRoster(known.links, known.guardianships.clear(), known.classes, known.accounts)
     assert one(settled(files, apart), "S2", "link_id") is None
 
 
 def test_another_person_adopts_and_claims_as_a_newcomer() -> None:
     files = Files().with_teacher(teacher("T2"))
-    known = held(
+    known = stored(
         link("L2", "employee", "T2", email="old@unified.example", **OTHER),
         accounts=[account("A9", "teacher", email="t2@unified.example")],
     )
@@ -129,11 +131,11 @@ def test_another_person_adopts_and_claims_as_a_newcomer() -> None:
 
 def test_a_rejected_record_never_gives_an_id_to_another_person() -> None:
     files = Files().with_teacher(teacher("T2", email=""))
-    found = settled(files, held(link("L2", "employee", "T2", **OTHER)))
+    found = settled(files, stored(link("L2", "employee", "T2", **OTHER)))
     assert found.seen_links["link_id"].to_list() == ["L2"]
-    # Rejected only once it is known whose e-mail it is.
+    # Rejected only once it is known whose email it is.
     files = Files().with_teacher(teacher("T2", email="t1@unified.example"))
-    found = settled(files, held(link("L2", "employee", "T2", **OTHER)))
+    found = settled(files, stored(link("L2", "employee", "T2", **OTHER)))
     assert who(found) == ["T1", "S1", "G1"]
     assert found.seen_links["link_id"].to_list() == ["L2"]
     assert kept(found, "school_members") == [("L2", None)]
@@ -160,12 +162,12 @@ def _shuffled(files: dict[str, bytes], seed: int) -> dict[str, bytes]:
     return shuffled
 
 
-def _held_from(value: Settled, keep: Callable[[int], bool]) -> Held:
+def _held_from(value: Settled, keep: Callable[[int], bool]) -> StoredRoster:
     """What a database holds after a delivery, some of the people archived."""
     named = value.people.with_columns(
         link_id=pl.format("L{}", pl.col("person")),
         account_id=pl.format("A{}", pl.col("person")),
-        own=pl.col("person") % 11 != 0,
+        from_this_source=pl.col("person") % 11 != 0,
         former=pl.lit(False),
         moving=pl.lit(False),
         beyond=pl.lit(False),
@@ -174,16 +176,16 @@ def _held_from(value: Settled, keep: Callable[[int], bool]) -> Held:
         gone=pl.lit(False),
         external_id=pl.coalesce("external_id", pl.format("drawn-{}", pl.col("person"))),
     )
-    return Held(
-        named.select(list(roster.HELD_LINKS)),
+    return StoredRoster(
+        named.select(list(roster.STORED_LINKS)),
         value.guardianships.select(
             "relationship",
             "type",
             student_link_id=pl.format("L{}", pl.col("student")),
             guardian_link_id=pl.format("L{}", pl.col("guardian")),
-        ).select(list(roster.HELD_GUARDIANSHIPS)),
-        value.classes.select(list(roster.HELD_CLASSES)),
-        roster.empty(roster.HELD_ACCOUNTS),
+        ).select(list(roster.STORED_GUARDIANSHIPS)),
+        value.classes.select(list(roster.STORED_CLASSES)),
+        roster.empty(roster.STORED_ACCOUNTS),
     )
 
 
@@ -197,7 +199,7 @@ assert set(THERE) == set(FAULTY)
 
 
 @cache
-def as_it_comes(faulty: bool, archived: int) -> tuple[Held, dict[str, list[Any]]]:
+def as_it_comes(faulty: bool, archived: int) -> tuple[StoredRoster, dict[str, list[Any]]]:
     """What is known before, every nth of it archived, and what the files settle to in the order they come in."""
     known = _held_from(EARLIER, lambda number: number % archived != 0)
     return known, _content(settled(FAULTY if faulty else THERE, known))
@@ -214,7 +216,9 @@ def test_any_order_of_rows_gives_the_same_people_and_issues(seed: int, archived:
 def test_the_same_delivery_again_finds_everybody_as_themselves() -> None:
     first = settled(FAULTY)
     known = _held_from(first, lambda number: True)
-    known = Held(known.links.with_columns(own=pl.lit(True)), known.guardianships, known.classes, known.accounts)
+    known = StoredRoster(
+        known.links.with_columns(from_this_source=pl.lit(True)), known.guardianships, known.classes, known.accounts
+    )
     again = settled(FAULTY, known)
     expected = first.people.select("person", link_id=pl.format("L{}", pl.col("person")))
     assert again.people.select("person", "link_id").rows() == expected.rows()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.checking import check
 from contracts.formats import FORMATS
-from contracts.roster import Held, Settled
+from contracts.roster import Settled, StoredRoster
 from contracts.settling import settle
 from sandbox import csv_files
 from sandbox.generator import generate
@@ -31,7 +31,7 @@ INSIDE = [each for each in EACH if not each.isspace()]
 def _settled(files: dict[str, bytes]) -> dict[str, list[tuple[Any, ...]]]:
     reading = FORMAT.read(files)
     assert reading.file_errors.rows() == []
-    found = settle(check(FORMAT.to_roster(reading), None, today=TODAY), Held.nothing())
+    found = settle(check(FORMAT.to_roster(reading), None, today=TODAY), StoredRoster.nothing())
     return _content(found)
 
 

@@ -22,7 +22,7 @@ from rich.table import Table
 from contracts.checking import check
 from contracts.formats import FORMATS
 from contracts.formats.delimited import read_files
-from contracts.roster import Held
+from contracts.roster import StoredRoster
 from contracts.settling import settle
 from models.database import migrate, open_database
 from sandbox.csv_files import CsvStyle, write_files
@@ -65,7 +65,7 @@ def _files_table(files: dict[str, bytes], rows: int) -> Table:
     today = clock.now().date()
     checking = _best(lambda: check(roster, None, region="US", today=today))
     records = check(roster, None, region="US", today=today)
-    settling = _best(lambda: settle(records, Held.nothing()))
+    settling = _best(lambda: settle(records, StoredRoster.nothing()))
     table = Table("files", box=None, pad_edge=False)
     for name in ("seconds", "rows/s", "µs a row", "to read_csv", "to reading"):
         table.add_column(name, justify="right")
@@ -102,7 +102,7 @@ def _show_nights(database_name: str, district: District, home: Path, url: str) -
     few = district.of_kind("student").height * CHANGED_PERCENT // 300
     deliveries = (
         district.csv_files(),
-        district.csv_files(CsvStyle(line_end="\r\n")),  # the same data in other bytes, else it were a receipt
+        district.csv_files(CsvStyle(line_end="\r\n")),  # the same data in other bytes, else it were a duplicate
         next_day(district, 2, joined=few, left=few, changed=few).csv_files(),
     )
     laps: list[dict[str, float]] = []

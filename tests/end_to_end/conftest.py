@@ -10,7 +10,7 @@ import pytest
 
 from models.database import Database
 from services.operations.setup import apply_setup, read_setup
-from services.sync.provision import SchoolOutcome
+from services.sync.provision import SchoolResult
 from tests.end_to_end.nights import play
 from tests.setups import setup_text
 
@@ -31,7 +31,7 @@ class Installation:
     database: Database
 
     def set_up(self, **districts: dict[str, str]) -> None:
-        """Set districts up, each with its schools: key -> source ID."""
+        """Set districts up, each with its schools: key -> external ID."""
         setup = self.folder / "setup.toml"
         setup.write_text(
             "".join(
@@ -58,7 +58,7 @@ class Installation:
 
     def night(
         self, district: str = "unified", *, delivery: int | None = None, schools: list[str] | None = None
-    ) -> list[SchoolOutcome]:
+    ) -> list[SchoolResult]:
         return play(self.database, self.folder / "landing", district, delivery=delivery, schools=schools)
 
 

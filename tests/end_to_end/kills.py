@@ -117,7 +117,7 @@ def walk(
             problems += when_killed(home, database, left)
             with database.transaction() as session:
                 long_ago = datetime.now(UTC) - timedelta(minutes=10)
-                bulk.execute(session, "UPDATE run SET alive_at = :at WHERE ended_at IS NULL", {"at": long_ago})
+                bulk.execute(session, "UPDATE run SET heartbeat_at = :at WHERE ended_at IS NULL", {"at": long_ago})
             again(home, database)
             if snapshot(database, shared) != after:
                 problems.append("the next run did not finish what was left")

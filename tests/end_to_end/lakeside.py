@@ -18,7 +18,7 @@ from services import clock
 from services.intake.clever_api import Connection
 from services.operations.setup import apply_setup, read_setup
 from services.status import sync_status
-from services.sync.provision import SchoolOutcome
+from services.sync.provision import SchoolResult
 from tests.end_to_end.nights import play
 
 SCHOOL_KEYS = ("lincoln", "roosevelt", "jefferson", "adams")
@@ -59,7 +59,7 @@ class Lakeside:
 
     def night(
         self, *, nightly: bool = False, schools: list[str] | None = None, delivery: int | None = None
-    ) -> list[SchoolOutcome]:
+    ) -> list[SchoolResult]:
         return play(
             self.database,
             self.landing,

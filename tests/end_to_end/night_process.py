@@ -72,7 +72,7 @@ def _night(url: str, landing: Path, kill_at: int, how: Connection | str | None, 
             "PREFECT_HOME": str(landing.parent / "prefect"),
         }
         from flows.sync_district import sync_district
-        from tasks.opening import database as opened
+        from tasks.resources import database as opened
 
         event.listen(opened().engine, "commit", lambda _: step("commit"))
         asyncio.run(sync_district("unified", now=True))

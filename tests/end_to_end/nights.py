@@ -11,12 +11,12 @@ from contracts.roster import Roster
 from errors import LeaseLost, WriteConflict
 from models import bulk
 from models.database import Database
+from models.outcomes import RunOutcome
 from services.intake.clever_api import Connection
 from services.sync import leases, pipeline, planning, requests
-from services.sync.outcomes import DONE, FAILED, REJECTED
 from services.sync.pipeline import Rejected
-from services.sync.provision import SchoolOutcome
-from services.sync.requests import Order
+from services.sync.provision import SchoolResult
+from services.sync.requests import SyncRequest
 
 
 def play(
@@ -30,40 +30,42 @@ def play(
     schools: list[str] | None = None,
     nightly: bool = False,
     connection: Connection | None = None,
-) -> list[SchoolOutcome]:
+) -> list[SchoolResult]:
     """One run of every source of the district; `step` is called between any two steps."""
     with database.reading() as session:
-        orders = requests.orders(session, district, schools, delivery, now=now, by_hand=not nightly)
-    return [outcome for order in orders for outcome in _play_source(database, landing, order, step, connection)]
+        sync_requests = requests.sync_requests(session, district, schools, delivery, now=now, by_hand=not nightly)
+    return [
+        outcome for request in sync_requests for outcome in _play_source(database, landing, request, step, connection)
+    ]
 
 
 def _play_source(
-    database: Database, landing: Path, order: Order, step: Callable[[str], None], connection: Connection | None
-) -> list[SchoolOutcome]:
+    database: Database, landing: Path, request: SyncRequest, step: Callable[[str], None], connection: Connection | None
+) -> list[SchoolResult]:
     step("before begin")
-    run_id = pipeline.begin(database, order)
+    run_id = pipeline.begin(database, request)
     step("begun")
-    outcomes: list[SchoolOutcome] = []
+    outcomes: list[SchoolResult] = []
     delivery_id = None
     try:
-        with leases.SignOfLife(database, run_id):
-            fetched = pipeline.fetch(database, order, run_id, landing=landing, connection=connection)
+        with leases.Heartbeat(database, run_id):
+            fetched = pipeline.take_delivery(database, request, run_id, landing=landing, connection=connection)
             delivery_id = fetched.delivery_id
             step("fetched")
-            ending, notes = fetched.state, [fetched.message, *fetched.notes]
+            ending, notes = fetched.outcome or RunOutcome.DONE, [fetched.message, *fetched.notes]
             if delivery_id is not None:
-                read = pipeline.read_roster(database, order, run_id, delivery_id, landing=landing)
+                read = pipeline.read_roster(database, request, run_id, delivery_id, landing=landing)
                 step("read")
                 if isinstance(read, Rejected):
-                    ending = REJECTED
+                    ending = RunOutcome.REJECTED
                 else:
-                    outcomes = _provision(database, order, run_id, delivery_id, read, step, notes)
-                    ending = DONE
+                    outcomes = _provision(database, request, run_id, delivery_id, read, step, notes)
+                    ending = RunOutcome.DONE
     except LeaseLost:
         raise
     except Exception as error:
-        pipeline.fail_run(database, order, run_id, delivery_id, error)
-        pipeline.finish(database, run_id, FAILED, [])
+        pipeline.fail_run(database, request, run_id, delivery_id, error)
+        pipeline.finish(database, run_id, RunOutcome.FAILED, [])
         raise
     step("before finish")
     pipeline.finish(database, run_id, ending, notes)
@@ -73,18 +75,18 @@ def _play_source(
 
 def _provision(
     database: Database,
-    order: Order,
+    request: SyncRequest,
     run_id: int,
     delivery_id: int,
     read: tuple[Roster, tuple[str, ...]],
     step: Callable[[str], None],
     notes: list[str],
-) -> list[SchoolOutcome]:
+) -> list[SchoolResult]:
     roster, of_reading = read
-    run, plan = planning.make_plan(database, order, run_id, delivery_id, roster)
+    run, plan = planning.make_plan(database, request, run_id, delivery_id, roster)
     notes += [*of_reading, *plan.notes]
     step("planned")
-    to_do = pipeline.start_schools(database, order, run, plan)
+    to_do = pipeline.start_schools(database, request, run, plan)
     step("started")
     outcomes = []
     planned_again: set[str] = set()
@@ -96,7 +98,7 @@ def _provision(
             if changeset.school_id in planned_again:
                 raise
             planned_again.add(changeset.school_id)
-            run, plan = planning.make_plan(database, order, run_id, delivery_id, roster)
+            run, plan = planning.make_plan(database, request, run_id, delivery_id, roster)
             left = {changeset.school_id, *(later.school_id for later in to_do)}
             to_do = [again for again in plan.changesets if again.school_id in left]
         step(f"after {changeset.school_id}")
@@ -120,12 +122,12 @@ _SNAPSHOTS = {
         SELECT m.school_id, l.kind, l.external_id, l.first_name, l.last_name, l.email, l.phone, l.grade,
                l.archived_at IS NULL AS active, a.email AS account_email, a.archived_at IS NULL AS account_active
         FROM link l JOIN account a ON a.id = l.account_id JOIN school_membership m ON m.link_id = l.id""",
-    "issues": "SELECT school_id, code, file, line, record_id, consequences FROM issue WHERE school_id IS NOT NULL",
+    "issues": "SELECT school_id, code, file, line, record_id, dependents FROM issue WHERE school_id IS NOT NULL",
 }
 
 
 def people_of_two_schools(database: Database) -> set[str]:
-    """The source IDs of all who are, or were, at more than one school: what is theirs belongs to no one school."""
+    """The external IDs of all who are, or were, at more than one school: what is theirs belongs to no one school."""
     sql = """SELECT l.external_id FROM link l JOIN school_membership m ON m.link_id = l.id
              GROUP BY l.id, l.external_id HAVING count(*) > 1"""
     with database.reading() as session:
@@ -133,7 +135,7 @@ def people_of_two_schools(database: Database) -> set[str]:
 
 
 def snapshot(database: Database, without: Collection[str] = ()) -> Snapshot:
-    """By school, everything stored of it, told by source IDs; `without` leaves out what people have of their own."""
+    """By school, everything stored of it, told by external IDs; `without` leaves out what people have of their own."""
     found: Snapshot = {}
     with database.reading() as session:
         for table, sql in _SNAPSHOTS.items():

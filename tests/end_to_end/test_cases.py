@@ -93,7 +93,7 @@ def _found(installation: Installation) -> Night:
         students=row.students,
         issues=[
             (*issue, detail)
-            for issue, detail in zip(issues.select("code", "place", "record_id").rows(), details, strict=True)
+            for issue, detail in zip(issues.select("code", "location", "record_id").rows(), details, strict=True)
         ],
         file_errors=file_errors.select("code", "file", "line").rows(),
         hold=row.hold.codes if row.hold is not None else (),

@@ -46,7 +46,7 @@ TABLES = {
     "guardianships": """
         SELECT s.external_id, g.first_name, g.last_name, p.active FROM guardianship p
         JOIN link s ON s.id = p.student_link_id JOIN link g ON g.id = p.guardian_link_id""",
-    "issues": "SELECT DISTINCT record_id, school_id, code, consequences FROM issue",
+    "issues": "SELECT DISTINCT record_id, school_id, code, dependents FROM issue",
 }
 SUBMITTED_GRADE = "Owls"
 
@@ -116,7 +116,7 @@ def flawed(district: District) -> District:
 
 
 def _in_the_same_order(district: District, teachers: list[int]) -> tuple[int, int]:
-    """Two teachers whose IDs sort alike at both sources, as a contested e-mail goes to the one that sorts first."""
+    """Two teachers whose IDs sort alike at both sources, as a contested email goes to the one that sorts first."""
     ids = clever_ids(district).employees
     keys = dict(district.people.select("person", "external_id").iter_rows())
     pairs = combinations(sorted(teachers), 2)

@@ -121,7 +121,7 @@ def both_sources(tmp_path: Path, sqlite_database: Database, district: District) 
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts follow each other at once."""
     monkeypatch.setattr(clever_api, "_PAUSE", tenacity.wait_none())
-    monkeypatch.setattr(pipeline._looked_at.retry, "wait", tenacity.wait_none())
+    monkeypatch.setattr(pipeline._inspected.retry, "wait", tenacity.wait_none())
 
 
 @pytest.fixture
@@ -149,10 +149,10 @@ def notices(clever: Lakeside) -> tuple[str, ...]:
 
 
 def deliveries(clever: Lakeside) -> list[tuple[str, bool, int]]:
-    """Of each delivery how it ended, whether somebody may be archived by it, and its receipts."""
+    """Of each delivery how it ended, whether somebody may be archived by it, and its duplicates."""
     with clever.database.reading() as session:
         found = session.exec(select(Delivery).order_by(col(Delivery.id)))
-        return [(delivery.outcome, delivery.may_remove, delivery.receipts) for delivery in found]
+        return [(delivery.outcome, delivery.may_remove, delivery.duplicates) for delivery in found]
 
 
 def active_people(clever: Lakeside) -> set[str]:
@@ -182,7 +182,7 @@ def test_a_district_is_fetched_and_connected(clever: Lakeside) -> None:
     assert [outcome.outcome for outcome in clever.night()] == ["applied"] * 3
     assert clever.statuses() == CONNECTED
     assert clever.night() == []
-    assert clever.last_run().outcome == "receipt"
+    assert clever.last_run().outcome == "duplicate"
 
 
 # --- processing ----------------------------------------------------------------------------------------------------
@@ -434,7 +434,7 @@ def test_while_clever_is_paused_nobody_is_archived(
 def test_who_takes_the_address_of_somebody_missing_gets_it_while_clever_is_paused(
     clever: Lakeside, district: District, remote: CleverDistrict
 ) -> None:
-    """A student who is missing from frozen data stays, and gives up the e-mail to who has it in the data."""
+    """A student who is missing from frozen data stays, and gives up the email to who has it in the data."""
     clever.night()
     everybody = active_people(clever)
     leaver, teacher = member_of(district, 0, "employee"), member_of(district, 1, "employee")
@@ -547,7 +547,7 @@ def test_only_a_nightly_run_skips_what_clever_has_nothing_new_for(connected: Lak
     assert (ended(connected), connected.pages_asked()) == (("nothing", [SKIPPED]), pages)
     connected.night()
     assert ended(connected) == (
-        "receipt",
+        "duplicate",
         ["identical to delivery 1; nothing to do; delivery 1 is finished for all schools"],
     )
     assert connected.pages_asked() > pages
@@ -557,7 +557,7 @@ def test_a_nightly_run_fetches_what_clever_has_synced_anew(connected: Lakeside, 
     for last_sync in ("2026-09-02T06:12:45.000Z", ""):
         connected.give(with_state(remote, last_sync=last_sync))
         connected.night(nightly=True)
-        assert connected.last_run().outcome == "receipt"
+        assert connected.last_run().outcome == "duplicate"
     # Who never says when it last synced is always asked.
     connected.night(nightly=True)
     assert deliveries(connected) == [("clean", True, 3)]
@@ -574,7 +574,7 @@ def test_a_nightly_run_fetches_everything_again_after_a_week(
     assert ended(embedded) == ("nothing", [SKIPPED])
     at(NOW + week)
     embedded.night(nightly=True)
-    assert embedded.last_run().outcome == "receipt"
+    assert embedded.last_run().outcome == "duplicate"
     at(NOW + 2 * week - timedelta(microseconds=1))
     embedded.night(nightly=True)
     assert ended(embedded) == ("nothing", [SKIPPED])
@@ -594,7 +594,7 @@ def test_a_nightly_run_does_not_skip_a_district_with_a_school_on_hold(
 ) -> None:
     embedded.give(without(remote, [list(clever_ids(district).schools.values())[2]]))
     embedded.night(nightly=True)
-    assert [outcome.outcome for outcome in embedded.night(nightly=True)] == ["held"]
+    assert [outcome.outcome for outcome in embedded.night(nightly=True)] == ["on_hold"]
     assert embedded.statuses() == {**CONNECTED, "jefferson": "on_hold"}
 
 

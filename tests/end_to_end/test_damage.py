@@ -80,7 +80,7 @@ DAMAGE: tuple[Callable[[Files, random.Random], Files], ...] = (
 
 
 @dataclass(frozen=True)
-class Standing:
+class ActiveRows:
     """What is active, by the source's IDs.
 
     people: kind, external_id, school_id, FIELDS. classes: external_id, school_id. taught: class_id, kind, external_id.
@@ -91,12 +91,12 @@ class Standing:
     taught: pl.DataFrame
 
 
-def standing(database: Database) -> Standing:
+def active_rows(database: Database) -> ActiveRows:
     def read(sql: str, *names: str) -> pl.DataFrame:
         with database.reading() as session:
             return bulk.read(session, sql, {}, dict.fromkeys(names, pl.String))
 
-    return Standing(
+    return ActiveRows(
         read(
             "SELECT l.kind, l.external_id, s.external_id, l.email, l.phone, CAST(l.birth_date AS TEXT), l.grade"
             " FROM school_membership m JOIN link l ON l.id = m.link_id JOIN school s ON s.id = m.school_id"
@@ -116,7 +116,7 @@ def standing(database: Database) -> Standing:
     )
 
 
-def wrongs(now: Standing, roster: Roster, schools: Collection[ChangeSet]) -> Iterator[str]:
+def wrongs(now: ActiveRows, roster: Roster, schools: Collection[ChangeSet]) -> Iterator[str]:
     """What the schools that would go on lose beyond their limits, or the district's."""
     who = ["kind", "external_id"]
     members = roster.school_members.select(*who, "school_id").drop_nulls().unique()
@@ -194,7 +194,7 @@ def test_nothing_damaged_removes_or_empties_more_than_the_limits(seed: int, star
     roster = FORMAT.to_roster(reading)
     with started.database.reading() as session:
         plan = planning.plan_roster(session, read_scope(session, "unified/files"), roster)
-    assert list(wrongs(standing(started.database), roster, plan.changesets)) == []
+    assert list(wrongs(active_rows(started.database), roster, plan.changesets)) == []
 
 
 def test_the_damage_is_such_that_each_kind_of_hold_is_met(started: Installation) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from sqlmodel import Session, col, select
 
+from models.outcomes import RunOutcome
 from models.tables import Delivery, FileError, Link, Run, Source
 from services import clock
 from services.status.report import district_report
-from services.sync import outcomes, preview, requests
+from services.sync import preview, requests
 from tests.end_to_end.conftest import Installation
 
 CASE = Path(__file__).parents[1] / "cases" / "18b-sync-capital"
@@ -43,7 +44,7 @@ def test_capitals_are_taken_and_land_under_the_formats_names(birch: Installation
     with birch.database.reading() as session:
         assert told(session) == (
             "connected",
-            outcomes.DONE,
+            RunOutcome.DONE,
             [
                 "received delivery 2",
                 *(f"{name.title()}.csv is read, and not {name}.csv, which was written before it" for name in names),
@@ -62,7 +63,7 @@ def test_capitals_are_taken_and_land_under_the_formats_names(birch: Installation
         state, outcome, notes = told(session)
         assert (state, outcome, notes[0]) == (
             "connected",
-            outcomes.NOTHING,
+            RunOutcome.NOTHING,
             "no new files; delivery 2 is finished for all schools",
         )
 
@@ -79,7 +80,7 @@ def test_two_files_of_one_name_are_told_until_one_is_removed(birch: Installation
         state, outcome, notes = told(session)
         assert (state, outcome, notes[0], notes[-1]) == (
             "on_hold",
-            outcomes.REJECTED,
+            RunOutcome.REJECTED,
             said,
             "not a file of the format, left out: notes.txt",
         )
@@ -87,12 +88,12 @@ def test_two_files_of_one_name_are_told_until_one_is_removed(birch: Installation
         assert [(error.code, error.file, error.line, error.detail, error.delivery_id) for error in errors] == [
             ("file_duplicate", "schools.csv", None, "found Schools.csv and schools.csv", None)
         ]
-        (order,) = requests.orders(session, "unified", None, None)
-        shown = preview.preview_sync(session, order, landing=birch.folder / "landing")
+        (request,) = requests.sync_requests(session, "unified", None, None)
+        shown = preview.preview_sync(session, request, landing=birch.folder / "landing")
         assert (shown.message, shown.notes[-1]) == (said, "not a file of the format, left out: notes.txt")
         assert shown.file_errors.select("code", "file").rows() == [("file_duplicate", "schools.csv")]
     (birch.drop() / "schools.csv").unlink()
     birch.night()
     with birch.database.reading() as session:
-        assert told(session)[:2] == ("connected", outcomes.DONE)
+        assert told(session)[:2] == ("connected", RunOutcome.DONE)
         assert session.exec(select(FileError)).all() == []

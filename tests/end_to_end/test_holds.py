@@ -18,7 +18,7 @@ from models.database import open_database
 from models.tables import HoldReason
 from services.holds import causes as likely_causes
 from services.holds import contact_policy, decisions, store
-from services.holds.evidence import consequences, evidence_csv, told_counts
+from services.holds.evidence import describe_counts, effects, evidence_csv
 from services.holds.store import Hold
 from services.status.report import district_report
 from services.sync import preview, requests
@@ -152,7 +152,7 @@ def test_many_guardians_hold_at_first_and_are_accepted_until_they_change(place: 
     decide(place, hold, decisions.ACCEPT, why="a  large family")
     assert again(place) == {}
     assert active(place, "guardianship") == 11
-    # Remembered: another change of the school does not bring the hold back.
+    # ContactPolicy: another change of the school does not bring the hold back.
     files.students["0005"] = ("1", "Newcomer", "3")
     assert night(place, files) == {}
     files.families["0000"] = [*six, ("g6", "primary")]
@@ -445,7 +445,7 @@ def test_a_district_has_limits_of_its_own(place: Installation) -> None:
         bulk.execute(session, """UPDATE district SET limits = '{"students": [0.0, 0]}'""")
     del files.students["0035"]
     assert night(place, files) == {"lincoln": ("data_removals",)}
-    assert told_counts(held(place).reasons[0]) == [
+    assert describe_counts(held(place).reasons[0]) == [
         "1 of 10 students would be removed; the limit is 0% and 0, the district's own"
     ]
 
@@ -455,7 +455,7 @@ def test_what_is_held_however_few_it_is_names_no_limit(place: Installation) -> N
     night(place, files)
     files.students = {}
     night(place, files)
-    assert told_counts(held(place).reasons[0]) == [
+    assert describe_counts(held(place).reasons[0]) == [
         "all 3 students would be removed, which is held however few they are"
     ]
 
@@ -463,7 +463,7 @@ def test_what_is_held_however_few_it_is_names_no_limit(place: Installation) -> N
 @pytest.mark.parametrize(("share", "shown"), [(0.125, "12.5%"), (0.29, "29%"), (0.0, "0%"), (1.0, "100%")])
 def test_a_limit_is_told_as_it_was_set(share: float, shown: str) -> None:
     counts = {"students": {"removed": 3, "before": 9, "limit_share": share, "limit_count": 2}}
-    assert told_counts(HoldReason(hold_id=1, code="data_removals", counts=counts)) == [
+    assert describe_counts(HoldReason(hold_id=1, code="data_removals", counts=counts)) == [
         f"3 of 9 students would be removed; the limit is {shown} and 2"
     ]
 
@@ -485,7 +485,7 @@ def test_all_holds_of_a_district_are_decided_about_at_once(place: Installation) 
     assert night(place, files) == {"lincoln": ("data_removals",), "adams": ("data_removals",)}
     with place.database.transaction() as session:
         chosen = decisions.choose(session, decisions.CONFIRM, district_id="unified")
-        assert consequences(chosen[0], decisions.CONFIRM) == [
+        assert effects(chosen[0], decisions.CONFIRM) == [
             "Many people or classes would be removed: 20 of 40 students would be removed; the limit is 10% and 10;"
             " is applied as shown"
         ]
@@ -524,7 +524,7 @@ def test_who_leaves_their_school_stays_in_the_class_of_a_held_one(place: Install
 
 
 def in_class(place: Installation) -> list[str]:
-    """The source IDs of everybody in a class."""
+    """The external IDs of everybody in a class."""
     with place.database.reading() as session:
         sql = "SELECT l.external_id FROM class_membership m JOIN link l ON l.id = m.link_id WHERE m.active ORDER BY 1"
         return bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list()
@@ -582,7 +582,7 @@ def test_classes_without_any_student_hold_though_their_teachers_stay(place: Inst
         {"student_class_memberships": {"removed": 30, "before": 30, "limit_share": 0.2, "limit_count": 50}},
         "enrollments.csv has its header and no rows; in the delivery applied last it had 60.",
     )
-    assert told_counts(reason) == [
+    assert describe_counts(reason) == [
         "all 30 student class memberships would be removed, which is held however few they are"
     ]
     assert active(place, "class_membership") == 62
@@ -607,7 +607,7 @@ def test_a_field_that_nobody_has_any_more_holds_and_is_confirmed(place: Installa
         "12 of 12 students lose their grades, and nobody listed for this school has one any more: the column may be"
         " empty, or no longer exported or shared.",
     )
-    assert told_counts(reason) == [
+    assert describe_counts(reason) == [
         "12 of 12 students would lose their grade, and nobody keeps one, which is held however few they are"
     ]
     assert evidence(place, hold).select("record_id", "field", "before", "after").rows() == [
@@ -632,7 +632,7 @@ def test_ids_that_changed_are_told_as_such(place: Installation) -> None:
     assert night(place, files) == {"lincoln": ("data_removals",)}
     (reason,) = held(place).reasons
     told = {"ids": 30, "before": 30, "limit_share": 0.1, "limit_count": 10}
-    assert (reason.counts, told_counts(reason)) == (
+    assert (reason.counts, describe_counts(reason)) == (
         {"students": told},
         ["30 IDs would change, all of 30 students, which is held however few they are"],
     )
@@ -674,8 +674,8 @@ def counted(place: Installation) -> dict[str, Any]:
 
 def previewed(place: Installation) -> dict[str, object]:
     with place.database.reading() as session:
-        (order,) = requests.orders(session, "unified", None, None)
-        shown = preview.preview_sync(session, order, landing=place.folder / "landing")
+        (request,) = requests.sync_requests(session, "unified", None, None)
+        shown = preview.preview_sync(session, request, landing=place.folder / "landing")
     reasons = {changes.school_id.split("/")[1]: changes.reasons for changes in shown.schools}
     return {key: found[0].counts for key, found in reasons.items() if found}
 
@@ -700,7 +700,7 @@ def test_schools_that_together_lose_many_are_held_and_confirmed_together(three: 
     assert (
         hold.reasons[0].detail == "The school is within its own limits, but 2 schools together exceed the district's."
     )
-    assert told_counts(hold.reasons[0]) == [
+    assert describe_counts(hold.reasons[0]) == [
         "7 of 120 students of all schools together would be at none of them any more, 4 of them from this school; the"
         " district's limit is 5% and 2, the district's own"
     ]
@@ -829,7 +829,7 @@ def test_what_else_holds_is_foretold_only_where_the_decision_leaves_the_data_as_
     files.families = {"0000": [(f"g{number}", "emergency" if number else "primary") for number in range(6)]}
     assert night(place, files) == {"lincoln": ("emergency_contacts", "too_many_guardians")}
     hold = held(place)
-    assert consequences(hold, decisions.LEAVE_OUT) == [
+    assert effects(hold, decisions.LEAVE_OUT) == [
         "Emergency contacts are in the files: 5 emergency contacts; is left out, of all schools of this source"
         " and from now on"
     ]

@@ -50,7 +50,7 @@ def test_a_mail_survives_a_kill_after_the_hold_and_is_sent_once(tmp_path: Path) 
             with database.transaction() as session:
                 assert len(store.open_holds(session)) == 3
                 long_ago = now - timedelta(minutes=10)
-                bulk.execute(session, "UPDATE run SET alive_at = :at WHERE ended_at IS NULL", {"at": long_ago})
+                bulk.execute(session, "UPDATE run SET heartbeat_at = :at WHERE ended_at IS NULL", {"at": long_ago})
             for _ in range(2):
                 outbox.deliver(database, transport, sender="rollcall@operator.example", now=now)
         (sent,) = (home.folder / "mail").glob("*.eml")

@@ -46,9 +46,9 @@ class Calendar:
         now = FIRST_NIGHT + timedelta(days=day, hours=hours)
         self.set_clock(now)
         with self.place.database.transaction() as session:
-            deliveries.note_coming_staleness(session, now)
-            maintenance.note_over(session, now)
-            notices.note_reminders(session, now)
+            deliveries.add_staleness_notice(session, now)
+            maintenance.add_notices_of_ended_pauses(session, now)
+            notices.add_reminders(session, now)
         self._mail()
         found = []
         for file in sorted((self.place.folder / "mail").glob("*.eml")):
@@ -111,7 +111,7 @@ def test_staleness_is_told_once_fourteen_days_before_and_holds_after_ninety(cale
     assert [calendar.afterwards(76, hours=4), calendar.night(77), calendar.night(89), calendar.night(90)] == [[]] * 4
     assert calendar.night(91) == ["2 schools on hold: unified schools"]
     assert calendar.night(92) == ["2 schools still on hold: unified schools"]
-    # The very same files again are a receipt, and enough.
+    # The very same files again are a duplicate, and enough.
     assert calendar.night(93, FULL) == ["2 schools no longer on hold: unified schools"]
     assert calendar.night(94) == []
     assert calendar.night(93 + 76) == ["New files needed soon: unified schools"]

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.journeys
 SCHOOLS = {"lincoln": "0101", "roosevelt": "0102", "jefferson": "0103"}
 ALL = set(SCHOOLS)
 Files = dict[str, pl.DataFrame]
-Everybody = dict[str, dict[str, tuple[str, bool]]]  # kind -> source ID -> account, and whether it is active
+Everybody = dict[str, dict[str, tuple[str, bool]]]  # kind -> external ID -> account, and whether it is active
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def open_holds(installation: Installation) -> dict[str, dict[str, str | None]]:
 
 
 def everybody(installation: Installation) -> Everybody:
-    """The account of everybody who has a source ID, and whether it is active."""
+    """The account of everybody who has an external ID, and whether it is active."""
     found: Everybody = {"employee": {}, "student": {}, "guardian": {}}
     with installation.database.reading() as session:
         rows = bulk.read(
@@ -97,7 +97,7 @@ def everybody(installation: Installation) -> Everybody:
 
 
 def emails(installation: Installation, kind: str) -> dict[str, str | None]:
-    """By source ID, the e-mail of the account."""
+    """By external ID, the email of the account."""
     with installation.database.reading() as session:
         rows = bulk.read(
             session,
@@ -121,7 +121,7 @@ def names(database: Database) -> dict[str, tuple[str, str, bool]]:
 
 
 def guarded(installation: Installation) -> dict[str, set[str]]:
-    """By the guardian's account, the source IDs of their students."""
+    """By the guardian's account, the external IDs of their students."""
     with installation.database.reading() as session:
         rows = bulk.read(
             session,
@@ -534,7 +534,7 @@ NIGHTMARES = [
         guardians_twice,
         ALL,
         {
-            "unusual_changes": "98 of the 98 guardians added to students have the name, e-mail address or phone number"
+            "unusual_changes": "98 of the 98 guardians added to students have the name, email address or phone number"
             " of a guardian whom the student has already: guardians seem to be in the data twice, under another ID.",
             "too_many_guardians": "2 of 2 students would have fewer than six guardians, if those of the same name"
             " counted once: guardians seem to be in the data twice, under another ID.",
@@ -554,7 +554,7 @@ NIGHTMARES = [
         domain_changed,
         {"lincoln", "roosevelt"},
         {
-            "unusual_changes": "42 of 64 students get an e-mail address at new.example in place of the one at"
+            "unusual_changes": "42 of 64 students get an email address at new.example in place of the one at"
             " students.district31.example."
         },
         new_addresses,
@@ -649,7 +649,7 @@ def test_a_school_held_for_a_month_of_school_days_while_another_goes_on_is_right
 
 
 def active(installation: Installation) -> dict[str, set[tuple[str, ...]]]:
-    """Who and what is active, by source IDs."""
+    """Who and what is active, by external IDs."""
     queries = {
         "members": "SELECT s.external_id, l.kind, l.external_id FROM school_membership m"
         " JOIN link l ON l.id = m.link_id JOIN school s ON s.id = m.school_id WHERE m.active",

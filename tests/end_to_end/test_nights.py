@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from errors import Busy
 from models import bulk
 from models.database import Database, open_database
+from models.outcomes import RunOutcome
 from models.tables import Account
 from sandbox.days import next_day
 from sandbox.faults import FAULTS, plant
@@ -26,8 +27,7 @@ from sandbox.generator import generate
 from services.holds import store
 from services.intake import deliveries
 from services.sync import pipeline
-from services.sync.outcomes import NOTHING
-from services.sync.requests import Order
+from services.sync.requests import SyncRequest
 from tests.end_to_end.conftest import Installation
 from tests.end_to_end.nights import counts, snapshot
 
@@ -37,7 +37,7 @@ Files = Callable[..., dict[str, bytes]]
 
 
 def accounts(database: Database) -> list[tuple[object, ...]]:
-    """Every account: role, names, e-mail, whether it is archived, and how many links it has."""
+    """Every account: role, names, email, whether it is archived, and how many links it has."""
     with database.reading() as session:
         return (
             bulk.read(
@@ -67,7 +67,7 @@ def issues(database: Database) -> list[tuple[object, ...]]:
         return (
             bulk.read(
                 session,
-                "SELECT school_id, code, file, record_id, detail, consequences FROM issue",
+                "SELECT school_id, code, file, record_id, detail, dependents FROM issue",
                 {},
                 {
                     "school_id": pl.String,
@@ -75,7 +75,7 @@ def issues(database: Database) -> list[tuple[object, ...]]:
                     "file": pl.String,
                     "record_id": pl.String,
                     "detail": pl.String,
-                    "consequences": pl.Int64,
+                    "dependents": pl.Int64,
                 },
             )
             .sort(pl.all(), nulls_last=True)
@@ -179,12 +179,12 @@ def test_going_back_to_an_earlier_delivery(embedded: Installation) -> None:
 
 def test_a_district_has_one_run_at_a_time(installation: Installation) -> None:
     installation.set_up(unified=SCHOOLS)
-    order = Order("unified", "unified/files")
-    first = pipeline.begin(installation.database, order)
+    request = SyncRequest("unified", "unified/files")
+    first = pipeline.begin(installation.database, request)
     with pytest.raises(Busy, match=f"run {first}, started"):
-        pipeline.begin(installation.database, order)
-    pipeline.finish(installation.database, first, NOTHING, [])
-    assert pipeline.begin(installation.database, order) > first
+        pipeline.begin(installation.database, request)
+    pipeline.finish(installation.database, first, RunOutcome.NOTHING, [])
+    assert pipeline.begin(installation.database, request) > first
 
 
 SPELLINGS = (("Katherine", "O'Neil"), ("Kathy", "ONeil"))
@@ -296,7 +296,7 @@ def test_statuses_keep_their_history(embedded: Installation, csv_files: Files) -
 def grown_old(installation: Installation, days: int) -> None:
     with installation.database.transaction() as session:
         long_ago = datetime.now(UTC) - timedelta(days=days)
-        bulk.execute(session, "UPDATE source SET received_at = :at", {"at": long_ago})
+        bulk.execute(session, "UPDATE source SET last_received_at = :at", {"at": long_ago})
 
 
 def held_for(installation: Installation) -> list[list[str]]:
@@ -320,12 +320,12 @@ def test_ninety_days_without_a_delivery_hold(
     grown_old(embedded, days)
     embedded.night()
     assert held_for(embedded) == held
-    # The very same bytes sent again are a receipt: it restarts the 90 days, and nothing else.
+    # The very same bytes sent again are a duplicate: it restarts the 90 days, and nothing else.
     embedded.send(files)
     assert embedded.night() == []
     assert held_for(embedded) == []
     with embedded.database.reading() as session:
-        assert [delivery.receipts for delivery in deliveries.deliveries_of(session, "unified")] == [1]
+        assert [delivery.duplicates for delivery in deliveries.deliveries_of(session, "unified")] == [1]
 
 
 @pytest.mark.parametrize("why", ["disconnected", "file_errors", "stale"])
@@ -345,7 +345,7 @@ def test_an_earlier_delivery_ends_no_hold_that_only_the_source_can_end(
     embedded.night()
     before = held_for(embedded), hold_ids(embedded)
     outcomes = {outcome.school_id: (outcome.outcome, outcome.reasons) for outcome in embedded.night(delivery=1)}
-    assert outcomes == dict.fromkeys(("unified/lincoln", "unified/adams"), ("held", (why,)))
+    assert outcomes == dict.fromkeys(("unified/lincoln", "unified/adams"), ("on_hold", (why,)))
     assert (held_for(embedded), hold_ids(embedded)) == before == ([[why], [why]], [1, 2])
     assert [row[1] for row in accounts(embedded.database)] == ["Eve"]
     # The source is well again: what was chosen is applied, or what has come since.
@@ -362,7 +362,7 @@ def test_a_school_missing_from_the_first_delivery_holds(embedded: Installation, 
     embedded.set_up(unified={**TWO, "north": "3"})
     embedded.send(csv_files(teachers=[("t1", "1", "Ada", "Moss", "ada@schools.example")]))
     outcomes = {outcome.school_id: (outcome.outcome, outcome.reasons) for outcome in embedded.night()}
-    assert outcomes["unified/north"] == ("held", ("school_missing",))
+    assert outcomes["unified/north"] == ("on_hold", ("school_missing",))
     assert held_for(embedded) == [["school_missing"]]
 
 
@@ -377,7 +377,7 @@ def test_the_winner_of_an_email_takes_it_though_the_losers_school_is_on_hold(
     installation.night()
     installation.send(csv_files(teachers=[(*ada[:4], "pat@schools.example")], students=[*kids[:5], pat]))
     outcomes = {outcome.school_id: outcome.outcome for outcome in installation.night()}
-    assert outcomes == {"unified/lincoln": "applied", "unified/adams": "held"}
+    assert outcomes == {"unified/lincoln": "applied", "unified/adams": "on_hold"}
     kept = {(row[1], row[2]): row[3] for row in accounts(installation.database) if row[2] == "Moss"}
     assert kept == {("Ada", "Moss"): "pat@schools.example", ("Pat", "Moss"): None}
     installation.send(csv_files(teachers=[ada], students=[*kids, pat]))
@@ -429,7 +429,7 @@ def pupil(number: str, school: str, *guardian: str) -> tuple[str, ...]:
 
 
 def guardian_ids(database: Database) -> list[tuple[object, ...]]:
-    """Every active guardian's first name and source ID, which is None where it is their link's own."""
+    """Every active guardian's first name and external ID, which is None where it is their link's own."""
     with database.reading() as session:
         return bulk.read(
             session,

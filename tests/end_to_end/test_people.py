@@ -12,11 +12,11 @@ import pytest
 
 from models import bulk
 from models.database import Database, open_database
+from models.outcomes import RunOutcome
 from services import accounts, clock, districts
 from services.status.report import district_report
 from services.sync import leases, pipeline, planning, requests
-from services.sync.outcomes import DONE
-from services.sync.provision import SchoolOutcome
+from services.sync.provision import SchoolResult
 from tests.end_to_end.conftest import Installation
 from tests.setups import look_into_copies
 
@@ -106,7 +106,7 @@ def enforce(installation: Installation, enforced: bool) -> None:
 
 
 def here(database: Database) -> set[str]:
-    """The source IDs of the active links, but for the many kids."""
+    """The external IDs of the active links, but for the many kids."""
     with database.reading() as session:
         sql = "SELECT external_id FROM link WHERE archived_at IS NULL AND external_id NOT LIKE 'k%'"
         return set(bulk.read(session, sql, {}, {"id": pl.String})["id"].to_list())
@@ -130,7 +130,7 @@ def email_of(database: Database, external_id: str) -> str | None:
     return email
 
 
-def done(outcomes: list[SchoolOutcome]) -> dict[str, dict[str, int]]:
+def done(outcomes: list[SchoolResult]) -> dict[str, dict[str, int]]:
     """What was changed, by school."""
     assert {outcome.outcome for outcome in outcomes} <= {"applied", "unchanged"}
     return {outcome.school_id.split("/")[1]: dict(outcome.counts) for outcome in outcomes if outcome.counts}
@@ -359,17 +359,17 @@ def test_a_class_left_stays_left_though_its_person_left_and_came_back(started: I
 
 def test_who_leaves_while_a_run_is_under_way_is_not_put_back_by_it(anywhere: Installation, files: Files) -> None:
     anywhere.send(files(students=[(*LEE[:2], "Leopold", *LEE[3:]), KIM, *KIDS]))
-    order = requests.Order("unified", "unified/files", now=True)
+    request = requests.SyncRequest("unified", "unified/files", now=True)
     landing = anywhere.folder / "landing"
-    run_id = pipeline.begin(anywhere.database, order)
-    fetched = pipeline.fetch(anywhere.database, order, run_id, landing=landing)
+    run_id = pipeline.begin(anywhere.database, request)
+    fetched = pipeline.take_delivery(anywhere.database, request, run_id, landing=landing)
     assert fetched.delivery_id is not None
-    read = pipeline.read_roster(anywhere.database, order, run_id, fetched.delivery_id, landing=landing)
+    read = pipeline.read_roster(anywhere.database, request, run_id, fetched.delivery_id, landing=landing)
     assert not isinstance(read, pipeline.Rejected)
-    run, plan = planning.make_plan(anywhere.database, order, run_id, fetched.delivery_id, read[0])
+    run, plan = planning.make_plan(anywhere.database, request, run_id, fetched.delivery_id, read[0])
     leave(anywhere, "s1")
-    for changeset in pipeline.start_schools(anywhere.database, order, run, plan):
+    for changeset in pipeline.start_schools(anywhere.database, request, run, plan):
         pipeline.provision_one(anywhere.database, run, changeset)
-    pipeline.finish(anywhere.database, run_id, DONE, [])
+    pipeline.finish(anywhere.database, run_id, RunOutcome.DONE, [])
     assert here(anywhere.database) == {"t1", "t2", "s2", "g1"}
     assert anywhere.night(delivery=2) == []

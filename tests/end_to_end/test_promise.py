@@ -33,7 +33,7 @@ from services.holds import decisions, guard, store
 from services.mail import compose
 from services.planning.changesets import CLASS_MEMBERSHIPS, IN_CLASS_OF_KIND
 from services.status import sync_status
-from services.sync.provision import SchoolOutcome
+from services.sync.provision import SchoolResult
 from tests.end_to_end.conftest import Installation
 
 SCHOOLS = {"lincoln": "0101", "roosevelt": "0102", "jefferson": "0103"}
@@ -224,16 +224,16 @@ class Walk:
         """A night, and everything that must be so after it; then the same once more, which changes nothing."""
         outcomes = self.checked(delivery=delivery)
         # What one school has written of people it shares may change what another is held for.
-        while any(each.outcome == "held" for each in outcomes) and any(each.counts for each in outcomes):
+        while any(each.outcome == "on_hold" for each in outcomes) and any(each.counts for each in outcomes):
             outcomes = self.checked(schools=list(SCHOOLS))
         before, held = dump(self.database), open_holds(self.database)
         again = self.installation.night(schools=list(SCHOOLS))
-        assert {each.school_id: each.hold_id for each in again if each.outcome == "held"}.items() <= held.items()
+        assert {each.school_id: each.hold_id for each in again if each.outcome == "on_hold"}.items() <= held.items()
         assert [each for each in again if each.counts] == []
         assert (dump(self.database), open_holds(self.database)) == (before, held)
         assert mail_of(self.database) == []
 
-    def checked(self, delivery: int | None = None, schools: list[str] | None = None) -> list[SchoolOutcome]:
+    def checked(self, delivery: int | None = None, schools: list[str] | None = None) -> list[SchoolResult]:
         before, confirmed = dump(self.database), self.confirmed()
         outcomes = self.installation.night(delivery=delivery, schools=schools)
         after, held = dump(self.database), open_holds(self.database)
@@ -438,7 +438,7 @@ def settle(database: Database) -> None:
 
 
 def roster(database: Database) -> dict[str, set[tuple[Any, ...]]]:
-    """What is active, by names and source IDs."""
+    """What is active, by names and external IDs."""
     guardian = "coalesce(g.guardian_ids, g.first_name || g.last_name || coalesce(g.email, g.phone))"
     return {
         table: {tuple(row.values()) for row in query(database, sql)}

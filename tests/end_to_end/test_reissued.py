@@ -22,7 +22,7 @@ from services.holds import decisions, evidence, store
 from services.intake.clever_api import Connection
 from services.operations.setup import apply_setup, read_setup
 from services.status import sync_status
-from services.sync.provision import SchoolOutcome
+from services.sync.provision import SchoolResult
 from tests.end_to_end.nights import counts, play
 
 pytestmark = pytest.mark.journeys
@@ -89,7 +89,7 @@ def prefixed(prefix: str, external_id: pl.Expr) -> pl.Expr:
     return pl.lit(prefix) + external_id
 
 
-def reissued(
+def renumbered(
     district: District, again: Callable[[pl.Expr], pl.Expr], kinds: Collection[str] = (), *, classes: bool = False
 ) -> District:
     """The district whose people of these kinds, and classes, have other IDs."""
@@ -151,7 +151,7 @@ class Mixed:
         remote = clever_district(district)
         self.api.districts[remote.id] = remote
 
-    def night(self) -> list[SchoolOutcome]:
+    def night(self) -> list[SchoolResult]:
         return play(self.database, self.folder / "landing", "lakeside", connection=self.connection)
 
 
@@ -208,7 +208,7 @@ CASES: Mapping[str, tuple[Callable[[pl.Expr], pl.Expr], Collection[str], bool, s
 def test_whoever_is_there_under_a_new_id_keeps_the_account(lakeside: Mixed, district: District, case: str) -> None:
     again, kinds, classes, types = CASES[case]
     before, counted = kept(lakeside.database), counts(lakeside.database)
-    lakeside.send(reissued(district, again, kinds, classes=classes))
+    lakeside.send(renumbered(district, again, kinds, classes=classes))
     lakeside.night()
     assert kept(lakeside.database) == before
     with lakeside.database.reading() as session:
@@ -225,7 +225,7 @@ def test_whoever_is_there_under_a_new_id_keeps_the_account(lakeside: Mixed, dist
 def test_two_who_swap_their_ids_keep_their_accounts(lakeside: Mixed, district: District) -> None:
     before = kept(lakeside.database)
     one, two = district.of_kind(STUDENT)["external_id"].head(2)
-    lakeside.send(reissued(district, lambda external_id: external_id.replace({one: two, two: one}), (STUDENT,)))
+    lakeside.send(renumbered(district, lambda external_id: external_id.replace({one: two, two: one}), (STUDENT,)))
     lakeside.night()
     assert {name: kept(lakeside.database)[name] for name in ("accounts", "members")} == {
         name: before[name] for name in ("accounts", "members")
@@ -237,7 +237,7 @@ def test_a_district_goes_over_to_clever_and_back_with_one_confirmation_each(lake
 
 
 def test_so_it_does_where_only_what_people_are_known_by_is_the_same(lakeside: Mixed, district: District) -> None:
-    lakeside.give(reissued(district, partial(prefixed, "N"), PEOPLE, classes=True))
+    lakeside.give(renumbered(district, partial(prefixed, "N"), PEOPLE, classes=True))
     goes_over_and_back(lakeside)
 
 
@@ -245,7 +245,7 @@ def goes_over_and_back(lakeside: Mixed) -> None:
     before, counted = kept(lakeside.database), counts(lakeside.database)
     for sources in (CLEVER, FILES):
         lakeside.set_up(sources)
-        assert {outcome.outcome for outcome in lakeside.night()} == {"held"}
+        assert {outcome.outcome for outcome in lakeside.night()} == {"on_hold"}
         assert kept(lakeside.database) == before
         with lakeside.database.reading() as session:
             assert [hold.codes for hold in store.open_holds(session)] == [["data_removals"]] * len(KEYS)
@@ -288,7 +288,7 @@ def test_nobody_is_lost_or_doubled_wherever_schools_get_their_data_from(
     folder = tmp_path_factory.mktemp("walk")
     district = distinct_classes(generate(seed, schools=3, students=45, teachers=12, classes=18, enrollments=120))
     if not has_guardian_ids:
-        district = reissued(district, lambda external_id: pl.lit(None, pl.String), (GUARDIAN,))
+        district = renumbered(district, lambda external_id: pl.lit(None, pl.String), (GUARDIAN,))
     with (
         open_database(f"sqlite:///{folder / 'rollcall.sqlite'}", backups=None) as database,
         applied(folder, database, district) as installed,
@@ -298,10 +298,10 @@ def test_nobody_is_lost_or_doubled_wherever_schools_get_their_data_from(
         for number, step in enumerate(steps):
             if step.new_ids:
                 kinds = step.new_ids if has_guardian_ids else step.new_ids[:2]
-                renumbered = reissued(district, partial(prefixed, f"{number}-"), kinds, classes=True)
-                installed.send(renumbered)
+                again = renumbered(district, partial(prefixed, f"{number}-"), kinds, classes=True)
+                installed.send(again)
                 if step.in_both:
-                    installed.give(renumbered)
+                    installed.give(again)
             installed.set_up(dict(zip(KEYS, step.sources, strict=True)))
             installed.night()
             assert kept(database) == before

@@ -34,7 +34,7 @@ def held(place: Installation) -> list[tuple[str, list[str], str | None]]:
     """The reasons of the open hold, with figures and cause."""
     with place.database.reading() as session:
         return [
-            (reason.code, figures.told(reason.counts or {}), reason.detail)
+            (reason.code, figures.describe(reason.counts or {}), reason.detail)
             for hold in store.open_holds(session)
             for reason in hold.reasons
         ]

@@ -101,7 +101,7 @@ def test_guardians_who_are_parted_hold_the_school_where_they_are_many_and_the_ho
         connection.commit()
     with _opened(old) as database:
         (outcome,) = play(database, old / "landing", "d")
-        assert (outcome.outcome, outcome.reasons) == ("held", ("data_removals",))
+        assert (outcome.outcome, outcome.reasons) == ("on_hold", ("data_removals",))
         with database.reading() as session:
             (hold,) = store.open_holds(session)
             (reason,) = hold.reasons

@@ -157,8 +157,10 @@ def test_who_moves_to_another_sources_school_stays_until_that_source_has_spoken(
     assert at(lincoln.database, "lincoln")["student"] == "001 002 004 005 006 007 008"
     later = datetime.now(UTC) + timedelta(days=1)
     with lincoln.database.transaction() as session:
-        delivery = Delivery(source_id="unified/other", taken_at=later, received_at=later, outcome="clean")
-        run = Run(district_id="unified", source_id="unified/other", started_at=later, alive_at=later, ended_at=later)
+        delivery = Delivery(source_id="unified/other", received_at=later, last_received_at=later, outcome="clean")
+        run = Run(
+            district_id="unified", source_id="unified/other", started_at=later, heartbeat_at=later, ended_at=later
+        )
         session.add_all([delivery, run])
         session.flush()
         assert run.id is not None

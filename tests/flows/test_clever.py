@@ -25,8 +25,8 @@ from services.operations import maintenance
 from services.planning.changesets import ChangeSet
 from services.status import report
 from services.sync import provision
-from services.sync.provision import RunOf, SchoolOutcome
-from tasks.opening import clever
+from services.sync.provision import RunContext, SchoolResult
+from tasks.resources import clever
 from tests.end_to_end.lakeside import Lakeside, lakeside
 from tests.flows.conftest import ran, rollcall, shown
 
@@ -149,7 +149,7 @@ def test_the_school_under_way_when_a_pause_begins_finishes_and_the_others_wait(
 ) -> None:
     real = provision.provision_school
 
-    def pausing(session: Any, run: RunOf, changeset: ChangeSet, *, now: datetime) -> SchoolOutcome:
+    def pausing(session: Any, run: RunContext, changeset: ChangeSet, *, now: datetime) -> SchoolResult:
         outcome = real(session, run, changeset, now=now)
         maintenance.pause(session, None, reason="urgent", until=None, by="ops", now=now)
         return outcome

@@ -130,11 +130,16 @@ def test_a_delivery_that_cannot_be_applied_is_refused_before_any_run(
     installation.drop(small_district)
     rejected, unchecked, lost = range(1, 4)
     with installation.database.transaction() as session:
-        for outcome in ("rejected", "taken", "clean"):
+        for outcome in ("rejected", "received", "clean"):
             files = [{"name": "schools.csv", "size": 1, "sha256": ""}]
             session.add(
                 Delivery(
-                    source_id="unified/files", taken_at=AT, received_at=AT, outcome=outcome, path="gone", files=files
+                    source_id="unified/files",
+                    received_at=AT,
+                    last_received_at=AT,
+                    outcome=outcome,
+                    path="gone",
+                    files=files,
                 )
             )
             session.flush()
@@ -360,7 +365,7 @@ def test_housekeeping_is_told_and_so_are_the_files_it_removed(
     assert rollcall("housekeeping").stdout == "nothing to remove\n"
     with installation.database.transaction() as session:
         long_ago = {"at": datetime(2020, 1, 1, tzinfo=UTC)}
-        bulk.execute(session, "UPDATE delivery SET taken_at = :at, received_at = :at", long_ago)
+        bulk.execute(session, "UPDATE delivery SET received_at = :at, last_received_at = :at", long_ago)
     assert rollcall("housekeeping").stdout == "removed 1 delivery's files\n"
     assert rollcall("deliveries", "unified").stdout.count("removed") == 1
     with pytest.raises(NotPossible, match="the files of delivery 1 are removed"):

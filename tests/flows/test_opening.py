@@ -10,7 +10,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from errors import SetupError, TransientError
 from services.intake.clever_api import Connection
-from tasks.opening import clever
+from tasks.resources import clever
 
 NAMES = ("CLIENT_ID", "CLIENT_SECRET", "API_URL", "API_VERSION", "AUTH_URL", "PAGE_SIZE")
 

@@ -1,4 +1,4 @@
-"""A name, an e-mail and a phone planted in the data show up nowhere but in the database, whatever fails."""
+"""A name, an email and a phone planted in the data show up nowhere but in the database, whatever fails."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from services import clock
 from services.planning.changesets import ChangeSet
 from services.status import sync_status
 from services.sync import pipeline, provision, requests
-from services.sync.provision import RunOf, SchoolOutcome
+from services.sync.provision import RunContext, SchoolResult
 from tests.flows.conftest import Installation, named, ran
 
 
@@ -58,7 +58,7 @@ def test_nothing_waiting_is_said_and_starts_no_school(installation: Installation
     sync(now=True)
     assert sync().name == "Nothing waiting"
     installation.drop(small_district)
-    assert sync(now=True).name == "Unchanged"  # the same bytes again are a receipt
+    assert sync(now=True).name == "Unchanged"  # the same bytes again are a duplicate
 
 
 def test_files_with_errors_reject_the_delivery_and_hold_its_schools(
@@ -78,7 +78,7 @@ def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
 ) -> None:
     real = provision.provision_school
 
-    def failing(session: Any, run: RunOf, changeset: ChangeSet, *, now: datetime) -> SchoolOutcome:
+    def failing(session: Any, run: RunContext, changeset: ChangeSet, *, now: datetime) -> SchoolResult:
         if changeset.school_id == "unified/lincoln":
             raise DataError("provisioning", ValueError())
         return real(session, run, changeset, now=now)
@@ -109,5 +109,5 @@ def test_the_night_runs_what_waits_and_nothing_else(
 
 
 def test_a_night_skips_a_busy_district(installation: Installation) -> None:
-    pipeline.begin(installation.database, requests.Order("unified", "unified/files"))
+    pipeline.begin(installation.database, requests.SyncRequest("unified", "unified/files"))
     assert sync(nightly=True).name == "Skipped"

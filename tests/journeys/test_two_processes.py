@@ -210,8 +210,8 @@ def test_a_resumed_pause_of_several_districts(tmp_path: Path, districts: Mapping
                 maintenance.pause(session, None, reason="new disks", until=None, by="ops", now=clock.now())
             for name in districts:
                 with database.reading() as session:
-                    (order,) = requests.orders(session, name, None, None)
-                pipeline.record_paused(database, order, pipeline.paused(database, order) or "")
+                    (request,) = requests.sync_requests(session, name, None, None)
+                pipeline.record_skipped_run(database, request, pipeline.active_pause(database, request) or "")
         writer = {"services": ("tests.journeys.writing", how, "resume"), "prefect": ("cli", "resume")}
         assert two_processes(home, *writer[how]) == WELL
     assert stored(home) == everything(districts, runs=3)

@@ -10,21 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, make_url, text
 
-from models.database import MIGRATIONS, NEWEST_REVISION
+from models.database import NEWEST_REVISION
+from tests.models.migrating import upgrade
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 ZERO = "\u200b"
-
-
-def _upgrade(connection: Connection, revision: str) -> None:
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    command.upgrade(config, revision)
 
 
 def _address(request: pytest.FixtureRequest, kind: str, folder: Path) -> URL:
@@ -74,7 +66,7 @@ def test_stored_ids_are_cleaned_and_one_of_two_keeps_an_id(
 ) -> None:
     with _engine(_address(request, kind, tmp_path)) as engine:
         with engine.begin() as connection:
-            _upgrade(connection, "0003")
+            upgrade(connection, "0003")
             _fill(
                 connection,
                 district=[{"id": "d"}],
@@ -120,7 +112,7 @@ def test_stored_ids_are_cleaned_and_one_of_two_keeps_an_id(
                 ],
             )
         with engine.begin() as connection, caplog.at_level(logging.WARNING, "rollcall.migrations"):
-            _upgrade(connection, str(NEWEST_REVISION))
+            upgrade(connection, str(NEWEST_REVISION))
         with engine.connect() as connection:
 
             def rows(sql: str) -> list[tuple[Any, ...]]:

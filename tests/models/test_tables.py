@@ -35,7 +35,7 @@ def test_an_email_is_unique_over_active_accounts_only(database: Database) -> Non
 
 def test_a_district_has_one_open_run(district: Database) -> None:
     def run(ended_at: datetime | None) -> Run:
-        return Run(district_id="d", source_id="d/s", started_at=AT, alive_at=AT, ended_at=ended_at)
+        return Run(district_id="d", source_id="d/s", started_at=AT, heartbeat_at=AT, ended_at=ended_at)
 
     with district.transaction() as session:
         session.add_all([run(AT), run(AT), run(None)])
@@ -53,9 +53,9 @@ def test_a_school_has_one_open_hold(district: Database) -> None:
 def test_moments_come_back_in_utc_whatever_zone_they_were_told_in(district: Database) -> None:
     told = AT.astimezone(timezone(timedelta(hours=-8)))
     with district.transaction() as session:
-        session.exec(select(Source)).one().received_at = told
+        session.exec(select(Source)).one().last_received_at = told
     with district.reading() as session:
-        received = session.exec(select(Source)).one().received_at
+        received = session.exec(select(Source)).one().last_received_at
     assert received == AT
     assert received is not None
     assert received.tzinfo == UTC

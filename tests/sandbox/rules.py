@@ -26,10 +26,10 @@ def broken_rules(district: District) -> list[str]:
         "somebody but a guardian has no ID": people.filter(pl.col("external_id").is_null())["kind"]
         .ne("guardian")
         .any(),
-        "an e-mail is used twice": people["email"].drop_nulls().is_duplicated().any(),
+        "an email is used twice": people["email"].drop_nulls().is_duplicated().any(),
         "two guardians share phone and name": names.is_duplicated().any(),
         "a name is missing": people.select("first_name", "last_name").null_count().row(0) != (0, 0),
-        "a teacher has no e-mail": district.of_kind("employee")["email"].null_count() > 0,
+        "a teacher has no email": district.of_kind("employee")["email"].null_count() > 0,
         "a guardian cannot be reached": people.filter(
             (pl.col("kind") == "guardian") & pl.col("email").is_null() & pl.col("phone").is_null()
         ).height

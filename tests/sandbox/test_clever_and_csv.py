@@ -11,7 +11,7 @@ import pytest
 
 from contracts.checking import check
 from contracts.formats import FORMATS
-from contracts.roster import Held, Settled
+from contracts.roster import Settled, StoredRoster
 from contracts.settling import settle
 from sandbox.clever_records import CleverDistrict, clever_district, clever_ids
 from sandbox.generator import CLASS_MEMBERS, EMPLOYEE, GUARDIAN, STUDENT, District, generate
@@ -34,7 +34,7 @@ def clever_files(district: CleverDistrict) -> dict[str, bytes]:
 def settled(name: str, files: dict[str, bytes]) -> Settled:
     reading = FORMATS[name].read(files)
     assert reading.file_errors.rows() == []
-    return settle(check(FORMATS[name].to_roster(reading), None, today=TODAY), Held.nothing())
+    return settle(check(FORMATS[name].to_roster(reading), None, today=TODAY), StoredRoster.nothing())
 
 
 def both(district: District) -> tuple[dict[str, Rows], dict[str, Rows]]:

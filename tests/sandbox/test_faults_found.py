@@ -5,12 +5,12 @@ import pytest
 from contracts.checking import check
 from contracts.formats import FORMATS
 from contracts.formats.delimited import read_files
-from contracts.roster import Held
+from contracts.roster import StoredRoster
 from contracts.settling import settle
 from sandbox.days import next_day, next_year
 from sandbox.faults import EXPECTED, FAULTS, plant
 from sandbox.generator import District, generate
-from sandbox.parents import with_parents_of
+from tests.sandbox.parents import with_parents_of
 
 CSV = FORMATS["csv-1.0"]
 
@@ -20,7 +20,7 @@ def found_in(files: dict[str, bytes]) -> list[tuple[object, ...]]:
     reading = read_files(CSV, files)
     assert reading.file_errors.height == 0
     records = check(CSV.to_roster(reading), None, today=date(2027, 11, 24))
-    issues = settle(records, Held.nothing()).issues
+    issues = settle(records, StoredRoster.nothing()).issues
     return issues.select(*EXPECTED).sort(*EXPECTED, nulls_last=True).rows()
 
 
@@ -63,6 +63,6 @@ def test_faults_planted_in_the_next_day_again_are_those_of_the_same_people() -> 
     faults = dict.fromkeys(("grade_unknown", "teacher_email_missing", "guardian_unreachable"), 3)
     later = next_day(district, 1, joined=5, left=5, moved=2, changed=10)
     before, after = (plant(day, faults, first_number=5001) for day in (district, later))
-    who = ["code", "school_id", "record_id", "consequences"]
+    who = ["code", "school_id", "record_id", "dependents"]
     assert before.expected.select(who).equals(after.expected.select(who))
     assert found_in(dict(after.files)) == after.expected.rows()

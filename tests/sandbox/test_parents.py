@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from sandbox.generator import generate
-from sandbox.parents import with_parents_of
+from tests.sandbox.parents import with_parents_of
 from tests.sandbox.rules import broken_rules
 
 

@@ -4,7 +4,7 @@ from datetime import date
 from contracts.checking import check
 from contracts.formats import FORMATS
 from contracts.formats.delimited import read_files
-from contracts.roster import Held
+from contracts.roster import StoredRoster
 from contracts.settling import settle
 from sandbox.clever_records import clever_ids, district_id
 from sandbox.samples import FOLDER, lakeside, samples
@@ -70,7 +70,7 @@ def test_the_unified_nights_show_errors_alerts_and_a_school_cut_short() -> None:
         files = {path.removeprefix(folder): content for path, content in samples().items() if path.startswith(folder)}
         reading = read_files(CSV, files)
         settled = settle(
-            check(CSV.to_roster(reading), ["0101", "0102", "0103"], today=date(2026, 11, 24)), Held.nothing()
+            check(CSV.to_roster(reading), ["0101", "0102", "0103"], today=date(2026, 11, 24)), StoredRoster.nothing()
         )
         counted = settled.issues.group_by("school_id", "code").len()
         issues.append({f"{school} {code}": count for school, code, count in counted.iter_rows()})

@@ -17,9 +17,9 @@ from models.tables import Delivery, District, Run, School, Source
 from services.holds.judging import judged
 from services.planning.changesets import Plan
 from services.planning.plan import plan_district
-from services.planning.stored import load_stored, read_scope
+from services.planning.stored import load_stored_rows, read_scope
 from services.sync import provision
-from services.sync.provision import RunOf, SchoolOutcome
+from services.sync.provision import RunContext, SchoolResult
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ def frame(schema: roster.Schema, rows: Sequence[Mapping[str, Any]]) -> pl.DataFr
 
 
 def set_up(session: Session, schools: Sequence[str] = ("lincoln", "adams")) -> None:
-    """District unified, source files, and schools with the source IDs 1, 2, ..."""
+    """District unified, source files, and schools with the external IDs 1, 2, ..."""
     session.add(District(id="unified", name="Unified", timezone="America/Los_Angeles", administrators=[]))
     session.flush()
     source = Source(id="unified/files", district_id="unified", key="files", kind="csv", format="csv-1.0", folder="x")
@@ -49,7 +49,7 @@ def set_up(session: Session, schools: Sequence[str] = ("lincoln", "adams")) -> N
             )
         )
     session.flush()
-    session.add(Delivery(id=1, source_id="unified/files", taken_at=NOW, received_at=NOW, outcome="clean"))
+    session.add(Delivery(id=1, source_id="unified/files", received_at=NOW, last_received_at=NOW, outcome="clean"))
     session.flush()
 
 
@@ -105,7 +105,7 @@ def settled(
             seen_classes=frame(
                 roster.SEEN_CLASSES, [{"external_id": name, "school_id": school} for name, school in classes]
             ),
-            kept=empty(roster.KEPT),
+            protected=empty(roster.PROTECTED_PAIRS),
             issues=empty(roster.ISSUES),
             notes=(),
             missing_schools=(),
@@ -115,9 +115,9 @@ def settled(
 
 
 def known(session: Session, value: Settled) -> Settled:
-    """The same district with the links its people already have, found by their source IDs."""
-    stored = load_stored(session, read_scope(session, "unified/files")).links
-    links = stored.filter("own").select("kind", "external_id", found="link_id")
+    """The same district with the links its people already have, found by their external IDs."""
+    stored = load_stored_rows(session, read_scope(session, "unified/files")).links
+    links = stored.filter("from_this_source").select("kind", "external_id", found="link_id")
     people = (
         value.people.join(links, on=["kind", "external_id"], how="left", maintain_order="left")
         .with_columns(link_id=pl.coalesce("link_id", "found"))
@@ -130,14 +130,18 @@ def known(session: Session, value: Settled) -> Settled:
 def plan(session: Session, value: Settled) -> Plan:
     """The plan for a settled district against what is stored, judged."""
     scope = read_scope(session, "unified/files")
-    return judged(session, scope, plan_district(scope, known(session, value), load_stored(session, scope)))
+    return judged(session, scope, plan_district(scope, known(session, value), load_stored_rows(session, scope)))
 
 
-def apply(database: Database, value: Settled, *, now: datetime = NOW) -> list[SchoolOutcome]:
+def apply(database: Database, value: Settled, *, now: datetime = NOW) -> list[SchoolResult]:
     """Plan a settled district and provision every school of it, each in its transaction."""
     with database.transaction() as session:
         run = Run(
-            district_id="unified", source_id="unified/files", delivery_id=1, started_at=now, alive_at=datetime.now(UTC)
+            district_id="unified",
+            source_id="unified/files",
+            delivery_id=1,
+            started_at=now,
+            heartbeat_at=datetime.now(UTC),
         )
         session.add(run)
         session.flush()
@@ -146,7 +150,7 @@ def apply(database: Database, value: Settled, *, now: datetime = NOW) -> list[Sc
     with database.reading() as session:
         scope = read_scope(session, "unified/files")
         made = plan(session, value)
-    of = RunOf(run_id, 1, scope, {})
+    of = RunContext(run_id, 1, scope, {})
     outcomes = []
     for changeset in made.changesets:
         with database.transaction() as session:

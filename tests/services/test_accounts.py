@@ -72,8 +72,8 @@ def edit(database: Database, external_id: str, **fields: Any) -> tuple[str | Non
         return edited.first_name, edited.last_name, edited.email, edited.phone, edited.phone_extension
 
 
-def standing(database: Database) -> dict[str, tuple[bool, bool, bool, bool]]:
-    """By source ID: link active, left of their own accord, account active, account holds an e-mail."""
+def states_of(database: Database) -> dict[str, tuple[bool, bool, bool, bool]]:
+    """By external ID: link active, left of their own accord, account active, account holds an email."""
     with database.reading() as session:
         found = bulk.read(
             session,
@@ -90,7 +90,7 @@ def standing(database: Database) -> dict[str, tuple[bool, bool, bool, bool]]:
 
 
 def active_pairs(database: Database, table: str, *columns: str) -> list[tuple[str, ...]]:
-    """The active rows of a table of pairs, by the source IDs of both."""
+    """The active rows of a table of pairs, by the external IDs of both."""
     sides = {
         "school_membership": "JOIN link a ON a.id = p.link_id JOIN school b ON b.id = p.school_id",
         "class_membership": "JOIN link a ON a.id = p.link_id JOIN class b ON b.id = p.class_id",
@@ -161,17 +161,17 @@ def test_a_phone_belongs_to_the_accounts_district(started: Database) -> None:
 @pytest.mark.parametrize(
     ("who", "fields", "said"),
     [
-        ("t1", {"email": "ann@unified.example"}, "the e-mail address is another account's"),
-        ("t1", {"email": "ANN@unified.example"}, "the e-mail address is another account's"),
-        ("t1", {"email": "nowhere"}, "the e-mail address is not one that mail can be sent to"),
-        ("t1", {"email": ""}, "teachers and staff need an e-mail address"),
+        ("t1", {"email": "ann@unified.example"}, "the email address is another account's"),
+        ("t1", {"email": "ANN@unified.example"}, "the email address is another account's"),
+        ("t1", {"email": "nowhere"}, "the email address is not one that mail can be sent to"),
+        ("t1", {"email": ""}, "teachers and staff need an email address"),
         ("t1", {"phone": "12"}, "the phone number is not one that can be called"),
         ("t1", {"phone_extension": "front desk"}, "the phone number is not one that can be called"),
         ("s1", {"phone_extension": "12"}, "an extension needs a phone number"),
         ("s1", {"first_name": " "}, "the first name and the last name cannot be left empty"),
         ("s1", {"last_name": "Moss\nReed"}, "the last name must be one line of printable text"),
         ("g1", {"first_name": None, "last_name": None}, "a guardian needs a name"),
-        ("g1", {"phone": None}, "a guardian needs an e-mail address or a phone number"),
+        ("g1", {"phone": None}, "a guardian needs an email address or a phone number"),
         ("s1", {"grade": "5"}, "grade cannot be edited; first_name, last_name, email, phone, phone_extension can"),
     ],
 )
@@ -228,7 +228,7 @@ def leave(database: Database, external_id: str, district: str = "unified") -> No
 
 def test_a_student_who_leaves_takes_along_whom_only_they_kept(started: Database) -> None:
     leave(started, "s1")
-    assert standing(started) == {
+    assert states_of(started) == {
         "t1": (True, False, True, True),
         "s1": (False, True, False, False),
         "s2": (True, False, True, False),
@@ -244,7 +244,7 @@ def test_a_student_who_leaves_takes_along_whom_only_they_kept(started: Database)
 
 def test_a_guardian_leaves_and_the_students_stay(started: Database) -> None:
     leave(started, "g1")
-    assert standing(started)["g1"] == (False, True, False, False)
+    assert states_of(started)["g1"] == (False, True, False, False)
     assert active_pairs(started, "guardianship") == [("s1", "g2")]
 
 
@@ -252,10 +252,10 @@ def test_leaving_is_refused_while_rostering_is_enforced(started: Database) -> No
     with started.transaction() as session:
         assert accounts.set_enforcement(session, "unified", True)
         assert not accounts.set_enforcement(session, "unified", True)
-    before = standing(started)
+    before = states_of(started)
     with pytest.raises(NotPossible, match="district unified enforces rostering"):
         leave(started, "s1")
-    assert standing(started) == before
+    assert states_of(started) == before
     with started.transaction() as session:
         assert accounts.is_enforced(session, "unified")
         assert accounts.set_enforcement(session, "unified", False)
@@ -274,21 +274,21 @@ def test_who_is_in_two_districts_leaves_one_of_them(started: Database) -> None:
             " SELECT 'elsewhere', account_id, 'coast/files', kind, role, 'e9' FROM link WHERE external_id = 't1'",
         )
     leave(started, "t1")
-    assert {key: row for key, row in standing(started).items() if key in ("t1", "e9")} == {
+    assert {key: row for key, row in states_of(started).items() if key in ("t1", "e9")} == {
         "t1": (False, True, True, True),
         "e9": (True, False, True, True),
     }
     with pytest.raises(NotPossible, match="is in no data of district unified"):
         leave(started, "t1")
     leave(started, "t1", "coast")
-    assert {row[2] for key, row in standing(started).items() if key in ("t1", "e9")} == {False}
+    assert {row[2] for key, row in states_of(started).items() if key in ("t1", "e9")} == {False}
 
 
 def test_an_account_made_by_hand_outlives_its_links(started: Database) -> None:
     with started.transaction() as session:
         bulk.execute(session, "UPDATE account SET district_id = 'unified' WHERE role = 'teacher'")
     leave(started, "t1")
-    assert standing(started)["t1"] == (False, True, True, True)
+    assert states_of(started)["t1"] == (False, True, True, True)
 
 
 def test_who_or_what_is_not_there_is_said(started: Database) -> None:

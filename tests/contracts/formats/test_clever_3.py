@@ -15,10 +15,10 @@ from contracts import roster as shapes
 from contracts.checking import check
 from contracts.formats import Reading
 from contracts.formats.clever_3 import FORMAT, RECORD_TYPES
-from contracts.roster import TABLES, Held, Roster, Settled
+from contracts.roster import TABLES, Roster, Settled, StoredRoster
 from contracts.settling import settle
 from errors import DataError
-from tests.contracts.district import held, issues, kept, link, members, one, pairs, who
+from tests.contracts.district import issues, kept, link, members, one, pairs, stored, who
 
 TODAY = date(2026, 11, 24)
 Record = dict[str, Any]
@@ -94,8 +94,8 @@ def mapped(records: Records) -> Roster:
     return FORMAT.to_roster(read(records))
 
 
-def settled(records: Records, known: Held | None = None, schools: Collection[str] | None = None) -> Settled:
-    return settle(check(mapped(records), schools, today=TODAY), Held.nothing() if known is None else known)
+def settled(records: Records, known: StoredRoster | None = None, schools: Collection[str] | None = None) -> Settled:
+    return settle(check(mapped(records), schools, today=TODAY), StoredRoster.nothing() if known is None else known)
 
 
 def shown(value: Settled) -> list[tuple[Any, ...]]:
@@ -566,7 +566,7 @@ def test_nothing_provisioned_earlier_is_removed_by_a_reference_that_is_not_share
         contacts=[contact("c1", "u1"), contact("c2", "u2", "u9"), contact("c3", "u9", email="c3@mail.example")],
         sections=[section("k1", students=["u1", "u2", "u9"]), section("k2", school="s9")],
     )
-    known = held(
+    known = stored(
         *(link("L1", "student", "u1"), link("L2", "student", "u2"), link("L9", "student", "u9")),
         *(link(f"G{each}", "guardian", f"c{each}", email=f"c{each}@mail.example") for each in (1, 2, 3)),
         guardianships=[("L1", "G1"), ("L2", "G2"), ("L9", "G3")],

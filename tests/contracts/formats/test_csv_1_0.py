@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from contracts.checking import check
 from contracts.formats.csv_1_0 import FORMAT, to_roster
 from contracts.formats.delimited import read_files
-from contracts.roster import TABLES, Held, Roster
+from contracts.roster import TABLES, Roster, StoredRoster
 from contracts.settling import settle
 from sandbox.generator import generate
 
@@ -291,7 +291,7 @@ def test_the_template_in_the_documentation_is_clean_and_has_every_column() -> No
     assert {name: list(columns.values()) for name, columns in reading.columns.items()} == {
         file.name: [column.name for column in file.columns] for file in FORMAT.files
     }
-    settled = settle(check(to_roster(reading), None, today=date(2026, 11, 24)), Held.nothing())
+    settled = settle(check(to_roster(reading), None, today=date(2026, 11, 24)), StoredRoster.nothing())
     assert settled.issues.rows() == []
     assert settled.people["kind"].to_list() == [*2 * ["employee"], *2 * ["student"], *3 * ["guardian"]]
 
@@ -328,7 +328,8 @@ def test_the_second_night_says_what_the_first_said(case: str, people: int, notes
     first, second = (read_files(FORMAT, _night(case, night)) for night in (1, 2))
     assert (first.file_errors.rows(), second.file_errors.rows(), second.notes) == ([], [], notes)
     before, after = (
-        settle(check(to_roster(reading), None, today=date(2026, 11, 24)), Held.nothing()) for reading in (first, second)
+        settle(check(to_roster(reading), None, today=date(2026, 11, 24)), StoredRoster.nothing())
+        for reading in (first, second)
     )
     assert (before.issues.rows(), after.issues.rows()) == ([], [])
     for name in ("people", "school_members", "classes", "class_members", "guardianships"):

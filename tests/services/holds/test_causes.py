@@ -15,12 +15,12 @@ from models.database import Database
 from services.holds.causes import CauseEvidence, causes, collect_evidence
 from services.holds.guard import CHANGED_FIELDS, CHANGED_TYPES
 from services.planning.changesets import CHANGES, FAMILIES, LINK_ROWS, UPDATES, ChangeSet
-from services.planning.stored import load_stored, read_scope
+from services.planning.stored import load_stored_rows, read_scope
 from tests.services.holds import test_guard
 from tests.services.holds.test_guard import REMOVED, family
 from tests.services.settled import apply, person, plan, set_up, settled
 
-Person = tuple[str, str]  # source ID, school
+Person = tuple[str, str]  # external ID, school
 PEOPLE = {"type": pl.String, "record_id": pl.String, "school_id": pl.String, "name": pl.String, "grade": pl.String}
 LINKS: Schema = {
     **dict.fromkeys(("link_id", "account_id", "first_name", "last_name", "email", "phone"), pl.String),
@@ -69,7 +69,7 @@ def seen(now: Sequence[Person] = (*HERE, *THERE), **others: Any) -> CauseEvidenc
         listed=pl.concat([counted, of_other_types]),
         given=pl.DataFrame(schema=GIVEN),
         rows={},
-        held=students([*HERE, *THERE]),
+        stored=students([*HERE, *THERE]),
         links=pl.DataFrame(schema=dict(LINKS)),
         guardianships=pl.DataFrame(schema=HELD_PAIRS),
         rows_before={},
@@ -97,7 +97,7 @@ def changed(before: Mapping[str, int] | None = None, **changes: Any) -> ChangeSe
     return replace(NOTHING, changes=pl.DataFrame(rows, schema=dict(CHANGES)), before=before)
 
 
-def reissued(kind: str, ids: Mapping[str, str]) -> pl.DataFrame:
+def renumbered(kind: str, ids: Mapping[str, str]) -> pl.DataFrame:
     rows = [{"action": "change_id", "type": kind, "record_id": old, "new_id": new} for old, new in ids.items()]
     return pl.DataFrame(rows, schema=dict(CHANGES))
 
@@ -213,9 +213,9 @@ def test_leading_zeros_that_are_lost() -> None:
 def test_ids_that_were_issued_anew_and_those_among_them_that_lost_their_zeros() -> None:
     changes = pl.concat(
         [
-            reissued("students", {"0010": "10", "0011": "N11", "12": "N12"}),
-            reissued("guardians", {"g1": "N1", "0g2": "N2"}),
-            reissued("employees", {"t1": "N1"}),
+            renumbered("students", {"0010": "10", "0011": "N11", "12": "N12"}),
+            renumbered("guardians", {"g1": "N1", "0g2": "N2"}),
+            renumbered("employees", {"t1": "N1"}),
         ]
     )
     assert removals(replace(NOTHING, changes=changes), seen()) == " ".join(
@@ -225,7 +225,7 @@ def test_ids_that_were_issued_anew_and_those_among_them_that_lost_their_zeros() 
 
 def test_long_ids_as_a_spreadsheet_program_writes_them() -> None:
     short = [("1.23457E+11", "1"), ("1,2E+9", "1"), ("3E+15", "1"), ("E+15", "1"), ("1.2E+11x", "1"), ("9E+9", "2")]
-    assert removals(NOTHING, seen([*short, *THERE], held=students([("3E+15", "1"), *HERE, *THERE]))) == (
+    assert removals(NOTHING, seen([*short, *THERE], stored=students([("3E+15", "1"), *HERE, *THERE]))) == (
         "IDs are cut short to the like of 1.23E+11, as happens when a file is opened in a spreadsheet program: those of"
         " 2 students."
     )
@@ -261,7 +261,7 @@ def test_a_schools_id_that_lost_its_zeros() -> None:
         schools=schools({"1": "Other"}),
         school_ids={"unified/lincoln": "001"},
         names={"001": "Lincoln"},
-        held=students([("x", "001")]),
+        stored=students([("x", "001")]),
     )
     assert causes(replace(NOTHING, missing=True), found, {"school_missing": {}}) == {
         "school_missing": "The school seems to have another ID: 1 in place of 001, which has lost its leading zeros, as"
@@ -323,10 +323,10 @@ def test_ids_issued_anew_that_nothing_else_confirms() -> None:
 
 def test_new_ids_explain_why_hardly_anybody_is_known_by_the_old_one() -> None:
     now = [(f"N{each}", "1") for each, _ in HERE]
-    known = replace(NOTHING, changes=reissued("students", {each: f"N{each}" for each, _ in HERE}))
+    known = replace(NOTHING, changes=renumbered("students", {each: f"N{each}" for each, _ in HERE}))
     assert removals(known, seen([*now, *THERE])) == ANEW.format("20 students")
     # Those of the teachers say nothing about the students.
-    teachers = replace(NOTHING, changes=reissued("employees", {"t1": "N1"}))
+    teachers = replace(NOTHING, changes=renumbered("employees", {"t1": "N1"}))
     assert removals(teachers, seen([*((each, "1") for each, _ in THERE), *THERE])) == " ".join(
         [
             ANEW.format("1 employee"),
@@ -435,7 +435,7 @@ def test_a_domain_that_changed() -> None:
             altered("students", "email", values), seen(given=given("students", "email", 20, 1)), "students_email"
         )
 
-    said = "{} of 30 students get an e-mail address at new.example in place of the one at old.example."
+    said = "{} of 30 students get an email address at new.example in place of the one at old.example."
     assert [moved(10, 0), moved(10, 10), moved(12, 6, kept=6)] == [said.format(10), said.format(10), said.format(12)]
     # A few people's own domains are nobody's business, and neither is that of the fewer part.
     assert [moved(9, 0), moved(10, 11), moved(0, 20), moved(0, 0, kept=20)] == [None, None, None, None]
@@ -451,7 +451,7 @@ def test_only_what_crossed_its_limit_has_a_cause() -> None:
 @pytest.mark.parametrize(
     ("field", "shown"),
     [
-        ("email", "e-mail addresses"),
+        ("email", "email addresses"),
         ("phone", "phone numbers"),
         ("last_name", "last names"),
         ("birth_date", "birth dates"),
@@ -469,7 +469,7 @@ def test_values_that_are_gone_altogether(field: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "shown"), [("email", "e-mail addresses"), ("phone", "phone numbers"), ("last_name", "last names")]
+    ("field", "shown"), [("email", "email addresses"), ("phone", "phone numbers"), ("last_name", "last names")]
 )
 def test_one_value_for_all(field: str, shown: str) -> None:
     alike = altered("employees", field, [("x", "same")] * 26)
@@ -496,7 +496,7 @@ def test_first_and_last_names_that_changed_places() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "shown"), [("email", "e-mail addresses"), ("phone", "phone numbers"), ("last_name", "names")]
+    ("field", "shown"), [("email", "email addresses"), ("phone", "phone numbers"), ("last_name", "names")]
 )
 def test_values_that_slipped_to_others(field: str, shown: str) -> None:
     def slipped(count: int, others: int) -> str | None:
@@ -534,8 +534,8 @@ def test_causes_of_two_kinds_are_told_both_and_of_each_one() -> None:
     assert changes(
         replace(NOTHING, updates=both, before={"students": 20}), found, "students_email", "employees_email"
     ) == (
-        "20 of the 20 new e-mail addresses of students were those of others until now: a column may have slipped, or"
-        " changed places with another. Of the e-mail addresses listed for employees of this school, 20 of 20 are one"
+        "20 of the 20 new email addresses of students were those of others until now: a column may have slipped, or"
+        " changed places with another. Of the email addresses listed for employees of this school, 20 of 20 are one"
         " and the same."
     )
 
@@ -600,7 +600,7 @@ def test_guardians_who_are_there_twice(like: Mapping[str, str]) -> None:
         return changes(added([*people, *[OTHER] * others]), GUARDED, "guardianships")
 
     assert twice(6, 6) == (
-        "6 of the 12 guardians added to students have the name, e-mail address or phone number of a guardian whom the"
+        "6 of the 12 guardians added to students have the name, email address or phone number of a guardian whom the"
         " student has already: guardians seem to be in the data twice, under another ID."
     )
     assert changes(added([OTHER]), GUARDED, "students_email") is None
@@ -682,7 +682,7 @@ def test_guardians_who_shared_an_account_are_seen_in_what_is_stored(sqlite_datab
     ]
     with sqlite_database.reading() as session:
         scope = read_scope(session, "unified/files")
-        stored = load_stored(session, scope)
+        stored = load_stored_rows(session, scope)
         (link,) = stored.links.filter(kind="guardian")["link_id"]
         own[0] |= {"link_id": link, "last_name": "Moss"}
         now = settled([*children, *own], here, guardianships=[(number, 100 + number) for number in students])
@@ -744,7 +744,9 @@ def test_what_a_delivery_and_the_database_hold(sqlite_database: Database) -> Non
     roster = FORMAT.to_roster(FORMAT.read({name: text.encode() for name, text in files.items()}))
     with sqlite_database.reading() as session:
         scope = read_scope(session, "unified/files")
-        found = collect_evidence(scope, roster, load_stored(session, scope), {"unified/lincoln": {"students.csv": 9}})
+        found = collect_evidence(
+            scope, roster, load_stored_rows(session, scope), {"unified/lincoln": {"students.csv": 9}}
+        )
     assert found.schools.sort("school_id").select("school_id", "name").rows() == [("1", "Lincoln"), ("2", "Adams")]
     assert found.members.select(list(PEOPLE)).sort("record_id").rows() == [
         ("students", "s1", "1", "ann hill", "3"),
@@ -774,7 +776,7 @@ def test_what_a_delivery_and_the_database_hold(sqlite_database: Database) -> Non
         "classes.csv": 3,
         "enrollments.csv": 0,
     }
-    assert found.held.select(list(PEOPLE)).sort("record_id", "school_id").rows() == [
+    assert found.stored.select(list(PEOPLE)).sort("record_id", "school_id").rows() == [
         ("students", "s1", "1", "firsts1 lasts1", "3"),
         ("students", "s1", "2", "firsts1 lasts1", "3"),
         ("employees", "t1", "1", "firstt1 lastt1", None),

@@ -340,8 +340,8 @@ def test_accepted_students_are_no_reason_until_their_guardians_change() -> None:
 
 def test_a_districts_own_limits_take_the_place_of_ours() -> None:
     own = limits_of({"students": [0.5, 3], "changes": [0.1, 1], "guardianships_added": [0.0, 0]})
-    assert (own["students"], own["classes"]) == (Limit(0.5, 3, own=True), LIMITS["classes"])
-    assert (own[CHANGED], own[ADDED]) == (Limit(0.1, 1, own=True), Limit(0.0, 0, own=True))
+    assert (own["students"], own["classes"]) == (Limit(0.5, 3, is_district_limit=True), LIMITS["classes"])
+    assert (own[CHANGED], own[ADDED]) == (Limit(0.1, 1, is_district_limit=True), Limit(0.0, 0, is_district_limit=True))
     assert judge(removing("students", 4, 8), own) == []
     (reason,) = judge(removing("students", 5, 8), own)
     assert reason.counts["students"] == {
@@ -360,8 +360,8 @@ def test_a_districts_own_limits_take_the_place_of_ours() -> None:
 def test_a_limit_of_class_memberships_is_of_both_kinds_unless_one_has_its_own() -> None:
     own = limits_of({"class_memberships": [0.5, 9], "teacher_class_memberships": [0.1, 1]})
     assert (own["student_class_memberships"], own["teacher_class_memberships"]) == (
-        Limit(0.5, 9, own=True),
-        Limit(0.1, 1, own=True),
+        Limit(0.5, 9, is_district_limit=True),
+        Limit(0.1, 1, is_district_limit=True),
     )
 
 

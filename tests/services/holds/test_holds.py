@@ -18,7 +18,7 @@ from services.holds.decisions import CONFIRM, RECHECK, choose, decide, uncovered
 from services.operations.housekeeping import clean
 from services.planning.stored import read_scope
 from services.sync import provision
-from services.sync.provision import RunOf
+from services.sync.provision import RunContext
 from tests.conftest import Beginnings
 from tests.services.settled import NOW, apply, begun_with, person, plan, settled
 
@@ -65,7 +65,7 @@ def active_students(database: Database) -> int:
 
 def test_too_many_removals_hold_one_school_and_write_nothing_of_it(started: Database) -> None:
     result = outcomes(started, district(range(50), elsewhere=(1, 2, 3)))
-    assert result == [("held", ("data_removals",)), ("applied", ())]
+    assert result == [("on_hold", ("data_removals",)), ("applied", ())]
     assert active_students(started) == 100
     with started.reading() as session:
         (hold,) = store.open_holds(session, "unified")
@@ -109,7 +109,7 @@ def test_a_confirmation_that_no_longer_covers_leaves_the_hold_and_tells_what_is_
     outcomes(started, district(range(50)))
     (first,) = open_ids(started)
     confirm(started, first)
-    assert outcomes(started, district(range(48)))[0] == ("held", ("data_removals",))
+    assert outcomes(started, district(range(48)))[0] == ("on_hold", ("data_removals",))
     assert active_students(started) == 100
     (second,) = open_ids(started)
     with started.reading() as session:
@@ -193,7 +193,7 @@ def test_a_used_confirmation_covers_nothing_later(started: Database) -> None:
     confirm(started, *open_ids(started))
     outcomes(started, district(range(50)))
     outcomes(started, district(range(100)))
-    assert outcomes(started, district(range(50)))[0] == ("held", ("data_removals",))
+    assert outcomes(started, district(range(50)))[0] == ("on_hold", ("data_removals",))
 
 
 def test_what_cannot_be_confirmed_is_refused(started: Database) -> None:
@@ -226,18 +226,18 @@ def test_reasons_come_and_go_and_the_set_goes_on(started: Database) -> None:
 
 def test_a_missing_school_holds_and_is_released_when_it_is_back(started: Database) -> None:
     gone = replace(district(range(100), elsewhere=()), missing_schools=("2",))
-    assert outcomes(started, gone)[1] == ("held", ("data_removals", "school_missing"))
+    assert outcomes(started, gone)[1] == ("on_hold", ("data_removals", "school_missing"))
     assert outcomes(started, district(range(100)))[1] == ("unchanged", ())
     assert open_ids(started) == []
 
 
 def test_a_run_that_was_ended_can_write_nothing_more(started: Database) -> None:
     with started.transaction() as session:
-        run = Run(district_id="unified", source_id="unified/files", started_at=NOW, alive_at=NOW, ended_at=NOW)
+        run = Run(district_id="unified", source_id="unified/files", started_at=NOW, heartbeat_at=NOW, ended_at=NOW)
         session.add(run)
         session.flush()
         assert run.id is not None
-        of = RunOf(run.id, 1, read_scope(session, "unified/files"), {})
+        of = RunContext(run.id, 1, read_scope(session, "unified/files"), {})
         (changes, _) = plan(session, district(range(99))).changesets
     with pytest.raises(LeaseLost), started.transaction() as session:
         provision.provision_school(session, of, changes, now=NOW)

@@ -33,7 +33,7 @@ from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, Faults, Rate
 from sandbox.clever_records import CleverDistrict, Record, clever_district, with_state
 from sandbox.generator import generate
 from services.intake import clever_api
-from services.intake.clever_api import Connection, RemoteDistrict, fetch, look
+from services.intake.clever_api import Connection, RemoteDistrict, fetch, get_district
 
 ROLES = {"students": "student", "teachers": "teacher", "staff": "staff"}
 ROLES |= {"district_admins": "district_admin", "contacts": "contact"}
@@ -120,7 +120,7 @@ def test_a_district_is_landed_exactly_as_it_is(folder: Path) -> None:
     pages: list[tuple[str, int]] = []
     with standing_in(unified()) as (api, url):
         told = fetch(connection(url), unified().id, folder, on_page=lambda *page: pages.append(page))
-        assert told == look(connection(url), unified().id)
+        assert told == get_district(connection(url), unified().id)
     assert told == RemoteDistrict(
         unified().id, "District1 School District", "running", "2026-09-01T06:12:45.000Z", None, None, None
     )
@@ -147,7 +147,7 @@ def test_a_district_of_nothing_has_all_its_files(folder: Path) -> None:
 def test_this_machine_is_reached_past_any_proxy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with standing_in(plain(1)) as (_, url):
-        assert look(connection(url), "d" * 24).name == "Unified"
+        assert get_district(connection(url), "d" * 24).name == "Unified"
 
 
 def test_every_file_is_on_disk_before_it_is_said_to_be_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +328,7 @@ def test_a_token_that_expires_again_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_district_that_left_is_refused(folder: Path, status: int) -> None:
     with standing_in(unified(), district_status=status) as (api, url):
-        for ask in (look, partial(fetch, folder=folder)):
+        for ask in (get_district, partial(fetch, folder=folder)):
             with pytest.raises(SourceRefused) as raised:
                 ask(connection(url), unified().id)
             assert said(raised) == (
@@ -535,7 +535,7 @@ def test_a_window_used_up_is_waited_for(folder: Path) -> None:
         return Response("", 429, headers) if next(left, None) is not None else None
 
     with serving(in_place_of(api, "districts", answer)) as url:
-        look(connection(url), "d" * 24)
+        get_district(connection(url), "d" * 24)
     assert reset < api.requests[-1].at < reset + 3
 
 
@@ -589,6 +589,7 @@ def test_what_stops_one_record_type_stops_all_and_is_told_as_it_is(folder: Path)
     with standing_in(unified()) as (api, url):
         with pytest.raises(LeaseLost, match=r"^the run was taken over$"):
             fetch(connection(url, 10), unified().id, folder, on_page=lose)
+        time.sleep(0.1)  # what was on its way arrives
         asked = len(api.requests)
         time.sleep(0.1)
         assert len(api.requests) == asked
@@ -709,13 +710,13 @@ def test_a_pause(state: Any, start: str | None, end: str | None, paused: bool) -
     values = {"pause_start": start, "pause_end": end}
     district = CleverDistrict({**plain(0).district, "state": state, **values}, plain(0).records)
     with standing_in(district) as (_, url):
-        assert look(connection(url), "d" * 24).is_paused(date(2026, 7, 1)) is paused
+        assert get_district(connection(url), "d" * 24).is_paused(date(2026, 7, 1)) is paused
 
 
 def test_what_clever_says_of_an_error() -> None:
     district = with_state(unified(), state="error", error="The SIS cannot be reached")
     with standing_in(district) as (_, url):
-        told = look(connection(url), unified().id)
+        told = get_district(connection(url), unified().id)
     assert (told.state, told.error) == ("error", "The SIS cannot be reached")
 
 

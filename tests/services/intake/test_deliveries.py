@@ -21,9 +21,9 @@ from models.tables import Delivery, District, FileError, Source
 from services.intake import arrival, deliveries, drop_folder
 from services.intake import landing as landing_area
 from services.intake.arrival import Arrival, Waiting
-from services.intake.deliveries import Taken
+from services.intake.deliveries import RecordedDelivery
 from services.intake.drop_folder import LocalFolder, Stamp
-from services.intake.landing import Landed, discard, peek
+from services.intake.landing import LandedFiles, discard, peek
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 FILES = ("schools.csv", "teachers.csv", "students.csv")
@@ -64,7 +64,7 @@ def a_source(place: Shelf | None = None) -> Source:
     )
 
 
-def look(
+def inspect_drop_folder(
     source: Source,
     place: Shelf,
     *,
@@ -72,7 +72,7 @@ def look(
     as_it_stands: bool = False,
     now: datetime = NOW,
 ) -> Waiting:
-    return arrival.look(
+    return arrival.inspect_drop_folder(
         source,
         place,
         required=FILES,
@@ -89,35 +89,35 @@ def taken_before() -> tuple[Source, Shelf]:
 
 
 def test_an_empty_folder_is_nothing() -> None:
-    waiting = look(a_source(), Shelf())
+    waiting = inspect_drop_folder(a_source(), Shelf())
     assert (waiting.state, waiting.missing) == (Arrival.NOTHING, FILES)
     assert waiting.message == "the drop folder drop/unified holds none of the files"
 
 
 def test_every_file_there_counts_as_written_the_first_time() -> None:
-    waiting = look(a_source(), Shelf(schools=HOUR, teachers=HOUR, students=HOUR))
+    waiting = inspect_drop_folder(a_source(), Shelf(schools=HOUR, teachers=HOUR, students=HOUR))
     assert (waiting.state, waiting.missing, waiting.not_again) == (Arrival.READY, (), ())
 
 
 def test_nothing_was_written_since_the_last_taking() -> None:
     source, place = taken_before()
-    assert look(source, place).state == Arrival.NOTHING
-    assert look(source, place, as_it_stands=True).state == Arrival.NOTHING
+    assert inspect_drop_folder(source, place).state == Arrival.NOTHING
+    assert inspect_drop_folder(source, place, as_it_stands=True).state == Arrival.NOTHING
 
 
 def test_files_that_only_vanished_are_no_delivery() -> None:
     source, place = taken_before()
     del place.stamps["students.csv"]
-    assert look(source, place).state == Arrival.NOTHING
+    assert inspect_drop_folder(source, place).state == Arrival.NOTHING
 
 
 @pytest.mark.parametrize(("age", "state"), [(300, Arrival.READY), (299.9, Arrival.ARRIVING)])
 def test_a_complete_set_is_taken_once_it_is_quiet(age: float, state: Arrival) -> None:
-    assert look(a_source(), Shelf(schools=HOUR, teachers=age, students=HOUR)).state == state
+    assert inspect_drop_folder(a_source(), Shelf(schools=HOUR, teachers=age, students=HOUR)).state == state
 
 
 def test_says_from_when_arriving_files_would_be_taken() -> None:
-    waiting = look(a_source(), Shelf(schools=HOUR, teachers=90, students=HOUR))
+    waiting = inspect_drop_folder(a_source(), Shelf(schools=HOUR, teachers=90, students=HOUR))
     assert waiting.ready_at == NOW + timedelta(seconds=210)
     assert waiting.message == (
         "files are still arriving; they will be picked up after 2026-11-23 01:04 PST unless one changes"
@@ -127,9 +127,9 @@ def test_says_from_when_arriving_files_would_be_taken() -> None:
 def test_quiet_is_judged_by_the_places_own_clock() -> None:
     place = Shelf(schools=HOUR, teachers=HOUR, students=HOUR)
     place.write("teachers", 10, mtime_age=5 * HOUR)
-    assert look(a_source(), place).state == Arrival.ARRIVING
+    assert inspect_drop_folder(a_source(), place).state == Arrival.ARRIVING
     place.write("teachers", HOUR, mtime_age=-HOUR)
-    assert look(a_source(), place).state == Arrival.READY
+    assert inspect_drop_folder(a_source(), place).state == Arrival.READY
 
 
 @pytest.mark.parametrize("change", ["size", "mtime", "ctime"])
@@ -141,11 +141,11 @@ def test_size_or_either_time_tells_a_file_written_again(change: str) -> None:
     place.stamps["students.csv"] = Stamp(
         old.size + (change == "size"), old.mtime_ns + (change == "mtime"), old.ctime_ns + (change == "ctime")
     )
-    assert look(source, place).state == Arrival.READY
+    assert inspect_drop_folder(source, place).state == Arrival.READY
 
 
 def test_a_missing_file_makes_it_incomplete() -> None:
-    waiting = look(a_source(), Shelf(schools=HOUR, students=HOUR), as_it_stands=True)
+    waiting = inspect_drop_folder(a_source(), Shelf(schools=HOUR, students=HOUR), as_it_stands=True)
     assert (waiting.state, waiting.missing, waiting.not_again) == (Arrival.INCOMPLETE, ("teachers.csv",), ())
     assert waiting.message == "waiting for files: teachers.csv is missing"
 
@@ -153,7 +153,7 @@ def test_a_missing_file_makes_it_incomplete() -> None:
 def test_a_file_not_written_again_makes_it_incomplete() -> None:
     source, place = taken_before()
     place.write("students", HOUR)
-    waiting = look(source, place)
+    waiting = inspect_drop_folder(source, place)
     assert (waiting.state, waiting.missing, waiting.not_again) == (
         Arrival.INCOMPLETE,
         (),
@@ -167,14 +167,14 @@ def test_two_hours_count_from_the_first_file_written(first: float, state: Arriva
     source, place = taken_before()
     place.write("students", first)
     place.write("teachers", 10)
-    assert look(source, place).state == state
+    assert inspect_drop_folder(source, place).state == state
 
 
 def test_an_overdue_set_is_said_as_file_errors() -> None:
     source, place = taken_before()
     place.write("students", 3 * HOUR)
     del place.stamps["schools.csv"]
-    waiting = look(source, place)
+    waiting = inspect_drop_folder(source, place)
     assert waiting.state == Arrival.OVERDUE
     assert waiting.file_errors.rows() == [
         ("file_missing", "schools.csv", None, None, None),
@@ -190,18 +190,18 @@ def test_after_a_rejected_delivery_only_the_files_with_errors_have_to_be_sent_ag
     source, place = taken_before()
     with_error = frozenset({"students.csv"})
     place.write("teachers", HOUR)
-    waiting = look(source, place, with_error=with_error)
+    waiting = inspect_drop_folder(source, place, with_error=with_error)
     assert (waiting.state, waiting.not_again) == (Arrival.INCOMPLETE, ("students.csv",))
     place.write("students", HOUR)
-    assert look(source, place, with_error=with_error).state == Arrival.READY
+    assert inspect_drop_folder(source, place, with_error=with_error).state == Arrival.READY
     place.write("schools", 10)
-    assert look(source, place, with_error=with_error).state == Arrival.ARRIVING
+    assert inspect_drop_folder(source, place, with_error=with_error).state == Arrival.ARRIVING
 
 
 def test_now_takes_a_complete_set_as_it_stands() -> None:
     source, place = taken_before()
     place.write("students", 1)
-    assert look(source, place, as_it_stands=True).state == Arrival.READY
+    assert inspect_drop_folder(source, place, as_it_stands=True).state == Arrival.READY
 
 
 # --- names ---
@@ -209,7 +209,7 @@ def test_now_takes_a_complete_set_as_it_stands() -> None:
 
 def test_names_match_without_case_and_what_cannot_be_seen() -> None:
     place = Shelf(**{"Schools.csv": HOUR, " TEACHERS.CSV": HOUR, "students.csv\u200b": HOUR})
-    waiting = look(a_source(), place)
+    waiting = inspect_drop_folder(a_source(), place)
     assert (waiting.state, waiting.files, waiting.notes) == (
         Arrival.READY,
         {"schools.csv": "Schools.csv", "teachers.csv": " TEACHERS.CSV", "students.csv": "students.csv\u200b"},
@@ -220,7 +220,10 @@ def test_names_match_without_case_and_what_cannot_be_seen() -> None:
 
 def test_files_that_come_under_other_names_are_written_again() -> None:
     source, _ = taken_before()
-    assert look(source, Shelf(**{"Schools.csv": HOUR, "Teachers.csv": HOUR, "Students.csv": HOUR})).state == "ready"
+    assert (
+        inspect_drop_folder(source, Shelf(**{"Schools.csv": HOUR, "Teachers.csv": HOUR, "Students.csv": HOUR})).state
+        == "ready"
+    )
 
 
 @pytest.mark.parametrize(("first", "second"), [("students.csv", "Students.csv"), ("Students.csv", "students.csv")])
@@ -229,19 +232,19 @@ def test_of_two_names_that_match_one_file_the_one_written_again_is_read(first: s
     source = a_source(place)
     for name in ("schools", "teachers", second):
         place.write(name, HOUR)
-    waiting = look(source, place)
+    waiting = inspect_drop_folder(source, place)
     assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, second)
     assert waiting.notes == (f"{second} is read, and not {first}, which was written before it",)
 
     source.stamps = {name: stamp.as_list() for name, stamp in waiting.stamps.items()}
-    assert look(source, place).state == Arrival.NOTHING
+    assert inspect_drop_folder(source, place).state == Arrival.NOTHING
     for name in ("schools", "teachers"):
         place.write(name, HOUR / 2)
-    assert look(source, place).not_again == ("students.csv",)
-    waiting = look(source, place, with_error=frozenset({"schools.csv"}))
+    assert inspect_drop_folder(source, place).not_again == ("students.csv",)
+    waiting = inspect_drop_folder(source, place, with_error=frozenset({"schools.csv"}))
     assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, second)
     place.write(first, HOUR / 2)
-    waiting = look(source, place)
+    waiting = inspect_drop_folder(source, place)
     assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, first)
 
 
@@ -250,7 +253,7 @@ def test_what_was_written_again_is_read_whatever_the_senders_clock_says() -> Non
     for name in ("schools", "teachers"):
         place.write(name, HOUR)
     place.write("Students.csv", 48 * HOUR)
-    assert look(source, place).files["students.csv"] == "Students.csv"
+    assert inspect_drop_folder(source, place).files["students.csv"] == "Students.csv"
 
 
 def test_two_names_that_match_one_file_and_were_both_written_are_said_as_a_file_error_once_quiet() -> None:
@@ -258,8 +261,14 @@ def test_two_names_that_match_one_file_and_were_both_written_are_said_as_a_file_
     for name in ("schools", "teachers", "students"):
         place.write(name, HOUR)
     place.write("Students.CSV", 100)
-    assert (look(source, place).state, look(source, place).file_errors.height) == (Arrival.ARRIVING, 0)
-    for waiting in (look(source, place, as_it_stands=True), look(source, place, now=NOW + timedelta(seconds=200))):
+    assert (inspect_drop_folder(source, place).state, inspect_drop_folder(source, place).file_errors.height) == (
+        Arrival.ARRIVING,
+        0,
+    )
+    for waiting in (
+        inspect_drop_folder(source, place, as_it_stands=True),
+        inspect_drop_folder(source, place, now=NOW + timedelta(seconds=200)),
+    ):
         assert (waiting.state, waiting.file_errors.rows()) == (
             Arrival.DOUBLE,
             [("file_duplicate", "students.csv", None, "found Students.CSV and students.csv", None)],
@@ -269,7 +278,7 @@ def test_two_names_that_match_one_file_and_were_both_written_are_said_as_a_file_
             " meant"
         )
     del place.stamps["students.csv"]
-    waiting = look(source, place, now=NOW + timedelta(seconds=200))
+    waiting = inspect_drop_folder(source, place, now=NOW + timedelta(seconds=200))
     assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, "Students.CSV")
 
 
@@ -277,7 +286,7 @@ def test_a_file_that_came_twice_is_told_with_those_that_did_not_come() -> None:
     source, place = taken_before()
     for name in ("students", "STUDENTS.csv", "teachers"):
         place.write(name, 3 * HOUR)
-    waiting = look(source, place)
+    waiting = inspect_drop_folder(source, place)
     assert (waiting.state, waiting.file_errors.rows()) == (
         Arrival.OVERDUE,
         [
@@ -289,7 +298,7 @@ def test_a_file_that_came_twice_is_told_with_those_that_did_not_come() -> None:
 
 def test_whatever_else_lies_there_is_named_in_the_notes_and_for_a_missing_file() -> None:
     place = Shelf(schools=3 * HOUR, teachers=3 * HOUR, **{"students (1).csv": HOUR, "students.txt": HOUR})
-    waiting = look(a_source(), place)
+    waiting = inspect_drop_folder(a_source(), place)
     assert (waiting.state, waiting.notes) == (
         Arrival.OVERDUE,
         ("not files of the format, left out: students (1).csv and students.txt",),
@@ -297,7 +306,7 @@ def test_whatever_else_lies_there_is_named_in_the_notes_and_for_a_missing_file()
     assert waiting.file_errors.rows() == [
         ("file_missing", "students.csv", None, "found students (1).csv and students.txt", None)
     ]
-    only_others = look(a_source(), Shelf(**{"students_2026.csv": HOUR}))
+    only_others = inspect_drop_folder(a_source(), Shelf(**{"students_2026.csv": HOUR}))
     assert (only_others.state, only_others.message, only_others.notes) == (
         Arrival.NOTHING,
         "the drop folder drop/unified holds none of the files; found students_2026.csv",
@@ -333,7 +342,7 @@ def test_a_link_or_folder_of_a_files_name_is_no_file(drop: Path, tmp_path: Path)
     (drop / "teachers.csv").mkdir()
     place = LocalFolder(drop)
     assert [name for name, stamp in place.entries().items() if stamp is not None] == ["schools.csv"]
-    waiting = arrival.look(a_source(), place, required=FILES, with_error=None, now=NOW)
+    waiting = arrival.inspect_drop_folder(a_source(), place, required=FILES, with_error=None, now=NOW)
     assert waiting.missing == ("teachers.csv", "students.csv")
     assert waiting.notes == (
         "not files of the format, left out: students.csv (a folder or a link) and teachers.csv (a folder or a link)",
@@ -368,18 +377,20 @@ def test_a_folder_is_read_for_a_check_as_a_drop_folder_is(drop: Path) -> None:
 
 
 def ready(folder: Path) -> Waiting:
-    waiting = arrival.look(a_source(), LocalFolder(folder), required=FILES, with_error=None, now=NOW, as_it_stands=True)
+    waiting = arrival.inspect_drop_folder(
+        a_source(), LocalFolder(folder), required=FILES, with_error=None, now=NOW, as_it_stands=True
+    )
     assert waiting.state == Arrival.READY
     return waiting
 
 
-def land(drop: Path, landing: Path, place: drop_folder.Place | None = None) -> Landed | None:
+def land(drop: Path, landing: Path, place: drop_folder.DropFolder | None = None) -> LandedFiles | None:
     return landing_area.land(
         place or LocalFolder(drop), ready(drop), landing=landing, source_id="unified/files", now=NOW
     )
 
 
-def landed(drop: Path, landing: Path) -> Landed:
+def landed(drop: Path, landing: Path) -> LandedFiles:
     found = land(drop, landing)
     assert found is not None
     return found
@@ -488,11 +499,11 @@ def source_of(session: Session, key: str = "files") -> Source:
     return source
 
 
-def take(session: Session, drop: Path, landing: Path, now: datetime = NOW) -> Taken:
-    return deliveries.record_taking(session, source_of(session), landed(drop, landing), now)
+def take(session: Session, drop: Path, landing: Path, now: datetime = NOW) -> RecordedDelivery:
+    return deliveries.record_delivery(session, source_of(session), landed(drop, landing), now)
 
 
-def delivery_of(session: Session, taken: Taken) -> Delivery:
+def delivery_of(session: Session, taken: RecordedDelivery) -> Delivery:
     delivery = session.get(Delivery, taken.delivery_id)
     assert delivery is not None
     return delivery
@@ -510,34 +521,45 @@ def file_errors(*lines: tuple[str, int | None]) -> pl.DataFrame:
 
 def test_a_taking_is_a_delivery(session: Session, drop: Path, tmp_path: Path) -> None:
     found = landed(drop, tmp_path / "landing")
-    taken = deliveries.record_taking(session, source_of(session), found, NOW)
+    taken = deliveries.record_delivery(session, source_of(session), found, NOW)
     delivery, source = delivery_of(session, taken), source_of(session)
-    assert not taken.is_receipt
-    assert (delivery.source_id, delivery.taken_at, delivery.outcome, delivery.format, delivery.digest) == (
+    assert not taken.is_duplicate
+    assert (delivery.source_id, delivery.received_at, delivery.outcome, delivery.format, delivery.digest) == (
         "unified/files",
         NOW,
-        "taken",
+        "received",
         "csv-1.0",
         found.digest,
     )
     assert deliveries.landed_files(tmp_path / "landing", delivery) == {
         name: f"{name} as sent".encode() for name in FILES
     }
-    assert (source.last_taken_id, source.current_delivery_id, source.received_at) == (delivery.id, None, NOW)
+    assert (source.last_delivery_id, source.current_delivery_id, source.last_received_at) == (delivery.id, None, NOW)
     assert source.stamps == {name: stamp.as_list() for name, stamp in found.stamps.items()}
-    waiting = arrival.look(source, LocalFolder(drop), required=FILES, with_error=None, now=NOW)
+    waiting = arrival.inspect_drop_folder(source, LocalFolder(drop), required=FILES, with_error=None, now=NOW)
     assert waiting.state == Arrival.NOTHING
 
 
-def test_the_same_bytes_again_are_a_receipt(session: Session, drop: Path, tmp_path: Path) -> None:
+def test_the_same_bytes_again_are_a_duplicate(session: Session, drop: Path, tmp_path: Path) -> None:
     first = take(session, drop, tmp_path / "landing")
     deliveries.accept(session, source_of(session), delivery_of(session, first))
     again = landed(drop, tmp_path / "landing")
     later = NOW + timedelta(days=60)
-    assert deliveries.record_taking(session, source_of(session), again, later) == Taken(first.delivery_id, True)
+    assert deliveries.record_delivery(session, source_of(session), again, later) == RecordedDelivery(
+        first.delivery_id, True
+    )
     delivery, source = delivery_of(session, first), source_of(session)
-    assert (delivery.receipts, delivery.received_at, delivery.taken_at, delivery.outcome) == (1, later, NOW, "clean")
-    assert (source.last_taken_id, source.current_delivery_id, source.received_at) == (delivery.id, delivery.id, later)
+    assert (delivery.duplicates, delivery.last_received_at, delivery.received_at, delivery.outcome) == (
+        1,
+        later,
+        NOW,
+        "clean",
+    )
+    assert (source.last_delivery_id, source.current_delivery_id, source.last_received_at) == (
+        delivery.id,
+        delivery.id,
+        later,
+    )
     discard(again, landing=tmp_path / "landing")
     assert not (tmp_path / "landing" / again.path).exists()
     assert len(deliveries.landed_files(tmp_path / "landing", delivery)) == 3
@@ -549,7 +571,7 @@ def test_bytes_of_an_older_delivery_are_a_new_one(session: Session, drop: Path, 
     second = take(session, drop, tmp_path / "landing")
     (drop / "students.csv").write_bytes(b"students.csv as sent")
     third = take(session, drop, tmp_path / "landing")
-    assert [first.is_receipt, second.is_receipt, third.is_receipt] == [False, False, False]
+    assert [first.is_duplicate, second.is_duplicate, third.is_duplicate] == [False, False, False]
     assert [delivery.id for delivery in deliveries.deliveries_of(session, "unified")] == [
         third.delivery_id,
         second.delivery_id,
@@ -582,7 +604,7 @@ def test_a_rejected_delivery_keeps_every_file_error(session: Session, drop: Path
         ("unified/files", second.id, "students.csv", 3),
         ("unified/files", second.id, "teachers.csv", None),
     ]
-    assert (second.outcome, source.last_taken_id, source.current_delivery_id) == ("rejected", second.id, first.id)
+    assert (second.outcome, source.last_delivery_id, source.current_delivery_id) == ("rejected", second.id, first.id)
     assert deliveries.has_file_errors(session, source)
     assert not deliveries.has_file_errors(session, source_of(session, "other"))
     assert deliveries.files_with_error(session, source) == frozenset({"students.csv", "teachers.csv"})
@@ -610,7 +632,7 @@ def test_an_overdue_set_adds_to_the_errors_of_a_rejected_delivery(session: Sessi
         ("unified/files", None, "students.csv", None),
     ]
     assert deliveries.files_with_error(session, source) == frozenset({"students.csv"})
-    assert take(session, drop, tmp_path / "landing").is_receipt
+    assert take(session, drop, tmp_path / "landing").is_duplicate
     assert errors_of(session) == [("unified/files", first.id, "students.csv", 2)]
 
 
@@ -635,7 +657,7 @@ def test_choosing_an_earlier_delivery(session: Session, drop: Path, tmp_path: Pa
     second = delivery_of(session, take(session, drop, tmp_path / "landing"))
     deliveries.accept(session, source, second)
     assert deliveries.choose_delivery(session, source, first.id or 0) is first
-    assert (source.current_delivery_id, source.last_taken_id) == (first.id, second.id)
+    assert (source.current_delivery_id, source.last_delivery_id) == (first.id, second.id)
 
     deliveries.reject(session, source, second, file_errors(("students.csv", 2)))
     with pytest.raises(NotPossible, match="was rejected"):
@@ -650,5 +672,5 @@ def test_choosing_an_earlier_delivery(session: Session, drop: Path, tmp_path: Pa
 def test_a_source_is_stale_past_ninety_days(age: timedelta, stale: bool) -> None:
     source = a_source()
     assert not deliveries.is_stale(source, NOW)
-    source.received_at = NOW - age
+    source.last_received_at = NOW - age
     assert deliveries.is_stale(source, NOW) is stale

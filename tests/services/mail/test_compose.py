@@ -39,7 +39,7 @@ def at(hours: float) -> datetime:
 def begin(database: Database) -> int:
     with database.transaction() as session:
         now = bulk.clock(session)
-        run = Run(district_id="unified", source_id="unified/files", started_at=now, alive_at=now)
+        run = Run(district_id="unified", source_id="unified/files", started_at=now, heartbeat_at=now)
         session.add(run)
         session.flush()
         assert run.id is not None
@@ -63,7 +63,7 @@ def release(database: Database, school: str, run: int | None = None, hours: floa
 
 def remind(database: Database, hours: float) -> None:
     with database.transaction() as session:
-        notices.note_reminders(session, at(hours))
+        notices.add_reminders(session, at(hours))
 
 
 def composed(database: Database, hours: float = 0) -> list[Mail]:
@@ -113,7 +113,7 @@ def test_a_run_that_died_is_told_of_as_well(district: Database) -> None:
     run = begin(district)
     hold(district, LINCOLN, REMOVALS, run=run)
     with district.transaction() as session:
-        session.get_one(Run, run).alive_at -= timedelta(minutes=6)
+        session.get_one(Run, run).heartbeat_at -= timedelta(minutes=6)
     assert subjects(district) == ["1 school on hold: Unified"]
 
 
@@ -279,7 +279,7 @@ def test_file_errors_are_told_with_the_schools_and_what_is_wrong(district: Datab
     run = begin(district)
     with district.transaction() as session:
         places = [("columns_invalid", "students.csv", 3), ("file_missing", "classes.csv", 0)]
-        notices.note_file_errors(session, "unified", places, run_id=run, now=NOW)
+        notices.add_file_error_notice(session, "unified", places, run_id=run, now=NOW)
         holds.add_reason(session, [LINCOLN, ADAMS], "file_errors", run_id=run, now=NOW)
     end(district, run)
     (mail,) = composed(district)
@@ -291,16 +291,16 @@ def test_file_errors_are_told_with_the_schools_and_what_is_wrong(district: Datab
 def test_coming_staleness_is_told_once_for_each_delivery(district: Database) -> None:
     def noted(days: float) -> list[str]:
         with district.transaction() as session:
-            deliveries.note_coming_staleness(session, NOW + timedelta(days=days))
+            deliveries.add_staleness_notice(session, NOW + timedelta(days=days))
         return subjects(district)
 
     with district.transaction() as session:
-        session.get_one(Source, "unified/files").received_at = NOW
+        session.get_one(Source, "unified/files").last_received_at = NOW
     assert noted(75) == []
     assert noted(76.5) == ["New files needed soon: Unified"]
     assert noted(77) == []
     with district.transaction() as session:
-        session.get_one(Source, "unified/files").received_at = NOW + timedelta(days=80)
+        session.get_one(Source, "unified/files").last_received_at = NOW + timedelta(days=80)
     assert noted(81) == []
     assert noted(157) == ["New files needed soon: Unified"]
 
@@ -315,10 +315,10 @@ def test_a_pause_is_told_when_it_begins_and_when_it_is_over(district: Database) 
     assert mail.subject == "Clever sync paused for maintenance: Unified"
     assert "until 2026-03-02 06:00 PST: new servers" in " ".join(mail.text.split())
     with district.transaction() as session:
-        maintenance.note_over(session, at(4))
+        maintenance.add_notices_of_ended_pauses(session, at(4))
     assert subjects(district) == []
     with district.transaction() as session:
-        maintenance.note_over(session, at(5))
+        maintenance.add_notices_of_ended_pauses(session, at(5))
     assert subjects(district) == ["Clever sync resumed after maintenance: Unified"]
     with district.transaction() as session:
         maintenance.resume(session, None, by="ops", now=at(6))
@@ -336,7 +336,7 @@ def test_without_administrators_a_mail_counts_as_sent(district: Database) -> Non
         session.get_one(District, "unified").administrators = []
     hold(district, LINCOLN, REMOVALS)
     (mail,) = composed(district)
-    assert (mail.recipients, mail.sent_at, mail.problem) == ([], NOW, compose.NOBODY)
+    assert (mail.recipients, mail.sent_at, mail.problem) == ([], NOW, compose.NO_ADMINISTRATORS)
 
 
 def test_names_can_neither_add_a_header_nor_markup(district: Database) -> None:

@@ -322,7 +322,7 @@ def test_two_senders_at_once_send_it_once(waiting: Database, inbox: Inbox, serve
 
 
 def test_a_second_sender_does_not_wait_for_ever(waiting: Database, server: Server) -> None:
-    with waiting.alone(outbox.ALONE, wait=0), pytest.raises(Busy):
+    with waiting.alone(outbox.SEND_LOCK, wait=0), pytest.raises(Busy):
         send(waiting, server, wait=0.1)
 
 

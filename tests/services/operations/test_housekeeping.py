@@ -69,7 +69,9 @@ def folder(place: Path, name: str, age: timedelta) -> Path:
 
 def delivered(session: Session, landing: Path, age: timedelta) -> int:
     """A clean delivery taken so long ago, with its folder."""
-    row = Delivery(source_id=SOURCE, taken_at=NOW - age, received_at=NOW - age, outcome="clean", digest="", path="")
+    row = Delivery(
+        source_id=SOURCE, received_at=NOW - age, last_received_at=NOW - age, outcome="clean", digest="", path=""
+    )
     session.add(row)
     session.flush()
     assert row.id is not None
@@ -84,7 +86,9 @@ def done(
     session: Session, delivery_id: int, *, source: str = SOURCE, outcome: str = "applied", at: datetime = NOW
 ) -> None:
     """A run that did the delivery at Lincoln."""
-    run = Run(district_id="unified", source_id=source, delivery_id=delivery_id, started_at=at, alive_at=at, ended_at=at)
+    run = Run(
+        district_id="unified", source_id=source, delivery_id=delivery_id, started_at=at, heartbeat_at=at, ended_at=at
+    )
     session.add(run)
     session.flush()
     assert run.id is not None
@@ -118,10 +122,10 @@ def test_a_deliverys_files_are_kept_for_thirty_days_and_its_row_for_ever(
     assert clean(started, landing=landing, now=NOW) == Cleaned()
 
 
-def test_a_receipt_makes_a_delivery_younger(started: Database, landing: Path) -> None:
+def test_a_duplicate_makes_a_delivery_younger(started: Database, landing: Path) -> None:
     with started.transaction() as session:
         old = delivered(session, landing, 90 * DAY)
-        session.get(Delivery, old).received_at = NOW - 30 * DAY  # type: ignore[union-attr]
+        session.get(Delivery, old).last_received_at = NOW - 30 * DAY  # type: ignore[union-attr]
     assert clean(started, landing=landing, now=NOW) == Cleaned()
     assert there(started, landing) == {old}
 
@@ -131,12 +135,12 @@ def _current(session: Session, delivery_id: int) -> None:
 
 
 def _last_taken(session: Session, delivery_id: int) -> None:
-    bulk.execute(session, "UPDATE source SET last_taken_id = :id", {"id": delivery_id})
+    bulk.execute(session, "UPDATE source SET last_delivery_id = :id", {"id": delivery_id})
 
 
 def _last_applied(session: Session, delivery_id: int) -> None:
     done(session, delivery_id, at=NOW - 60 * DAY)
-    done(session, delivery_id + 1, outcome="held")
+    done(session, delivery_id + 1, outcome="on_hold")
 
 
 def _held(session: Session, delivery_id: int) -> None:
@@ -151,7 +155,7 @@ def _in_hand_of_a_dead_run(session: Session, delivery_id: int) -> None:
             source_id=SOURCE,
             delivery_id=delivery_id,
             started_at=long_ago,
-            alive_at=datetime.now(UTC) - timedelta(minutes=6),
+            heartbeat_at=datetime.now(UTC) - timedelta(minutes=6),
         )
     )
 
@@ -186,7 +190,7 @@ def test_a_delivery_whose_files_are_removed_is_refused_in_plain_words(started: D
     said = f"the files of delivery {old} are removed, as they were not needed for 30 days"
     with started.transaction() as session:
         with pytest.raises(NotPossible, match=said):
-            requests.orders(session, "unified", None, old)
+            requests.sync_requests(session, "unified", None, old)
         source = session.get(Source, SOURCE)
         assert source is not None
         with pytest.raises(NotPossible, match=said):
@@ -196,7 +200,7 @@ def test_a_delivery_whose_files_are_removed_is_refused_in_plain_words(started: D
 def test_a_district_in_hand_is_left_for_the_next_time(started: Database, landing: Path) -> None:
     with started.transaction() as session:
         old = delivered(session, landing, 99 * DAY)
-        session.add(Run(district_id="unified", source_id=SOURCE, started_at=NOW, alive_at=datetime.now(UTC)))
+        session.add(Run(district_id="unified", source_id=SOURCE, started_at=NOW, heartbeat_at=datetime.now(UTC)))
     folder(landing / SOURCE, ".taking-abc", 2 * DAY)
     assert clean(started, landing=landing, now=NOW) == Cleaned(busy=1)
     with started.transaction() as session:
@@ -337,7 +341,7 @@ def test_sent_mails_are_kept_for_thirty_days(started: Database, landing: Path, a
         session.add_all(mails)
         session.flush()
         session.add_all(
-            Notice(district_id="unified", kind="held", at=NOW, mail_id=mail_id)
+            Notice(district_id="unified", kind="on_hold", at=NOW, mail_id=mail_id)
             for mail_id in (mails[0].id, mails[1].id, None)
         )
         waiting = mails[1].id
@@ -371,11 +375,11 @@ def test_what_nobody_could_be_mailed_of_goes_as_well(started: Database, landing:
     with started.transaction() as session:
         assert session.get_one(District, "unified").administrators == []
         holds.add_reason(session, [LINCOLN], "school_missing", run_id=None, now=NOW)
-        notices.note_file_errors(session, "unified", [("file_missing", "classes.csv", 0)], run_id=None, now=NOW)
+        notices.add_file_error_notice(session, "unified", [("file_missing", "classes.csv", 0)], run_id=None, now=NOW)
         compose.compose(session, NOW)
         holds.release(session, LINCOLN, now=NOW)
         compose.compose(session, NOW)
-    assert told(started) == [("held", True), ("file_errors", True), ("released", True)]
+    assert told(started) == [("on_hold", True), ("file_errors", True), ("released", True)]
     clean(started, landing=landing, now=NOW + 30 * DAY)
     assert len(told(started)) == 3
     assert clean(started, landing=landing, now=NOW + 31 * DAY).mails == 2

@@ -11,13 +11,14 @@ from sqlmodel import Session, col, select
 
 from errors import NotFound, NotPossible
 from models.database import Database
+from models.outcomes import RunOutcome
 from models.tables import Delivery, District, Pause, Run, School, SchoolRun, Source, StatusChange
 from services.holds import holds, store
 from services.operations import maintenance
 from services.operations.maintenance import Resumed
 from services.status import pauses, sync_status
 from services.status.sync_status import PAUSE_OVER, Status
-from services.sync import leases, outcomes
+from services.sync import leases
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -53,14 +54,14 @@ def add(session: Session, row: object) -> None:
 
 def a_run(session: Session, district: str, kind: str, outcome: str, at: datetime = NOW) -> Run:
     source = f"{district}/{kind}"
-    run = Run(district_id=district, source_id=source, started_at=at, alive_at=at, ended_at=at, outcome=outcome)
+    run = Run(district_id=district, source_id=source, started_at=at, heartbeat_at=at, ended_at=at, outcome=outcome)
     add(session, run)
     return run
 
 
 def connect(session: Session, district: str, kind: str) -> None:
     source = f"{district}/{kind}"
-    delivery = Delivery(source_id=source, taken_at=NOW, received_at=NOW)
+    delivery = Delivery(source_id=source, received_at=NOW, last_received_at=NOW)
     add(session, delivery)
     run_id = a_run(session, district, kind, "done").id
     assert run_id is not None
@@ -135,7 +136,7 @@ def test_resuming_again_ends_nothing(session: Session) -> None:
     resume(session, "lakeside", NOW + 2 * HOUR)
     again = resume(session, "lakeside", NOW + 3 * HOUR)
     assert again == Resumed(False, (), ())
-    assert maintenance.told(again, "lakeside") == "there was no pause of district lakeside to end"
+    assert maintenance.describe(again, "lakeside") == "there was no pause of district lakeside to end"
     assert len(kept(session, "lakeside/clever")) == 2
     ended = session.exec(select(Pause)).one()
     assert (ended.ended_at, ended.ended_by) == (NOW + 2 * HOUR, "ops")
@@ -169,10 +170,10 @@ def test_an_end_that_nobody_saw_is_kept_by_the_next_verb(session: Session, verb:
 def test_of_two_pauses_the_one_of_all_goes_on_after_the_districts_own(session: Session) -> None:
     pause(session, "lakeside", "moving", NOW + HOUR)
     everywhere = pause(session, None, "new release", NOW + 2 * HOUR)
-    a_run(session, "lakeside", "clever", outcomes.PAUSED, NOW + 2 * HOUR)
+    a_run(session, "lakeside", "clever", RunOutcome.PAUSED, NOW + 2 * HOUR)
     resumed = resume(session, "lakeside", NOW + 3 * HOUR)
     assert resumed == Resumed(True, (everywhere,), ())
-    assert maintenance.told(resumed, "lakeside") == (
+    assert maintenance.describe(resumed, "lakeside") == (
         "the pause of district lakeside is over; still paused by another one: all districts"
     )
     assert statuses(session, NOW + 3 * HOUR) == all_but("lakeside/clever", "hilltop/clever")
@@ -187,10 +188,10 @@ def test_of_two_pauses_the_districts_own_goes_on_after_the_one_of_all(session: S
     own = pause(session, "lakeside", "moving", NOW + HOUR, until=NOW + 9 * HOUR)
     pause(session, None, "new release", NOW + 2 * HOUR)
     for district in ("lakeside", "hilltop"):
-        a_run(session, district, "clever", outcomes.PAUSED, NOW + 2 * HOUR)
+        a_run(session, district, "clever", RunOutcome.PAUSED, NOW + 2 * HOUR)
     resumed = resume(session, None, NOW + 3 * HOUR)
     assert resumed == Resumed(True, (own,), ("hilltop",))
-    assert maintenance.told(resumed, None) == (
+    assert maintenance.describe(resumed, None) == (
         "the pause of all districts is over; still paused by another one: lakeside"
     )
     assert statuses(session, NOW + 3 * HOUR) == all_but("lakeside/clever")
@@ -229,7 +230,7 @@ def test_a_hold_stays_a_hold_after_the_pause(session: Session) -> None:
 def test_resuming_names_the_districts_whose_newest_clever_run_met_the_pause(session: Session) -> None:
     pause(session, None, "new release", NOW + HOUR)
     for district in ("lakeside", "hilltop"):
-        leases.record_paused(
+        leases.record_skipped_run(
             session, district, f"{district}/clever", schools=None, note="paused", now=NOW + timedelta(hours=1)
         )
     # A later run of the district's other source catches nothing up, one of its Clever source does.
@@ -241,7 +242,7 @@ def test_resuming_names_the_districts_whose_newest_clever_run_met_the_pause(sess
 def test_a_district_missed_is_named_by_its_own_resume_only(session: Session) -> None:
     for district in ("lakeside", "hilltop"):
         pause(session, district, "moving", NOW + HOUR)
-        a_run(session, district, "clever", outcomes.PAUSED, NOW + HOUR)
+        a_run(session, district, "clever", RunOutcome.PAUSED, NOW + HOUR)
     assert resume(session, "hilltop", NOW + 2 * HOUR) == Resumed(True, (), ("hilltop",))
 
 
@@ -265,6 +266,6 @@ def test_nonsense_is_refused_and_changes_nothing(session: Session) -> None:
 def test_a_pause_is_told_with_its_end_in_the_districts_zone(session: Session) -> None:
     zone = ZoneInfo("America/New_York")
     open_ended = pause(session, "lakeside", "moving", NOW)
-    assert pauses.told(open_ended, zone) == "paused for maintenance until somebody resumes it: moving"
+    assert pauses.describe(open_ended, zone) == "paused for maintenance until somebody resumes it: moving"
     ending = pause(session, "hilltop", "moving", NOW, until=NOW + HOUR)
-    assert pauses.told(ending, zone) == "paused for maintenance until 2026-11-23 05:00 EST: moving"
+    assert pauses.describe(ending, zone) == "paused for maintenance until 2026-11-23 05:00 EST: moving"

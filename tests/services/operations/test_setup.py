@@ -110,9 +110,9 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "position": 0,
                 "frozen": False,
                 "stamps": None,
-                "last_taken_id": None,
+                "last_delivery_id": None,
                 "current_delivery_id": None,
-                "received_at": None,
+                "last_received_at": None,
                 "clever_district_id": None,
                 "last_sync": None,
                 "remote_state": None,
@@ -578,9 +578,9 @@ def test_limits_of_all_schools_together_are_kept_beside_those_of_each(database: 
     with database.reading() as session:
         own = limits_of(session.get_one(District, "unified").limits)
     assert {name: own[name] for name in ("students", "district_students", "student_class_memberships")} == {
-        "students": Limit(0.05, 5, own=True),
-        "district_students": Limit(0.08, 200, own=True),
-        "student_class_memberships": Limit(0.3, 7, own=True),
+        "students": Limit(0.05, 5, is_district_limit=True),
+        "district_students": Limit(0.08, 200, is_district_limit=True),
+        "student_class_memberships": Limit(0.3, 7, is_district_limit=True),
     }
 
 

@@ -14,7 +14,7 @@ from models import bulk
 from models.database import Database
 from models.tables import Source
 from services.planning.plan import plan_district
-from services.planning.stored import load_stored, read_scope
+from services.planning.stored import load_stored_rows, read_scope
 from tests.conftest import Beginnings
 from tests.services.settled import apply, begun_with, frame, person, plan, set_up, settled
 
@@ -46,7 +46,7 @@ def counts(database: Database, value: roster.Settled) -> dict[str, dict[str, int
 
 
 def people(database: Database) -> list[tuple[object, ...]]:
-    """Every link: kind, source ID, archived, its account archived, and the account's e-mail."""
+    """Every link: kind, external ID, archived, its account archived, and the account's email."""
     with database.reading() as session:
         found = bulk.read(
             session,
@@ -155,8 +155,8 @@ def test_what_was_seen_but_is_not_valid_stays_exactly_as_it_is(started: Database
         [("c1", "1", 0, True), ("c1", "1", 1, False), ("c2", "2", 0, True)],
         [(1, 3)],
         seen_links=frame(roster.SEEN_LINKS, [{"link_id": links[0]}]),
-        kept=frame(
-            roster.KEPT,
+        protected=frame(
+            roster.PROTECTED_PAIRS,
             [{"table": table, "link_id": links[0]} for table in ("school_members", "guardianships", "class_students")],
         ),
     )
@@ -216,7 +216,7 @@ def test_who_has_a_link_of_each_source_changes_the_id_where_a_school_goes_over(s
     over = settled(
         [
             {**TEACHER, "external_id": "c-t1", "adopts": stored["t1"][1]},
-            {**ANN, "external_id": "c-s1", "link_id": stored["s1"][0], "reissued": True},
+            {**ANN, "external_id": "c-s1", "link_id": stored["s1"][0], "renumbered": True},
             {**PARENT, "external_id": "c-g1", "guardian_ids": ["c-g1"], "adopts": stored["g1"][1]},
         ],
         [(0, "1"), (1, "1")],
@@ -228,7 +228,7 @@ def test_who_has_a_link_of_each_source_changes_the_id_where_a_school_goes_over(s
     renamed = over.classes.with_columns(sis_id=pl.lit("c1"))
     with started.reading() as session:
         scope = read_scope(session, "unified/clever")
-        (changes,) = plan_district(scope, replace(over, classes=renamed), load_stored(session, scope)).changesets
+        (changes,) = plan_district(scope, replace(over, classes=renamed), load_stored_rows(session, scope)).changesets
     told = changes.changes.select("action", "type", "record_id", "new_id").rows()
     assert told == [
         ("change_id", "classes", "c1", "c-c1"),
@@ -313,7 +313,7 @@ def test_an_id_that_changed_is_no_change_of_anything_else(started: Database) -> 
     of = dict(links.iter_rows())
     renewed = with_people(
         *(
-            {**each, "external_id": f"N{each['external_id']}", "link_id": of[str(each["kind"])], "reissued": True}
+            {**each, "external_id": f"N{each['external_id']}", "link_id": of[str(each["kind"])], "renumbered": True}
             for each in (TEACHER, ANN, PARENT)
         )
     )
@@ -352,7 +352,7 @@ def test_an_id_that_todays_rules_read_as_the_new_one_has_not_changed(started: Da
         (ann,) = bulk.read(
             session, "SELECT id FROM link WHERE kind = 'student' AND external_id <> 's2'", {}, {"id": pl.String}
         )["id"]
-    same = with_people({**ANN, "link_id": ann, "reissued": True})
+    same = with_people({**ANN, "link_id": ann, "renumbered": True})
     assert counts(started, same)["unified/lincoln"] == {"students_update": 1}
 
 

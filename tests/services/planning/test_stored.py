@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.roster import Held
+from contracts.roster import StoredRoster
 from models import bulk
 from models.database import Database
 from models.tables import Delivery, Run, School, SchoolRun, Source
-from services.planning.stored import load_held, load_stored, read_scope
+from services.planning.stored import load_stored_roster, load_stored_rows, read_scope
 from tests.services.settled import NOW, apply, person, set_up, settled
 
 PEOPLE = [person(0, "employee", "t1"), *(person(number, "student", f"s{number}") for number in (1, 2, 3))]
@@ -35,29 +35,29 @@ def started(database: Database) -> Database:
     return database
 
 
-def loaded(database: Database) -> Held:
+def loaded(database: Database) -> StoredRoster:
     with database.reading() as session:
         scope = read_scope(session, "unified/files")
-        return load_held(session, scope, load_stored(session, scope), [])
+        return load_stored_roster(session, scope, load_stored_rows(session, scope), [])
 
 
 def test_who_is_where_and_who_was_until_when(started: Database) -> None:
-    held = loaded(started)
-    names = held.links.select("link_id", "external_id")
-    at = held.school_members.join(names, on="link_id").select("external_id", "school_id", "left_at").rows()
+    stored = loaded(started)
+    names = stored.links.select("link_id", "external_id")
+    at = stored.school_members.join(names, on="link_id").select("external_id", "school_id", "left_at").rows()
     assert sorted(at, key=repr) == [
         ("s1", "1", LATER),
         *(("s1", "2", None), ("s2", "2", None), ("s3", "1", None), ("t1", "1", None), ("t1", "2", None)),
     ]
-    in_class = held.class_members.join(names, on="link_id").select("class_id", "external_id", "is_owner").rows()
+    in_class = stored.class_members.join(names, on="link_id").select("class_id", "external_id", "is_owner").rows()
     assert sorted(in_class) == [("c1", "s3", False), ("c1", "t1", True), ("c2", "s1", False), ("c2", "s2", False)]
     # A school off the plan is none of the source's.
     with started.transaction() as session:
         bulk.execute(session, "UPDATE school SET on_plan = false WHERE key = 'adams'")
-    held = loaded(started)
-    assert set(held.school_members["school_id"]) == {"1"}
-    assert set(held.class_members["class_id"]) == {"c1"}
-    assert held.other_schools.rows() == []
+    stored = loaded(started)
+    assert set(stored.school_members["school_id"]) == {"1"}
+    assert set(stored.class_members["class_id"]) == {"c1"}
+    assert stored.other_schools.rows() == []
 
 
 def test_other_sources_schools_are_told_with_the_delivery_that_they_last_applied(started: Database) -> None:
@@ -78,12 +78,12 @@ def test_other_sources_schools_are_told_with_the_delivery_that_they_last_applied
             )
         session.flush()
         # The last one was still the files', and one was held.
-        outcomes = ("applied", "unchanged", "held", "applied")
+        outcomes = ("applied", "unchanged", "on_hold", "applied")
         for number, outcome in enumerate(outcomes, start=2):
             came = NOW + timedelta(hours=number)
             source = "unified/files" if number == 5 else "unified/clever"
-            session.add(Delivery(id=number, source_id=source, taken_at=came, received_at=came, outcome="clean"))
-            run = Run(district_id="unified", source_id=source, started_at=came, alive_at=came, ended_at=came)
+            session.add(Delivery(id=number, source_id=source, received_at=came, last_received_at=came, outcome="clean"))
+            run = Run(district_id="unified", source_id=source, started_at=came, heartbeat_at=came, ended_at=came)
             session.add(run)
             session.flush()
             assert run.id is not None

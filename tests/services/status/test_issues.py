@@ -59,7 +59,7 @@ def an_issue(
         line=line,
         record_id=f"0{line}",
         detail=detail,
-        consequences=line,
+        dependents=line,
         row=row,
     )
 
@@ -109,7 +109,7 @@ def test_a_problem_between_rows_shows_and_downloads_all_of_them(session: Session
     shared.other_rows = '7\t{"student_id":"04","grade":"6"}\n9\t{"student_id":"04","grade":null}'
     add(session, shared, an_issue("name_missing", 5, row='{"student_id":"05","grade":"5"}'))
     found = issues.stored_issues(session, "unified")
-    assert found.select("code", "place").rows() == [
+    assert found.select("code", "location").rows() == [
         ("id_shared", "students.csv:4, 7, 9"),
         ("name_missing", "students.csv:5"),
     ]
@@ -177,7 +177,7 @@ def test_a_download_shows_the_rows_as_they_came(session: Session) -> None:
         "line",
         "record_id",
         "message",
-        "consequences",
+        "dependents",
         "student_id",
         "first_name",
         "class_id",
@@ -191,7 +191,7 @@ def test_a_download_shows_the_rows_as_they_came(session: Session) -> None:
 
 def test_a_download_of_nothing_has_its_header(session: Session) -> None:
     assert issues.issues_csv(issues.stored_issues(session, "unified")) == (
-        "severity,code,school,file,line,record_id,message,consequences\n"
+        "severity,code,school,file,line,record_id,message,dependents\n"
     )
 
 
@@ -211,21 +211,21 @@ def test_issues_of_clever_speak_of_its_records_in_its_words(session: Session) ->
                 code="teacher_email_missing",
                 file="teacher",
                 record_id=key,
-                consequences=at,
+                dependents=at,
                 row=None if row is None else json.dumps(row, separators=(",", ":")),
                 **of_clever,
             ),
         )
     found = issues.stored_issues(session, "valley")
     said = message("teacher_email_missing", kind="clever")
-    assert said == "Teacher or staff member without an e-mail address."
-    assert found.select("line", "record_id", "message", "source_kind", "place").rows() == [
+    assert said == "Teacher or staff member without an email address."
+    assert found.select("line", "record_id", "message", "source_kind", "location").rows() == [
         (None, "58d1", said, "clever", "teacher 58d1 (SIS ID 1001)"),
         (None, "58d2", said, "clever", "teacher 58d2"),
         (None, "58d3", said, "clever", "teacher 58d3"),
     ]
     assert issues.issues_csv(found).splitlines() == [
-        "severity,code,school,file,line,record_id,message,consequences,id,sis_id",
+        "severity,code,school,file,line,record_id,message,dependents,id,sis_id",
         f"error,teacher_email_missing,lincoln,teacher,,58d1,{said},0,58d1,1001",
         f"error,teacher_email_missing,lincoln,teacher,,58d2,{said},1,58d2,",
         f"error,teacher_email_missing,lincoln,teacher,,58d3,{said},2,,",

@@ -87,8 +87,8 @@ def a_run(
     schools: list[str] | None = None,
     source: str = "files",
 ) -> Run:
-    """A run that showed its last sign of life so many seconds before NOW."""
-    delivery = Delivery(source_id=f"unified/{source}", taken_at=NOW, received_at=NOW)
+    """A run that showed its last heartbeat so many seconds before NOW."""
+    delivery = Delivery(source_id=f"unified/{source}", received_at=NOW, last_received_at=NOW)
     add(session, delivery)
     run = Run(
         district_id="unified",
@@ -97,7 +97,7 @@ def a_run(
         processing_since=NOW if processing else None,
         schools=schools,
         started_at=NOW - timedelta(hours=1),
-        alive_at=NOW - timedelta(seconds=silent),
+        heartbeat_at=NOW - timedelta(seconds=silent),
         ended_at=NOW if ended else None,
     )
     add(session, run)
@@ -144,7 +144,7 @@ def test_connected_once_something_of_its_source_was_applied(session: Session) ->
     assert status(session) == Status.CONNECTED
 
 
-@pytest.mark.parametrize("outcome", ["held", "failed"])
+@pytest.mark.parametrize("outcome", ["on_hold", "failed"])
 def test_what_was_held_or_failed_is_not_applied(session: Session, outcome: str) -> None:
     done(session, a_run(session, ended=True), outcome)
     assert status(session) == Status.SETUP_SYNC
@@ -205,7 +205,7 @@ def test_a_live_run_that_has_it_in_hand_comes_before_a_hold(session: Session) ->
 
 
 @pytest.mark.parametrize(("silent", "expected"), [(299, Status.PROCESSING), (300, Status.CONNECTED)])
-def test_a_run_is_live_while_its_sign_of_life_is_younger_than_five_minutes(
+def test_a_run_is_live_while_its_heartbeat_is_younger_than_five_minutes(
     session: Session, silent: float, expected: Status
 ) -> None:
     established(session)
@@ -326,7 +326,7 @@ def test_a_change_by_silence_is_kept_with_the_time_it_took_effect(session: Sessi
     record_status_changes(session, None, "the next run", at(60))
     assert history(session) == [
         (at(0), "processing", "delivery 2"),
-        (at(5), "connected", "the run that had it in hand gave no sign of life for five minutes"),
+        (at(5), "connected", "the run that had it in hand sent no heartbeat for five minutes"),
     ]
 
 
@@ -425,7 +425,7 @@ def test_shows_the_open_hold_with_its_reasons(session: Session) -> None:
 def test_what_needs_action_comes_first_and_schools_off_the_plan_last(session: Session) -> None:
     off = lincoln(session)
     off.on_plan = False
-    for position, key in enumerate(("calm", "alerts", "errors", "both", "first", "new", "busy", "held")):
+    for position, key in enumerate(("calm", "alerts", "errors", "both", "first", "new", "busy", "on_hold")):
         a_school(session, key, position=position)
         if key != "new":
             established(session, f"unified/{key}")
@@ -436,10 +436,10 @@ def test_what_needs_action_comes_first_and_schools_off_the_plan_last(session: Se
         an_issue(session, "name_missing", f"unified/{key}")
         an_issue(session, "name_missing", f"unified/{key}")
     an_issue(session, "phone_invalid", "unified/both")
-    on_hold(session, "unified/held")
+    on_hold(session, "unified/on_hold")
     a_run(session, schools=["unified/busy"])
     assert [(row.key, row.status) for row in the_report(session).schools] == [
-        ("held", Status.ON_HOLD),
+        ("on_hold", Status.ON_HOLD),
         ("new", Status.SETUP_SYNC),
         ("busy", Status.PROCESSING),
         ("both", Status.CONNECTED),

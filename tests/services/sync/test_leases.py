@@ -1,4 +1,4 @@
-"""Runs: one open run a district, its sign of life, its take-over, and what a delivery is not done with."""
+"""Runs: one open run a district, its heartbeat, its take-over, and what a delivery is not done with."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def run_of(database: Database, run_id: int) -> Run:
 
 
 def silence(database: Database, run_id: int, seconds: float) -> datetime:
-    """Let the run have shown its last sign of life so long ago, by the database's clock."""
+    """Let the run have shown its last heartbeat so long ago, by the database's clock."""
     with database.transaction() as session:
         at = bulk.clock(session) - timedelta(seconds=seconds)
-        session.execute(update(Run).where(col(Run.id) == run_id).values(alive_at=at))
+        session.execute(update(Run).where(col(Run.id) == run_id).values(heartbeat_at=at))
         return at
 
 
@@ -88,11 +88,11 @@ def test_an_open_run_is_the_districts_lease(database: Database) -> None:
         assert [run.id for run in leases.runs_of(session, "unified", limit=1)] == [second]
 
 
-def test_a_run_starts_with_a_sign_of_life_and_what_was_asked(database: Database) -> None:
+def test_a_run_starts_with_a_heartbeat_and_what_was_asked(database: Database) -> None:
     with database.transaction() as session:
         before = bulk.clock(session)
         run = leases.begin_run(session, "unified", "unified/files", schools=["unified/adams"], now=NOW)
-        assert before <= run.alive_at <= bulk.clock(session)
+        assert before <= run.heartbeat_at <= bulk.clock(session)
         assert (run.source_id, run.schools, run.delivery_id, run.outcome) == (
             "unified/files",
             ["unified/adams"],
@@ -130,7 +130,7 @@ def test_of_two_that_begin_at_once_one_is_refused(database: Database) -> None:
     assert sorted(outcomes) == ["begun", "busy", "busy", "busy"]
 
 
-def test_a_run_silent_for_five_minutes_is_ended_as_died_and_taken_over(database: Database) -> None:
+def test_a_run_silent_for_five_minutes_is_ended_as_interrupted_and_taken_over(database: Database) -> None:
     first = begin(database)
     silence(database, first, 299)
     with pytest.raises(Busy):
@@ -141,7 +141,7 @@ def test_a_run_silent_for_five_minutes_is_ended_as_died_and_taken_over(database:
     assert second != first
     assert (died.ended_at, died.outcome, died.notes) == (
         LATER,
-        "died",
+        "interrupted",
         [f"no heartbeat since {at:%Y-%m-%d %H:%M} UTC"],
     )
 
@@ -157,14 +157,14 @@ def test_a_run_that_was_taken_over_can_write_nothing_more(database: Database) ->
     with pytest.raises(LeaseLost), database.transaction() as session:
         leases.end_run(session, first, "done", [], NOW)
     with database.transaction() as session:
-        assert not leases.sign_of_life(session, first)
-        assert leases.sign_of_life(session, second)
-    assert run_of(database, first).outcome == "died"
+        assert not leases.record_heartbeat(session, first)
+        assert leases.record_heartbeat(session, second)
+    assert run_of(database, first).outcome == "interrupted"
 
 
 # On SQLite the transaction itself keeps everybody else out.
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_take_over_waits_for_a_transaction_of_the_run_and_reads_its_sign_of_life_again(
+def test_a_take_over_waits_for_a_transaction_of_the_run_and_reads_its_heartbeat_again(
     database: Database,
 ) -> None:
     run_id = begin(database)
@@ -184,42 +184,42 @@ def test_a_take_over_waits_for_a_transaction_of_the_run_and_reads_its_sign_of_li
         taker.start()
         time.sleep(0.3)
         assert (taker.is_alive(), outcome) == (True, [])
-        # The sign of life gets through the transaction's lock.
+        # The heartbeat gets through the transaction's lock.
         with database.transaction() as other:
-            assert leases.sign_of_life(other, run_id)
+            assert leases.record_heartbeat(other, run_id)
     taker.join()
     assert outcome == ["busy"]
 
 
-def test_the_sign_of_life_is_shown_while_it_lasts(database: Database) -> None:
+def test_the_heartbeat_is_shown_while_it_lasts(database: Database) -> None:
     run_id = begin(database)
     silent = silence(database, run_id, 200)
-    with leases.SignOfLife(database, run_id, every=0.02):
+    with leases.Heartbeat(database, run_id, every=0.02):
         until = time.monotonic() + 5
-        while run_of(database, run_id).alive_at == silent and time.monotonic() < until:
+        while run_of(database, run_id).heartbeat_at == silent and time.monotonic() < until:
             time.sleep(0.02)
-    shown = run_of(database, run_id).alive_at
+    shown = run_of(database, run_id).heartbeat_at
     assert shown > silent
     time.sleep(0.1)
-    assert run_of(database, run_id).alive_at == shown
+    assert run_of(database, run_id).heartbeat_at == shown
 
 
-def test_the_sign_of_life_ends_quietly_once_the_run_is_over(database: Database) -> None:
+def test_the_heartbeat_ends_quietly_once_the_run_is_over(database: Database) -> None:
     run_id = begin(database)
-    with leases.SignOfLife(database, run_id, every=0.02) as life:
+    with leases.Heartbeat(database, run_id, every=0.02) as life:
         with database.transaction() as session:
             leases.end_run(session, run_id, "done", [], LATER)
         life._thread.join(timeout=5)
         assert not life._thread.is_alive()
 
 
-def test_a_sign_of_life_that_meets_a_locked_database_is_tried_again(
+def test_a_heartbeat_that_meets_a_locked_database_is_tried_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = begin(database)
     silent = silence(database, run_id, 200)
     met: list[str] = []
-    shows = leases.sign_of_life
+    shows = leases.record_heartbeat
 
     def locked_at_first(session: Session, run_id: int) -> bool:
         met.append("tried")
@@ -227,12 +227,12 @@ def test_a_sign_of_life_that_meets_a_locked_database_is_tried_again(
             raise DatabaseUnavailable("the database stayed locked")
         return shows(session, run_id)
 
-    monkeypatch.setattr(leases, "sign_of_life", locked_at_first)
-    with leases.SignOfLife(database, run_id, every=0.02):
+    monkeypatch.setattr(leases, "record_heartbeat", locked_at_first)
+    with leases.Heartbeat(database, run_id, every=0.02):
         until = time.monotonic() + 5
         while len(met) < 4 and time.monotonic() < until:
             time.sleep(0.02)
-    assert run_of(database, run_id).alive_at > silent
+    assert run_of(database, run_id).heartbeat_at > silent
 
 
 def test_waiting_for_a_run(database: Database) -> None:
@@ -308,7 +308,7 @@ class History:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.deliveries = [Delivery(source_id="unified/files", taken_at=NOW, received_at=NOW) for _ in range(3)]
+        self.deliveries = [Delivery(source_id="unified/files", received_at=NOW, last_received_at=NOW) for _ in range(3)]
         for delivery, outcome in zip(self.deliveries, ("clean", "clean", "rejected"), strict=True):
             delivery.outcome = outcome
         session.add_all(self.deliveries)
@@ -323,7 +323,7 @@ class History:
         self, outcome: str, key: str = "lincoln", *, delivery: int = 0, digest: str = "today", source: str = "files"
     ) -> None:
         source_id = f"unified/{source}"
-        run = Run(district_id="unified", source_id=source_id, started_at=NOW, alive_at=NOW, ended_at=NOW)
+        run = Run(district_id="unified", source_id=source_id, started_at=NOW, heartbeat_at=NOW, ended_at=NOW)
         self.session.add(run)
         self.session.flush()
         assert run.id is not None
@@ -361,7 +361,7 @@ def test_a_delivery_is_done_once_applied_or_found_unchanged(database: Database) 
         assert history.unfinished() == BOTH
 
 
-@pytest.mark.parametrize("outcome", ["held", "failed"])
+@pytest.mark.parametrize("outcome", ["on_hold", "failed"])
 def test_a_held_or_failed_school_is_taken_up_again(database: Database, outcome: str) -> None:
     with database.transaction() as session:
         history = History(session)
@@ -402,7 +402,7 @@ def test_a_rejected_delivery_undoes_nothing(database: Database) -> None:
         history = History(session)
         history.did("applied", "adams")
         history.did("applied")
-        history.did("held", delivery=2)
+        history.did("on_hold", delivery=2)
         assert history.unfinished() == []
 
 
@@ -422,11 +422,11 @@ def test_schools_off_the_plan_frozen_or_of_another_source_are_not_waited_for(dat
 def test_a_run_has_something_to_bring_in_from_the_first_time_that_is_noted(database: Database) -> None:
     run_id = begin(database)
     with database.transaction() as session:
-        leases.note_processing(session, run_id, now=NOW)
-        delivery = Delivery(source_id="unified/files", taken_at=LATER, received_at=LATER)
+        leases.record_processing(session, run_id, now=NOW)
+        delivery = Delivery(source_id="unified/files", received_at=LATER, last_received_at=LATER)
         session.add(delivery)
         session.flush()
-        leases.note_processing(session, run_id, delivery_id=delivery.id, now=LATER)
+        leases.record_processing(session, run_id, delivery_id=delivery.id, now=LATER)
     run = run_of(database, run_id)
     assert (run.processing_since, run.delivery_id) == (NOW, delivery.id)
 
@@ -434,14 +434,14 @@ def test_a_run_has_something_to_bring_in_from_the_first_time_that_is_noted(datab
 def test_a_take_over_keeps_the_time_at_which_processing_ended(database: Database) -> None:
     first = begin(database)
     with database.transaction() as session:
-        delivery = Delivery(source_id="unified/files", taken_at=NOW, received_at=NOW)
+        delivery = Delivery(source_id="unified/files", received_at=NOW, last_received_at=NOW)
         session.add(delivery)
         session.flush()
         assert delivery.id is not None
-        leases.note_processing(session, first, delivery_id=delivery.id, now=NOW)
+        leases.record_processing(session, first, delivery_id=delivery.id, now=NOW)
     with database.transaction() as session:
         hour_ago = bulk.clock(session) - timedelta(hours=1)
-        session.execute(update(Run).where(col(Run.id) == first).values(alive_at=hour_ago))
+        session.execute(update(Run).where(col(Run.id) == first).values(heartbeat_at=hour_ago))
         session.add_all(
             StatusChange(school_id=school, at=hour_ago, status="processing", reason="a delivery") for school in BOTH
         )
@@ -453,7 +453,7 @@ def test_a_take_over_keeps_the_time_at_which_processing_ended(database: Database
             school,
             hour_ago + timedelta(minutes=5),
             "setup_sync",
-            "the run that had it in hand gave no sign of life for five minutes",
+            "the run that had it in hand sent no heartbeat for five minutes",
         )
         for school in BOTH
     ]

@@ -10,9 +10,9 @@ from sandbox.generator import GUARDIAN, District
 
 
 def with_parents_of(district: District, other: District, count: int) -> District:
-    """The district, so many of whose guardians are people of the other one: same e-mail and phone, names in capitals.
+    """The district, so many of whose guardians are people of the other one: same email and phone, names in capitals.
 
-    They are the first ones with an e-mail address, in the order of their numbers. Raises ValueError where either
+    They are the first ones with an email address, in the order of their numbers. Raises ValueError where either
     district has fewer of them.
     """
     ours, theirs = (
@@ -20,7 +20,7 @@ def with_parents_of(district: District, other: District, count: int) -> District
         for one in (district, other)
     )
     if min(ours.height, theirs.height) < count:
-        raise ValueError("there are not so many guardians with an e-mail address")
+        raise ValueError("there are not so many guardians with an email address")
     same = theirs.select(
         "email", "phone", pl.col("first_name").str.to_uppercase(), pl.col("last_name").str.to_uppercase()
     ).with_columns(ours["person"])

@@ -50,10 +50,10 @@ async def start_districts(districts: Sequence[str], *, kind: str, start_by: date
     if failed:
         raise SchoolsFailed(failed)
     done = [district for district in districts if district not in left]
-    told = f"{len(done)} districts: {', '.join(done)}" if done else "no district"
+    message = f"{len(done)} districts: {', '.join(done)}" if done else "no district"
     if left:
-        return Completed(name="Left for the next night", message=f"{told}; not started any more: {', '.join(left)}")
-    return Completed(name="Completed", message=told)
+        return Completed(name="Left for the next night", message=f"{message}; not started any more: {', '.join(left)}")
+    return Completed(name="Completed", message=message)
 
 
 async def _is_deployed() -> bool:

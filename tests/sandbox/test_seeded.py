@@ -1,6 +1,6 @@
 import polars as pl
 
-from sandbox.draws import below, chance, choose, draw, some
+from sandbox.seeded import below, chance, choose, draw, some
 
 DRAWN = [16493746421199173144, 2378958829958495529, 13174385740592703905, 9593071182776401260]
 KEYS = pl.Series("key", [0, 1, 2, 3], dtype=pl.UInt32)
