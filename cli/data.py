@@ -15,10 +15,11 @@ from cli.console import err, opened, out, print_json, write_csv
 from cli.options import ATTENTION, FAILURE, AsJson, CsvFile, DistrictId, Schools
 from cli.rendering import problems_json, show_changes, show_file_errors, show_issues
 from cli.running import clever_connection
-from contracts.formats import CLEVER, CSV, FORMATS, formats_of
+from contracts.formats import DEFAULT_FORMAT, FORMATS, file_formats
 from contracts.issues import Severity, catalogue, with_catalogue
 from errors import SetupError
 from services import csv_export
+from services.districts import CLEVER
 from services.holds.evidence import describe_counts
 from services.intake.arrival import read_folder
 from services.status import issues
@@ -30,23 +31,25 @@ from settings import get_settings
 @app.command(rich_help_panel="Look at data")
 def check(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="where the files are")],
-    format_name: Annotated[str, typer.Option("--format", metavar="NAME", help=", ".join(formats_of(CSV)))] = "csv-1.0",
+    format_name: Annotated[
+        str, typer.Option("--format", metavar="NAME", help=", ".join(file_formats()))
+    ] = DEFAULT_FORMAT,
     as_json: AsJson = False,
 ) -> None:
     """Check files without any database: file errors, then errors and alerts, and how to fix them.
 
     Exit code 0: clean, or alerts only; 1: errors; 3: file errors.
     """
-    known = formats_of(CSV)
+    known = file_formats()
     if format_name not in known:
         raise SetupError(f"there is no format {format_name}; known are {', '.join(known)}")
     if not folder.is_dir():
         raise SetupError(f"there is no folder {folder}")
-    reading, settled = check_files(format_name, read_folder(folder, FORMATS[format_name].file_names))
+    reading, settled = check_files(format_name, read_folder(folder, FORMATS[format_name]))
     found = None
     if settled is not None:
-        found = with_catalogue(settled.issues).with_columns(issues.location(), source_kind=pl.lit(CSV))
-    file_errors = with_catalogue(reading.file_errors)
+        found = with_catalogue(settled.issues, format_name).with_columns(issues.location(), format=pl.lit(format_name))
+    file_errors = with_catalogue(reading.file_errors, format_name)
     if as_json:
         print_json(problems_json(file_errors, found))
     else:
@@ -72,11 +75,11 @@ def preview(district: DistrictId, school: Schools = None, csv_file: CsvFile = No
             out.print(f"[bold]{request.source_id}[/]: {escape(shown.message)}")
             for note in shown.notes:
                 err.print(escape(note), style="dim")
-            show_file_errors(with_catalogue(shown.file_errors))
+            show_file_errors(with_catalogue(shown.file_errors, shown.form))
             for changes in shown.schools:
                 show_changes(changes.school_id, changes.changes)
                 for reason in changes.reasons or ():
-                    title = catalogue(request.kind)[reason.code].title
+                    title = catalogue(shown.form)[reason.code].title
                     out.print(f"  [red]would be put on hold: {escape(title)} ({reason.code})[/]")
                     for line in filter(None, (*describe_counts(reason), reason.detail)):
                         out.print(f"    {escape(line)}")

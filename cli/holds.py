@@ -76,7 +76,7 @@ def hold_show(
         hold = store.get_hold(session, hold_id)
         zone = zone_of_district(session, hold.district_id)
         items = store.items_of(session, hold_id)
-        entries = catalogue(hold.source_kind)
+        entries = catalogue(hold.form)
         unsynced = decisions.not_synced(session, hold) if hold.ending is None else None
     if reason_code is not None and reason_code not in hold.codes:
         raise NotFound(f"hold {hold_id} has no reason {reason_code}; it has {', '.join(hold.codes)}")

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.console import SHOWN, local_time, out
-from contracts.issues import CATALOGUE, DISCONNECTED, Entry, Severity, catalogue
+from contracts.issues import DISCONNECTED, Entry, Severity, catalogue
 from contracts.text import count
 from errors import NotFound
 from models.database import Database
@@ -45,7 +45,7 @@ def show_file_errors(file_errors: pl.DataFrame) -> None:
         return
     out.print(f"[bold red]{count(file_errors.height, 'file error')}. The whole delivery was rejected[/]")
     for (code, file), rows in file_errors.group_by("code", "file", maintain_order=True):
-        entry = CATALOGUE[str(code)]
+        entry = catalogue()[str(code)]
         out.print(f"\n[red]{file}: {escape(entry.title)}[/] ({code}, {rows.height})")
         for line, message in rows.select("line", "message").head(SHOWN).iter_rows():
             where = f"line {line}" if line is not None else "the file"
@@ -71,10 +71,10 @@ def show_issues(found: pl.DataFrame) -> None:
         if here.is_empty():
             continue
         out.print(f"\n[bold {colour}]{count(here.height, title)}[/]")
-        counted = here.group_by("source_kind", "code").len()
-        for kind, code, number in counted.sort(pl.col("len"), "code", descending=[True, False]).iter_rows():
-            entry = catalogue(kind)[code]
-            rows = here.filter(code=code, source_kind=kind).sort("file", "line", "record_id")
+        counted = here.group_by("format", "code").len()
+        for form, code, number in counted.sort(pl.col("len"), "code", descending=[True, False]).iter_rows():
+            entry = catalogue(form)[code]
+            rows = here.filter(code=code, format=form).sort("file", "line", "record_id")
             locations = rows["location"].unique(maintain_order=True).head(SHOWN)
             more = ", …" if rows.height > SHOWN else ""
             fall = int(rows["dependents"].sum())
@@ -130,7 +130,7 @@ def show_report(database: Database, district: str | None) -> None:
     """
     with database.reading() as session:
         found = reports(session, district)
-        kinds = issues.source_kinds(session, district)
+        formats = issues.formats_of_schools(session, district)
         unsent = {report.district_id: outbox.told_unsent(session, report.district_id) for report in found}
     if not found:
         out.print("no district is set up yet: `rollcall setup FILE.toml`")
@@ -159,7 +159,7 @@ def show_report(database: Database, district: str | None) -> None:
         out.print(table)
         for row in report.schools:
             if row.hold is not None:
-                why = ", ".join(catalogue(kinds[row.school_id])[code].title for code in row.hold.codes)
+                why = ", ".join(catalogue(formats[row.school_id])[code].title for code in row.hold.codes)
                 out.print(f"[red]On hold:[/] {escape(row.name)}: {escape(why)} (rollcall hold show {row.hold.id})")
         paused = {row.pause.id: row.pause for row in report.schools if row.pause is not None}
         for pause in paused.values():

@@ -13,8 +13,8 @@ from rich.markup import escape
 
 from cli.console import err, log_prefect, opened, out
 from cli.options import ATTENTION, FAILURE, OK
-from contracts.formats import CLEVER
 from errors import SetupError
+from services.districts import CLEVER
 from services.intake.clever_api import Connection
 from services.sync import leases, pipeline, requests
 from settings import Settings, get_settings

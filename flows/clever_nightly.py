@@ -8,10 +8,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from contracts.formats import CLEVER
 from flows.dispatch import start_districts
 from flows.names import by_time
 from services import clock
+from services.districts import CLEVER
 from services.intake import clever_window
 from tasks.leases import find_pending_districts, paused_requests, record_paused
 

@@ -7,9 +7,9 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from contracts.formats import CSV
 from flows.dispatch import start_districts
 from flows.names import by_time
+from services.districts import CSV
 from tasks.leases import find_pending_districts
 from tasks.mail import add_due_notices, send_what_waits
 

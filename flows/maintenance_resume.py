@@ -8,9 +8,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from contracts.formats import CLEVER
 from flows.dispatch import start_districts
 from flows.names import by_time
+from services.districts import CLEVER
 from tasks.mail import send_what_waits
 from tasks.maintenance import lower_pause
 

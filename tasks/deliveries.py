@@ -9,10 +9,10 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
-from contracts.formats import CLEVER
 from contracts.roster import Roster
 from errors import TransientError
 from services import clock
+from services.districts import CLEVER
 from services.planning.changesets import ChangeSet, Plan
 from services.status import sync_status
 from services.status.report import district_report

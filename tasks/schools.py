@@ -32,9 +32,9 @@ def publish_school(run: RunContext, outcome: SchoolResult) -> None:
     """A school's issues and hold as an artifact, and its outcome as an event: codes and counts only."""
     with database().reading() as session:
         found = issues.stored_issues(session, run.scope.district_id, outcome.school_id)
-        kind = issues.source_kinds(session, run.scope.district_id)[outcome.school_id]
+        form = issues.formats_of_schools(session, run.scope.district_id)[outcome.school_id]
         held = store.get_hold(session, outcome.hold_id).reasons if outcome.hold_id is not None else ()
-    entries = catalogue(kind)
+    entries = catalogue(form)
     counts: dict[str, int] = dict(found.group_by("code", maintain_order=True).len().iter_rows())
     text = ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in outcome.counts.items())
     lines = [f"# {outcome.school_id}: {outcome.outcome}", "", text or "No roster change.", ""]

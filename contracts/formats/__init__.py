@@ -1,27 +1,32 @@
 """What a format is, as data, and the formats Rollcall knows. Reading and mapping live elsewhere.
 
 Rule: a new format is one module in this package and no change elsewhere: one that holds a `FORMAT`, which names its
-reader and its mapping. `contracts.formats.delimited` reads any format whose files are delimited text.
+files and columns, its reader and its mapping. `contracts.formats.delimited` reads any format whose files are delimited
+text. What messages call a file, a field or a record is the format's, so that no text names what it does not have.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache
 from typing import Final
 
 import polars as pl
 
-from contracts.roster import Roster
+from contracts.roster import Field, Roster
 from contracts.text import clean, listed
 
-# The kinds of sources, by what a district's roster comes as.
-CSV: Final = "csv"
-CLEVER: Final = "clever"
-SOURCE_KINDS: Final = (CSV, CLEVER)
+DEFAULT_FORMAT: Final = "csv-1.0"
+
+
+def column_name(text: str) -> str:
+    """A column's name as it is compared: without regard to case, blanks around it, or blank versus underscore."""
+    return re.sub(r"\s+", "_", clean(text)).casefold()
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,15 @@ class Column:
     """A column of a file, under its published name.
 
     `required`: the header must name it. `is_id`: an empty cell under it is the file error id_missing. `aliases`: other
-    spellings that are read; where a file has several, the published one counts, else the one that stands first here.
+    spellings that are read; where a file has several, the published one counts, else the first one here. `field`: what
+    it holds, by which messages speak of it.
     """
 
     name: str
     required: bool = False
     is_id: bool = False
     aliases: tuple[str, ...] = ()
+    field: Field | None = None
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -45,10 +52,20 @@ class Column:
 
 @dataclass(frozen=True)
 class FileFormat:
-    """A file of a format, by its name. Every file of a format is required."""
+    """A file of a format, by its name. `optional`: a delivery may come without it; then it has no rows.
+
+    Raises:
+        ValueError: two columns have spellings that are read as one.
+    """
 
     name: str
     columns: tuple[Column, ...]
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        names = Counter(column_name(name) for column in self.columns for name in column.spellings)
+        if several := [name for name, count in names.items() if count > 1]:
+            raise ValueError(f"columns of {self.name} cannot be told apart: {', '.join(several)}")
 
 
 @dataclass(frozen=True)
@@ -108,14 +125,17 @@ def match_names(files: Iterable[str], names: Iterable[str]) -> Names:
 class Format:
     """A set of files, how they are read, and how their rows become the canonical roster.
 
-    `kind`: the kind of source it belongs to, one of SOURCE_KINDS. `to_roster` takes what its `reader` read.
+    `to_roster` takes what its `reader` read. `source_name`: of records that another system holds, what it is called,
+    such as Clever; None where districts send the files themselves. `nouns`: what it calls a class, or classes, if
+    otherwise.
     """
 
     name: str
-    kind: str
     files: tuple[FileFormat, ...]
     reader: Callable[[Format, Mapping[str, bytes]], Reading]
     to_roster: Callable[[Reading], Roster]
+    source_name: str | None = None
+    nouns: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, files: Mapping[str, bytes]) -> Reading:
         """Check and read the files, by name; those that are not of the format are not looked into.
@@ -127,33 +147,101 @@ class Format:
 
     @property
     def file_names(self) -> tuple[str, ...]:
-        """The names of the files of a complete set."""
+        """The names of all its files."""
         return tuple(file.name for file in self.files)
+
+    @property
+    def required_names(self) -> tuple[str, ...]:
+        """The names of the files that a complete set has at least."""
+        return tuple(file.name for file in self.files if not file.optional)
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """What texts call things where the data are of this format."""
+        sis = f"your SIS or in {self.source_name}" if self.source_name else "your SIS"
+        return {"class": "class", "classes": "classes", "sis": sis, "source": self.source_name or "", **self.nouns}
+
+    def columns_of(self, fields: Sequence[Field]) -> str:
+        """The columns that hold these fields: "columns dob and grade in students.csv"; empty if there are none."""
+        found = [
+            (column.name, file.name)
+            for each in fields
+            for file in self.files
+            for column in file.columns
+            if column.field == each
+        ]
+        if not found:
+            return ""
+        names, places = (tuple(dict.fromkeys(each)) for each in zip(*found, strict=True))
+        noun = "column" if len(names) == 1 else "columns"
+        if len(names) == 1:
+            return f"{noun} {names[0]} in {listed(places, len(places))}"
+        by_file = (f"{listed([name for name, of in found if of == place], len(found))} in {place}" for place in places)
+        return f"{noun} {', '.join(by_file)}"
+
+    def file_of(self, whose: str) -> str:
+        """The file whose rows are these records, by whose fields it holds; "the files" where none does."""
+        holding = (file.name for file in self.files for column in file.columns if (column.field or ("",))[0] == whose)
+        return next(holding, "the files")
+
+    def tables_of(self, name: str) -> frozenset[str]:
+        """Whose fields a file holds, as `contracts.roster.Field` names them."""
+        columns = (column for file in self.files if file.name == name for column in file.columns)
+        return frozenset(column.field[0] for column in columns if column.field)
+
+    def names(self, reading: Reading) -> dict[Field, str]:
+        """How the files' headers spell each field."""
+        return {
+            column.field: reading.columns[file.name][column.name]
+            for file in self.files
+            for column in file.columns
+            if column.field and column.name in reading.columns[file.name]
+        }
+
+    def absent(self, reading: Reading) -> dict[Field, str]:
+        """The fields that no column of the files holds, each with what is lacking."""
+        return {
+            column.field: f"{file.name}: column {column.name}"
+            for file in self.files
+            for column in file.columns
+            if column.field and column.name not in reading.columns[file.name]
+        }
+
+    def rows_as_spelled(self, reading: Reading) -> dict[str, pl.DataFrame]:
+        """By file, its rows with the columns that it has, as its header spells them."""
+        return {
+            name: reading.rows[name].select(
+                "line", *(pl.col(column).alias(header) for column, header in columns.items())
+            )
+            for name, columns in reading.columns.items()
+            if columns  # not of an optional file that is not there
+        }
+
+
+@cache
+def _discovered() -> Mapping[str, Format]:
+    # At first use: the formats' modules import this one.
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    return {module.FORMAT.name: module.FORMAT for module in modules if hasattr(module, "FORMAT")}
 
 
 class _Formats(Mapping[str, Format]):
-    """The formats of this package's modules, found at first use: the modules import this one."""
-
-    @cached_property
-    def _found(self) -> dict[str, Format]:
-        names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-        modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-        formats: list[Format] = [module.FORMAT for module in modules if hasattr(module, "FORMAT")]
-        return {found.name: found for found in formats}
+    """The formats of this package's modules."""
 
     def __getitem__(self, name: str) -> Format:
-        return self._found[name]
+        return _discovered()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
+        return iter(_discovered())
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(_discovered())
 
 
 FORMATS: Final[Mapping[str, Format]] = _Formats()
 
 
-def formats_of(kind: str) -> tuple[str, ...]:
-    """The names of the formats of a kind of source, in order."""
-    return tuple(sorted(name for name, found in FORMATS.items() if found.kind == kind))
+def file_formats() -> tuple[str, ...]:
+    """The names of the formats of files that districts send themselves, in order."""
+    return tuple(sorted(name for name, form in FORMATS.items() if form.source_name is None))

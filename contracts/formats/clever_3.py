@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from contracts.formats import CLEVER, FileFormat, Format, Reading
+from contracts.formats import FileFormat, Format, Reading
 from contracts.formats.delimited import FILE_ERRORS
 from contracts.roster import (
     CLASS_MEMBERS,
@@ -368,4 +368,11 @@ def _to_read(placed: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     return shown
 
 
-FORMAT: Final = Format("clever-3", CLEVER, tuple(FileFormat(name, ()) for name in _OBJECTS), read, to_roster)
+FORMAT: Final = Format(
+    "clever-3",
+    tuple(FileFormat(name, ()) for name in _OBJECTS),
+    read,
+    to_roster,
+    source_name="Clever",
+    nouns=MappingProxyType({"class": "section", "classes": "sections"}),
+)

@@ -6,13 +6,11 @@ guardian_type and guardian_language are ours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 import polars as pl
 
-from contracts.formats import CSV, Column, FileFormat, Format, Reading
+from contracts.formats import Column, FileFormat, Format, Reading
 from contracts.formats.delimited import read_files
 from contracts.roster import (
     CLASS_MEMBERS,
@@ -46,49 +44,16 @@ _NAMES_A_GUARDIAN: Final = (
 )
 
 
-def _id(name: str, *aliases: str) -> Column:
-    return Column(name, required=True, is_id=True, aliases=aliases)
+def _id(name: str, field: Field, *aliases: str) -> Column:
+    return Column(name, required=True, is_id=True, aliases=aliases, field=field)
 
 
-def _required(name: str, *aliases: str) -> Column:
-    return Column(name, required=True, aliases=aliases)
+def _required(name: str, field: Field, *aliases: str) -> Column:
+    return Column(name, required=True, aliases=aliases, field=field)
 
 
-def _optional(name: str, *aliases: str) -> Column:
-    return Column(name, aliases=aliases)
-
-
-# Which field of the roster each column is, where messages and missing columns speak of it.
-_FIELDS: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
-    {
-        SCHOOLS_FILE: {"school_id": ("school", "external_id"), "school_name": ("school", "name")},
-        TEACHERS_FILE: {
-            "teacher_id": (EMPLOYEE, "external_id"),
-            "teacher_first_name": (EMPLOYEE, "first_name"),
-            "teacher_last_name": (EMPLOYEE, "last_name"),
-            "teacher_email": (EMPLOYEE, "email"),
-            "teacher_mobile_phone": (EMPLOYEE, "phone"),
-        },
-        STUDENTS_FILE: {
-            "student_id": (STUDENT, "external_id"),
-            "student_first_name": (STUDENT, "first_name"),
-            "student_last_name": (STUDENT, "last_name"),
-            "student_email": (STUDENT, "email"),
-            "student_phone": (STUDENT, "phone"),
-            "dob": (STUDENT, "birth_date"),
-            "grade": (STUDENT, "grade"),
-            "guardian_id": (GUARDIAN, "external_id"),
-            "guardian_first_name": (GUARDIAN, "first_name"),
-            "guardian_last_name": (GUARDIAN, "last_name"),
-            "guardian_email": (GUARDIAN, "email"),
-            "guardian_phone": (GUARDIAN, "phone"),
-            "guardian_language": (GUARDIAN, "language"),
-            "guardian_relationship": ("guardianship", "relationship"),
-            "guardian_type": ("guardianship", "type"),
-        },
-        CLASSES_FILE: {"class_id": ("class", "external_id"), "class_name": ("class", "name")},
-    }
-)
+def _optional(name: str, field: Field, *aliases: str) -> Column:
+    return Column(name, aliases=aliases, field=field)
 
 
 def to_roster(reading: Reading) -> Roster:
@@ -185,67 +150,68 @@ def to_roster(reading: Reading) -> Roster:
             relationship="guardian_relationship",
             type="guardian_type",
         ),
-        rows={name: _as_spelled(reading, name) for name in FORMAT.file_names},
-        names={
-            field: reading.columns[file][column]
-            for file, fields in _FIELDS.items()
-            for column, field in fields.items()
-            if column in reading.columns[file]
-        },
-        absent={
-            field: f"{file}: column {column}"
-            for file, fields in _FIELDS.items()
-            for column, field in fields.items()
-            if column not in reading.columns[file]
-        },
+        rows=FORMAT.rows_as_spelled(reading),
+        names=FORMAT.names(reading),
+        absent=FORMAT.absent(reading),
     )
-
-
-def _as_spelled(reading: Reading, name: str) -> pl.DataFrame:
-    """A file's rows with the columns that it has, as its header spells them."""
-    columns = reading.columns[name]
-    return reading.rows[name].select("line", *(pl.col(column).alias(header) for column, header in columns.items()))
 
 
 FORMAT: Final = Format(
     "csv-1.0",
-    CSV,
     (
-        FileFormat(SCHOOLS_FILE, (_id("school_id"), _required("school_name"))),
+        FileFormat(
+            SCHOOLS_FILE,
+            (_id("school_id", ("school", "external_id")), _required("school_name", ("school", "name"))),
+        ),
         FileFormat(
             TEACHERS_FILE,
             (
-                _id("school_id"),
-                _id("teacher_id"),
-                _required("teacher_first_name", "first_name"),
-                _required("teacher_last_name", "last_name"),
-                _required("teacher_email", "email"),
-                _optional("teacher_mobile_phone", "teacher_phone", "phone"),
+                _id("school_id", (EMPLOYEE, "school_id")),
+                _id("teacher_id", (EMPLOYEE, "external_id")),
+                _required("teacher_first_name", (EMPLOYEE, "first_name"), "first_name"),
+                _required("teacher_last_name", (EMPLOYEE, "last_name"), "last_name"),
+                _required("teacher_email", (EMPLOYEE, "email"), "email"),
+                _optional("teacher_mobile_phone", (EMPLOYEE, "phone"), "teacher_phone", "phone"),
             ),
         ),
         FileFormat(
             STUDENTS_FILE,
             (
-                _id("school_id"),
-                _id("student_id"),
-                _required("student_first_name", "first_name"),
-                _required("student_last_name", "last_name"),
-                _optional("dob", "birth_date", "date_of_birth"),
-                _optional("grade"),
-                _optional("student_email", "email"),
-                _optional("student_phone", "phone"),
-                _optional("guardian_first_name"),
-                _optional("guardian_last_name"),
-                _optional("guardian_email"),
-                _optional("guardian_phone"),
-                _optional("guardian_id"),
-                _optional("guardian_relationship"),
-                _optional("guardian_type"),
-                _optional("guardian_language"),
+                _id("school_id", (STUDENT, "school_id")),
+                _id("student_id", (STUDENT, "external_id")),
+                _required("student_first_name", (STUDENT, "first_name"), "first_name"),
+                _required("student_last_name", (STUDENT, "last_name"), "last_name"),
+                _optional("dob", (STUDENT, "birth_date"), "birth_date", "date_of_birth"),
+                _optional("grade", (STUDENT, "grade")),
+                _optional("student_email", (STUDENT, "email"), "email"),
+                _optional("student_phone", (STUDENT, "phone"), "phone"),
+                _optional("guardian_first_name", (GUARDIAN, "first_name")),
+                _optional("guardian_last_name", (GUARDIAN, "last_name")),
+                _optional("guardian_email", (GUARDIAN, "email")),
+                _optional("guardian_phone", (GUARDIAN, "phone")),
+                _optional("guardian_id", (GUARDIAN, "external_id")),
+                _optional("guardian_relationship", ("guardianship", "relationship")),
+                _optional("guardian_type", ("guardianship", "type")),
+                _optional("guardian_language", (GUARDIAN, "language")),
             ),
         ),
-        FileFormat(CLASSES_FILE, (_id("school_id"), _id("class_id"), _id("teacher_id"), _required("class_name"))),
-        FileFormat(ENROLLMENTS_FILE, (_optional("school_id"), _id("class_id"), _id("user_id", "student_id"))),
+        FileFormat(
+            CLASSES_FILE,
+            (
+                _id("school_id", ("class", "school_id")),
+                _id("class_id", ("class", "external_id")),
+                _id("teacher_id", ("class", "teacher_id")),
+                _required("class_name", ("class", "name")),
+            ),
+        ),
+        FileFormat(
+            ENROLLMENTS_FILE,
+            (
+                _optional("school_id", ("enrollment", "school_id")),
+                _id("class_id", ("enrollment", "class_id")),
+                _id("user_id", ("enrollment", "external_id"), "student_id"),
+            ),
+        ),
     ),
     read_files,
     to_roster,

@@ -16,7 +16,7 @@ from typing import Final
 
 import polars as pl
 
-from contracts.formats import FileFormat, Format, Reading, match_names
+from contracts.formats import FileFormat, Format, Reading, column_name, match_names
 from contracts.roster import Schema, empty
 from contracts.text import clean, cleaned, count, listed, needs_cleaning, nothing, stripped
 from errors import DataError
@@ -76,6 +76,8 @@ def read_files(fmt: Format, files: Mapping[str, bytes]) -> Reading:
     readings = []
     for file in fmt.files:
         match names.files[file.name]:
+            case () if file.optional:
+                reading = _FileReading(empty(_row_schema(file)), empty(FILE_ERRORS))
             case ():
                 reading = _rejected(file, "file_missing", detail=names.found)
             case (name,):
@@ -232,7 +234,7 @@ def _read_header(file: FileFormat, lines: pl.DataFrame, first_line: int) -> _Hea
     last = _end_of_record(near)
     text = "\n".join(near[: last + 1])
     candidates = [
-        (len(known.intersection(map(_column_name, cells))), len(cells), separator, cells)
+        (len(known.intersection(map(column_name, cells))), len(cells), separator, cells)
         for separator in (_COMMA, *_OTHER_SEPARATORS)
         if (cells := _cells(text, separator)) is not None
     ]
@@ -244,11 +246,11 @@ def _read_header(file: FileFormat, lines: pl.DataFrame, first_line: int) -> _Hea
 
 
 def _known(file: FileFormat) -> set[str]:
-    return {spelling for column in file.columns for spelling in column.spellings}
+    return {column_name(spelling) for column in file.columns for spelling in column.spellings}
 
 
 def _names_columns(file: FileFormat, header: _Header) -> bool:
-    return not _known(file).isdisjoint(map(_column_name, header.cells or ()))
+    return not _known(file).isdisjoint(map(column_name, header.cells or ()))
 
 
 def _header_missing(file: FileFormat, header: _Header, lines: pl.DataFrame) -> pl.DataFrame:
@@ -287,13 +289,13 @@ def _check_header(
 
     places: dict[str, list[int]] = {}
     for place, cell in enumerate(header.cells):
-        places.setdefault(_column_name(cell), []).append(place)
+        places.setdefault(column_name(cell), []).append(place)
     unnamed = len(places.pop("", []))
     spelled = {name: clean(header.cells[found[0]]) for name, found in places.items()}
     errors.extend(
         _error(file, "column_missing", line, f"column {column.name}", row)
         for column in file.columns
-        if column.required and places.keys().isdisjoint(column.spellings)
+        if column.required and places.keys().isdisjoint(map(column_name, column.spellings))
     )
     known = _known(file)
     errors.extend(
@@ -301,7 +303,9 @@ def _check_header(
         for name, found in places.items()
         if len(found) > 1
     )
-    present = {column.name: [name for name in column.spellings if name in places] for column in file.columns}
+    present = {
+        column.name: [name for name in map(column_name, column.spellings) if name in places] for column in file.columns
+    }
     read = {name: spellings[0] for name, spellings in present.items() if spellings}
     notes = [
         f"{file.name}: column {spelled[other]} is not read, as the file has {spelled[read[name]]} too"
@@ -314,10 +318,6 @@ def _check_header(
     if unknown:
         notes.append(f"{file.name}: unknown columns left out: {', '.join(unknown)}")
     return errors, {name: places[spelling][0] for name, spelling in read.items()}, tuple(notes)
-
-
-def _column_name(cell: str) -> str:
-    return re.sub(r"\s+", "_", clean(cell)).casefold()
 
 
 def _numbers(places: Sequence[int]) -> str:
@@ -362,7 +362,7 @@ def _repeated(lines: pl.DataFrame, header: _Header) -> pl.DataFrame:
         .str.replace_all(r"\s+", "_")
         .str.to_lowercase()
     )
-    return near.filter(named == header.separator.join(map(_column_name, header.cells)))
+    return near.filter(named == header.separator.join(map(column_name, header.cells)))
 
 
 def _judge(

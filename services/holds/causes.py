@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from contracts import values
+from contracts.formats import FORMATS
 from contracts.issues import DATA_REMOVALS, SCHOOL_MISSING, TOO_MANY_GUARDIANS, UNUSUAL_CHANGES
 from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Roster
 from contracts.text import count as counted
@@ -38,12 +39,13 @@ MANY = 10
 _GRADES = ("PK", "TK", "K", *(str(number) for number in range(1, 14)))
 _NEXT = {grade: _GRADES[position + 1] for position, grade in enumerate(_GRADES[:-1])} | {"PK": "K"}
 _KINDS = {STUDENT: "students", EMPLOYEE: "employees"}
-# The types that go missing with the rows of a file; of another format's files any.
-_ABOUT: Mapping[str, tuple[str, ...]] = {
-    "students.csv": ("students", "guardians", "guardianships"),
-    "teachers.csv": ("employees",),
-    "classes.csv": ("classes",),
-    "enrollments.csv": CLASS_MEMBERSHIPS,
+# The types that go missing with the rows of a file, by whose fields it holds; of a file of no such fields any.
+_TYPES_OF: Mapping[str, tuple[str, ...]] = {
+    STUDENT: ("students",),
+    GUARDIAN: ("guardians", "guardianships"),
+    EMPLOYEE: ("employees",),
+    "class": ("classes",),
+    "enrollment": CLASS_MEMBERSHIPS,
 }
 _FIELDS = tuple(dict.fromkeys((*CHANGED_FIELDS, *EMPTIABLE)))
 _SHOWN = {
@@ -63,7 +65,8 @@ class CauseEvidence:
     Of the delivery: schools (school_id, the source's, and name), all of them; members (type, record_id, school_id,
     name, folded, and grade), the students and employees in any row; listed (type, school_id, count), how many there
     are, guardians by their rows; given (type, school_id, field, filled, commonest), how many have a value of each
-    field, and how many the one that most have; rows, how many of each file.
+    field, and how many the one that most have; rows, how many of each
+    file; tables, by file whose fields it holds.
 
     Of what is stored and active: stored (type, record_id, school_id, the source's, name and grade), students and
     employees; links (link_id, account_id, guardian_ids (List), first_name, last_name, email, phone); guardianships (id,
@@ -77,6 +80,7 @@ class CauseEvidence:
     listed: pl.DataFrame
     given: pl.DataFrame
     rows: Mapping[str, int]
+    tables: Mapping[str, frozenset[str]]
     stored: pl.DataFrame
     links: pl.DataFrame
     guardianships: pl.DataFrame
@@ -119,6 +123,9 @@ def collect_evidence(
         listed=pl.concat([frame.select("type", "school_id", "count") for frame in counted]),
         given=given,
         rows={name: rows.height for name, rows in roster.rows.items()},
+        tables={
+            name: FORMATS[scope.format].tables_of(name) for name in {*roster.rows, *FORMATS[scope.format].file_names}
+        },
         stored=active.join(people, on="link_id").select(
             "grade",
             type=type_of,
@@ -203,7 +210,7 @@ def _school_missing(changeset: ChangeSet, seen: CauseEvidence) -> Iterator[str]:
     if sentences := list(_school_id_changed(changeset, seen)):
         yield from sentences
     else:
-        yield from _files(changeset, seen, ["schools.csv"])
+        yield from _files(changeset, seen, [name for name, tables in seen.tables.items() if "school" in tables])
 
 
 def _school_id_changed(changeset: ChangeSet, seen: CauseEvidence) -> Iterator[str]:
@@ -237,10 +244,14 @@ def _school_id_changed(changeset: ChangeSet, seen: CauseEvidence) -> Iterator[st
 
 def _removals(changeset: ChangeSet, seen: CauseEvidence, crossed: Collection[str]) -> Iterator[str]:
     """What brought removals about, of the types that crossed their limit; one cause at most for the IDs of a type."""
-    files = [name for name in seen.rows if not set(_ABOUT.get(name, crossed)).isdisjoint(crossed)]
-    told_of_files = list(_files(changeset, seen, files))
-    yield from told_of_files
-    if not told_of_files and not changeset.missing:
+    about = {
+        name: {each for table in seen.tables.get(name, ()) for each in _TYPES_OF.get(table, ())}
+        for name in {*seen.rows, *seen.tables}
+    }
+    files = [name for name, types in about.items() if not (types or set(crossed)).isdisjoint(crossed)]
+    of_files = list(_files(changeset, seen, files))
+    yield from of_files
+    if not of_files and not changeset.missing:
         yield from _nobody_listed(changeset, seen, crossed)
     if not {"guardians", "guardianships"}.isdisjoint(crossed):
         yield from _parted(changeset, seen)
@@ -265,11 +276,13 @@ def _removals(changeset: ChangeSet, seen: CauseEvidence, crossed: Collection[str
 
 
 def _files(changeset: ChangeSet, seen: CauseEvidence, files: Iterable[str]) -> Iterator[str]:
-    """Files without rows, or with far fewer than the delivery last applied here had."""
+    """Files that are not there, or without rows, or with far fewer than the delivery last applied here had."""
     rows_before = seen.rows_before.get(changeset.school_id, {})
     for name in sorted(files):
         before, now = rows_before.get(name, 0), seen.rows.get(name, 0)
-        if before and not now:
+        if before and name not in seen.rows:
+            yield f"{name} was not sent; in the delivery applied last it had {counted(before, 'row')}."
+        elif before and not now:
             yield f"{name} has its header and no rows; in the delivery applied last it had {before}."
         elif now < (1 - SHRUNKEN) * before:
             yield f"{name} has shrunk to {counted(now, 'row')}; in the delivery applied last it had {before}."

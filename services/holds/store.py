@@ -8,7 +8,7 @@ from datetime import datetime
 import polars as pl
 from sqlmodel import Session, col, select
 
-from contracts.formats import CSV
+from contracts.formats import DEFAULT_FORMAT
 from contracts.issues import catalogue
 from errors import NotFound
 from models import bulk
@@ -21,7 +21,7 @@ from services.planning.changesets import ITEMS
 class Hold:
     """A hold as people see it. `ending`: None while it is open, else released or replaced (by `replaced_by`).
 
-    decisions: those about it and the holds it replaced, oldest first. source_kind: of the school's present source.
+    decisions: those about it and the holds it replaced, oldest first. form: of the school's present source.
     """
 
     id: int
@@ -36,7 +36,7 @@ class Hold:
     delivery_id: int | None
     reasons: tuple[HoldReason, ...]
     decisions: tuple[Decision, ...]
-    source_kind: str = CSV
+    form: str = DEFAULT_FORMAT
 
     @property
     def codes(self) -> list[str]:
@@ -44,8 +44,8 @@ class Hold:
         return [reason.code for reason in self.reasons]
 
     def title(self, code: str) -> str:
-        """What a reason is called, in the words of the school's kind of source."""
-        return catalogue(self.source_kind)[code].title
+        """What a reason is called, in the words of the school's format."""
+        return catalogue(self.form)[code].title
 
 
 def open_hold(session: Session, school_id: str) -> HoldRow | None:
@@ -164,7 +164,7 @@ def _holds(session: Session, ids: list[int]) -> list[Hold]:
                 delivery_id=row.delivery_id,
                 reasons=tuple(reasons_of(session, row.id)),
                 decisions=tuple(decision_rows(session, row.id)),
-                source_kind=source.kind if source is not None else CSV,
+                form=source.format if source is not None else DEFAULT_FORMAT,
             )
         )
     return holds

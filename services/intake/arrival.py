@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from contracts.formats import Names, match_names
+from contracts.formats import Format, Names, match_names
 from contracts.formats.delimited import FILE_ERRORS
 from contracts.roster import empty
 from contracts.text import listed
@@ -59,7 +59,7 @@ def inspect_drop_folder(
     source: Source,
     place: DropFolder,
     *,
-    required: tuple[str, ...],
+    form: Format,
     with_error: frozenset[str] | None,
     now: datetime,
     as_it_stands: bool = False,
@@ -72,16 +72,16 @@ def inspect_drop_folder(
     written again and some not, that is said as a file error and is no taking. Of two names that match one file the one
     written since the last taking counts; if both were, that is a file error too.
 
-    required: the format's files, which names match as `contracts.formats.match_names` says. with_error: the files with
+    form: its files, which names match as `contracts.formats.match_names` says. with_error: the files with
     errors of the delivery last taken where that was rejected, else None. as_it_stands: take a complete set with
     anything new in it at once. zone: of the times in the message.
 
     Raises:
         SourceUnreachable: the place cannot be looked into.
     """
-    found = _found(place.entries(), required, source.stamps or {})
-    missing = tuple(name for name in required if name not in found.files)
-    again = required if with_error is None else tuple(name for name in required if name in with_error)
+    found = _found(place.entries(), form.file_names, source.stamps or {})
+    missing = tuple(name for name in form.required_names if name not in found.files)
+    again = form.file_names if with_error is None else tuple(name for name in form.file_names if name in with_error)
     not_again = tuple(name for name in again if name in found.files and name not in found.written)
     double = {name: names for name, names in found.written.items() if len(names) > 1}
     twice = tuple((FILE_DUPLICATE, name, f"found {listed(names)}") for name, names in double.items())
@@ -102,7 +102,7 @@ def inspect_drop_folder(
         )
 
     if not found.written:
-        return waiting(Arrival.NOTHING, _nothing(source, found, is_empty=missing == required))
+        return waiting(Arrival.NOTHING, _nothing(source, found, is_empty=not found.files))
     if missing or (not_again and not as_it_stands):
         since = min(found.stamps[there].changed_at for names in found.written.values() for there in names)
         lacking = _lacking(missing, not_again)
@@ -143,9 +143,9 @@ class _Found:
     notes: tuple[str, ...]
 
 
-def _found(entries: Mapping[str, Stamp | None], required: tuple[str, ...], noted: Mapping[str, list[int]]) -> _Found:
+def _found(entries: Mapping[str, Stamp | None], file_names: tuple[str, ...], noted: Mapping[str, list[int]]) -> _Found:
     present = {name: stamp for name, stamp in entries.items() if stamp is not None}
-    names = match_names(required, present)
+    names = match_names(file_names, present)
     no_files = tuple(f"{name} (a folder or a link)" for name in sorted(entries.keys() - present.keys()))
     stamps = {there: present[there] for matching in names.files.values() for there in matching}
     files, written, notes = {}, {}, []
@@ -187,14 +187,14 @@ def _time(moment: datetime, zone: tzinfo, *, up: bool = False) -> str:
     return f"{shown.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
-def read_folder(folder: Path, required: tuple[str, ...]) -> dict[str, bytes]:
-    """Whatever lies in a folder, by its name; of what is no file that the required names match, no bytes.
+def read_folder(folder: Path, form: Format) -> dict[str, bytes]:
+    """Whatever lies in a folder, by its name; of what is no file of the format, no bytes.
 
     Raises:
         SourceUnreachable: the folder or a file cannot be read.
     """
     place = LocalFolder(folder)
-    found = _found(place.entries(), required, {})
+    found = _found(place.entries(), form.file_names, {})
     files = dict.fromkeys(found.names.others, b"")
     for there in found.stamps:
         with place.open(there) as content:

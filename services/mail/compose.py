@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,11 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
-from contracts.formats import CLEVER, CSV
+from contracts.formats import DEFAULT_FORMAT, FORMATS
 from contracts.issues import DATA_REMOVALS, EMERGENCY_CONTACTS, TOO_MANY_GUARDIANS, UNUSUAL_CHANGES, catalogue
 from contracts.text import count
 from models import bulk
 from models.tables import District, Mail, Notice, Run, School, Source
+from services.districts import CLEVER, CSV
 from services.mail.notices import (
     FILE_ERRORS,
     OF_HOLDS,
@@ -200,102 +201,118 @@ def _state(notice: Notice | None) -> tuple[str, ...]:
     return (notice.detail or "",) if notice.kind == PAUSE else tuple(notice.codes or ())
 
 
-def _blocks(session: Session, district: District, news: list[Notice]) -> list[Block]:
-    """What a mail says, what needs action first."""
-    schools = {
-        school.id: school
-        for school in session.exec(
-            select(School).where(School.district_id == district.id).order_by(col(School.position), col(School.id))
-        )
-    }
-    kinds = dict(session.exec(select(Source.id, Source.kind).where(Source.district_id == district.id)).all())
+@dataclass(frozen=True)
+class _Schools:
+    """A district's schools, in the report's order, and the kind and format of their sources."""
 
-    def kind_of(notice: Notice) -> str:
-        school = schools.get(notice.school_id or "")
-        return kinds.get(school.source_id or "", CSV) if school is not None else CSV
+    schools: Mapping[str, School]
+    sources: Mapping[str, tuple[str, str]]
 
-    def lines(notices: Iterable[Notice]) -> tuple[Line, ...]:
+    def kind_of(self, school: School) -> str | None:
+        """The kind of a school's source; None where it has none, or where it is not synced."""
+        synced = school.on_plan and not school.frozen
+        return self.sources.get(school.source_id or "", (None, ""))[0] if synced else None
+
+    def form_of(self, notice: Notice) -> str:
+        """The format of the source that a notice is about, by its school."""
+        school = self.schools.get(notice.school_id or "")
+        source_id = school.source_id if school is not None else None
+        return self.sources.get(source_id or "", ("", DEFAULT_FORMAT))[1]
+
+    def of_kind(self, kind: str) -> tuple[Line, ...]:
+        """The schools that are synced from a source of this kind."""
+        return tuple(Line(school.name) for school in self.schools.values() if self.kind_of(school) == kind)
+
+    def named_by(self, notices: Iterable[Notice]) -> tuple[Line, ...]:
+        """The schools that notices are about, with what each says of them."""
         details = {notice.school_id: notice.detail for notice in notices}
-        return tuple(Line(school.name, details[key]) for key, school in schools.items() if key in details)
+        return tuple(Line(school.name, details[key]) for key, school in self.schools.items() if key in details)
 
-    def clever_schools() -> tuple[Line, ...]:
-        return tuple(
-            Line(school.name)
-            for school in schools.values()
-            if kinds.get(school.source_id or "") == CLEVER and school.on_plan and not school.frozen
-        )
 
-    blocks = []
-    wrong = [notice for notice in news if notice.kind == FILE_ERRORS]
+def _blocks(session: Session, district: District, news: list[Notice]) -> list[Block]:
+    """What the mail says, a block for each thing that happened, those that need somebody first."""
+    in_order = select(School).where(School.district_id == district.id).order_by(col(School.position), col(School.id))
+    sources = session.exec(select(Source).where(Source.district_id == district.id))
+    schools = _Schools(
+        {school.id: school for school in session.exec(in_order)},
+        {source.id: (source.kind, source.format) for source in sources},
+    )
+    pauses = [_pause_block(notice, schools.of_kind(CLEVER)) for notice in news if notice.kind in OF_PAUSES]
+    return [
+        *_hold_blocks(news, schools),
+        *_file_error_blocks(news, schools),
+        *_stale_blocks(news, schools),
+        *pauses,
+        *_release_blocks(news, schools),
+    ]
+
+
+def _hold_blocks(news: list[Notice], schools: _Schools) -> Iterator[Block]:
     held: dict[tuple[str, str, tuple[str, ...]], list[Notice]] = {}
     for notice in news:
         if notice.kind in (ON_HOLD, REMINDER):
-            held.setdefault((notice.kind, kind_of(notice), tuple(notice.codes or ())), []).append(notice)
-    for (kind, source_kind, codes), notices in sorted(held.items()):
-        entries = catalogue(source_kind)
-        listed = lines(notices)
+            held.setdefault((notice.kind, schools.form_of(notice), tuple(notice.codes or ())), []).append(notice)
+    for (kind, form, codes), notices in sorted(held.items()):
+        entries = catalogue(form)
+        listed = schools.named_by(notices)
         shared = _shared(codes, listed)
-        blocks.append(
-            Block(
-                heading="On hold" if kind == ON_HOLD else "Still on hold",
-                tone="held",
-                subject="on hold" if kind == ON_HOLD else "still on hold",
-                schools=tuple(replace(line, detail=None) for line in listed) if shared else listed,
-                points=tuple(Point(entries[code].title, entries[code].meaning, entries[code].remedy) for code in codes),
-                detail=shared,
-            )
+        yield Block(
+            heading="On hold" if kind == ON_HOLD else "Still on hold",
+            tone="held",
+            subject="on hold" if kind == ON_HOLD else "still on hold",
+            schools=tuple(replace(line, detail=None) for line in listed) if shared else listed,
+            points=tuple(Point(entries[code].title, entries[code].meaning, entries[code].remedy) for code in codes),
+            detail=shared,
         )
-    if wrong:
-        files = catalogue(CSV)
-        points = [(files[code], notice.detail) for notice in wrong for code in notice.codes or ()]
-        of_all = tuple(Line(school.name) for school in schools.values() if _gets_files(school, kinds))
-        blocks.append(
-            Block(
-                heading="What is wrong with the files",
-                tone="held",
-                subject="files could not be used",
-                schools=() if any(FILE_ERRORS in codes for _, _, codes in held) else of_all,
-                points=tuple(Point(entry.title, entry.meaning, entry.remedy, places) for entry, places in points),
-            )
-        )
+
+
+def _file_error_blocks(news: list[Notice], schools: _Schools) -> Iterator[Block]:
+    wrong = [notice for notice in news if notice.kind == FILE_ERRORS]
+    if not wrong:
+        return
+    held = [notice for notice in news if notice.kind in (ON_HOLD, REMINDER)]
+    points = [
+        (catalogue(schools.form_of(notice))[code], notice.detail) for notice in wrong for code in notice.codes or ()
+    ]
+    yield Block(
+        heading="What is wrong with the files",
+        tone="held",
+        subject="files could not be used",
+        schools=() if any(FILE_ERRORS in (notice.codes or ()) for notice in held) else schools.of_kind(CSV),
+        points=tuple(Point(entry.title, entry.meaning, entry.remedy, places) for entry, places in points),
+    )
+
+
+def _stale_blocks(news: list[Notice], schools: _Schools) -> Iterator[Block]:
     by_source: dict[tuple[str, str], list[Notice]] = {}
     for notice in news:
         if notice.kind == STALE_SOON:
-            by_source.setdefault((kind_of(notice), notice.detail or ""), []).append(notice)
-    for (source_kind, detail), notices in sorted(by_source.items()):
-        what = "files" if source_kind == CSV else "data"
-        blocks.append(
-            Block(
-                heading=f"New {what} needed soon",
-                tone="note",
-                subject=f"new {what} needed soon",
-                schools=tuple(replace(line, detail=None) for line in lines(notices)),
-                points=(Point(f"No {what} for a long time", detail, catalogue(source_kind)["stale"].remedy),),
-            )
+            by_source.setdefault((schools.form_of(notice), notice.detail or ""), []).append(notice)
+    for (form, detail), notices in sorted(by_source.items()):
+        what = "data" if FORMATS[form].source_name else "files"
+        yield Block(
+            heading=f"New {what} needed soon",
+            tone="note",
+            subject=f"new {what} needed soon",
+            schools=tuple(replace(line, detail=None) for line in schools.named_by(notices)),
+            points=(Point(f"No {what} for a long time", detail, catalogue(form)["stale"].remedy),),
         )
-    blocks += [_pause_block(notice, clever_schools()) for notice in news if notice.kind in OF_PAUSES]
+
+
+def _release_blocks(news: list[Notice], schools: _Schools) -> Iterator[Block]:
     released = [notice for notice in news if notice.kind == RELEASED]
     if released:
-        blocks.append(
-            Block(
-                heading="No longer on hold",
-                tone="good",
-                subject="no longer on hold",
-                schools=lines(released),
-                points=(
-                    Point(
-                        "The sync goes on",
-                        "The problem is resolved and accounts are syncing again.",
-                        "No action needed.",
-                    ),
+        yield Block(
+            heading="No longer on hold",
+            tone="good",
+            subject="no longer on hold",
+            schools=schools.named_by(released),
+            points=(
+                Point(
+                    "The sync goes on", "The problem is resolved and accounts are syncing again.", "No action needed."
                 ),
-            )
+            ),
         )
-    return blocks
-
-
-def _gets_files(school: School, kinds: Mapping[str, str]) -> bool:
-    return kinds.get(school.source_id or "") == CSV and school.on_plan and not school.frozen
 
 
 def _shared(codes: Collection[str], lines: Sequence[Line]) -> str | None:

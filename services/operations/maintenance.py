@@ -9,11 +9,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from contracts.formats import CLEVER
 from errors import NotPossible
 from models.outcomes import RunOutcome
 from models.tables import District, Pause, Run, School, Source
-from services.districts import get_district
+from services.districts import CLEVER, get_district
 from services.mail import notices
 from services.status import pauses
 from services.status.sync_status import record_status_changes

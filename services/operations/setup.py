@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from sqlmodel import Session, col, select
 
 from contracts.addresses import mail_address
-from contracts.formats import CSV, formats_of
+from contracts.formats import file_formats
 from contracts.formats.clever_3 import FORMAT as CLEVER_FORMAT
 from contracts.text import clean
 from errors import SetupError
@@ -54,7 +54,7 @@ def _school_name(value: str) -> str:
 
 
 def _known_format(value: str) -> str:
-    known = formats_of(CSV)
+    known = file_formats()
     if value not in known:
         raise ValueError(f"must be one of {', '.join(known)}")
     return value

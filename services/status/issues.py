@@ -7,7 +7,7 @@ import json
 import polars as pl
 from sqlmodel import Session, col, select
 
-from contracts.formats import CSV
+from contracts.formats import DEFAULT_FORMAT
 from contracts.issues import Severity, with_catalogue
 from contracts.roster import Schema
 from models import bulk
@@ -15,7 +15,7 @@ from models.tables import School, Source
 from services.csv_export import to_csv
 
 _ISSUES_READ: Schema = {
-    "source_kind": pl.String,
+    "format": pl.String,
     "code": pl.String,
     "school": pl.String,
     "file": pl.String,
@@ -37,10 +37,11 @@ ISSUES: Schema = {
     "dependents": pl.UInt32,
     "row": pl.String,  # the row as it came, a JSON object; personal data
     "other_rows": pl.String,  # of a problem between rows the others, as contracts.roster.ISSUES
-    "source_kind": pl.String,  # csv, clever: in whose words the message is
+    "format": pl.String,  # in whose words the message is
     "location": pl.String,  # for people: students.csv:12, 15, or student 58da8c58db8c (SIS ID 1001)
 }
 _FILE_ERRORS_READ: Schema = {
+    "format": pl.String,
     "source_id": pl.String,
     "delivery_id": pl.Int64,
     "code": pl.String,
@@ -61,13 +62,13 @@ FILE_ERRORS: Schema = {
 
 # A school's issues are those of its present source; a former one's say nothing about it any more.
 _ISSUES = """
-SELECT o.kind AS source_kind, i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.dependents, i.row,
+SELECT o.format, i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.dependents, i.row,
        i.other_rows
 FROM issue i JOIN source o ON o.id = i.source_id LEFT JOIN school s ON s.id = i.school_id
 WHERE o.district_id = :district AND {scope}
 """
 _FILE_ERRORS = """
-SELECT e.source_id, e.delivery_id, e.code, e.file, e.line, e.detail, e.row
+SELECT o.format, e.source_id, e.delivery_id, e.code, e.file, e.line, e.detail, e.row
 FROM file_error e JOIN source o ON o.id = e.source_id
 WHERE o.district_id = :district AND NOT o.frozen
 """
@@ -85,7 +86,7 @@ def stored_issues(session: Session, district_id: str, school_id: str | None = No
     found = bulk.read(session, _ISSUES.format(scope=scope), {"district": district_id, **parameters}, _ISSUES_READ)
     order = ("is_alert", "code", "school", "file", "line", "record_id", "message")
     return (
-        with_catalogue(found, pl.col("source_kind"))
+        with_catalogue(found, pl.col("format"))
         .with_columns(is_alert=pl.col("severity") != Severity.ERROR.value, location=location())
         .sort(order, nulls_last=True)
         .select(list(ISSUES))
@@ -111,12 +112,12 @@ def other_lines() -> pl.Expr:
     return found.list.eval(pl.element().str.strip_chars().cast(pl.UInt32)).alias("other_lines")
 
 
-def source_kinds(session: Session, district_id: str | None = None) -> dict[str, str]:
-    """The kind of each school's source, by the school's ID; schools without one are as good as fed by files."""
-    statement = select(School.id, Source.kind).outerjoin(Source, col(Source.id) == School.source_id)
+def formats_of_schools(session: Session, district_id: str | None = None) -> dict[str, str]:
+    """The format of each school's source, by the school's ID; the default one where it has none."""
+    statement = select(School.id, Source.format).outerjoin(Source, col(Source.id) == School.source_id)
     if district_id is not None:
         statement = statement.where(School.district_id == district_id)
-    return {school_id: kind or CSV for school_id, kind in session.exec(statement)}
+    return {school_id: form or DEFAULT_FORMAT for school_id, form in session.exec(statement)}
 
 
 def stored_file_errors(session: Session, district_id: str) -> pl.DataFrame:
@@ -124,13 +125,17 @@ def stored_file_errors(session: Session, district_id: str) -> pl.DataFrame:
     found = bulk.read(session, _FILE_ERRORS, {"district": district_id}, _FILE_ERRORS_READ)
     order = ["source_id", "file", "line", "code"]
     # Whole-file errors, which have no line, come before those of its rows.
-    return with_catalogue(found).sort(order, nulls_last=False, maintain_order=True).select(list(FILE_ERRORS))
+    return (
+        with_catalogue(found, pl.col("format"))
+        .sort(order, nulls_last=False, maintain_order=True)
+        .select(list(FILE_ERRORS))
+    )
 
 
 def issues_csv(issues: pl.DataFrame) -> str:
     """The CSV download of ISSUES: a line for each row, the columns of the row as it came after ours."""
     rows = _each_row(issues)
-    ours = rows.drop("row", "other_rows", "source_kind", "location")
+    ours = rows.drop("row", "other_rows", "format", "location")
     return to_csv(pl.concat([ours, _as_columns(rows["row"], taken=[*ours.columns, "row"])], how="horizontal"))
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from contracts.formats import CLEVER
 from models.outcomes import UP_TO_DATE
 from models.tables import (
     District,
@@ -23,6 +22,7 @@ from models.tables import (
     Source,
     StatusChange,
 )
+from services.districts import CLEVER
 from services.status import pauses
 
 # A run is live while its last heartbeat is younger than this.

@@ -13,15 +13,15 @@ from pathlib import Path
 import tenacity
 from sqlmodel import Session, select
 
-from contracts.formats import CLEVER, FORMATS
-from contracts.issues import CATALOGUE, DISCONNECTED, FILE_ERRORS, STALE
+from contracts.formats import FORMATS
+from contracts.issues import DISCONNECTED, FILE_ERRORS, STALE, catalogue
 from contracts.roster import Roster
 from errors import SourceRefused, SourceUnreachable
 from models.database import Database
 from models.outcomes import RunOutcome
 from models.tables import Delivery, SchoolRun, Source
 from services import clock
-from services.districts import source_of, zone_of
+from services.districts import CLEVER, source_of, zone_of
 from services.holds import holds
 from services.intake import arrival, clever_api, clever_state, deliveries
 from services.intake.landing import LandedFiles, discard, land, land_by
@@ -323,7 +323,7 @@ class Rejected:
     @property
     def summary(self) -> str:
         """The file errors' titles, each with how many there are."""
-        return ", ".join(f"{CATALOGUE[code].title} ({number})" for code, number in self.counts.items())
+        return ", ".join(f"{catalogue()[code].title} ({number})" for code, number in self.counts.items())
 
 
 def read_roster(

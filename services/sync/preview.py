@@ -11,12 +11,12 @@ import polars as pl
 from sqlmodel import Session
 
 from contracts.checking import check
-from contracts.formats import CLEVER, FORMATS, Reading, delimited
+from contracts.formats import FORMATS, Reading, delimited
 from contracts.roster import Settled, StoredRoster, empty
 from contracts.settling import settle
 from models.tables import Delivery, Source
 from services import clock
-from services.districts import source_of, zone_of
+from services.districts import CLEVER, source_of, zone_of
 from services.intake import arrival, clever_api, clever_state, deliveries
 from services.intake.landing import peek
 from services.planning.changesets import ChangeSet
@@ -48,8 +48,11 @@ def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "
 
 @dataclass(frozen=True)
 class Preview:
-    """What a delivery would do; with file errors nothing. `schools`: their ChangeSets, judged."""
+    """What a delivery would do; with file errors nothing. schools: their ChangeSets, judged.
 
+    form: of the source."""
+
+    form: str
     message: str
     file_errors: pl.DataFrame
     schools: tuple[ChangeSet, ...] = ()
@@ -76,7 +79,7 @@ def preview_sync(
             clever_api.get_district(connection, source.clever_district_id or ""), clock.now(), zone_of(session, source)
         )
         if not state.is_ready:
-            return Preview(state.message or "", empty(delimited.FILE_ERRORS))
+            return Preview(source.format, state.message or "", empty(delimited.FILE_ERRORS))
         may_remove = state.state != clever_state.PAUSED
         files: dict[str, bytes] | None = _fetched(connection, source, landing)
         message = state.message or "what Clever has now"
@@ -84,18 +87,18 @@ def preview_sync(
         waiting = inspect_source(session, source, as_it_stands=True)
         notes = waiting.notes
         if len(waiting.file_errors):
-            return Preview(waiting.message, waiting.file_errors, notes=notes)
+            return Preview(source.format, waiting.message, waiting.file_errors, notes=notes)
         files, message = _waiting_files(session, source, waiting, landing)
     if files is None:
-        return Preview(message, empty(delimited.FILE_ERRORS), notes=notes)
+        return Preview(source.format, message, empty(delimited.FILE_ERRORS), notes=notes)
     form = FORMATS[source.format]
     reading = guarded("reading the files", lambda: form.read(files))
     if len(reading.file_errors):
-        return Preview(message, reading.file_errors, notes=notes)
+        return Preview(source.format, message, reading.file_errors, notes=notes)
     scope = read_scope(session, source.id)
     plan = plan_roster(session, scope, form.to_roster(reading), may_remove=may_remove)
     asked = [changes for changes in plan.changesets if request.schools is None or changes.school_id in request.schools]
-    return Preview(message, reading.file_errors, tuple(asked), (*notes, *reading.notes, *plan.notes))
+    return Preview(source.format, message, reading.file_errors, tuple(asked), (*notes, *reading.notes, *plan.notes))
 
 
 def _waiting_files(

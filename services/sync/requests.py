@@ -9,13 +9,13 @@ from pathlib import Path
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from contracts.formats import CLEVER, CSV, FORMATS
+from contracts.formats import FORMATS
 from errors import NotFound, SourceUnreachable
 from models.database import Database
 from models.outcomes import RunOutcome
 from models.tables import Delivery, District, Run, Source
 from services import clock
-from services.districts import school_ids, sources_of, zone_of
+from services.districts import CLEVER, CSV, school_ids, sources_of, zone_of
 from services.intake import arrival, deliveries, drop_folder
 from services.planning.stored import read_scope
 from services.status import sync_status
@@ -146,7 +146,7 @@ def inspect_source(session: Session, source: Source, *, as_it_stands: bool = Fal
     return arrival.inspect_drop_folder(
         source,
         drop_folder_of(source),
-        required=FORMATS[source.format].file_names,
+        form=FORMATS[source.format],
         with_error=deliveries.files_with_error(session, source),
         now=clock.now(),
         as_it_stands=as_it_stands,

@@ -14,7 +14,7 @@ from sqlmodel import select
 from typer.testing import CliRunner
 
 from cli.main import app, main
-from contracts.issues import CATALOGUE
+from contracts.issues import catalogue
 from errors import NotFound, NotPossible, SetupError
 from flows.housekeeping import housekeeping
 from models import bulk
@@ -251,14 +251,14 @@ def test_what_a_problem_means_and_how_to_fix_it_is_said(tmp_path: Path) -> None:
         "enrollments.csv": "school_id,class_id,user_id\n",
     }.items():
         (tmp_path / name).write_text(content)
-    entry = CATALOGUE["teacher_email_missing"]
+    entry = catalogue()["teacher_email_missing"]
     said = rollcall("check", str(tmp_path)).stdout
     assert said == (
         f"\n1 error\n  {entry.title} (teacher_email_missing): 1 at teachers.csv:2; 1 dependent record left out too"
         f"\n    {entry.meaning}\n    {entry.remedy}\n"
     )
     (tmp_path / "classes.csv").write_text("school_id,class_id,teacher_id,class_name\n1,,T1,Art\n")
-    entry = CATALOGUE["id_missing"]
+    entry = catalogue()["id_missing"]
     said = rollcall("check", str(tmp_path)).stdout
     assert said == (
         "1 file error. The whole delivery was rejected\n"

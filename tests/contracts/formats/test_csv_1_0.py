@@ -114,6 +114,7 @@ def test_a_roster_says_what_its_files_call_a_field(roster: Roster) -> None:
         ("guardianship", "type"): "guardian_type",
         ("class", "external_id"): "class_id",
         ("class", "name"): "class_name",
+        ("enrollment", "external_id"): "student_id",
     }
     assert roster.absent == {}
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contracts.formats import CSV, Column, FileFormat, Format, Reading
+from contracts.formats import Column, FileFormat, Format, Reading
 from contracts.formats.delimited import FILE_ERRORS, read_files
 from contracts.roster import Roster
 from errors import DataError
@@ -31,7 +31,7 @@ def _no_roster(reading: Reading) -> Roster:
 
 def _read(data: bytes | str, file: FileFormat = PEOPLE) -> Reading:
     encoded = data.encode() if isinstance(data, str) else data
-    return read_files(Format("test", CSV, (file,), read_files, _no_roster), {file.name: encoded})
+    return read_files(Format("test", (file,), read_files, _no_roster), {file.name: encoded})
 
 
 def _rows(data: bytes | str, file: FileFormat = PEOPLE) -> list[tuple[object, ...]]:
@@ -276,7 +276,7 @@ def test_a_very_wide_file_is_read_and_checked() -> None:
 
 def test_a_missing_file_is_told_and_the_others_are_checked() -> None:
     reading = read_files(
-        Format("test", CSV, (PEOPLE, PETS, LOOSE), read_files, _no_roster),
+        Format("test", (PEOPLE, PETS, LOOSE), read_files, _no_roster),
         {"loose.csv": b"a,b,c\n1,2\n", "other.csv": b"\x00"},
     )
 
@@ -344,7 +344,7 @@ def test_utf_16_without_its_mark_is_no_encoding_to_go_by(encoding: str) -> None:
 
 @pytest.mark.parametrize("name", ["people.csv", "People.CSV", " PEOPLE.csv\u200b", "\ufeffpeople.csv\u00a0"])
 def test_names_of_files_match_without_case_and_what_cannot_be_seen(name: str) -> None:
-    reading = read_files(Format("test", CSV, (PEOPLE,), read_files, _no_roster), {name: b"id,name\n1,Ada\n"})
+    reading = read_files(Format("test", (PEOPLE,), read_files, _no_roster), {name: b"id,name\n1,Ada\n"})
 
     assert reading.rows["people.csv"].rows() == [(2, "1", "Ada", None)]
     assert (reading.file_errors.rows(), reading.notes) == ([], ())
@@ -353,7 +353,7 @@ def test_names_of_files_match_without_case_and_what_cannot_be_seen(name: str) ->
 def test_what_is_no_file_of_the_format_is_named_in_the_notes_and_where_one_is_missing() -> None:
     others = ["people (1).csv", "people.txt", "people .csv", ".people.csv", "Ü.csv", "a.zip", "b.zip"]
     files = {"pets.csv": b"id,owner_id\n", **dict.fromkeys(others, b"")}
-    reading = read_files(Format("test", CSV, (PEOPLE, PETS), read_files, _no_roster), files)
+    reading = read_files(Format("test", (PEOPLE, PETS), read_files, _no_roster), files)
 
     listed = "a.zip, b.zip, people (1).csv, people .csv, people.txt and 2 more"
     assert reading.file_errors.rows() == [("file_missing", "people.csv", None, f"found {listed}", None)]
@@ -362,7 +362,7 @@ def test_what_is_no_file_of_the_format_is_named_in_the_notes_and_where_one_is_mi
 
 def test_two_names_of_one_file_are_told_and_neither_is_read() -> None:
     files = {"people.csv": b"id,name\n1,Ada\n", "People.csv": b"x", "notes.txt": b""}
-    reading = read_files(Format("test", CSV, (PEOPLE,), read_files, _no_roster), files)
+    reading = read_files(Format("test", (PEOPLE,), read_files, _no_roster), files)
 
     assert reading.file_errors.rows() == [
         ("file_duplicate", "people.csv", None, "found People.csv and people.csv", None)

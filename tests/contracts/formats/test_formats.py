@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.formats import CLEVER, CSV, FORMATS, Names, clever_3, formats_of, match_names
+from contracts.formats import FORMATS, Column, FileFormat, Names, clever_3, file_formats, match_names
 from contracts.formats.csv_1_0 import FORMAT
 
 
@@ -13,10 +13,25 @@ def test_every_format_is_found_by_its_name() -> None:
     assert len(FORMATS) == 2
 
 
-def test_a_format_belongs_to_a_kind_of_source() -> None:
-    assert formats_of(CSV) == ("csv-1.0",)
-    assert formats_of(CLEVER) == ("clever-3",)
-    assert {name: form.kind for name, form in FORMATS.items()} == {"csv-1.0": CSV, "clever-3": CLEVER}
+def test_some_formats_are_of_files_that_districts_send() -> None:
+    assert file_formats() == ("csv-1.0",)
+    assert {name: form.source_name for name, form in FORMATS.items()} == {"csv-1.0": None, "clever-3": "Clever"}
+
+
+def test_fields_are_named_by_their_columns_and_files() -> None:
+    form = FORMATS["csv-1.0"]
+    assert form.columns_of([("student", "birth_date")]) == "column dob in students.csv"
+    assert form.columns_of([("student", "email"), ("guardian", "phone"), ("employee", "phone")]) == (
+        "columns student_email and guardian_phone in students.csv, teacher_mobile_phone in teachers.csv"
+    )
+    of_school = [(table, "school_id") for table in ("employee", "student", "class")]
+    assert form.columns_of(of_school) == "column school_id in teachers.csv, students.csv and classes.csv"
+    assert form.columns_of([("student", "shoe_size")]) == FORMATS["clever-3"].columns_of(of_school) == ""
+
+
+def test_columns_that_read_alike_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^columns of x\.csv cannot be told apart: sourced_id$"):
+        FileFormat("x.csv", (Column("sourced_id"), Column("b", aliases=("Sourced ID",))))
 
 
 def test_an_unknown_format_is_none() -> None:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from contracts.formats.csv_1_0 import FORMAT
+from contracts.formats.csv_1_0 import FORMAT as CSV
 from contracts.roster import Schema
 from models.database import Database
 from services.holds.causes import CauseEvidence, causes, collect_evidence
@@ -69,6 +70,7 @@ def seen(now: Sequence[Person] = (*HERE, *THERE), **others: Any) -> CauseEvidenc
         listed=pl.concat([counted, of_other_types]),
         given=pl.DataFrame(schema=GIVEN),
         rows={},
+        tables={name: CSV.tables_of(name) for name in CSV.file_names},
         stored=students([*HERE, *THERE]),
         links=pl.DataFrame(schema=dict(LINKS)),
         guardianships=pl.DataFrame(schema=HELD_PAIRS),

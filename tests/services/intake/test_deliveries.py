@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,7 @@ import pytest
 from sqlmodel import Session, col, select
 
 from contracts.formats import delimited
+from contracts.formats.csv_1_0 import FORMAT as CSV_1_0
 from errors import NotFound, NotPossible, SourceUnreachable
 from models.database import Database
 from models.tables import Delivery, District, FileError, Source
@@ -27,6 +29,7 @@ from services.intake.landing import LandedFiles, discard, peek
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 FILES = ("schools.csv", "teachers.csv", "students.csv")
+FORM = replace(CSV_1_0, files=tuple(file for file in CSV_1_0.files if file.name in FILES))
 MINUTE, HOUR = 60, 3600
 
 
@@ -75,7 +78,7 @@ def inspect_drop_folder(
     return arrival.inspect_drop_folder(
         source,
         place,
-        required=FILES,
+        form=FORM,
         with_error=with_error,
         now=now,
         as_it_stands=as_it_stands,
@@ -342,7 +345,7 @@ def test_a_link_or_folder_of_a_files_name_is_no_file(drop: Path, tmp_path: Path)
     (drop / "teachers.csv").mkdir()
     place = LocalFolder(drop)
     assert [name for name, stamp in place.entries().items() if stamp is not None] == ["schools.csv"]
-    waiting = arrival.inspect_drop_folder(a_source(), place, required=FILES, with_error=None, now=NOW)
+    waiting = arrival.inspect_drop_folder(a_source(), place, form=FORM, with_error=None, now=NOW)
     assert waiting.missing == ("teachers.csv", "students.csv")
     assert waiting.notes == (
         "not files of the format, left out: students.csv (a folder or a link) and teachers.csv (a folder or a link)",
@@ -365,7 +368,7 @@ def test_a_folder_is_read_for_a_check_as_a_drop_folder_is(drop: Path) -> None:
     (drop / "notes.txt").write_text("not looked into")
     (drop / "teachers.csv").unlink()
     (drop / "teachers.csv").symlink_to(drop / "schools.csv")
-    assert arrival.read_folder(drop, FILES) == {
+    assert arrival.read_folder(drop, FORM) == {
         "schools.csv": b"schools.csv as sent",
         "Students.csv": b"students.csv as sent",
         "notes.txt": b"",
@@ -378,7 +381,7 @@ def test_a_folder_is_read_for_a_check_as_a_drop_folder_is(drop: Path) -> None:
 
 def ready(folder: Path) -> Waiting:
     waiting = arrival.inspect_drop_folder(
-        a_source(), LocalFolder(folder), required=FILES, with_error=None, now=NOW, as_it_stands=True
+        a_source(), LocalFolder(folder), form=FORM, with_error=None, now=NOW, as_it_stands=True
     )
     assert waiting.state == Arrival.READY
     return waiting
@@ -536,7 +539,7 @@ def test_a_taking_is_a_delivery(session: Session, drop: Path, tmp_path: Path) ->
     }
     assert (source.last_delivery_id, source.current_delivery_id, source.last_received_at) == (delivery.id, None, NOW)
     assert source.stamps == {name: stamp.as_list() for name, stamp in found.stamps.items()}
-    waiting = arrival.inspect_drop_folder(source, LocalFolder(drop), required=FILES, with_error=None, now=NOW)
+    waiting = arrival.inspect_drop_folder(source, LocalFolder(drop), form=FORM, with_error=None, now=NOW)
     assert waiting.state == Arrival.NOTHING
 
 

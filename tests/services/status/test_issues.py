@@ -78,7 +78,20 @@ def test_shows_the_districts_issues_errors_first(session: Session) -> None:
     assert found.schema == pl.Schema(issues.ISSUES)
     plain = message("name_missing", None)
     assert found.rows() == [
-        ("error", "name_missing", "lincoln", "students.csv", 3, "03", plain, 3, None, None, "csv", "students.csv:3"),
+        (
+            "error",
+            "name_missing",
+            "lincoln",
+            "students.csv",
+            3,
+            "03",
+            plain,
+            3,
+            None,
+            None,
+            "csv-1.0",
+            "students.csv:3",
+        ),
         (
             "error",
             "name_missing",
@@ -90,13 +103,13 @@ def test_shows_the_districts_issues_errors_first(session: Session) -> None:
             4,
             '{"student_id": "04"}',
             None,
-            "csv",
+            "csv-1.0",
             "students.csv:4",
         ),
-        ("error", "name_missing", None, "students.csv", 5, "05", plain, 5, None, None, "csv", "students.csv:5"),
+        ("error", "name_missing", None, "students.csv", 5, "05", plain, 5, None, None, "csv-1.0", "students.csv:5"),
         (
             *("alert", "phone_invalid", "lincoln", "students.csv", 2, "02", message("phone_invalid", None), 2, None),
-            *(None, "csv", "students.csv:2"),
+            *(None, "csv-1.0", "students.csv:2"),
         ),
     ]
     of_school = issues.stored_issues(session, "unified", "unified/lincoln")
@@ -198,7 +211,7 @@ def test_a_download_of_nothing_has_its_header(session: Session) -> None:
 def test_issues_of_clever_speak_of_its_records_in_its_words(session: Session) -> None:
     valley = session.get(Source, "valley/files")
     assert valley is not None
-    valley.kind = "clever"
+    valley.kind, valley.format = "clever", "clever-3"
     session.add(
         School(id="valley/harbor", district_id="valley", key="harbor", name="Harbor")  # no source yet
     )
@@ -217,12 +230,12 @@ def test_issues_of_clever_speak_of_its_records_in_its_words(session: Session) ->
             ),
         )
     found = issues.stored_issues(session, "valley")
-    said = message("teacher_email_missing", kind="clever")
+    said = message("teacher_email_missing", form="clever-3")
     assert said == "Teacher or staff member without an email address."
-    assert found.select("line", "record_id", "message", "source_kind", "location").rows() == [
-        (None, "58d1", said, "clever", "teacher 58d1 (SIS ID 1001)"),
-        (None, "58d2", said, "clever", "teacher 58d2"),
-        (None, "58d3", said, "clever", "teacher 58d3"),
+    assert found.select("line", "record_id", "message", "format", "location").rows() == [
+        (None, "58d1", said, "clever-3", "teacher 58d1 (SIS ID 1001)"),
+        (None, "58d2", said, "clever-3", "teacher 58d2"),
+        (None, "58d3", said, "clever-3", "teacher 58d3"),
     ]
     assert issues.issues_csv(found).splitlines() == [
         "severity,code,school,file,line,record_id,message,dependents,id,sis_id",
@@ -230,9 +243,12 @@ def test_issues_of_clever_speak_of_its_records_in_its_words(session: Session) ->
         f"error,teacher_email_missing,lincoln,teacher,,58d2,{said},1,58d2,",
         f"error,teacher_email_missing,lincoln,teacher,,58d3,{said},2,,",
     ]
-    assert issues.source_kinds(session, "valley") == {"valley/lincoln": "clever", "valley/harbor": "csv"}
-    assert issues.source_kinds(session) == {
-        "unified/lincoln": "csv",
-        "valley/lincoln": "clever",
-        "valley/harbor": "csv",
+    assert issues.formats_of_schools(session, "valley") == {
+        "valley/lincoln": "clever-3",
+        "valley/harbor": "csv-1.0",
+    }
+    assert issues.formats_of_schools(session) == {
+        "unified/lincoln": "csv-1.0",
+        "valley/lincoln": "clever-3",
+        "valley/harbor": "csv-1.0",
     }
