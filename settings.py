@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -146,17 +147,21 @@ class Settings(BaseSettings):
         """Where an embedded database is copied to before it is migrated."""
         return self.home / "backups"
 
-    def clever(self, *, client_id: str = "", client_secret: str = "") -> Connection:
-        """How Clever is reached; ID and secret as given where the environment names none.
+    def connection(self, kind: str, secret: Callable[[str], str] = lambda _: "") -> Connection | None:
+        """How a kind of source is reached; None where that takes nothing.
+
+        secret: looks up what the environment lacks, by the name of a Prefect Secret block; empty where there is none.
 
         Raises:
-            SetupError: the client's ID or secret is nowhere.
+            SetupError: an ID or secret is nowhere.
         """
+        if kind != "clever":
+            return None
         from services.intake.clever_api import Connection
 
         return Connection(
-            client_id=self.clever_client_id or client_id,
-            client_secret=self.clever_client_secret.get_secret_value() or client_secret,
+            client_id=self.clever_client_id or secret("rollcall-clever-client-id"),
+            client_secret=self.clever_client_secret.get_secret_value() or secret("rollcall-clever-client-secret"),
             api_url=self.clever_api_url,
             api_version=self.clever_api_version,
             auth_url=self.clever_auth_url,

@@ -14,12 +14,11 @@ from cli.app import app
 from cli.console import err, opened, out, print_json, write_csv
 from cli.options import ATTENTION, FAILURE, AsJson, CsvFile, DistrictId, Schools
 from cli.rendering import problems_json, show_changes, show_file_errors, show_issues
-from cli.running import clever_connection
+from cli.running import adapter
 from contracts.formats import DEFAULT_FORMAT, FORMATS, file_formats
 from contracts.issues import Severity, catalogue, with_catalogue
 from errors import SetupError
 from services import csv_export
-from services.districts import CLEVER
 from services.holds.evidence import describe_counts
 from services.intake.arrival import read_folder
 from services.status import issues
@@ -70,8 +69,7 @@ def preview(district: DistrictId, school: Schools = None, csv_file: CsvFile = No
     frames = []
     with opened() as database, database.reading() as session:
         for request in requests.sync_requests(session, district, school, None):
-            connection = clever_connection() if request.kind == CLEVER else None
-            shown = preview_sync(session, request, landing=get_settings().landing, connection=connection)
+            shown = preview_sync(session, request, landing=get_settings().landing, adapter=adapter(request.kind))
             out.print(f"[bold]{request.source_id}[/]: {escape(shown.message)}")
             for note in shown.notes:
                 err.print(escape(note), style="dim")

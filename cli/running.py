@@ -14,8 +14,7 @@ from rich.markup import escape
 from cli.console import err, log_prefect, opened, out
 from cli.options import ATTENTION, FAILURE, OK
 from errors import SetupError
-from services.districts import CLEVER
-from services.intake.clever_api import Connection
+from services.intake.adapters import ADAPTERS, SourceAdapter
 from services.sync import leases, pipeline, requests
 from settings import Settings, get_settings
 
@@ -57,20 +56,20 @@ def _variables(name: str, settings: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def clever_connection() -> Connection:
-    """How Clever is reached; asked of Prefect only where the environment does not tell.
+def adapter(kind: str) -> SourceAdapter:
+    """The adapter of a kind of source; Prefect is asked for its secrets only where the environment has none.
 
     Raises:
-        SetupError: the client's ID or secret is nowhere.
+        SetupError: a secret is nowhere.
     """
     settings = get_settings()
     try:
-        return settings.clever()
+        return ADAPTERS[kind](settings.connection(kind))
     except SetupError:
         start_prefect(settings)
-        from tasks.resources import clever
+        from tasks.resources import adapter as with_secrets
 
-        return clever()
+        return with_secrets(kind)
 
 
 def run_district(
@@ -100,8 +99,8 @@ def run_district(
                 out.print(f"[blue]{request.source_id} is {escape(pause)}[/]")
             return ATTENTION
     start_prefect(settings)
-    if any(request.kind == CLEVER and request not in met for request in sync_requests):
-        clever_connection()
+    for kind in {request.kind for request in sync_requests if request not in met}:
+        adapter(kind)
     with err.status(f"syncing {district}"):
         from flows.sync_district import sync_district
 

@@ -11,8 +11,8 @@ from prefect.states import Completed
 from flows.dispatch import start_districts
 from flows.names import by_time
 from services import clock
-from services.districts import CLEVER
 from services.intake import clever_window
+from services.intake.adapters.clever import KIND as CLEVER
 from tasks.leases import find_pending_districts, paused_requests, record_paused
 
 

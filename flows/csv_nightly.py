@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 
 from flows.dispatch import start_districts
 from flows.names import by_time
-from services.districts import CSV
+from services.intake.adapters.csv_drop_folder import KIND as CSV
 from tasks.leases import find_pending_districts
 from tasks.mail import add_due_notices, send_what_waits
 

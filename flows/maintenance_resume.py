@@ -10,7 +10,7 @@ from prefect.states import Completed
 
 from flows.dispatch import start_districts
 from flows.names import by_time
-from services.districts import CLEVER
+from services.intake.adapters.clever import KIND as CLEVER
 from tasks.mail import send_what_waits
 from tasks.maintenance import lower_pause
 

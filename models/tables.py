@@ -53,9 +53,8 @@ class Source(SQLModel, table=True):
     key: str
     kind: str  # csv, clever
     format: str  # csv-1.0, clever-3
-    folder: str | None = None  # csv: the drop folder
-    quiet_seconds: int = 300
-    clever_district_id: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))  # its adapter's
+    pausable: bool = False  # a maintenance pause stops it
     position: int = 0
     frozen: bool = False
     # File name -> [size, mtime_ns, ctime_ns] at the last taking; files written again since differ.

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session, select
 
 from errors import NotFound, NotPossible
 from models.tables import District, School, Source
-
-# The kinds of sources.
-CSV: Final = "csv"
-CLEVER: Final = "clever"
 
 
 def get_district(session: Session, district_id: str) -> District:

@@ -12,7 +12,6 @@ from prefect.client.schemas.objects import State
 from contracts.roster import Roster
 from errors import TransientError
 from services import clock
-from services.districts import CLEVER
 from services.planning.changesets import ChangeSet, Plan
 from services.status import sync_status
 from services.status.report import district_report
@@ -20,7 +19,7 @@ from services.sync import pipeline, planning
 from services.sync.pipeline import FetchResult, Rejected
 from services.sync.provision import RunContext
 from services.sync.requests import SyncRequest
-from tasks.resources import clever, database, landing
+from tasks.resources import adapter, database, landing
 
 
 async def is_transient(task: Any, run: Any, state: State[Any]) -> bool:
@@ -41,8 +40,7 @@ RETRIES: dict[str, Any] = {
 @task(name="fetch", **RETRIES)
 def fetch(request: SyncRequest, run_id: int) -> FetchResult:
     """Take the waiting delivery, or find the current one unfinished."""
-    connection = clever() if request.kind == CLEVER else None
-    fetched = pipeline.take_delivery(database(), request, run_id, landing=landing(), connection=connection)
+    fetched = pipeline.take_delivery(database(), request, run_id, landing=landing(), adapter=adapter(request.kind))
     get_run_logger().info("%s: %s", request.source_id, fetched.message)
     return fetched
 

@@ -107,7 +107,7 @@ def _tell_status_changes(district_id: str, kept: int) -> None:
 def read_requests(
     district: str, schools: list[str] | None, delivery: int | None, now: bool, by_hand: bool, kind: str | None
 ) -> list[SyncRequest]:
-    """One order for each of the district's sources that the request touches, in the setup file's request.
+    """One request for each of the district's sources that the request touches, in the setup file's order.
 
     Raises:
         NotFound, NotPossible: the district, a school or the delivery is not to be synced.
@@ -144,19 +144,19 @@ def find_pending_districts(kind: str, arrivals_only: bool) -> list[str]:
 
 
 def paused(request: SyncRequest) -> str | None:
-    """The maintenance pause that the order meets now, if any, as a sentence."""
+    """The maintenance pause that the request meets now, if any, as a sentence."""
     return pipeline.active_pause(database(), request)
 
 
 @task(name="record the paused run", **RETRIES)
 def record_paused(request: SyncRequest, pause: str) -> None:
-    """Record that a pause kept the order's run from beginning."""
+    """Record that a pause kept the request's run from beginning."""
     pipeline.record_skipped_run(database(), request, pause)
     get_run_logger().warning("%s is %s", request.source_id, pause)
 
 
 def paused_requests(districts: list[str], kind: str) -> list[tuple[SyncRequest, str]]:
-    """The districts' orders of one kind that meet a pause now, each with it as a sentence."""
+    """The districts' requests of one kind that meet a pause now, each with it as a sentence."""
     with database().reading() as session:
         sync_requests = [
             request

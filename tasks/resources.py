@@ -9,7 +9,7 @@ import httpx
 
 from errors import TransientError
 from models.database import Database, open_database
-from services.intake.clever_api import Connection
+from services.intake.adapters import ADAPTERS, SourceAdapter
 from settings import get_settings
 
 
@@ -33,18 +33,14 @@ def landing() -> Path:
     return get_settings().landing
 
 
-def clever() -> Connection:
-    """How Clever is reached; where the environment names no client ID or secret, Prefect Secret blocks may.
+def adapter(kind: str) -> SourceAdapter:
+    """The adapter of a kind of source; secrets that the environment does not name may be in Prefect Secret blocks.
 
     Raises:
-        SetupError: a setting makes no sense, or the client's ID or secret is nowhere.
+        SetupError: a setting makes no sense, or a secret is nowhere.
         TransientError: Prefect's API, which keeps the blocks, did not answer.
     """
-    settings = get_settings()
-    return settings.clever(
-        client_id=settings.clever_client_id or _secret("rollcall-clever-client-id"),
-        client_secret=settings.clever_client_secret.get_secret_value() or _secret("rollcall-clever-client-secret"),
-    )
+    return ADAPTERS[kind](get_settings().connection(kind, _secret))
 
 
 def _secret(block: str) -> str:

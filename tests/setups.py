@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sqlmodel import col, select
+from sqlmodel import select
 
 from models.database import Database
 from models.tables import Source
@@ -56,9 +56,9 @@ def look_into_copies(database: Database, old: Path, new: Path) -> None:
     old, new: the folders that both installations lie in.
     """
     with database.transaction() as session:
-        for source in session.exec(select(Source).where(col(Source.folder).is_not(None))):
-            folder = new / Path(source.folder or "").relative_to(old)
-            source.folder = str(folder)
+        for source in session.exec(select(Source).where(Source.kind == "csv")):
+            folder = new / Path(source.settings["folder"]).relative_to(old)
+            source.settings = {**source.settings, "folder": str(folder)}
             found = {file.name: file.stat() for file in folder.iterdir()}
             source.stamps = {name: [at.st_size, at.st_mtime_ns, at.st_ctime_ns] for name, at in found.items()}
             session.add(source)

@@ -109,7 +109,7 @@ def test_clever_may_be_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings = get_settings()
-    assert settings.clever() == Connection(
+    assert settings.connection("clever") == Connection(
         "our-id", "our-s3cret", "http://localhost:8765/data", "v3.0", "https://login.example", 500
     )
     shown = settings.shown()
@@ -118,12 +118,12 @@ def test_clever_may_be_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
         "ROLLCALL_CLEVER_API_URL": "http://localhost:8765/data",
         "ROLLCALL_CLEVER_AUTH_URL": "https://login.example",
     }
-    assert "s3cret" not in repr(settings) + str(settings) + repr(settings.clever())
+    assert "s3cret" not in repr(settings) + str(settings) + repr(settings.connection("clever"))
 
 
 def test_clever_is_not_set_up() -> None:
     with pytest.raises(SetupError, match=r"^Clever is not set up: set ROLLCALL_CLEVER_CLIENT_ID and"):
-        get_settings().clever()
+        get_settings().connection("clever")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:80", "http://127.3.2.1", "http://[::1]:8765", "http://localhost"])

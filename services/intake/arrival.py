@@ -116,7 +116,9 @@ def inspect_drop_folder(
             *((FILE_MISSING, name, NOT_SENT_AGAIN) for name in not_again),
             *twice,
         )
-    ready_at = max(stamp.changed_at for stamp in found.stamps.values()) + timedelta(seconds=source.quiet_seconds)
+    ready_at = max(stamp.changed_at for stamp in found.stamps.values()) + timedelta(
+        seconds=source.settings["quiet_seconds"]
+    )
     if not as_it_stands and now < ready_at:
         return waiting(
             Arrival.ARRIVING,
@@ -165,7 +167,9 @@ def _found(entries: Mapping[str, Stamp | None], file_names: tuple[str, ...], not
 def _nothing(source: Source, found: _Found, *, is_empty: bool) -> str:
     if not is_empty:
         return "no new files since the last delivery"
-    return "; ".join(filter(None, (f"the drop folder {source.folder} holds none of the files", found.names.found)))
+    return "; ".join(
+        filter(None, (f"the drop folder {source.settings['folder']} holds none of the files", found.names.found))
+    )
 
 
 def _lacking(missing: tuple[str, ...], not_again: tuple[str, ...]) -> str:

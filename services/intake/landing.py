@@ -8,7 +8,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,29 +28,10 @@ class LandedFiles:
     path: str
     digest: str
     files: tuple[dict[str, Any], ...]  # {"name", "size", "sha256"}
-    stamps: Mapping[str, Stamp]
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
 
-def land(place: DropFolder, waiting: Waiting, *, landing: Path, source_id: str, now: datetime) -> LandedFiles | None:
-    """Copy the waiting files' raw bytes into the landing area; None, and nothing kept, if they changed meanwhile.
-
-    They are kept under the names that the format gives them.
-
-    Raises:
-        SourceUnreachable: a file cannot be read.
-        TransientError: the landing area cannot be written.
-    """
-
-    def copied(folder: Path) -> bool:
-        sizes = {there: _copy(place, there, folder / name) for name, there in waiting.files.items()}
-        same_size = all(size == waiting.stamps[there].size for there, size in sizes.items())
-        return same_size and _is_as_it_was(place, waiting)
-
-    landed = land_by(copied, landing=landing, source_id=source_id, now=now)
-    return None if landed is None else replace(landed, stamps=dict(waiting.stamps))
-
-
-def land_by(write: Callable[[Path], bool], *, landing: Path, source_id: str, now: datetime) -> LandedFiles | None:
+def land(write: Callable[[Path], bool], *, landing: Path, source_id: str, now: datetime) -> LandedFiles | None:
     """Have a delivery's files written into the landing area; None, and nothing kept, where `write` says they are void.
 
     `write` gets an empty, private folder. It has its name only once it is whole and on disk. The caller holds the
@@ -76,20 +57,19 @@ def land_by(write: Callable[[Path], bool], *, landing: Path, source_id: str, now
             shutil.rmtree(copy, ignore_errors=True)
     except OSError as error:
         raise TransientError(f"the landing area {landing} cannot be written ({error.strerror})") from None
-    return LandedFiles(final.relative_to(landing).as_posix(), digest(files), files, {})
+    return LandedFiles(final.relative_to(landing).as_posix(), digest(files), files)
 
 
-def peek(place: DropFolder, waiting: Waiting) -> dict[str, bytes] | None:
-    """The waiting files' bytes, by the format's names, without taking them; None if they changed meanwhile.
+def copy_files(place: DropFolder, waiting: Waiting, folder: Path) -> bool:
+    """Copy the waiting files' raw bytes into a folder, under the format's names; false if they changed meanwhile.
 
     Raises:
         SourceUnreachable: a file cannot be read.
+        OSError: the folder cannot be written.
     """
-    files = {}
-    for name, there in waiting.files.items():
-        with place.open(there) as content:
-            files[name] = content.read()
-    return files if _is_as_it_was(place, waiting) else None
+    sizes = {there: _copy(place, there, folder / name) for name, there in waiting.files.items()}
+    same_size = all(size == waiting.stamps[there].size for there, size in sizes.items())
+    return same_size and _is_as_it_was(place, waiting)
 
 
 def _is_as_it_was(place: DropFolder, waiting: Waiting) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ from contracts.issues import DATA_REMOVALS, EMERGENCY_CONTACTS, TOO_MANY_GUARDIA
 from contracts.text import count
 from models import bulk
 from models.tables import District, Mail, Notice, Run, School, Source
-from services.districts import CLEVER, CSV
 from services.mail.notices import (
     FILE_ERRORS,
     OF_HOLDS,
@@ -203,25 +202,25 @@ def _state(notice: Notice | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Schools:
-    """A district's schools, in the report's order, and the kind and format of their sources."""
+    """A district's schools, in the report's order, and its sources, by ID."""
 
     schools: Mapping[str, School]
-    sources: Mapping[str, tuple[str, str]]
-
-    def kind_of(self, school: School) -> str | None:
-        """The kind of a school's source; None where it has none, or where it is not synced."""
-        synced = school.on_plan and not school.frozen
-        return self.sources.get(school.source_id or "", (None, ""))[0] if synced else None
+    sources: Mapping[str, Source]
 
     def form_of(self, notice: Notice) -> str:
         """The format of the source that a notice is about, by its school."""
         school = self.schools.get(notice.school_id or "")
-        source_id = school.source_id if school is not None else None
-        return self.sources.get(source_id or "", ("", DEFAULT_FORMAT))[1]
+        source = self.sources.get(school.source_id or "") if school is not None else None
+        return source.format if source is not None else DEFAULT_FORMAT
 
-    def of_kind(self, kind: str) -> tuple[Line, ...]:
-        """The schools that are synced from a source of this kind."""
-        return tuple(Line(school.name) for school in self.schools.values() if self.kind_of(school) == kind)
+    def synced_from(self, is_one: Callable[[Source], bool]) -> tuple[Line, ...]:
+        """The schools that are synced from such sources."""
+        sources = {key for key, source in self.sources.items() if is_one(source)}
+        return tuple(
+            Line(school.name)
+            for school in self.schools.values()
+            if school.source_id in sources and school.on_plan and not school.frozen
+        )
 
     def named_by(self, notices: Iterable[Notice]) -> tuple[Line, ...]:
         """The schools that notices are about, with what each says of them."""
@@ -235,9 +234,10 @@ def _blocks(session: Session, district: District, news: list[Notice]) -> list[Bl
     sources = session.exec(select(Source).where(Source.district_id == district.id))
     schools = _Schools(
         {school.id: school for school in session.exec(in_order)},
-        {source.id: (source.kind, source.format) for source in sources},
+        {source.id: source for source in sources},
     )
-    pauses = [_pause_block(notice, schools.of_kind(CLEVER)) for notice in news if notice.kind in OF_PAUSES]
+    pausable = schools.synced_from(lambda source: source.pausable)
+    pauses = [_pause_block(notice, pausable) for notice in news if notice.kind in OF_PAUSES]
     return [
         *_hold_blocks(news, schools),
         *_file_error_blocks(news, schools),
@@ -271,6 +271,7 @@ def _file_error_blocks(news: list[Notice], schools: _Schools) -> Iterator[Block]
     if not wrong:
         return
     held = [notice for notice in news if notice.kind in (ON_HOLD, REMINDER)]
+    sending = schools.synced_from(lambda source: FORMATS[source.format].source_name is None)
     points = [
         (catalogue(schools.form_of(notice))[code], notice.detail) for notice in wrong for code in notice.codes or ()
     ]
@@ -278,7 +279,7 @@ def _file_error_blocks(news: list[Notice], schools: _Schools) -> Iterator[Block]
         heading="What is wrong with the files",
         tone="held",
         subject="files could not be used",
-        schools=() if any(FILE_ERRORS in (notice.codes or ()) for notice in held) else schools.of_kind(CSV),
+        schools=() if any(FILE_ERRORS in (notice.codes or ()) for notice in held) else sending,
         points=tuple(Point(entry.title, entry.meaning, entry.remedy, places) for entry, places in points),
     )
 

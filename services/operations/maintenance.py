@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from errors import NotPossible
 from models.outcomes import RunOutcome
 from models.tables import District, Pause, Run, School, Source
-from services.districts import CLEVER, get_district
+from services.districts import get_district
 from services.mail import notices
 from services.status import pauses
 from services.status.sync_status import record_status_changes
@@ -74,7 +74,7 @@ def resume(session: Session, district_id: str | None, *, by: str, now: datetime)
     record_status_changes(session, _schools(session, district_id), reason="the maintenance pause ended", now=now)
     add_pause_notices(session, districts, now=now)
     still = {district: pauses.in_force(session, district, now=now) for district in districts}
-    newest = select(func.max(Run.id)).join(Source, col(Source.id) == Run.source_id).where(Source.kind == CLEVER)
+    newest = select(func.max(Run.id)).join(Source, col(Source.id) == Run.source_id).where(col(Source.pausable))
     missed = session.exec(
         select(Run.district_id)
         .where(col(Run.id).in_(newest.group_by(Run.source_id)), Run.outcome == RunOutcome.PAUSED)
@@ -114,7 +114,7 @@ def describe(resumed: Resumed, district_id: str | None) -> str:
 
 def _districts(session: Session, district_id: str | None) -> list[str]:
     """The IDs of the districts with a Clever source, or the one given if it has one."""
-    statement = select(Source.district_id).where(Source.kind == CLEVER, col(Source.frozen).is_(False)).distinct()
+    statement = select(Source.district_id).where(col(Source.pausable), col(Source.frozen).is_(False)).distinct()
     found = sorted(session.exec(statement))
     if district_id is None:
         return found

@@ -5,58 +5,36 @@ Districts, their sources and their schools; nothing of a roster, and no run.
 
 from __future__ import annotations
 
-import os
-import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, Union
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 from sqlmodel import Session, col, select
 
 from contracts.addresses import mail_address
-from contracts.formats import file_formats
-from contracts.formats.clever_3 import FORMAT as CLEVER_FORMAT
 from contracts.text import clean
 from errors import SetupError
 from models.tables import District, School, Source
 from services.figures import DISTRICT
+from services.intake.adapters import ADAPTERS
+from services.intake.setup_entries import Entry, Line, Slug, SourceEntry, line
 from services.status.sync_status import record_status_changes
 
 SCHOOL_NAME_LENGTH = 60
 
 
-def _slug(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", value):
-        raise ValueError("must be lower-case letters, digits, - and _, beginning with a letter or digit")
-    return value
-
-
-def _line(value: str) -> str:
-    if not value:
-        raise ValueError("is empty")
-    if not value.isprintable():
-        raise ValueError("must be one line of printable text")
-    return value
-
-
 def _school_name(value: str) -> str:
-    value = _line(value)
+    value = line(value)
     if len(value) > SCHOOL_NAME_LENGTH:
         raise ValueError(f"is longer than {SCHOOL_NAME_LENGTH} characters")
-    return value
-
-
-def _known_format(value: str) -> str:
-    known = file_formats()
-    if value not in known:
-        raise ValueError(f"must be one of {', '.join(known)}")
     return value
 
 
@@ -74,15 +52,7 @@ def _known_region(value: str) -> str:
     return value
 
 
-Slug = Annotated[str, AfterValidator(_slug)]
-Line = Annotated[str, AfterValidator(_line)]
-
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class SchoolEntry(_Entry):
+class SchoolEntry(Entry):
     """A [[district.school]]."""
 
     id: Slug
@@ -93,60 +63,14 @@ class SchoolEntry(_Entry):
     on_plan: bool = True
 
 
-class CsvSourceEntry(_Entry):
-    """A [[district.source]] of files; its folder absolute."""
-
-    id: Slug
-    kind: Literal["csv"]
-    format: Annotated[str, AfterValidator(_known_format)]
-    folder: Line
-    quiet_seconds: Annotated[int, Field(ge=0)] = 300
-
-    def wanted(self, identifier: str, district_id: str, position: int) -> Source:
-        """The source as it shall be stored."""
-        return Source(
-            id=identifier,
-            district_id=district_id,
-            key=self.id,
-            kind=self.kind,
-            format=self.format,
-            folder=self.folder,
-            quiet_seconds=self.quiet_seconds,
-            position=position,
-        )
-
-
-class CleverSourceEntry(_Entry):
-    """A [[district.source]] in Clever; district_id is Clever's own."""
-
-    id: Slug
-    kind: Literal["clever"]
-    district_id: Line
-
-    def wanted(self, identifier: str, district_id: str, position: int) -> Source:
-        """The source as it shall be stored."""
-        return Source(
-            id=identifier,
-            district_id=district_id,
-            key=self.id,
-            kind=self.kind,
-            format=CLEVER_FORMAT.name,
-            clever_district_id=self.district_id,
-            position=position,
-        )
-
-
-SourceEntry = Annotated[CsvSourceEntry | CleverSourceEntry, Field(discriminator="kind")]
-
-
-class LimitEntry(_Entry):
+class LimitEntry(Entry):
     """A limit of a [district.limits]: more than this share, and more than this number of records, hold a school."""
 
     share: Annotated[float, Field(ge=0, le=1)]
     count: Annotated[int, Field(ge=0)]
 
 
-class TogetherEntries(_Entry):
+class TogetherEntries(Entry):
     """A [district.limits.district]: those of all schools of a source together."""
 
     students: LimitEntry | None = None
@@ -154,7 +78,7 @@ class TogetherEntries(_Entry):
     employees: LimitEntry | None = None
 
 
-class LimitEntries(_Entry):
+class LimitEntries(Entry):
     """A [district.limits]: those that are the district's own, by type. class_memberships: of both kinds of them."""
 
     students: LimitEntry | None = None
@@ -178,25 +102,33 @@ class LimitEntries(_Entry):
         return {kind: [limit.share, float(limit.count)] for kind, limit in named if limit is not None} or None
 
 
-class DistrictEntry(_Entry):
+class DistrictEntry(Entry):
     """A [[district]]."""
 
     id: Slug
     name: Line
     timezone: Annotated[str, AfterValidator(_known_zone)]
     phone_region: Annotated[str, AfterValidator(_known_region)] = "US"
-    administrators: list[Annotated[str, AfterValidator(mail_address)]] = []
+    administrators: list[Annotated[str, AfterValidator(mail_address)]] = Field(default_factory=list)
     limits: LimitEntries = LimitEntries()
     date_order: Literal["month", "day"] | None = None  # None: as the dates of a delivery show it
     rostering_enforcement: bool | None = None  # None: as it is stored, so that the command line's switch lasts
-    source: list[SourceEntry] = []
-    school: list[SchoolEntry] = []
+    source: list[SourceEntry] = Field(default_factory=list)
+    school: list[SchoolEntry] = Field(default_factory=list)
 
 
-class Setup(_Entry):
+class Setup(Entry):
     """A whole setup: every district there is, or those to be added."""
 
     district: Annotated[list[DistrictEntry], Field(min_length=1)]
+
+
+@cache
+def _setup_of(entries: tuple[type[SourceEntry], ...]) -> type[Setup]:
+    """The setup whose sources are these, told apart by their kind."""
+    source: Any = Annotated[Union[entries], Field(discriminator="kind")]  # noqa: UP007
+    district: Any = create_model("DistrictEntry", __base__=DistrictEntry, source=(list[source], []))
+    return create_model("Setup", __base__=Setup, district=(Annotated[list[district], Field(min_length=1)], ...))
 
 
 def read_setup(path: Path) -> Setup:
@@ -239,7 +171,7 @@ def _read_file(path: Path) -> tuple[list[DistrictEntry], list[str]]:
     except tomllib.TOMLDecodeError as error:
         raise SetupError(f"{path} is not TOML: {error}") from None
     try:
-        setup = Setup.model_validate(raw)
+        setup = _setup_of(tuple(adapter.entry for adapter in ADAPTERS.values())).model_validate(raw)
     except ValidationError as error:
         return [], [_problem(raw, details) for details in error.errors(include_url=False, include_input=False)]
     return [_absolute(entry, path) for entry in setup.district], []
@@ -363,13 +295,27 @@ def _bring_sources(session: Session, entry: DistrictEntry, returns: bool, add: b
     for number, wanted in enumerate(entry.source):
         identifier = f"{entry.id}/{wanted.id}"
         source = held.get(identifier)
-        new = wanted.wanted(identifier, entry.id, _position(held, identifier, number, add))
-        if source is not None and (source.folder, source.clever_district_id) != (new.folder, new.clever_district_id):
+        new = Source(
+            id=identifier,
+            district_id=entry.id,
+            key=wanted.id,
+            kind=wanted.kind,
+            format=wanted.format_name,
+            settings=wanted.settings,
+            pausable=ADAPTERS[wanted.kind].is_pausable,
+            position=_position(held, identifier, number, add),
+        )
+        if source is not None and _place(source) != _place(new):
             # What was noted of one place says nothing of another.
             source.stamps = source.last_sync = source.remote_state = source.remote_reason = None
             source.not_ready_since = None
         words = _bring(session, source, new, silent=returns)
         yield from (f"source {wanted.id} {word}" for word in words)
+
+
+def _place(source: Source) -> tuple[str, str]:
+    adapter = ADAPTERS[source.kind]
+    return adapter.place_key, adapter.place_of(source.settings)
 
 
 def _bring_schools(session: Session, entry: DistrictEntry, returns: bool, add: bool) -> Iterator[str]:
@@ -399,10 +345,9 @@ Row = TypeVar("Row", District, Source, School)
 # A stored field that the setup file calls otherwise.
 _KEYS: dict[tuple[type, str], str] = {
     (School, "source_id"): "source",
-    (Source, "clever_district_id"): "district_id",
 }
 # What the setup file says nothing of, or has no words of its own when it changes.
-_UNTOLD = {"id", "district_id", "key", "position"}
+_UNTOLD = {"id", "district_id", "key", "position", "pausable"}
 _NOT_SET_UP = {
     "frozen",
     "stamps",
@@ -433,7 +378,14 @@ def _bring(session: Session, held: Row | None, wanted: Row, *, silent: bool = Fa
         if before == after:
             continue
         setattr(held, field, after)
-        if field not in _UNTOLD:
+        if field == "settings":
+            before, after = before or {}, after or {}
+            words += [
+                _describe_change(key, before.get(key), after.get(key))
+                for key in {**before, **after}
+                if before.get(key) != after.get(key)
+            ]
+        elif field not in _UNTOLD:
             words.append(_describe_change(_KEYS.get((type(wanted), field), field), before, after))
     return sorted(words)
 
@@ -456,12 +408,7 @@ def _shown(value: object) -> str:
 
 def _absolute(district: DistrictEntry, path: Path) -> DistrictEntry:
     base = path.absolute().parent
-    sources = [
-        source.model_copy(update={"folder": os.path.normpath(base / Path(source.folder).expanduser())})
-        if isinstance(source, CsvSourceEntry)
-        else source
-        for source in district.source
-    ]
+    sources = [source.relative_to(base) for source in district.source]
     return district.model_copy(update={"source": sources})
 
 
@@ -476,7 +423,7 @@ def _problem(raw: Mapping[str, Any], details: ErrorDetails) -> str:
         identifier = place.get("id") if isinstance(place, dict) else None
         entries.append(f'{kind} "{identifier}"' if isinstance(identifier, str) else f"{kind} {position + 1}")
         location = location[2:]
-        if kind == "source" and location and location[0] in ("csv", "clever"):
+        if kind == "source" and location and location[0] in ADAPTERS:
             location = location[1:]  # which kind's keys were looked at
     if location and location[0] == "limits" and len(location) > 1:
         location = [".".join(str(part) for part in location)]
@@ -508,7 +455,7 @@ def _message(details: ErrorDetails, key: str) -> str:
         case "union_tag_not_found":
             return "kind is missing"
         case "union_tag_invalid":
-            return "kind must be csv or clever"
+            return f"kind must be {' or '.join(ADAPTERS)}"
         case "literal_error":
             return f"{key} must be {details['ctx']['expected'].replace(chr(39), '')}"
         case "value_error":
@@ -530,14 +477,11 @@ def _message(details: ErrorDetails, key: str) -> str:
 def _contradictions(setup: Setup, others: Iterable[District | Source | School] = ()) -> Iterator[str]:
     """What cannot be together in the setup, or with what else is set up and left alone."""
     yield from (f"two districts have the id {double}" for double in _doubles(entry.id for entry in setup.district))
-    folders: dict[Path, str] = {}
-    clever: dict[str, str] = {}
+    places: dict[tuple[str, str], str] = {}
     taken: dict[str, dict[tuple[str, str], str]] = {}
     for row in others:
-        if isinstance(row, Source) and row.folder is not None:
-            folders[Path(row.folder).resolve()] = f'district "{row.district_id}", source "{row.key}"'
-        elif isinstance(row, Source) and row.clever_district_id is not None:
-            clever[row.clever_district_id] = f'district "{row.district_id}", source "{row.key}"'
+        if isinstance(row, Source):
+            places[_place(row)] = f'district "{row.district_id}", source "{row.key}"'
         elif isinstance(row, School) and row.source_id is not None and row.external_id is not None:
             source_key = row.source_id.removeprefix(f"{row.district_id}/")
             taken.setdefault(row.district_id, {})[source_key, row.external_id] = row.key
@@ -548,10 +492,9 @@ def _contradictions(setup: Setup, others: Iterable[District | Source | School] =
         yield from (f"{here}: two schools have the id {each}" for each in _doubles(s.id for s in district.school))
         for source in district.source:
             label = f'{here}, source "{source.id}"'
-            if isinstance(source, CsvSourceEntry):
-                other, key = folders.setdefault(Path(source.folder).resolve(), label), "folder"
-            else:
-                other, key = clever.setdefault(source.district_id, label), "district_id"
+            adapter = ADAPTERS[source.kind]
+            key = adapter.place_key
+            other = places.setdefault((key, adapter.place_of(source.settings)), label)
             if other != label:
                 yield f"{label}: {key} is that of {other} already"
         claims = taken.get(district.id, {})

@@ -22,7 +22,6 @@ from models.tables import (
     Source,
     StatusChange,
 )
-from services.districts import CLEVER
 from services.status import pauses
 
 # A run is live while its last heartbeat is younger than this.
@@ -129,7 +128,7 @@ def statuses(session: Session, *, district_id: str | None = None, now: datetime)
     in_hand = {run.district_id: (run, done) for run, done in _open_runs(session, district_id) if is_live(run, now)}
     paused = {
         district_id: pauses.in_force(session, district_id, now=now) is not None
-        for district_id in {school.district_id for school, _, source in schools if _is_clever(source)}
+        for district_id in {school.district_id for school, _, source in schools if _is_pausable(source)}
     }
     found = []
     for school, district, source in schools:
@@ -139,7 +138,7 @@ def statuses(session: Session, *, district_id: str | None = None, now: datetime)
             on_plan=school.on_plan and not school.frozen and not district.frozen,
             source_id=source_id,
             in_hand=run is not None and _has_in_hand(run, done, school.id, source_id),
-            is_paused=_is_clever(source) and paused[district.id],
+            is_paused=_is_pausable(source) and paused[district.id],
             on_hold=school.id in held,
             established=(school.id, source_id) in established,
         )
@@ -164,8 +163,8 @@ def was_applied(session: Session, source_id: str) -> bool:
     return session.exec(done.limit(1)).first() is not None
 
 
-def _is_clever(source: Source | None) -> bool:
-    return source is not None and source.kind == CLEVER and not source.frozen
+def _is_pausable(source: Source | None) -> bool:
+    return source is not None and source.pausable and not source.frozen
 
 
 def of_district(district_id: str | None) -> list[ColumnElement[bool]]:

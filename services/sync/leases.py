@@ -19,6 +19,7 @@ from models import bulk
 from models.database import Database
 from models.outcomes import UP_TO_DATE, DeliveryOutcome, RunOutcome
 from models.tables import Delivery, District, Run, School, SchoolRun, Source
+from services.intake.adapters import ADAPTERS
 from services.status.sync_status import SILENT, is_live, record_status_changes
 from services.version import VERSION
 
@@ -252,6 +253,7 @@ def setup_digest(session: Session, source: Source) -> dict[str, str]:
     district = session.get(District, source.district_id)
     if district is None:
         raise NotFound(f"there is no district {source.district_id}")
+    adapter = ADAPTERS[source.kind]
     return {
         school.id: hashlib.sha256(
             json.dumps(
@@ -259,7 +261,7 @@ def setup_digest(session: Session, source: Source) -> dict[str, str]:
                     "version": VERSION,
                     "phone_region": district.phone_region,
                     "source": [source.id, source.kind, source.format],
-                    **({"clever_district_id": source.clever_district_id} if source.clever_district_id else {}),
+                    **({"place": adapter.place_of(source.settings)} if adapter.is_remote else {}),
                     **({"leaves_out_contacts": True} if source.leaves_out_contacts else {}),
                     **({"date_order": district.date_order} if district.date_order else {}),
                     **({"rostering_enforcement": True} if district.rostering_enforcement else {}),

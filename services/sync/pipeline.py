@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import tenacity
 from sqlmodel import Session, select
 
 from contracts.formats import FORMATS
@@ -21,10 +20,11 @@ from models.database import Database
 from models.outcomes import RunOutcome
 from models.tables import Delivery, SchoolRun, Source
 from services import clock
-from services.districts import CLEVER, source_of, zone_of
+from services.districts import source_of, zone_of
 from services.holds import holds
-from services.intake import arrival, clever_api, clever_state, deliveries
-from services.intake.landing import LandedFiles, discard, land, land_by
+from services.intake import deliveries
+from services.intake.adapters import Findings, SourceAdapter
+from services.intake.landing import LandedFiles, discard, land
 from services.mail import notices
 from services.planning.changesets import ChangeSet, Plan
 from services.planning.stored import read_scope
@@ -32,7 +32,7 @@ from services.status import pauses, sync_status
 from services.sync import leases, provision
 from services.sync.data_errors import guarded
 from services.sync.provision import RunContext, SchoolResult
-from services.sync.requests import SyncRequest, drop_folder_of, inspect_source
+from services.sync.requests import SyncRequest, inspection
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class FetchResult:
 
 
 def active_pause(database: Database, request: SyncRequest) -> str | None:
-    """The maintenance pause that a request meets now, as a sentence. Rule: it holds Clever syncs only."""
-    if request.kind != CLEVER:
+    """The maintenance pause that a request meets now, as a sentence. Rule: it stops only sources that can be paused."""
+    if not request.is_pausable:
         return None
     with database.reading() as session:
         pause = pauses.in_force(session, request.district_id, now=clock.now())
@@ -94,12 +94,11 @@ def take_delivery(
     run_id: int,
     *,
     landing: Path,
-    connection: clever_api.Connection | None = None,
+    adapter: SourceAdapter,
 ) -> FetchResult:
     """Take what is new if there is something, else find out whether the current delivery still has to be finished.
 
-    Rule: a source that cannot be reached or refuses us puts its schools on hold; the next success ends it. connection:
-    how Clever is reached, for a source of that kind.
+    Rule: a source that cannot be reached or refuses us puts its schools on hold; the next success ends it.
 
     Raises:
         NotFound, NotPossible: the delivery asked for cannot be applied.
@@ -109,11 +108,7 @@ def take_delivery(
     if request.delivery_id is not None:
         return _chosen(database, request, run_id, request.delivery_id)
     try:
-        if request.kind == CLEVER:
-            assert connection is not None
-            taken = _take_from_clever(database, request, run_id, landing=landing, connection=connection)
-        else:
-            taken = _take(database, request, run_id, landing=landing)
+        taken = _take(database, request, run_id, landing=landing, adapter=adapter)
     except (SourceUnreachable, SourceRefused) as error:
         message = str(error)
     else:
@@ -173,117 +168,72 @@ def _chosen(database: Database, request: SyncRequest, run_id: int, delivery_id: 
         return _ready(session, run_id, delivery_id, f"applying delivery {delivery_id} as asked")
 
 
-@tenacity.retry(
-    retry=tenacity.retry_if_exception_type(SourceUnreachable),
-    stop=tenacity.stop_after_attempt(3),
-    wait=tenacity.wait_fixed(0.5),
-    reraise=True,
-)
-def _inspected(database: Database, request: SyncRequest, run_id: int) -> tuple[Source, arrival.Waiting]:
-    """The request's source, and what waits in its place; it is reached, whatever that is."""
-    with database.reading() as session:
-        source = source_of(session, request.source_id)
-        waiting = inspect_source(session, source, as_it_stands=request.now)
-        session.expunge(source)
-    _reached(database, source.id, run_id)
-    return source, waiting
-
-
-def _take(database: Database, request: SyncRequest, run_id: int, *, landing: Path) -> FetchResult:
-    """The waiting delivery, taken where it may be."""
-    source, waiting = _inspected(database, request, run_id)
-    if waiting.state == arrival.Arrival.NOTHING:
-        return FetchResult(RunOutcome.NOTHING, "no new files", notes=waiting.notes)
-    if len(waiting.file_errors):
-        with database.transaction() as session:
-            leases.assert_open(session, run_id)
-            known = deliveries.file_error_places(session, source)
-            deliveries.store_incomplete(session, source_of(session, source.id), waiting.file_errors)
-            wrong = deliveries.file_error_places(session, source)
-            if wrong != known:
-                notices.add_file_error_notice(session, source.district_id, wrong, run_id=run_id, now=clock.now())
-            _hold(session, source.id, FILE_ERRORS, run_id)
-        return FetchResult(RunOutcome.REJECTED, waiting.message, notes=waiting.notes)
-    if waiting.state != arrival.Arrival.READY:
-        return FetchResult(RunOutcome.ARRIVING, waiting.message, notes=waiting.notes)
-    landed = land(drop_folder_of(source), waiting, landing=landing, source_id=source.id, now=clock.now())
-    if landed is None:
-        message = "the files changed while they were being copied; they will be taken once they are quiet"
-        return FetchResult(RunOutcome.ARRIVING, message, notes=waiting.notes)
-    return replace(_recorded(database, source.id, run_id, landed, landing=landing), notes=waiting.notes)
-
-
-def _take_from_clever(
-    database: Database, request: SyncRequest, run_id: int, *, landing: Path, connection: clever_api.Connection
+def _take(
+    database: Database, request: SyncRequest, run_id: int, *, landing: Path, adapter: SourceAdapter
 ) -> FetchResult:
-    """The district as Clever has it now, fetched whole.
+    """What the source has, taken where there is something new.
 
-    Rule: only a nightly run skips a district that Clever has nothing new for, and only where its current delivery is
-    done with every school and it was fetched in full within 7 days.
+    Rule: only a nightly run skips a source that has nothing new, and only where its current delivery is done with every
+    school.
     """
     with database.reading() as session:
-        source = source_of(session, request.source_id)
-        zone = zone_of(session, source)
-        session.expunge(source)
-    remote = clever_api.get_district(connection, source.clever_district_id or "")
-    state = clever_state.district_state(remote, clock.now(), zone)
+        asked = inspection(session, source_of(session, request.source_id), as_it_stands=request.now)
+        session.expunge(asked.source)
+    findings = adapter.inspect(asked)
+    name = FORMATS[asked.source.format].source_name
     with database.transaction() as session:
         leases.assert_open(session, run_id)
         source = source_of(session, request.source_id)
-        clever_state.record_district_state(session, source, state, clock.now())
-        if clever_state.has_lasted(session, source, clock.now()):
-            _hold(session, source.id, DISCONNECTED, run_id, detail=f"{state.reason}. {state.next_step}")
-            return FetchResult(RunOutcome.DISCONNECTED, state.message or "")
-        is_known = not request.by_hand and clever_state.is_known(session, source, remote, state, clock.now())
-        done = is_known and not leases.unfinished_schools(session, source, leases.setup_digest(session, source))
-        if state.is_ready and not done:
+        if (why := adapter.record(session, source, findings, clock.now())) is not None:
+            _hold(session, source.id, DISCONNECTED, run_id, detail=why)
+            return FetchResult(RunOutcome.DISCONNECTED, findings.message)
+        if len(findings.file_errors):
+            _reject_incomplete(session, source, findings, run_id)
+        is_current = not request.by_hand and adapter.is_current(session, source, findings, clock.now())
+        is_done = is_current and not leases.unfinished_schools(session, source, leases.setup_digest(session, source))
+        if findings.outcome is None and not is_done and adapter.is_remote:
             leases.record_processing(session, run_id, now=clock.now())
-            sync_status.record_status_changes(session, None, reason="fetching from Clever", now=clock.now())
+            sync_status.record_status_changes(session, None, reason=f"fetching from {name}", now=clock.now())
         session.expunge(source)
-    if not state.is_ready or done:
+    if findings.outcome is not None or is_done:
         _reached(database, source.id, run_id)
-        if not state.is_ready:
-            return FetchResult(RunOutcome.NOT_READY, state.message or "")
-        return FetchResult(
-            RunOutcome.NOTHING, "Clever has nothing new since the last time, so it was not fetched again"
-        )
+        if findings.outcome is None:
+            nothing_new = f"{name} has nothing new since the last time, so it was not fetched again"
+            return FetchResult(RunOutcome.NOTHING, nothing_new)
+        return FetchResult(findings.outcome, findings.message, notes=findings.notes)
 
     def fetched(folder: Path) -> bool:
-        clever_api.fetch(connection, source.clever_district_id or "", folder)
-        return True
+        return adapter.fetch(source, findings, folder)
 
-    landed = land_by(fetched, landing=landing, source_id=source.id, now=clock.now())
-    assert landed is not None
+    landed = land(fetched, landing=landing, source_id=source.id, now=clock.now())
     # Not before: a district may be told of whose records are refused.
     _reached(database, source.id, run_id)
-    return _recorded(
-        database,
-        source.id,
-        run_id,
-        landed,
-        landing=landing,
-        # As it was before the records were fetched: what is synced meanwhile is for the next time.
-        last_sync=remote.last_sync,
-        may_remove=state.state != clever_state.PAUSED,
-    )
+    if landed is None:
+        message = "the files changed while they were being copied; they will be taken once they are quiet"
+        return FetchResult(RunOutcome.ARRIVING, message, notes=findings.notes)
+    landed = replace(landed, stamps=findings.stamps)
+    return replace(_recorded(database, source.id, run_id, landed, findings, landing=landing), notes=findings.notes)
+
+
+def _reject_incomplete(session: Session, source: Source, findings: Findings, run_id: int) -> None:
+    """Keep what is wrong with files that can be no delivery, and hold the source's schools for it."""
+    known = deliveries.file_error_places(session, source)
+    deliveries.store_incomplete(session, source, findings.file_errors)
+    wrong = deliveries.file_error_places(session, source)
+    if wrong != known:
+        notices.add_file_error_notice(session, source.district_id, wrong, run_id=run_id, now=clock.now())
+    _hold(session, source.id, FILE_ERRORS, run_id)
 
 
 def _recorded(
-    database: Database,
-    source_id: str,
-    run_id: int,
-    landed: LandedFiles,
-    *,
-    landing: Path,
-    last_sync: str | None = None,
-    may_remove: bool = True,
+    database: Database, source_id: str, run_id: int, landed: LandedFiles, findings: Findings, *, landing: Path
 ) -> FetchResult:
     """Record what has landed, as a delivery or as a duplicate."""
     with database.transaction() as session:
         leases.assert_open(session, run_id)
         source = source_of(session, source_id)
-        taken = deliveries.record_delivery(session, source, landed, clock.now(), may_remove=may_remove)
-        source.last_sync = last_sync
+        taken = deliveries.record_delivery(session, source, landed, clock.now(), may_remove=findings.may_remove)
+        source.last_sync = findings.version
         session.add(source)
         if not taken.is_duplicate:
             return _ready(session, run_id, taken.delivery_id, f"received delivery {taken.delivery_id}")

@@ -16,14 +16,14 @@ from contracts.roster import Settled, StoredRoster, empty
 from contracts.settling import settle
 from models.tables import Delivery, Source
 from services import clock
-from services.districts import CLEVER, source_of, zone_of
-from services.intake import arrival, clever_api, clever_state, deliveries
-from services.intake.landing import peek
+from services.districts import source_of
+from services.intake import deliveries
+from services.intake.adapters import Findings, SourceAdapter
 from services.planning.changesets import ChangeSet
 from services.planning.stored import read_scope
 from services.sync.data_errors import guarded
 from services.sync.planning import plan_roster
-from services.sync.requests import SyncRequest, drop_folder_of, inspect_source
+from services.sync.requests import SyncRequest, inspection
 
 
 def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "US") -> tuple[Reading, Settled | None]:
@@ -59,68 +59,51 @@ class Preview:
     notes: tuple[str, ...] = ()
 
 
-def preview_sync(
-    session: Session, request: SyncRequest, *, landing: Path, connection: clever_api.Connection | None = None
-) -> Preview:
+def preview_sync(session: Session, request: SyncRequest, *, landing: Path, adapter: SourceAdapter) -> Preview:
     """What the waiting delivery, else the current one, would do to the schools asked for. Writes nothing that stays.
 
-    Of a Clever source it is what Clever gives now.
-
     Raises:
-        SourceUnreachable, SourceRefused: the drop folder or Clever cannot be read.
+        SourceUnreachable, SourceRefused: the source cannot be read.
         DataError: a check or frame failed on the data.
     """
     source = source_of(session, request.source_id)
-    may_remove = True
-    notes: tuple[str, ...] = ()
-    if request.kind == CLEVER:
-        assert connection is not None
-        state = clever_state.district_state(
-            clever_api.get_district(connection, source.clever_district_id or ""), clock.now(), zone_of(session, source)
-        )
-        if not state.is_ready:
-            return Preview(source.format, state.message or "", empty(delimited.FILE_ERRORS))
-        may_remove = state.state != clever_state.PAUSED
-        files: dict[str, bytes] | None = _fetched(connection, source, landing)
-        message = state.message or "what Clever has now"
-    else:
-        waiting = inspect_source(session, source, as_it_stands=True)
-        notes = waiting.notes
-        if len(waiting.file_errors):
-            return Preview(source.format, waiting.message, waiting.file_errors, notes=notes)
-        files, message = _waiting_files(session, source, waiting, landing)
+    findings = adapter.inspect(inspection(session, source, as_it_stands=True))
+    if len(findings.file_errors):
+        return Preview(source.format, findings.message, findings.file_errors, notes=findings.notes)
+    files, message = _files(session, source, findings, adapter, landing)
     if files is None:
-        return Preview(source.format, message, empty(delimited.FILE_ERRORS), notes=notes)
+        return Preview(source.format, message, empty(delimited.FILE_ERRORS), notes=findings.notes)
     form = FORMATS[source.format]
     reading = guarded("reading the files", lambda: form.read(files))
     if len(reading.file_errors):
-        return Preview(source.format, message, reading.file_errors, notes=notes)
+        return Preview(source.format, message, reading.file_errors, notes=findings.notes)
     scope = read_scope(session, source.id)
-    plan = plan_roster(session, scope, form.to_roster(reading), may_remove=may_remove)
+    plan = plan_roster(session, scope, form.to_roster(reading), may_remove=findings.may_remove)
     asked = [changes for changes in plan.changesets if request.schools is None or changes.school_id in request.schools]
-    return Preview(source.format, message, reading.file_errors, tuple(asked), (*notes, *reading.notes, *plan.notes))
+    notes = (*findings.notes, *reading.notes, *plan.notes)
+    return Preview(source.format, message, reading.file_errors, tuple(asked), notes)
 
 
-def _waiting_files(
-    session: Session, source: Source, waiting: arrival.Waiting, landing: Path
+def _files(
+    session: Session, source: Source, findings: Findings, adapter: SourceAdapter, landing: Path
 ) -> tuple[dict[str, bytes] | None, str]:
-    """The files that wait in the drop folder, else those of the current delivery, and which they are."""
-    if waiting.state == arrival.Arrival.READY:
-        return peek(drop_folder_of(source), waiting), "the files that wait now"
+    """What the source has, else the files of the current delivery, and which they are."""
+    if findings.outcome is None:
+        return _fetched(source, findings, adapter, landing), findings.message
     delivery = session.get(Delivery, source.current_delivery_id) if source.current_delivery_id is not None else None
-    if delivery is None:
-        return None, waiting.message
+    if delivery is None or adapter.is_remote:
+        return None, findings.message
     errors = (
         "; the last files have errors, which stop everything" if deliveries.has_file_errors(session, source) else ""
     )
-    return deliveries.landed_files(
-        landing, delivery
-    ), f"{waiting.message}{errors}; delivery {delivery.id} applied again"
+    message = f"{findings.message}{errors}; delivery {delivery.id} applied again"
+    return deliveries.landed_files(landing, delivery), message
 
 
-def _fetched(connection: clever_api.Connection, source: Source, landing: Path) -> dict[str, bytes]:
-    """The district's files as Clever gives it now; nothing of them stays."""
+def _fetched(source: Source, findings: Findings, adapter: SourceAdapter, landing: Path) -> dict[str, bytes] | None:
+    """The source's files as they are now, None if they changed meanwhile; nothing of them stays."""
     landing.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".preview-", dir=landing) as folder:
-        clever_api.fetch(connection, source.clever_district_id or "", Path(folder))
+        if not adapter.fetch(source, findings, Path(folder)):
+            return None
         return {file.name: file.read_bytes() for file in Path(folder).iterdir()}

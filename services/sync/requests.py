@@ -15,8 +15,9 @@ from models.database import Database
 from models.outcomes import RunOutcome
 from models.tables import Delivery, District, Run, Source
 from services import clock
-from services.districts import CLEVER, CSV, school_ids, sources_of, zone_of
-from services.intake import arrival, deliveries, drop_folder
+from services.districts import school_ids, sources_of, zone_of
+from services.intake import deliveries
+from services.intake.adapters import ADAPTERS, Inspection, SourceAdapter
 from services.planning.stored import read_scope
 from services.status import sync_status
 from services.sync import leases
@@ -28,8 +29,9 @@ DISTANT_PAST = datetime.min.replace(tzinfo=UTC)
 class SyncRequest:
     """What a run was asked to do. schools: ours, None for all. now: take a complete set as it stands.
 
-    kind: the source's, csv or clever. by_hand: asked for by a person, who wants the schools they name done again even
-    if the delivery is done with them, and Clever asked for new data even if it says that it has none.
+    by_hand: asked for by a person, who wants the schools they name done again even if the delivery is done with them,
+    and the source asked for new data even if it says that it has none. kind: the source's. is_pausable: a maintenance
+    pause stops it.
     """
 
     district_id: str
@@ -38,7 +40,8 @@ class SyncRequest:
     now: bool = False
     delivery_id: int | None = None
     by_hand: bool = False
-    kind: str = CSV
+    kind: str = "csv"
+    is_pausable: bool = False
 
 
 def sync_requests(
@@ -77,32 +80,35 @@ def sync_requests(
             of_source = set(read_scope(session, source.id).school_ids)
             here = tuple(school for school in asked if school in of_source)
         if here is None or here:
-            found.append(SyncRequest(district_id, source.id, here, now, delivery_id, by_hand, source.kind))
+            found.append(
+                SyncRequest(district_id, source.id, here, now, delivery_id, by_hand, source.kind, source.pausable)
+            )
     return found
 
 
 def find_pending_districts(database: Database, *, kind: str, arrivals_only: bool = False) -> dict[str, str]:
     """The districts with something to do, and what, in words. Looks only; a busy district is left out.
 
-    A folder that cannot be read counts as something to do: the district's own run says what is wrong with it. Whether
-    Clever has something new only Clever can tell, so that each district is asked; the one whose last run is the longest
+    A source that cannot be read counts as something to do: the district's own run says what is wrong with it. Where
+    only the source can say whether it has something new, each district is asked; the one whose last run is the longest
     ago goes first, and so what an earlier night left comes before what it reached.
     """
     found: dict[str, str] = {}
+    adapter = ADAPTERS[kind]
     with database.reading() as session:
         open_runs = session.exec(select(Run).where(col(Run.ended_at).is_(None)))
         busy = {run.district_id for run in open_runs if sync_status.is_live(run, clock.now())}
         statement = select(Source).where(Source.kind == kind, col(Source.frozen).is_(False))
         sources = list(session.exec(statement))
-        last = _last_runs(session) if kind == CLEVER else {}
+        last = _last_runs(session) if adapter.is_remote else {}
         for source in sorted(sources, key=lambda source: (last.get(source.id, DISTANT_PAST), source.id)):
             district = session.get(District, source.district_id)
             if district is None or district.frozen or district.id in busy or district.id in found:
                 continue
-            if kind == CLEVER:
-                why: str | None = "checking for new Clever data"
+            if adapter.is_remote:
+                why: str | None = f"checking for new {FORMATS[source.format].source_name} data"
             else:
-                why = _something_to_do(session, source, arrivals_only=arrivals_only)
+                why = _something_to_do(session, source, adapter(), arrivals_only=arrivals_only)
             if why is not None:
                 found[district.id] = why
     return found
@@ -115,13 +121,13 @@ def _last_runs(session: Session) -> dict[str, datetime]:
     return dict(session.exec(statement).all())
 
 
-def _something_to_do(session: Session, source: Source, *, arrivals_only: bool) -> str | None:
+def _something_to_do(session: Session, source: Source, adapter: SourceAdapter, *, arrivals_only: bool) -> str | None:
     try:
-        waiting = inspect_source(session, source)
+        found = adapter.inspect(inspection(session, source))
     except SourceUnreachable as error:
         return str(error)
-    if waiting.state == arrival.Arrival.READY or len(waiting.file_errors):
-        return waiting.message
+    if found.outcome is None or len(found.file_errors):
+        return found.message
     if arrivals_only:
         return None
     if deliveries.unchecked_delivery(session, source) is not None:
@@ -137,23 +143,12 @@ def _something_to_do(session: Session, source: Source, *, arrivals_only: bool) -
     return None
 
 
-def inspect_source(session: Session, source: Source, *, as_it_stands: bool = False) -> arrival.Waiting:
-    """What waits in the source's place, told in the district's time.
-
-    Raises:
-        SourceUnreachable: the drop folder cannot be read.
-    """
-    return arrival.inspect_drop_folder(
+def inspection(session: Session, source: Source, *, as_it_stands: bool = False) -> Inspection:
+    """Return what to ask of a source now, in its district's time."""
+    return Inspection(
         source,
-        drop_folder_of(source),
-        form=FORMATS[source.format],
-        with_error=deliveries.files_with_error(session, source),
-        now=clock.now(),
+        clock.now(),
+        zone_of(session, source),
         as_it_stands=as_it_stands,
-        zone=zone_of(session, source),
+        with_error=deliveries.files_with_error(session, source),
     )
-
-
-def drop_folder_of(source: Source) -> drop_folder.DropFolder:
-    """Return the folder that the source's district delivers into."""
-    return drop_folder.LocalFolder(Path(source.folder or ""))

@@ -12,6 +12,7 @@ from errors import LeaseLost, WriteConflict
 from models import bulk
 from models.database import Database
 from models.outcomes import RunOutcome
+from services.intake.adapters import ADAPTERS
 from services.intake.clever_api import Connection
 from services.sync import leases, pipeline, planning, requests
 from services.sync.pipeline import Rejected
@@ -42,6 +43,7 @@ def play(
 def _play_source(
     database: Database, landing: Path, request: SyncRequest, step: Callable[[str], None], connection: Connection | None
 ) -> list[SchoolResult]:
+    adapter = ADAPTERS[request.kind](connection if ADAPTERS[request.kind].is_remote else None)
     step("before begin")
     run_id = pipeline.begin(database, request)
     step("begun")
@@ -49,7 +51,7 @@ def _play_source(
     delivery_id = None
     try:
         with leases.Heartbeat(database, run_id):
-            fetched = pipeline.take_delivery(database, request, run_id, landing=landing, connection=connection)
+            fetched = pipeline.take_delivery(database, request, run_id, landing=landing, adapter=adapter)
             delivery_id = fetched.delivery_id
             step("fetched")
             ending, notes = fetched.outcome or RunOutcome.DONE, [fetched.message, *fetched.notes]

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from models.outcomes import RunOutcome
 from models.tables import Delivery, FileError, Link, Run, Source
 from services import clock
+from services.intake.adapters.csv_drop_folder import CsvDropFolder
 from services.status.report import district_report
 from services.sync import preview, requests
 from tests.end_to_end.conftest import Installation
@@ -64,7 +65,7 @@ def test_capitals_are_taken_and_land_under_the_formats_names(birch: Installation
         assert (state, outcome, notes[0]) == (
             "connected",
             RunOutcome.NOTHING,
-            "no new files; delivery 2 is finished for all schools",
+            "no new files since the last delivery; delivery 2 is finished for all schools",
         )
 
 
@@ -89,7 +90,7 @@ def test_two_files_of_one_name_are_told_until_one_is_removed(birch: Installation
             ("file_duplicate", "schools.csv", None, "found Schools.csv and schools.csv", None)
         ]
         (request,) = requests.sync_requests(session, "unified", None, None)
-        shown = preview.preview_sync(session, request, landing=birch.folder / "landing")
+        shown = preview.preview_sync(session, request, landing=birch.folder / "landing", adapter=CsvDropFolder())
         assert (shown.message, shown.notes[-1]) == (said, "not a file of the format, left out: notes.txt")
         assert shown.file_errors.select("code", "file").rows() == [("file_duplicate", "schools.csv")]
     (birch.drop() / "schools.csv").unlink()

@@ -20,6 +20,7 @@ from services.holds import causes as likely_causes
 from services.holds import contact_policy, decisions, store
 from services.holds.evidence import describe_counts, effects, evidence_csv
 from services.holds.store import Hold
+from services.intake.adapters.csv_drop_folder import CsvDropFolder
 from services.status.report import district_report
 from services.sync import preview, requests
 from tests.end_to_end.conftest import Installation
@@ -675,7 +676,7 @@ def counted(place: Installation) -> dict[str, Any]:
 def previewed(place: Installation) -> dict[str, object]:
     with place.database.reading() as session:
         (request,) = requests.sync_requests(session, "unified", None, None)
-        shown = preview.preview_sync(session, request, landing=place.folder / "landing")
+        shown = preview.preview_sync(session, request, landing=place.folder / "landing", adapter=CsvDropFolder())
     reasons = {changes.school_id.split("/")[1]: changes.reasons for changes in shown.schools}
     return {key: found[0].counts for key, found in reasons.items() if found}
 

@@ -14,6 +14,7 @@ from models import bulk
 from models.database import Database, open_database
 from models.outcomes import RunOutcome
 from services import accounts, clock, districts
+from services.intake.adapters.csv_drop_folder import CsvDropFolder
 from services.status.report import district_report
 from services.sync import leases, pipeline, planning, requests
 from services.sync.provision import SchoolResult
@@ -362,7 +363,7 @@ def test_who_leaves_while_a_run_is_under_way_is_not_put_back_by_it(anywhere: Ins
     request = requests.SyncRequest("unified", "unified/files", now=True)
     landing = anywhere.folder / "landing"
     run_id = pipeline.begin(anywhere.database, request)
-    fetched = pipeline.take_delivery(anywhere.database, request, run_id, landing=landing)
+    fetched = pipeline.take_delivery(anywhere.database, request, run_id, landing=landing, adapter=CsvDropFolder())
     assert fetched.delivery_id is not None
     read = pipeline.read_roster(anywhere.database, request, run_id, fetched.delivery_id, landing=landing)
     assert not isinstance(read, pipeline.Rejected)

@@ -37,7 +37,7 @@ def _opened(folder: Path) -> Database:
     database = open_database(f"sqlite:///{folder}/rollcall.sqlite", backups=folder / "backups")
     with database.transaction() as session:
         source = session.exec(select(Source)).one()
-        source.folder = str(folder / "drop")
+        source.settings = {**source.settings, "folder": str(folder / "drop")}
         session.add(source)
     return database
 

@@ -142,7 +142,9 @@ def test_who_moves_to_another_sources_school_stays_until_that_source_has_spoken(
     lincoln: Installation, csv_files: Callable[..., dict[str, bytes]]
 ) -> None:
     with lincoln.database.transaction() as session:
-        session.add(Source(id="unified/other", district_id="unified", key="other", kind="csv", format="csv-1.0"))
+        other = Source(id="unified/other", district_id="unified", key="other", kind="csv", format="csv-1.0")
+        other.settings = {"folder": str(lincoln.folder), "quiet_seconds": 300}
+        session.add(other)
         session.flush()
         bulk.execute(
             session,

@@ -26,7 +26,7 @@ from services.planning.changesets import ChangeSet
 from services.status import report
 from services.sync import provision
 from services.sync.provision import RunContext, SchoolResult
-from tasks.resources import clever
+from tasks.resources import adapter
 from tests.end_to_end.lakeside import Lakeside, lakeside
 from tests.flows.conftest import ran, rollcall, shown
 
@@ -170,7 +170,7 @@ def test_the_credentials_may_be_secret_blocks_of_prefect(installed: Lakeside, mo
     for name in ("CLIENT_ID", "CLIENT_SECRET"):
         monkeypatch.delenv(f"ROLLCALL_CLEVER_{name}")
     with pytest.raises(SetupError, match="ROLLCALL_CLEVER_CLIENT_ID"):
-        clever()
+        adapter("clever")
 
     async def keep() -> None:
         await Secret(value=CLIENT_ID).save("rollcall-clever-client-id")

@@ -140,7 +140,8 @@ def test_fixed_too_early_tells_that_the_source_still_cannot_be_reached(
     assert "another reason" not in result.stdout
     (installation.home / "away").rename(folder)
     with installation.database.transaction() as session:
-        session.get_one(Source, "unified/files").quiet_seconds = 0
+        source = session.get_one(Source, "unified/files")
+        source.settings = {**source.settings, "quiet_seconds": 0}
     result = rollcall("hold", "fixed", str(ids[0]))
     assert (result.exit_code, open_ids()) == (0, [])
     assert "stays on hold" not in result.stdout
@@ -165,7 +166,7 @@ def test_a_recheck_looks_at_the_newest_data(emptied: Installation, small_distric
     emptied.drop(small_district)
     with emptied.database.transaction() as session:
         source = session.get_one(Source, "unified/files")
-        source.quiet_seconds = 0
+        source.settings = {**source.settings, "quiet_seconds": 0}
     assert rollcall("hold", "recheck", str(first)).exit_code == 0
     assert first not in open_ids()
 

@@ -58,7 +58,7 @@ def resume() -> None:
 
 def _connection() -> Connection | None:
     try:
-        return get_settings().clever()
+        return get_settings().connection("clever")
     except SetupError:
         return None
 

@@ -117,7 +117,16 @@ def test_numbered_rows_get_their_numbers(database: Database) -> None:
     with database.transaction() as session:
         session.add(District(id="d", name="D", timezone="UTC", administrators=[]))
         session.flush()
-        session.add(Source(id="d/s", district_id="d", key="s", kind="csv", format="csv-1.0", folder="/"))
+        session.add(
+            Source(
+                id="d/s",
+                district_id="d",
+                key="s",
+                kind="csv",
+                format="csv-1.0",
+                settings={"folder": "/"},
+            )
+        )
         session.flush()
         errors = pl.DataFrame({"source_id": "d/s", "code": "file_missing", "file": ["a.csv", "b.csv"]})
         assert bulk.insert(session, "file_error", errors) == 2

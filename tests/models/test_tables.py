@@ -18,7 +18,16 @@ def district(database: Database) -> Database:
     with database.transaction() as session:
         session.add(District(id="d", name="D", timezone="UTC", administrators=["it@unified.example"]))
         session.flush()
-        session.add(Source(id="d/s", district_id="d", key="s", kind="csv", format="csv-1.0", folder="/drop"))
+        session.add(
+            Source(
+                id="d/s",
+                district_id="d",
+                key="s",
+                kind="csv",
+                format="csv-1.0",
+                settings={"folder": "/drop"},
+            )
+        )
         session.add(School(id="d/1", district_id="d", key="1", name="One"))
     return database
 

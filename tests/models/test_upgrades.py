@@ -82,6 +82,14 @@ def test_names_change_and_no_value_with_them(
         upgrade(connection, str(NEWEST_REVISION))
         after = rows_of(connection)
     engine.dispose()
+    for row in before["source"]:
+        folder, quiet_seconds, district_id = (row.pop(n) for n in ("folder", "quiet_seconds", "clever_district_id"))
+        row["pausable"] = row["kind"] == "clever"
+        row["settings"] = (
+            {"district_id": district_id}
+            if row["kind"] == "clever"
+            else {"folder": folder, "quiet_seconds": quiet_seconds}
+        )
     expected = {
         table: [
             {

@@ -33,7 +33,14 @@ def set_up(session: Session, schools: Sequence[str] = ("lincoln", "adams")) -> N
     """District unified, source files, and schools with the external IDs 1, 2, ..."""
     session.add(District(id="unified", name="Unified", timezone="America/Los_Angeles", administrators=[]))
     session.flush()
-    source = Source(id="unified/files", district_id="unified", key="files", kind="csv", format="csv-1.0", folder="x")
+    source = Source(
+        id="unified/files",
+        district_id="unified",
+        key="files",
+        kind="csv",
+        format="csv-1.0",
+        settings={"folder": "x"},
+    )
     session.add(source)
     session.flush()
     for position, key in enumerate(schools):

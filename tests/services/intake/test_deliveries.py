@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ from services.intake import landing as landing_area
 from services.intake.arrival import Arrival, Waiting
 from services.intake.deliveries import RecordedDelivery
 from services.intake.drop_folder import LocalFolder, Stamp
-from services.intake.landing import LandedFiles, discard, peek
+from services.intake.landing import LandedFiles, copy_files, discard
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 FILES = ("schools.csv", "teachers.csv", "students.csv")
@@ -62,7 +63,7 @@ def a_source(place: Shelf | None = None) -> Source:
         key="files",
         kind="csv",
         format="csv-1.0",
-        folder="drop/unified",
+        settings={"folder": "drop/unified", "quiet_seconds": 300},
         stamps=noted,
     )
 
@@ -388,9 +389,10 @@ def ready(folder: Path) -> Waiting:
 
 
 def land(drop: Path, landing: Path, place: drop_folder.DropFolder | None = None) -> LandedFiles | None:
-    return landing_area.land(
-        place or LocalFolder(drop), ready(drop), landing=landing, source_id="unified/files", now=NOW
-    )
+    waiting = ready(drop)
+    copied = partial(landing_area.copy_files, place or LocalFolder(drop), waiting)
+    found = landing_area.land(copied, landing=landing, source_id="unified/files", now=NOW)
+    return None if found is None else replace(found, stamps=waiting.stamps)
 
 
 def landed(drop: Path, landing: Path) -> LandedFiles:
@@ -429,7 +431,6 @@ def test_files_land_under_the_names_of_the_format(drop: Path, tmp_path: Path) ->
     again = landed(drop, tmp_path / "landing")
     assert (again.files, again.digest) == (first.files, first.digest)
     assert sorted(again.stamps) == ["Students.CSV ", "schools.csv", "teachers.csv"]
-    assert peek(LocalFolder(drop), ready(drop)) == {name: f"{name} as sent".encode() for name in FILES}
 
 
 def test_the_landing_area_is_for_nobody_elses_eyes(drop: Path, tmp_path: Path) -> None:
@@ -475,9 +476,13 @@ def test_what_a_killed_copying_left_is_removed(drop: Path, tmp_path: Path) -> No
     assert [path.name for path in left.parent.iterdir()] == [Path(found.path).name]
 
 
-def test_peeking_takes_nothing(drop: Path) -> None:
-    assert peek(LocalFolder(drop), ready(drop)) == {name: f"{name} as sent".encode() for name in FILES}
-    assert peek(Restless(drop), ready(drop)) is None
+def test_files_that_change_while_they_are_copied_are_not_taken(drop: Path, tmp_path: Path) -> None:
+    assert copy_files(LocalFolder(drop), ready(drop), tmp_path)
+    assert {name: (tmp_path / name).read_bytes() for name in FILES} == {
+        name: f"{name} as sent".encode() for name in FILES
+    }
+    (tmp_path / "again").mkdir()
+    assert not copy_files(Restless(drop), ready(drop), tmp_path / "again")
 
 
 # --- recording ---
@@ -489,7 +494,14 @@ def session(database: Database) -> Iterator[Session]:
         session.add(District(id="unified", name="Unified", timezone="UTC", administrators=[]))
         session.flush()
         session.add_all(
-            Source(id=f"unified/{key}", district_id="unified", key=key, kind="csv", format="csv-1.0", folder=key)
+            Source(
+                id=f"unified/{key}",
+                district_id="unified",
+                key=key,
+                kind="csv",
+                format="csv-1.0",
+                settings={"folder": key, "quiet_seconds": 300},
+            )
             for key in ("files", "other")
         )
         session.flush()

@@ -308,7 +308,7 @@ def test_coming_staleness_is_told_once_for_each_delivery(district: Database) -> 
 def test_a_pause_is_told_when_it_begins_and_when_it_is_over(district: Database) -> None:
     with district.transaction() as session:
         source = session.get_one(Source, "unified/files")
-        source.kind, source.format = "clever", "clever-3"
+        source.kind, source.format, source.pausable = "clever", "clever-3", True
     with district.transaction() as session:
         maintenance.pause(session, None, reason="new servers", until=at(5), by="ops", now=NOW)
     (mail,) = composed(district)

@@ -390,7 +390,7 @@ def test_what_was_told_of_a_hold_or_pause_that_goes_on_stays_until_its_end_is_to
     started: Database, landing: Path
 ) -> None:
     with started.transaction() as session:
-        bulk.execute(session, "UPDATE source SET kind = 'clever', format = 'clever-3'")
+        bulk.execute(session, "UPDATE source SET kind = 'clever', format = 'clever-3', pausable = true")
         holds.add_reason(session, [LINCOLN, "unified/adams"], "school_missing", run_id=None, now=NOW)
         compose.compose(session, NOW)
         maintenance.pause(session, None, reason="new disks", until=None, by="ops", now=NOW)
@@ -410,7 +410,7 @@ def test_what_was_told_of_a_hold_or_pause_that_goes_on_stays_until_its_end_is_to
 def test_a_status_that_time_alone_changed_is_recorded(started: Database, landing: Path) -> None:
     raised = NOW - timedelta(hours=3)
     with started.transaction() as session:
-        bulk.execute(session, "UPDATE source SET kind = 'clever'")
+        bulk.execute(session, "UPDATE source SET kind = 'clever', pausable = true")
         session.add(
             Pause(reason="new disks", by="ops", started_at=raised, until=raised + timedelta(hours=1), district_id=None)
         )

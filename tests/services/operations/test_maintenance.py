@@ -37,7 +37,18 @@ def session(database: Database) -> Iterator[Session]:
             add(session, District(id=district, name=district, timezone="America/New_York", administrators=[]))
             for kind in kinds:
                 source = f"{district}/{kind}"
-                add(session, Source(id=source, district_id=district, key=kind, kind=kind, format=kind, folder="x"))
+                add(
+                    session,
+                    Source(
+                        id=source,
+                        district_id=district,
+                        key=kind,
+                        kind=kind,
+                        format=kind,
+                        settings={"folder": "x", "district_id": "x"},
+                        pausable=kind == "clever",
+                    ),
+                )
                 add(
                     session,
                     School(id=source, district_id=district, key=kind, name=kind, source_id=source, external_id="1"),

@@ -10,8 +10,8 @@ from errors import SetupError
 from models.database import Database
 from models.tables import District, School, Source, StatusChange
 from services.holds.guard import ALL_LIMITS, Limit, limits_of
+from services.intake.adapters.csv_drop_folder import CsvSourceEntry
 from services.operations.setup import (
-    CsvSourceEntry,
     LimitEntries,
     TogetherEntries,
     apply_setup,
@@ -105,15 +105,14 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "key": "files",
                 "kind": "csv",
                 "format": "csv-1.0",
-                "folder": str(tmp_path / "drop" / "unified"),
-                "quiet_seconds": 300,
+                "settings": {"folder": str(tmp_path / "drop" / "unified"), "quiet_seconds": 300},
+                "pausable": False,
                 "position": 0,
                 "frozen": False,
                 "stamps": None,
                 "last_delivery_id": None,
                 "current_delivery_id": None,
                 "last_received_at": None,
-                "clever_district_id": None,
                 "last_sync": None,
                 "remote_state": None,
                 "remote_reason": None,
@@ -188,7 +187,8 @@ def test_what_was_noted_of_a_folder_is_forgotten_with_it_and_not_before(database
         session.exec(select(Source)).one().stamps = {"schools.csv": [1, 2, 3]}
     apply(database, file, UNIFIED.replace("300", "60"))
     with database.reading() as session:
-        assert session.exec(select(Source.stamps, Source.quiet_seconds)).one() == ({"schools.csv": [1, 2, 3]}, 60)
+        (source,) = session.exec(select(Source)).all()
+        assert (source.stamps, source.settings["quiet_seconds"]) == ({"schools.csv": [1, 2, 3]}, 60)
     apply(database, file, UNIFIED.replace("drop/unified", "elsewhere"))
     with database.reading() as session:
         assert session.exec(select(Source)).one().stamps is None
@@ -360,11 +360,11 @@ def test_a_clever_source_is_named_by_its_district_there(database: Database, file
     assert apply(database, file, CLEVER) == ["Lakeside: added", "Lakeside: source clever added"]
     with database.transaction() as session:
         (source,) = session.exec(select(Source)).all()
-        assert (source.kind, source.format, source.clever_district_id, source.folder) == (
+        assert (source.kind, source.format, source.settings, source.pausable) == (
             "clever",
             "clever-3",
-            "5f0000000000000000000001",
-            None,
+            {"district_id": "5f0000000000000000000001"},
+            True,
         )
         source.last_sync, source.remote_state, source.remote_reason = "2026-11-23T09:00:00.000Z", "error", "error"
         source.not_ready_since = AT
@@ -438,7 +438,7 @@ FILES = f'{HERE}, source "files"'
             'source = "files"\nexternal_id = "0101"',
             f'{HERE}, school "grant": external_id 0101 is that of school "lincoln" already',
         ),
-        ('kind = "csv"', 'kind = "fax"', f"{FILES}: kind must be csv or clever"),
+        ('kind = "csv"', 'kind = "fax"', f"{FILES}: kind must be clever or csv"),
         ('kind = "csv"', "", f"{FILES}: kind is missing"),
         ("csv-1.0", "csv-0.9", f"{FILES}: format must be one of csv-1.0"),
         ("= 300", "= -1", f"{FILES}: quiet_seconds must not be negative"),

@@ -32,7 +32,12 @@ def session(database: Database) -> Iterator[Session]:
 
 def a_source(district: str, key: str) -> Source:
     return Source(
-        id=f"{district}/{key}", district_id=district, key=key, kind="csv", format="csv-1.0", folder=f"{district}/{key}"
+        id=f"{district}/{key}",
+        district_id=district,
+        key=key,
+        kind="csv",
+        format="csv-1.0",
+        settings={"folder": f"{district}/{key}"},
     )
 
 

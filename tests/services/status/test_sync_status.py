@@ -45,7 +45,12 @@ def session(database: Database) -> Iterator[Session]:
         add(session, District(id="unified", name="Unified", timezone="America/Los_Angeles", administrators=[]))
         for key in ("files", "other"):
             source = Source(
-                id=f"unified/{key}", district_id="unified", key=key, kind="csv", format="csv-1.0", folder=key
+                id=f"unified/{key}",
+                district_id="unified",
+                key=key,
+                kind="csv",
+                format="csv-1.0",
+                settings={"folder": key},
             )
             add(session, source)
         a_school(session, "lincoln")

@@ -26,11 +26,25 @@ def district(database: Database) -> None:
         session.add(District(id="valley", name="Valley", timezone="UTC", administrators=[]))
         session.flush()
         session.add_all(
-            Source(id=f"unified/{key}", district_id="unified", key=key, kind="csv", format="csv-1.0", folder=key)
+            Source(
+                id=f"unified/{key}",
+                district_id="unified",
+                key=key,
+                kind="csv",
+                format="csv-1.0",
+                settings={"folder": key},
+            )
             for key in ("files", "other")
         )
         session.add(
-            Source(id="valley/files", district_id="valley", key="files", kind="csv", format="csv-1.0", folder="valley")
+            Source(
+                id="valley/files",
+                district_id="valley",
+                key="files",
+                kind="csv",
+                format="csv-1.0",
+                settings={"folder": "valley"},
+            )
         )
         session.flush()
         session.add_all(

@@ -1,0 +1,125 @@
+"""Where a district's roster comes from: an adapter for each kind of source, found by its module.
+
+Rule: no other module asks which kind of source it has before it; the adapter answers. A new kind is one module of this
+package that holds an `ADAPTER`, and with it what the setup file says of such a source.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Final, Protocol
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from sqlmodel import Session
+
+from contracts.formats.delimited import FILE_ERRORS
+from contracts.roster import empty
+from models.outcomes import RunOutcome
+from models.tables import Source
+from services.intake.drop_folder import Stamp
+from services.intake.setup_entries import SourceEntry
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is asked of a source. with_error: the files with errors, if its last delivery was rejected, else None.
+
+    as_it_stands: take what is complete at once, without waiting for it to be quiet. zone: of times in messages.
+    """
+
+    source: Source
+    now: datetime
+    zone: ZoneInfo
+    as_it_stands: bool = False
+    with_error: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an inspection found. outcome: how a run ends at once; None where there is something to fetch.
+
+    message: for people, without personal data. notes: what is there and is not read. file_errors: FILE_ERRORS, what to
+    say of what can be no delivery. may_remove: whether somebody may be archived by these data. version: what the source
+    calls the state of its data. stamps: of the files there, by their names. details: the adapter's own.
+    """
+
+    outcome: RunOutcome | None
+    message: str
+    notes: tuple[str, ...] = ()
+    file_errors: pl.DataFrame = field(default_factory=lambda: empty(FILE_ERRORS))
+    may_remove: bool = True
+    version: str | None = None
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    details: Any = None
+
+
+class SourceAdapter(Protocol):
+    """One kind of source. It is made with what it is reached by, such as credentials, or None where it needs nothing.
+
+    kind: as in the setup file. entry: what the setup file says of such a source. place_key: the setting that says where
+    its data are. is_pausable: a maintenance pause stops it. is_remote: only the source itself can say whether it has
+    something new, and fetching takes a while.
+    """
+
+    kind: ClassVar[str]
+    entry: ClassVar[type[SourceEntry]]
+    place_key: ClassVar[str]
+    is_pausable: ClassVar[bool]
+    is_remote: ClassVar[bool]
+
+    def __init__(self, connection: Any = None) -> None: ...
+
+    @staticmethod
+    def place_of(settings: Mapping[str, Any]) -> str:
+        """Where the data are, in a form in which the same place reads the same."""
+
+    def inspect(self, asked: Inspection) -> Findings:
+        """See what there is, without fetching it and without a transaction.
+
+        Raises:
+            SourceUnreachable, SourceRefused: the source cannot be reached, or rejects us.
+        """
+
+    def record(self, session: Session, source: Source, findings: Findings, now: datetime) -> str | None:
+        """Keep what was found of the source; returns why its schools are to be put on hold, if they are."""
+
+    def is_current(self, session: Session, source: Source, findings: Findings, now: datetime) -> bool:
+        """Whether fetching again would bring nothing new. The caller knows whether every school is done."""
+
+    def fetch(self, source: Source, findings: Findings, folder: Path) -> bool:
+        """Write the files that were found into a folder, under the format's names; false if they changed meanwhile.
+
+        Raises:
+            SourceUnreachable, SourceRefused: the source cannot be reached, or rejects us.
+        """
+
+
+@cache
+def _discovered() -> Mapping[str, type[SourceAdapter]]:
+    # At first use: the adapters' modules import this one.
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    return {module.ADAPTER.kind: module.ADAPTER for module in modules if hasattr(module, "ADAPTER")}
+
+
+class _Adapters(Mapping[str, type[SourceAdapter]]):
+    """The adapters of this package's modules, by the kind of source."""
+
+    def __getitem__(self, kind: str) -> type[SourceAdapter]:
+        return _discovered()[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_discovered())
+
+    def __len__(self) -> int:
+        return len(_discovered())
+
+
+ADAPTERS: Final[Mapping[str, type[SourceAdapter]]] = _Adapters()

@@ -1,0 +1,120 @@
+"""Files that a district puts into a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+import tenacity
+from pydantic import AfterValidator, Field
+from sqlmodel import Session
+
+from contracts.formats import FORMATS, file_formats
+from errors import SourceUnreachable
+from models.outcomes import RunOutcome
+from models.tables import Source
+from services.intake.adapters import Findings, Inspection
+from services.intake.arrival import Arrival, Waiting, inspect_drop_folder
+from services.intake.drop_folder import DropFolder, LocalFolder
+from services.intake.landing import copy_files
+from services.intake.setup_entries import Line, SourceEntry
+
+KIND: Final = "csv"
+
+
+def _known_format(value: str) -> str:
+    known = file_formats()
+    if value not in known:
+        raise ValueError(f"must be one of {', '.join(known)}")
+    return value
+
+
+class CsvSourceEntry(SourceEntry):
+    """A [[district.source]] of files."""
+
+    kind: Literal["csv"]
+    format: Annotated[str, AfterValidator(_known_format)]
+    folder: Line
+    quiet_seconds: Annotated[int, Field(ge=0)] = 300
+
+    @property
+    def format_name(self) -> str:
+        """The format that the files are of."""
+        return self.format
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """folder: absolute. quiet_seconds: files count as complete when none has changed for so long."""
+        return {"folder": self.folder, "quiet_seconds": self.quiet_seconds}
+
+    def relative_to(self, folder: Path) -> Self:
+        """The entry of a setup file in this folder, with its drop folder absolute."""
+        return self.model_copy(update={"folder": os.path.normpath(folder / Path(self.folder).expanduser())})
+
+
+class CsvDropFolder:
+    """A drop folder on this machine."""
+
+    kind: ClassVar[str] = KIND
+    entry: ClassVar[type[SourceEntry]] = CsvSourceEntry
+    place_key: ClassVar[str] = "folder"
+    is_pausable: ClassVar[bool] = False
+    is_remote: ClassVar[bool] = False
+
+    def __init__(self, connection: object = None) -> None:
+        assert connection is None
+
+    @staticmethod
+    def place_of(settings: Mapping[str, Any]) -> str:
+        """The folder, whatever links lead to it."""
+        return str(Path(settings["folder"]).resolve())
+
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type(SourceUnreachable),
+        stop=tenacity.stop_after_attempt(3),
+        wait=tenacity.wait_fixed(0.5),
+        reraise=True,
+    )
+    def inspect(self, asked: Inspection) -> Findings:
+        """See which files wait."""
+        waiting = inspect_drop_folder(
+            asked.source,
+            _folder(asked.source),
+            form=FORMATS[asked.source.format],
+            with_error=asked.with_error,
+            now=asked.now,
+            as_it_stands=asked.as_it_stands,
+            zone=asked.zone,
+        )
+        outcome: RunOutcome | None = None
+        if waiting.state == Arrival.NOTHING:
+            outcome = RunOutcome.NOTHING
+        elif len(waiting.file_errors):
+            outcome = RunOutcome.REJECTED
+        elif waiting.state != Arrival.READY:
+            outcome = RunOutcome.ARRIVING
+        return Findings(
+            outcome, waiting.message, waiting.notes, waiting.file_errors, stamps=waiting.stamps, details=waiting
+        )
+
+    def record(self, _session: Session, _source: Source, _findings: Findings, _now: datetime) -> None:
+        """Nothing is kept: the stamps are once the files are taken."""
+
+    def is_current(self, _session: Session, _source: Source, _findings: Findings, _now: datetime) -> bool:
+        """Never: files that were written again are a delivery."""
+        return False
+
+    def fetch(self, source: Source, findings: Findings, folder: Path) -> bool:
+        """Copy the files that wait."""
+        waiting: Waiting = findings.details
+        return copy_files(_folder(source), waiting, folder)
+
+
+def _folder(source: Source) -> DropFolder:
+    return LocalFolder(Path(source.settings["folder"]))
+
+
+ADAPTER = CsvDropFolder
