@@ -8,6 +8,7 @@ import typer
 import typer.core
 
 from cli.console import err, out, set_up_logging
+from cli.options import EXIT_CODES
 from services.version import VERSION
 from settings import get_settings
 
@@ -29,8 +30,9 @@ app = typer.Typer(
     cls=_OptionsAnywhere,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     help="Keep accounts in step with school records.",
-    epilog="--quiet and --log-json can go anywhere on the command line.",
+    epilog=f"--quiet and --log-json can go anywhere on the command line.\n\n{EXIT_CODES}",
 )
 
 
@@ -50,7 +52,9 @@ def _version(asked: bool) -> None:
 def options(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print only the requested output and errors")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="write logs as JSON, a line each, to stderr")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show it")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")
+    ] = False,
 ) -> None:
     """Rollcall keeps a school communication product's accounts in step with the schools' own records."""
     err.quiet = quiet

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from cli.app import app
 from cli.console import err, opened, out, print_json, write_csv
-from cli.options import ATTENTION, FAILURE, AsJson, CsvFile, DistrictId, Schools
+from cli.options import ATTENTION, CHECK_EXIT_CODES, FAILURE, AsJson, CsvFile, DistrictId, Schools
 from cli.rendering import problems_json, show_changes, show_file_errors, show_issues
 from cli.running import adapter
 from contracts.formats import DEFAULT_FORMAT, FORMATS, file_formats
@@ -27,18 +27,15 @@ from services.sync.preview import check_files, preview_sync
 from settings import get_settings
 
 
-@app.command(rich_help_panel="Look at data")
+@app.command(rich_help_panel="Look at data", epilog=CHECK_EXIT_CODES)
 def check(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="where the files are")],
     format_name: Annotated[
-        str, typer.Option("--format", metavar="NAME", help=", ".join(file_formats()))
+        str, typer.Option("--format", metavar="NAME", help=f"the files' format: {', '.join(file_formats())}")
     ] = DEFAULT_FORMAT,
     as_json: AsJson = False,
 ) -> None:
-    """Check files without any database: file errors, then errors and alerts, and how to fix them.
-
-    Exit code 0: clean, or alerts only; 1: errors; 3: file errors.
-    """
+    """Check files without any database: file errors, then errors and alerts, and how to fix them."""
     known = file_formats()
     if format_name not in known:
         raise SetupError(f"there is no format {format_name}; known are {', '.join(known)}")

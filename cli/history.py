@@ -91,7 +91,7 @@ def issues_command(
 def deliveries(district: DistrictId) -> None:
     """List deliveries, newest first. A clean one can be applied again while its files are kept.
 
-    In force is what every night finishes for the schools that are not done with it.
+    The one in force is what each night finishes for the schools that are not done with it.
     """
     table = Table("delivery", "source", "taken", box=None, pad_edge=False)
     table.add_column("outcome", no_wrap=True)

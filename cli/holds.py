@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from cli.app import app, hold_app
 from cli.console import local_time, opened, out, print_json, write_csv, zone_of_district
-from cli.options import OK, AsJson, CsvFile, HoldIds, OfDistrict, OneDistrict, OneHold, Why, Yes
+from cli.options import HOLD_EXIT_CODES, OK, AsJson, CsvFile, HoldIds, OfDistrict, OneDistrict, OneHold, Why, Yes
 from cli.rendering import decided, show_report, show_what_stays
 from cli.running import run_district
 from contracts.issues import FILE_ERRORS, catalogue
@@ -112,7 +112,7 @@ def hold_show(
                 out.print(f"rollcall hold {verb.replace('_', '-')} {hold.id}")
 
 
-@hold_app.command(name="confirm")
+@hold_app.command(name="confirm", epilog=HOLD_EXIT_CODES)
 def hold_confirm(
     hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False, csv_file: CsvFile = None
 ) -> None:
@@ -120,25 +120,25 @@ def hold_confirm(
     _resolve(decisions.CONFIRM, hold_ids, district, why, yes=yes, csv_file=csv_file)
 
 
-@hold_app.command(name="accept")
+@hold_app.command(name="accept", epilog=HOLD_EXIT_CODES)
 def hold_accept(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
     """Accept guardians and contacts as they are: accounts are created, until these students' guardians change."""
     _resolve(decisions.ACCEPT, hold_ids, district, why, yes=yes)
 
 
-@hold_app.command(name="leave-out")
+@hold_app.command(name="leave-out", epilog=HOLD_EXIT_CODES)
 def hold_leave_out(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
     """Leave emergency contacts out, for all schools of the source and from now on."""
     _resolve(decisions.LEAVE_OUT, hold_ids, district, why, yes=yes)
 
 
-@hold_app.command(name="fixed")
+@hold_app.command(name="fixed", epilog=HOLD_EXIT_CODES)
 def hold_fixed(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
     """Reconnect a disconnected source and sync it now."""
     _resolve(decisions.FIXED, hold_ids, district, why, yes=yes)
 
 
-@hold_app.command(name="recheck")
+@hold_app.command(name="recheck", epilog=HOLD_EXIT_CODES)
 def hold_recheck(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
     """Check the newest data again now, without deciding anything."""
     _resolve(decisions.RECHECK, hold_ids, district, why, yes=yes)

@@ -13,13 +13,27 @@ from contracts.text import clean
 
 OK, ATTENTION, WRONG_USE, FAILURE = 0, 1, 2, 3
 
+# What a command's help ends with: EXIT_CODES for a command that has none of its own.
+_NOT_DONE = "2 = wrong command line or settings, or not possible (nothing was done); 3 = failure."
+_SYNCED = "0 = every school is connected or unchanged, or nothing is waiting"
+_NOT_SYNCED = "1 = a school is on hold, the delivery was rejected, or the sync is paused or waiting for Clever"
+EXIT_CODES = f"Exit codes: 0 = done; {_NOT_DONE}"
+PROMPT_EXIT_CODES = f"Exit codes: 0 = done; 1 = you answered no; {_NOT_DONE}"
+CHECK_EXIT_CODES = (
+    "Exit codes: 0 = no errors (there may be alerts); 1 = errors; 2 = wrong command line or settings; "
+    "3 = file errors, or a failure."
+)
+SYNC_EXIT_CODES = f"Exit codes: {_SYNCED}; {_NOT_SYNCED}; {_NOT_DONE}"
+HOLD_EXIT_CODES = f"Exit codes: {_SYNCED}; {_NOT_SYNCED}, or you answered no; {_NOT_DONE}"
+RESUME_EXIT_CODES = f"Exit codes: those of `rollcall sync` if it runs skipped syncs; otherwise 0 = done; {_NOT_DONE}"
+
 # IDs are parsed by `clean`: what is pasted often has blanks or invisible characters around it.
 DistrictId = Annotated[
     str, typer.Argument(metavar="DISTRICT", parser=clean, help="the district's ID, as in the setup file")
 ]
 
 
-OneDistrict = Annotated[str | None, typer.Argument(metavar="[DISTRICT]", parser=clean, help="only this district")]
+OneDistrict = Annotated[str | None, typer.Argument(metavar="DISTRICT", parser=clean, help="only this district")]
 
 
 Schools = Annotated[
@@ -53,7 +67,7 @@ class Contacts(StrEnum):
 
 DistrictOrAll = Annotated[
     str | None,
-    typer.Argument(metavar="[DISTRICT]", parser=clean, help="only this district's; else that of all districts"),
+    typer.Argument(metavar="DISTRICT", parser=clean, help="only this district; otherwise all districts"),
 ]
 
 
@@ -66,7 +80,7 @@ Until = Annotated[
 OneHold = Annotated[int, typer.Argument(metavar="ID", help="the hold's number")]
 
 
-HoldIds = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="the holds' numbers")]
+HoldIds = Annotated[list[int] | None, typer.Argument(metavar="ID", help="the holds' numbers")]
 
 
 OfDistrict = Annotated[

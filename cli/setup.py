@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from cli.app import app
 from cli.console import opened, out
-from cli.options import Contacts, DistrictId, Switch, Yes
+from cli.options import PROMPT_EXIT_CODES, Contacts, DistrictId, Switch, Yes
 from contracts.text import clean, count
 from errors import SetupError
 from services import accounts, clock
@@ -21,7 +21,7 @@ from services.operations.setup import apply_setup, read_setup, would_freeze
 from settings import get_settings
 
 
-@app.command(rich_help_panel="Set up")
+@app.command(rich_help_panel="Set up", epilog=PROMPT_EXIT_CODES)
 def setup(
     file: Annotated[
         Path, typer.Argument(metavar="FILE.toml", help="districts, sources and schools; or a folder of such files")
@@ -31,7 +31,7 @@ def setup(
 ) -> None:
     """Apply a setup file. Districts, sources and schools that it no longer lists are frozen, never deleted.
 
-    What would be frozen is shown first, and asked about.
+    It shows what it would freeze first, and asks.
     """
     wanted = read_setup(file)
     with opened() as database:
@@ -69,12 +69,12 @@ def _can_ask() -> bool:
 @app.command(rich_help_panel="Set up")
 def enforcement(
     district: DistrictId,
-    switch: Annotated[Switch | None, typer.Argument(metavar="[on|off]", help="leave out to show it")] = None,
+    switch: Annotated[Switch | None, typer.Argument(metavar="on|off", help="leave out to show it")] = None,
 ) -> None:
     """Show or switch a district's rostering enforcement.
 
-    On, whoever is in its data cannot leave the organization, and the next sync brings back those who had left; off,
-    they stay gone. What the setup file names wins when it is next set up.
+    When it is on, people in the district's data cannot leave the organization, and the next sync brings back those who
+    left. When it is off, they stay gone. If the setup file names it, that value wins the next time the file is applied.
     """
     with opened() as database:
         if switch is not None:
@@ -93,15 +93,16 @@ def enforcement(
 @app.command(rich_help_panel="Set up")
 def contacts(
     district: DistrictId,
-    choice: Annotated[Contacts | None, typer.Argument(metavar="[ask|leave-out]", help="leave out to show it")] = None,
+    choice: Annotated[Contacts | None, typer.Argument(metavar="ask|leave-out", help="leave out to show it")] = None,
     source: Annotated[
-        str | None, typer.Option("--source", metavar="ID", parser=clean, help="only this source; else all")
+        str | None, typer.Option("--source", metavar="ID", parser=clean, help="only this source; otherwise all")
     ] = None,
 ) -> None:
     """Show or change how a district's emergency contacts are handled.
 
-    ask: by a hold, those accepted earlier too; what was decided before is forgotten. leave-out: of all schools, and
-    those set up earlier go. The next night does it, `rollcall sync` at once.
+    `ask` forgets earlier decisions: a hold asks about the contacts again, including those accepted before. `leave-out`
+    leaves them out at every school, and removes those set up earlier. The change takes effect the next night, or with
+    `rollcall sync` at once.
     """
     with opened() as database:
         if choice is not None:

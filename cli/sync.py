@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from cli.app import app
 from cli.console import local_zone, moment, opened, out, send_mail, zone_of_district
-from cli.options import OK, DistrictId, DistrictOrAll, Schools, Until
+from cli.options import OK, RESUME_EXIT_CODES, SYNC_EXIT_CODES, DistrictId, DistrictOrAll, Schools, Until
 from cli.rendering import show_report
 from cli.running import run_district
 from services import clock
@@ -19,7 +19,7 @@ from services.operations import maintenance
 from services.status import pauses
 
 
-@app.command(rich_help_panel="Sync")
+@app.command(rich_help_panel="Sync", epilog=SYNC_EXIT_CODES)
 def sync(
     district: DistrictId,
     school: Schools = None,
@@ -32,9 +32,7 @@ def sync(
 ) -> None:
     """Sync a district, or some of its schools. Never waits for files.
 
-    Of a Clever source it fetches the district anew. Exit code 0: all connected or unchanged, or nothing waiting; 1: a
-    school on hold, a rejected delivery, paused, or waiting for Clever; 2: not possible, and nothing was done; 3: a
-    failure.
+    If the district is in Clever, its records are fetched again.
     """
     code = run_district(district, school, now=now, delivery=delivery)
     with opened() as database:
@@ -59,14 +57,11 @@ def pause(
         send_mail(database)
 
 
-@app.command(rich_help_panel="Sync")
+@app.command(rich_help_panel="Sync", epilog=RESUME_EXIT_CODES)
 def resume(
     district: DistrictOrAll = None,
 ) -> None:
-    """Resume Clever syncs after a pause, and run the syncs that were skipped.
-
-    Exit code: as `rollcall sync` where something was caught up, else 0.
-    """
+    """Resume Clever syncs after a pause, and run the syncs that were skipped."""
     with opened() as database:
         with database.transaction() as session:
             resumed = maintenance.resume(session, district, by=getpass.getuser(), now=clock.now())
