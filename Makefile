@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-journeys test-faults bench lint format lock clean
+.PHONY: help install demo test test-journeys test-faults bench lint format docs lock clean
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,7 +42,10 @@ format: install ## bring the code into its style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: ## pin every dependency anew, for all systems and Python 3.11 on
+docs: install ## write docs/cli.md and docs/issues.md from the code
+	@$(BIN)/python -m cli.reference
+
+lock: ## pin every dependency again, for all systems and Python 3.11 and up
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --quiet --output-file requirements.lock
 
