@@ -38,7 +38,7 @@ def begin_run(session: Session, district_id: str, source_id: str, *, schools: li
     """Take the district's lease: its one open run. schools: the school IDs asked for, None for all.
 
     Rule: a district is never synced twice at once. An open run silent for five minutes, by the database's clock, is
-    ended as died and taken over.
+    ended as interrupted and taken over.
 
     Raises:
         Busy: another run has the district in hand; says since when.
