@@ -1,15 +1,18 @@
-"""The canonical roster every source is mapped to, and the frames that pass between the contract stages.
+"""The canonical roster every source is mapped to, and the tables that pass between the contract stages.
 
-Only shapes live here: no rule, no format, no storage. Nothing after the mapping knows the source.
+Only shapes live here: no rule, no format, no storage. Nothing after the mapping knows the source. Each table is a
+Pandera model, the only place that says its columns, types and nulls; and `schema_of` gives its schema.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Any, Literal
 
+import pandera.polars as pa
 import polars as pl
 
 Schema = Mapping[str, "pl.DataType | type[pl.DataType]"]
@@ -22,66 +25,138 @@ EMPLOYEE, STUDENT, GUARDIAN = "employee", "student", "guardian"
 KINDS = (EMPLOYEE, STUDENT, GUARDIAN)
 TEACHER, STAFF = "teacher", "staff"
 
+
+class Table(pa.DataFrameModel):
+    """A table: its docstring says what a row is, and which module decides on it."""
+
+
+def required(description: str) -> Any:
+    """A column that is never null."""
+    return pa.Field(description=description)
+
+
+def optional(description: str) -> Any:
+    """A column that may be null."""
+    return pa.Field(description=description, nullable=True)
+
+
+@cache
+def schema_of(table: type[Table]) -> Schema:
+    """The columns of a table, in order, with their types."""
+    return MappingProxyType({name: column.dtype.type for name, column in table.to_schema().columns.items()})
+
+
+@cache
+def required_columns(table: type[Table]) -> tuple[str, ...]:
+    """The columns of a table that are never null."""
+    return tuple(name for name, column in table.to_schema().columns.items() if not column.nullable)
+
+
 # Where a row came from: of files the file's name and the physical line, 1 for the first; of a source that gives records
 # their type, and a number of the record among those of its type that nobody outside of the contracts sees.
 SOURCE_LOCATION: Schema = MappingProxyType({"file": pl.String, "line": pl.UInt32})
+_FILE = "the file's name, or the record's type"
+_LINE = "the physical line, 1 for the first, or the record's number among those of its type"
+
+_KIND = "employee, student, guardian"
+_SCHOOL_ID = "the source's ID of the school"
 
 # --- as read: one row per row of the source, values trimmed but otherwise as they came, empty = null ---
 
-SCHOOLS: Schema = MappingProxyType({"external_id": pl.String, "name": pl.String, **SOURCE_LOCATION})
-PEOPLE: Schema = MappingProxyType(
-    {
-        "entry": pl.UInt32,  # numbers the rows of this table: joins_account a guardianship to its guardian's row
-        "kind": pl.String,  # employee, student, guardian
-        "role": pl.String,  # teacher, staff, student, guardian
-        "external_id": pl.String,  # null only for a guardian without a guardian_id
-        "sis_id": pl.String,  # the record's in the school's own system, where the source has IDs of its own
-        "first_name": pl.String,
-        "last_name": pl.String,
-        "email": pl.String,
-        "phone": pl.String,
-        "birth_date": pl.String,
-        "grade": pl.String,
-        "language": pl.String,
-        **SOURCE_LOCATION,
-    }
-)
-SCHOOL_MEMBERS: Schema = MappingProxyType(
-    {"kind": pl.String, "external_id": pl.String, "school_id": pl.String, **SOURCE_LOCATION}  # employees and students
-)
-CLASSES: Schema = MappingProxyType(
-    {"external_id": pl.String, "sis_id": pl.String, "school_id": pl.String, "name": pl.String, **SOURCE_LOCATION}
-)
-CLASS_MEMBERS: Schema = MappingProxyType(
-    {
-        "class_id": pl.String,
-        "kind": pl.String,  # null: whoever has this ID, a student or a teacher; `contracts.relations` finds out
-        "external_id": pl.String,
-        "is_owner": pl.Boolean,  # true: a teacher of the class; false: enrolled, and its teacher if it is one's ID
-        "school_id": pl.String,  # as the row itself says it (enrollments.csv's optional column), else null
-        **SOURCE_LOCATION,
-    }
-)
-GUARDIANSHIPS: Schema = MappingProxyType(
-    {
-        "student_id": pl.String,
-        "entry": pl.UInt32,  # the guardian's row in people
-        "relationship": pl.String,
-        "type": pl.String,
-        **SOURCE_LOCATION,
-    }
-)
 
-TABLES: Mapping[str, Schema] = MappingProxyType(
+class Schools(Table):
+    """A school, as a row of the source names it. Source: the format's mapping."""
+
+    external_id: pl.String = required("the source's ID of the school")
+    name: pl.String = optional("as it came")
+    file: pl.String = required(_FILE)
+    line: pl.UInt32 = required(_LINE)
+
+
+class People(Table):
+    """A person, as a row of the source describes them; a guardian once a student. Source: the format's mapping."""
+
+    entry: pl.UInt32 = required("numbers the rows of this table: joins a guardianship to its guardian's row")
+    kind: pl.String = required(_KIND)
+    role: pl.String = required("teacher, staff, student, guardian")
+    external_id: pl.String = optional("the source's ID of the person; null only for a guardian without a guardian_id")
+    sis_id: pl.String = optional("the person's ID in the school's own system, where the source has IDs of its own")
+    first_name: pl.String = optional("as it came")
+    last_name: pl.String = optional("as it came")
+    email: pl.String = optional("as it came")
+    phone: pl.String = optional("as it came")
+    birth_date: pl.String = optional("as it came")
+    grade: pl.String = optional("as it came")
+    language: pl.String = optional("as it came")
+    file: pl.String = required(_FILE)
+    line: pl.UInt32 = required(_LINE)
+
+
+class SchoolMembers(Table):
+    """An employee or student at a school, as a row of the source says. Source: the format's mapping."""
+
+    kind: pl.String = required("employee, student")
+    external_id: pl.String = required("the person's")
+    school_id: pl.String = optional("the school's; null for somebody whom the source puts into none")
+    file: pl.String = required(_FILE)
+    line: pl.UInt32 = required(_LINE)
+
+
+class Classes(Table):
+    """A class, as a row of the source describes it. Source: the format's mapping."""
+
+    external_id: pl.String = required("the source's ID of the class")
+    sis_id: pl.String = optional("the class's ID in the school's own system, where the source has IDs of its own")
+    school_id: pl.String = optional("the school's; null for a class that the source puts into none")
+    name: pl.String = optional("as it came")
+    file: pl.String = required(_FILE)
+    line: pl.UInt32 = required(_LINE)
+
+
+class ClassMembers(Table):
+    """A teacher or student of a class, as a row of the source says. Source: the format's mapping."""
+
+    class_id: pl.String = required("the class's external_id")
+    kind: pl.String = optional(
+        "employee, student; null: whoever has this ID, a student or a teacher, which `contracts.relations` finds out"
+    )
+    external_id: pl.String = required("the person's")
+    is_owner: pl.Boolean = required(
+        "true: a teacher of the class; false: enrolled, and its teacher if the ID is a teacher's"
+    )
+    school_id: pl.String = optional("as the row itself says it (enrollments.csv's optional column)")
+    file: pl.String = required(_FILE)
+    line: pl.UInt32 = required(_LINE)
+
+
+class Guardianships(Table):
+    """A student and a guardian's row of people. Source: the format's mapping."""
+
+    student_id: pl.String = required("the student's external_id")
+    entry: pl.UInt32 = required("the guardian's row in people")
+    relationship: pl.String = optional("what the guardian is to the student, as it came")
+    type: pl.String = optional("the type of contact, as it came")
+    file: pl.String = required(_FILE)
+    line: pl.UInt32 = required(_LINE)
+
+
+# By field of Roster.
+TABLES: Mapping[str, type[Table]] = MappingProxyType(
     {
-        "schools": SCHOOLS,
-        "people": PEOPLE,
-        "school_members": SCHOOL_MEMBERS,
-        "classes": CLASSES,
-        "class_members": CLASS_MEMBERS,
-        "guardianships": GUARDIANSHIPS,
+        "schools": Schools,
+        "people": People,
+        "school_members": SchoolMembers,
+        "classes": Classes,
+        "class_members": ClassMembers,
+        "guardianships": Guardianships,
     }
 )
+SCHOOLS = schema_of(Schools)
+PEOPLE = schema_of(People)
+SCHOOL_MEMBERS = schema_of(SchoolMembers)
+CLASSES = schema_of(Classes)
+CLASS_MEMBERS = schema_of(ClassMembers)
+GUARDIANSHIPS = schema_of(Guardianships)
 
 
 @dataclass(frozen=True)
@@ -113,138 +188,268 @@ class Roster:
 
 # --- settled: one row per valid record, values normalised; `person` numbers the people of one settling ---
 
-SETTLED_PEOPLE: Schema = MappingProxyType(
-    {
-        "person": pl.UInt32,
-        "kind": pl.String,
-        "role": pl.String,
-        "external_id": pl.String,  # a guardian: the guardian_id that sorts first, or null where there is none
-        "guardian_ids": pl.List(pl.String),  # a guardian: all of theirs, sorted; others: null
-        "first_name": pl.String,
-        "last_name": pl.String,
-        "email": pl.String,  # lower case; null where absent, invalid or lost to another claimant
-        "phone": pl.String,  # E.164
-        "phone_extension": pl.String,
-        "birth_date": pl.Date,
-        "grade": pl.String,
-        "language": pl.String,
-        "link_id": pl.String,  # the link this person was found to be, null for someone new
-        "adopts": pl.String,  # the account that a new link adopts, else null
-        "renumbered": pl.Boolean,  # the link was found under another ID, or is a former source's
-        **SOURCE_LOCATION,
-    }
-)
-SETTLED_SCHOOL_MEMBERS: Schema = MappingProxyType({"person": pl.UInt32, "school_id": pl.String})
-SETTLED_CLASSES: Schema = CLASSES
-# A member is a settled person, or, for one whose record was rejected but was provisioned earlier, their link. The
-# same holds for both sides of a guardianship. A class rejected but provisioned earlier goes on under its old school.
-SETTLED_CLASS_MEMBERS: Schema = MappingProxyType(
-    {
-        "class_id": pl.String,
-        "school_id": pl.String,  # the class's
-        "kind": pl.String,
-        "person": pl.UInt32,
-        "link_id": pl.String,
-        "is_owner": pl.Boolean,
-    }
-)
-SETTLED_GUARDIANSHIPS: Schema = MappingProxyType(
-    {
-        "student": pl.UInt32,
-        "student_link_id": pl.String,
-        "guardian": pl.UInt32,
-        "guardian_link_id": pl.String,
-        "relationship": pl.String,
-        "type": pl.String,
-    }
-)
-# The links of this source found in any row of the delivery, rejected ones included; of those who are only in rows of
-# left-out schools, whom another source is still to take. A link that gave up its ID to another person is not among
-# them.
-SEEN_LINKS: Schema = MappingProxyType({"link_id": pl.String})
-SEEN_CLASSES: Schema = MappingProxyType({"external_id": pl.String, "school_id": pl.String})
-# Whose pairs may not go, because a row of theirs in that file was rejected. One of link_id and class_id is set.
-PROTECTED_PAIRS: Schema = MappingProxyType(
-    {
-        "table": pl.String,  # school_members, guardianships, class_owners, class_students, classes
-        "link_id": pl.String,  # the person (table guardianships: the student or the guardian)
-        "class_id": pl.String,  # the class's external ID
-    }
-)
 
-# Accounts of this district (linked, or adopted now) that hold an email which another person of the delivery takes,
-# even where their link does not hold it: a person's own edit, and what an adopted account had before.
-FREED_EMAILS: Schema = MappingProxyType({"account_id": pl.String, "email": pl.String})
+class SettledPeople(Table):
+    """A valid person of the delivery. Rules: `contracts.checking`, `.guardians`, `.identity`, `.emails`."""
+
+    person: pl.UInt32 = required("numbers the people of one settling")
+    kind: pl.String = required(_KIND)
+    role: pl.String = required("teacher, staff, student, guardian")
+    external_id: pl.String = optional("of a guardian the guardian_id that sorts first, or null where there is none")
+    guardian_ids: Annotated[pl.List, pl.String] = optional("of a guardian all of theirs, sorted; of others null")
+    first_name: pl.String = optional("null only for a guardian")
+    last_name: pl.String = optional("null only for a guardian")
+    email: pl.String = optional("lower case; null where absent, invalid or lost to another claimant")
+    phone: pl.String = optional("E.164")
+    phone_extension: pl.String = optional("digits")
+    birth_date: pl.Date = optional("a student's")
+    grade: pl.String = optional("a student's")
+    language: pl.String = optional("a guardian's")
+    link_id: pl.String = optional("the link this person was found to be, null for someone new")
+    adopts: pl.String = optional("the account that a new link adopts")
+    renumbered: pl.Boolean = required("the link was found under another ID, or is a former source's")
+    file: pl.String = required(_FILE)
+    line: pl.UInt32 = required(_LINE)
+
+
+class SettledSchoolMembers(Table):
+    """A valid employee or student at a school in scope. Rules: `contracts.checking`."""
+
+    person: pl.UInt32 = required("in people")
+    school_id: pl.String = required(_SCHOOL_ID)
+
+
+class SettledClasses(Classes):
+    """A valid class. Rules: `contracts.checking`, `.relations`."""
+
+    school_id: pl.String = required(_SCHOOL_ID)
+    name: pl.String = required("normalised, at most 255 characters")
+
+
+class SettledClassMembers(Table):
+    """A teacher or student of a class. Rules: `contracts.relations`.
+
+    A member is a settled person, or, for one whose record was rejected but was provisioned earlier, their link. A class
+    rejected but provisioned earlier goes on under its old school.
+    """
+
+    class_id: pl.String = required("the class's external_id")
+    school_id: pl.String = required("the class's")
+    kind: pl.String = required("employee, student")
+    person: pl.UInt32 = optional("in people")
+    link_id: pl.String = optional("where person is null")
+    is_owner: pl.Boolean = required("a teacher of the class")
+
+
+class SettledGuardianships(Table):
+    """A student and one of their guardians, each a settled person or a link. Rules: `contracts.relations`."""
+
+    student: pl.UInt32 = optional("in people")
+    student_link_id: pl.String = optional("where student is null")
+    guardian: pl.UInt32 = optional("in people")
+    guardian_link_id: pl.String = optional("where guardian is null")
+    relationship: pl.String = optional("what the guardian is to the student")
+    type: pl.String = optional("the type of contact")
+
+
+class SeenLinks(Table):
+    """A link of this source found in any row of the delivery, rejected ones included. Rules: `contracts.settling`.
+
+    Of those who are only in rows of left-out schools, whom another source is still to take. A link that gave up its ID
+    to another person is not among them.
+    """
+
+    link_id: pl.String = required("our ID of the link")
+
+
+class SeenClasses(Table):
+    """A class in any row of the delivery, rejected ones included. Rules: `contracts.checking`."""
+
+    external_id: pl.String = required("the source's ID of the class")
+    school_id: pl.String = optional("the school's; null for a class that the source puts into none")
+
+
+class ProtectedPairs(Table):
+    """Whose pairs may not go, because a row of theirs in that file was rejected. Rules: `contracts.settling`.
+
+    One of link_id and class_id is set.
+    """
+
+    table: pl.String = required("school_members, guardianships, class_owners, class_students, classes")
+    link_id: pl.String = optional("the person (table guardianships: the student or the guardian)")
+    class_id: pl.String = optional("the class's external ID")
+
+
+class FreedEmails(Table):
+    """An account of this district (linked, or adopted now) that holds an email another person of the delivery takes.
+
+    Even where its link does not hold it: a person's own edit, and what an adopted account had before. Rules:
+    `contracts.emails`.
+    """
+
+    account_id: pl.String = required("our ID of the account")
+    email: pl.String = required("the email that is taken from it")
+
+
+class Issues(Table):
+    """An issue found, once for each school it concerns. Rules: `contracts.issues` has the catalogue."""
+
+    code: pl.String = required("of the catalogue")
+    school_id: pl.String = optional("the source's; null where no school is known")
+    file: pl.String = required(_FILE)
+    line: pl.UInt32 = optional("the physical line; null where the source has no lines")
+    record_id: pl.String = optional("the record's external ID; null for a guardian without one")
+    detail: pl.String = optional("what the message says beyond the catalogue: columns, counts and IDs, no other value")
+    dependents: pl.UInt32 = required("how many records fall with this one")
+    row: pl.String = optional("the row as it came, a JSON object; personal data")
+    other_rows: pl.String = optional(
+        "where the problem is between rows, the others of it, one a line: its line, a tab, and it as row"
+    )
+
+
+# By field of Settled.
+SETTLED_TABLES: Mapping[str, type[Table]] = MappingProxyType(
+    {
+        "people": SettledPeople,
+        "school_members": SettledSchoolMembers,
+        "classes": SettledClasses,
+        "class_members": SettledClassMembers,
+        "guardianships": SettledGuardianships,
+        "seen_links": SeenLinks,
+        "seen_classes": SeenClasses,
+        "protected": ProtectedPairs,
+        "freed_emails": FreedEmails,
+        "issues": Issues,
+    }
+)
+SETTLED_PEOPLE = schema_of(SettledPeople)
+SETTLED_SCHOOL_MEMBERS = schema_of(SettledSchoolMembers)
+SETTLED_CLASSES = schema_of(SettledClasses)
+SETTLED_CLASS_MEMBERS = schema_of(SettledClassMembers)
+SETTLED_GUARDIANSHIPS = schema_of(SettledGuardianships)
+SEEN_LINKS = schema_of(SeenLinks)
+SEEN_CLASSES = schema_of(SeenClasses)
+PROTECTED_PAIRS = schema_of(ProtectedPairs)
+FREED_EMAILS = schema_of(FreedEmails)
+ISSUES = schema_of(Issues)
 
 
 # --- what the database holds of the district, as settling and planning need it ---
 
-STORED_LINKS: Schema = MappingProxyType(
+
+class StoredLinks(Table):
+    """A link of the district, holding its record's fields as last applied. Source: `services.planning.stored`."""
+
+    link_id: pl.String = required("our ID of the link")
+    account_id: pl.String = required("our ID of its account")
+    from_this_source: pl.Boolean = required("of the source being settled")
+    former: pl.Boolean = required("of a former source of every school it is active in: claims nothing")
+    moving: pl.Boolean = required("another source's, and active in a school that is this source's now")
+    beyond: pl.Boolean = required("active in a school this delivery does not speak of (off the plan, another source's)")
+    kind: pl.String = required(_KIND)
+    role: pl.String = required("teacher, staff, student, guardian")
+    external_id: pl.String = optional("the source's; null once given up to another person")
+    guardian_ids: Annotated[pl.List, pl.String] = optional("of a guardian all of theirs, sorted")
+    first_name: pl.String = optional("as last applied")
+    last_name: pl.String = optional("as last applied")
+    email: pl.String = optional("as last applied")
+    phone: pl.String = optional("as last applied")
+    phone_extension: pl.String = optional("as last applied")
+    birth_date: pl.Date = optional("as last applied")
+    grade: pl.String = optional("as last applied")
+    language: pl.String = optional("as last applied")
+    active: pl.Boolean = required("not archived")
+    left: pl.Boolean = required("archived, as the person left the organization of their own accord")
+    gone: pl.Boolean = required("left, and stays gone: claims nothing")
+
+
+class StoredGuardianships(Table):
+    """A guardianship of links that are own or moving. Source: `services.planning.stored`.
+
+    Active ones, and those that ended as one of the two left the organization.
+    """
+
+    student_link_id: pl.String = required("the student's link")
+    guardian_link_id: pl.String = required("the guardian's link")
+    relationship: pl.String = optional("as last applied")
+    type: pl.String = optional("as last applied")
+
+
+class StoredClasses(Table):
+    """An active class of the source. Source: `services.planning.stored`."""
+
+    external_id: pl.String = optional("the source's; null once given up to another class")
+    school_id: pl.String = required(_SCHOOL_ID)
+
+
+class StoredSchoolMembers(Table):
+    """Where a link of the source is, or was: a school of the delivery. Source: `services.planning.stored`."""
+
+    link_id: pl.String = required("our ID of the link")
+    school_id: pl.String = required(_SCHOOL_ID)
+    left_at: Annotated[pl.Datetime, "us", "UTC"] = optional("until when it was there; null while it is")
+
+
+class StoredClassMembers(Table):
+    """Who is in an active class of the source; of its links. Source: `services.planning.stored`."""
+
+    class_id: pl.String = optional("the class's external_id; null once given up to another class")
+    link_id: pl.String = required("our ID of the link")
+    is_owner: pl.Boolean = required("a teacher of the class")
+
+
+class StoredOtherSchools(Table):
+    """A school of the district that another source syncs. Source: `services.planning.stored`."""
+
+    school_id: pl.String = optional("its source's ID of it")
+    name: pl.String = required("as set up")
+    spoke_at: Annotated[pl.Datetime, "us", "UTC"] = optional(
+        "when the delivery last applied there had come; null: none was"
+    )
+
+
+class StoredAccounts(Table):
+    """An active account that may stand in the way of, or be adopted by, this delivery's people.
+
+    Every one that holds an email of theirs, and every one made by hand in the district without a link of it. Source:
+    `services.planning.stored`.
+    """
+
+    account_id: pl.String = required("our ID of the account")
+    role: pl.String = required("teacher, staff, student, guardian")
+    first_name: pl.String = optional("as its person or a source gave it")
+    last_name: pl.String = optional("as its person or a source gave it")
+    email: pl.String = optional("as its person or a source gave it")
+    phone: pl.String = optional("as its person or a source gave it")
+    birth_date: pl.Date = optional("as its person or a source gave it")
+    by_hand: pl.Boolean = required("made by hand in this district")
+    linked: pl.Boolean = required("has an active link of this district")
+
+
+# By field of StoredRoster.
+STORED_TABLES: Mapping[str, type[Table]] = MappingProxyType(
     {
-        "link_id": pl.String,
-        "account_id": pl.String,
-        "from_this_source": pl.Boolean,  # of the source being settled
-        "former": pl.Boolean,  # of a former source of every school it is active in: claims nothing
-        "moving": pl.Boolean,  # another source's, and active in a school that is this source's now
-        "beyond": pl.Boolean,  # active in a school this delivery does not speak of (off the plan, another source's)
-        "kind": pl.String,
-        "role": pl.String,
-        "external_id": pl.String,
-        "guardian_ids": pl.List(pl.String),
-        "first_name": pl.String,
-        "last_name": pl.String,
-        "email": pl.String,
-        "phone": pl.String,
-        "phone_extension": pl.String,
-        "birth_date": pl.Date,
-        "grade": pl.String,
-        "language": pl.String,
-        "active": pl.Boolean,
-        "left": pl.Boolean,  # archived, as the person left the organization of their own accord
-        "gone": pl.Boolean,  # left, and stays gone: claims nothing
+        "links": StoredLinks,
+        "guardianships": StoredGuardianships,
+        "classes": StoredClasses,
+        "accounts": StoredAccounts,
+        "school_members": StoredSchoolMembers,
+        "class_members": StoredClassMembers,
+        "other_schools": StoredOtherSchools,
     }
 )
-# Guardianships of links that are own or moving: active ones, and those that ended as one of the two left the
-# organization.
-STORED_GUARDIANSHIPS: Schema = MappingProxyType(
-    {"student_link_id": pl.String, "guardian_link_id": pl.String, "relationship": pl.String, "type": pl.String}
-)
-# Active classes of the source.
-STORED_CLASSES: Schema = MappingProxyType({"external_id": pl.String, "school_id": pl.String})
-# Where links of the source are, or were until `left_at`: schools of the delivery, by the source's ID.
-STORED_SCHOOL_MEMBERS: Schema = MappingProxyType(
-    {"link_id": pl.String, "school_id": pl.String, "left_at": pl.Datetime("us", "UTC")}
-)
-# Who is in active classes of the source; of its links.
-STORED_CLASS_MEMBERS: Schema = MappingProxyType({"class_id": pl.String, "link_id": pl.String, "is_owner": pl.Boolean})
-# Schools of the district that other sources sync, by their sources' IDs.
-STORED_OTHER_SCHOOLS: Schema = MappingProxyType(
-    {
-        "school_id": pl.String,
-        "name": pl.String,
-        "spoke_at": pl.Datetime("us", "UTC"),  # when the delivery last applied there had come; null: none was
-    }
-)
-# Active accounts that may stand in the way of, or be adopted by, this delivery's people: every one that holds an
-# email of theirs, and every one made by hand in the district without a link of it.
-STORED_ACCOUNTS: Schema = MappingProxyType(
-    {
-        "account_id": pl.String,
-        "role": pl.String,
-        "first_name": pl.String,
-        "last_name": pl.String,
-        "email": pl.String,
-        "phone": pl.String,
-        "birth_date": pl.Date,
-        "by_hand": pl.Boolean,  # made by hand in this district
-        "linked": pl.Boolean,  # has an active link of this district
-    }
-)
+STORED_LINKS = schema_of(StoredLinks)
+STORED_GUARDIANSHIPS = schema_of(StoredGuardianships)
+STORED_CLASSES = schema_of(StoredClasses)
+STORED_ACCOUNTS = schema_of(StoredAccounts)
+STORED_SCHOOL_MEMBERS = schema_of(StoredSchoolMembers)
+STORED_CLASS_MEMBERS = schema_of(StoredClassMembers)
+STORED_OTHER_SCHOOLS = schema_of(StoredOtherSchools)
 
 
 @dataclass(frozen=True)
 class StoredRoster:
-    """What the database holds of a district: frames of the schemas above, each field that of its name."""
+    """What the database holds of a district: each field is the frame of that name in STORED_TABLES."""
 
     links: pl.DataFrame
     guardianships: pl.DataFrame
@@ -262,26 +467,9 @@ class StoredRoster:
         )
 
 
-# Every issue found, one row per issue and school it concerns.
-ISSUES: Schema = MappingProxyType(
-    {
-        "code": pl.String,  # of the catalogue
-        "school_id": pl.String,  # the source's; null where no school is known
-        "file": pl.String,  # of SOURCE_LOCATION
-        "line": pl.UInt32,  # null where the source has no lines
-        "record_id": pl.String,  # the record's external ID; null for a guardian without one
-        "detail": pl.String,  # what the message says beyond the catalogue: columns, counts and IDs, no other value
-        "dependents": pl.UInt32,  # records that fall with this one
-        "row": pl.String,  # the row as it came, a JSON object; personal data
-        # Where the problem is between rows, the others of it, one a line: its line, a tab, and it as `row`.
-        "other_rows": pl.String,
-    }
-)
-
-
 @dataclass(frozen=True)
 class Settled:
-    """The district after checking and settling: frames of the schemas above, and its issues."""
+    """The district after checking and settling. Each frame is the one of its name in SETTLED_TABLES."""
 
     people: pl.DataFrame
     school_members: pl.DataFrame

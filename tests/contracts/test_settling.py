@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from contracts import roster
-from contracts.roster import Settled, StoredRoster
+from contracts.roster import SETTLED_TABLES, Settled, StoredRoster, schema_of
 from sandbox import csv_files
 from sandbox.faults import FAULTS, plant
 from sandbox.generator import generate
@@ -30,25 +30,12 @@ from tests.contracts.district import (
     who,
 )
 
-SCHEMAS = {
-    "people": roster.SETTLED_PEOPLE,
-    "school_members": roster.SETTLED_SCHOOL_MEMBERS,
-    "classes": roster.SETTLED_CLASSES,
-    "class_members": roster.SETTLED_CLASS_MEMBERS,
-    "guardianships": roster.SETTLED_GUARDIANSHIPS,
-    "seen_links": roster.SEEN_LINKS,
-    "seen_classes": roster.SEEN_CLASSES,
-    "protected": roster.PROTECTED_PAIRS,
-    "freed_emails": roster.FREED_EMAILS,
-    "issues": roster.ISSUES,
-}
-
 
 def test_the_frames_have_their_schemas_empty_or_not() -> None:
     for files in (Files(), Files([], [], [], [], []), Files(guardianless().schools, students=guardianless().students)):
         found = settled(files)
-        assert {name: dict(getattr(found, name).schema) for name in SCHEMAS} == {
-            name: dict(schema) for name, schema in SCHEMAS.items()
+        assert {name: dict(getattr(found, name).schema) for name in SETTLED_TABLES} == {
+            name: dict(schema_of(table)) for name, table in SETTLED_TABLES.items()
         }
 
 
@@ -146,7 +133,7 @@ def test_a_rejected_record_never_gives_an_id_to_another_person() -> None:
 
 def _content(value: Settled) -> dict[str, list[Any]]:
     """Everything settled, but for lines."""
-    frames = {name: getattr(value, name) for name in SCHEMAS}
+    frames = {name: getattr(value, name) for name in SETTLED_TABLES}
     return {
         name: sorted(frame.drop("file", "line", "row", "other_rows", strict=False).rows(), key=repr)
         for name, frame in frames.items()

@@ -15,7 +15,7 @@ from contracts import roster as shapes
 from contracts.checking import check
 from contracts.formats import Reading
 from contracts.formats.clever_3 import FORMAT, RECORD_TYPES
-from contracts.roster import TABLES, Roster, Settled, StoredRoster
+from contracts.roster import TABLES, Roster, Settled, StoredRoster, schema_of
 from contracts.settling import settle
 from errors import DataError
 from tests.contracts.district import issues, kept, link, members, one, pairs, stored, who
@@ -112,7 +112,7 @@ def rows(frame: pl.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
 def test_a_record_of_each_kind_becomes_its_rows() -> None:
     roster = mapped(Records(staff=[staff("f1", "s2")]))
     assert {name: getattr(roster, name).schema for name in TABLES} == {
-        name: pl.Schema(dict(schema)) for name, schema in TABLES.items()
+        name: pl.Schema(dict(schema_of(table))) for name, table in TABLES.items()
     }
     assert roster.schools.rows() == [("s1", "School s1", "school", 1), ("s2", "School s2", "school", 2)]
     assert roster.people.drop("sis_id").rows() == [

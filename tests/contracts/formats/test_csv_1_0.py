@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from contracts.checking import check
 from contracts.formats.csv_1_0 import FORMAT, to_roster
 from contracts.formats.delimited import read_files
-from contracts.roster import TABLES, Roster, StoredRoster
+from contracts.roster import TABLES, Roster, StoredRoster, schema_of
 from contracts.settling import settle
 from sandbox.generator import generate
 
@@ -141,7 +141,7 @@ def test_a_column_that_a_file_lacks_is_absent_and_one_without_values_is_not() ->
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_has_its_schema(roster: Roster, table: str) -> None:
-    assert dict(getattr(roster, table).schema) == dict(TABLES[table])
+    assert dict(getattr(roster, table).schema) == dict(schema_of(TABLES[table]))
 
 
 def test_schools(roster: Roster) -> None:
@@ -236,7 +236,7 @@ def test_files_without_rows_give_empty_tables() -> None:
 
     assert {table: getattr(roster, table).rows() for table in TABLES} == {table: [] for table in TABLES}
     assert {table: dict(getattr(roster, table).schema) for table in TABLES} == {
-        table: dict(schema) for table, schema in TABLES.items()
+        name: dict(schema_of(table)) for name, table in TABLES.items()
     }
 
 
