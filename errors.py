@@ -16,12 +16,14 @@ RollcallError
        ├─ LeaseLost            the run was ended or taken over; it may write nothing more
        ├─ WriteConflict        a unique value was taken meanwhile by another district
        ├─ DataError            a check, frame or statement failed on data it should have accepted
+       │    └─ TableError      a stage gave a table that is not as declared
        └─ SchoolsFailed        a district's run ended with failed schools
 """
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -99,6 +101,19 @@ class DataError(TerminalError):
         ours = [frame for frame in frames if "site-packages" not in frame.filename]
         self.where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "unknown"
         super().__init__(f"{step} failed with {self.kind} at {self.where}; the data involved are not shown here")
+
+
+class TableError(DataError):
+    """A stage gave a table that does not have its declared columns, types and nulls.
+
+    Names tables and columns and counts nulls, never a value.
+    """
+
+    def __init__(self, stage: str, wrong: Sequence[str]) -> None:
+        self.step = stage
+        self.kind = type(self).__name__
+        self.where = "; ".join(wrong)
+        TerminalError.__init__(self, f"{stage} gave tables that are not as declared: {self.where}")
 
 
 class SchoolsFailed(TerminalError):

@@ -26,12 +26,14 @@ from contracts.roster import (
     SEEN_LINKS,
     SETTLED_PEOPLE,
     SETTLED_SCHOOL_MEMBERS,
+    SETTLED_TABLES,
     STUDENT,
     TEACHER,
     Field,
     Settled,
     StoredRoster,
     as_table,
+    verify,
 )
 from contracts.rules import Rule, breaking, contract
 from contracts.whereabouts import placed, whereabouts
@@ -91,7 +93,7 @@ def settle(records: Records, stored: StoredRoster) -> Settled:
     """Settle a checked district against what is held of it. Pure: the same records and holdings, the same result.
 
     Raises:
-        DataError: a check could not be computed.
+        DataError: a check could not be computed, or a frame is not as SETTLED_TABLES declares it.
     """
     awaited = leaving.awaited(records, stored)
     of_awaited = awaited.filter(kind=STUDENT).select(student_id="external_id")
@@ -135,7 +137,7 @@ def settle(records: Records, stored: StoredRoster) -> Settled:
         _guardian_issues(records, people, pairs, found, at),
         related.found,
     ]
-    return Settled(
+    settled = Settled(
         people=as_table(valid, SETTLED_PEOPLE),
         school_members=as_table(
             valid.filter(pl.col("kind") != GUARDIAN).join(records.members, on=["kind", "external_id"]),
@@ -158,6 +160,8 @@ def settle(records: Records, stored: StoredRoster) -> Settled:
         freed_emails=as_table(owned.freed, FREED_EMAILS).sort("account_id", "email"),
         absent=records.absent,
     )
+    verify("settling", settled, SETTLED_TABLES)
+    return settled
 
 
 def _with_links(records: Records, found: Guardians, stored: StoredRoster) -> pl.DataFrame:

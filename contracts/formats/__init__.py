@@ -18,7 +18,7 @@ from typing import Final
 
 import polars as pl
 
-from contracts.roster import Field, Roster
+from contracts.roster import TABLES, Field, Roster, verify
 from contracts.text import clean, listed
 
 DEFAULT_FORMAT: Final = "csv-1.0"
@@ -125,7 +125,7 @@ def match_names(files: Iterable[str], names: Iterable[str]) -> Names:
 class Format:
     """A set of files, how they are read, and how their rows become the canonical roster.
 
-    `to_roster` takes what its `reader` read. `source_name`: of records that another system holds, what it is called,
+    `mapper` takes what its `reader` read. `source_name`: of records that another system holds, what it is called,
     such as Clever; None where districts send the files themselves. `nouns`: what it calls a class, or classes, if
     otherwise.
     """
@@ -133,7 +133,7 @@ class Format:
     name: str
     files: tuple[FileFormat, ...]
     reader: Callable[[Format, Mapping[str, bytes]], Reading]
-    to_roster: Callable[[Reading], Roster]
+    mapper: Callable[[Reading], Roster]
     source_name: str | None = None
     nouns: Mapping[str, str] = field(default_factory=dict)
 
@@ -144,6 +144,16 @@ class Format:
             DataError: reading failed on data it should have accepted.
         """
         return self.reader(self, files)
+
+    def to_roster(self, reading: Reading) -> Roster:
+        """The canonical roster of what was read, its frames as `contracts.roster.TABLES` declares them.
+
+        Raises:
+            TableError: the mapping gave a frame that is not as declared.
+        """
+        roster = self.mapper(reading)
+        verify(f"mapping {self.name}", roster, TABLES)
+        return roster
 
     @property
     def file_names(self) -> tuple[str, ...]:
