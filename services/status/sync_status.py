@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, exists, func
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -102,14 +102,21 @@ def _derive(facts: _Facts) -> Status | None:
     return Status.CONNECTED
 
 
-def statuses(session: Session, *, district_id: str | None = None, now: datetime) -> list[SchoolStatus]:
+def statuses(
+    session: Session, *, district_id: str | None = None, school_ids: Collection[str] | None = None, now: datetime
+) -> list[SchoolStatus]:
     """Every school of the district, or of all, with its status, in the setup file's order.
+
+    school_ids: ours, of the schools to derive; None for all. A night asks for each school by itself, so the work is
+    bounded by the schools asked for.
 
     Rule: off the plan, none; no source, Setup sync; a live run has it in hand, Processing; Clever and the maintenance
     flag is up, Paused; an open hold, On hold; nothing of its present source ever applied, Setup sync; else Connected.
     """
-    schools = _schools(session, district_id)
     conditions = of_district(district_id)
+    if school_ids is not None:
+        conditions.append(col(School.id).in_(school_ids))
+    schools = _schools(session, conditions)
     held = set(
         session.exec(
             select(Hold.school_id)
@@ -117,15 +124,13 @@ def statuses(session: Session, *, district_id: str | None = None, now: datetime)
             .where(col(Hold.ended_at).is_(None), *conditions)
         )
     )
-    established = set(
-        session.exec(
-            select(SchoolRun.school_id, SchoolRun.source_id)
-            .join(School, col(School.id) == SchoolRun.school_id)
-            .where(col(SchoolRun.outcome).in_(UP_TO_DATE), *conditions)
-            .distinct()
-        )
+    applied = exists().where(
+        col(SchoolRun.school_id) == School.id,
+        col(SchoolRun.source_id) == School.source_id,
+        col(SchoolRun.outcome).in_(UP_TO_DATE),
     )
-    in_hand = {run.district_id: (run, done) for run, done in _open_runs(session, district_id) if is_live(run, now)}
+    established = set(session.exec(select(School.id).where(applied, *conditions)))
+    in_hand = {run.district_id: (run, done) for run, done in _open_runs(session, conditions) if is_live(run, now)}
     paused = {
         district_id: pauses.in_force(session, district_id, now=now) is not None
         for district_id in {school.district_id for school, _, source in schools if _is_pausable(source)}
@@ -140,7 +145,7 @@ def statuses(session: Session, *, district_id: str | None = None, now: datetime)
             in_hand=run is not None and _has_in_hand(run, done, school.id, source_id),
             is_paused=_is_pausable(source) and paused[district.id],
             on_hold=school.id in held,
-            established=(school.id, source_id) in established,
+            established=school.id in established,
         )
         found.append(
             SchoolStatus(
@@ -172,26 +177,30 @@ def of_district(district_id: str | None) -> list[ColumnElement[bool]]:
     return [] if district_id is None else [col(School.district_id) == district_id]
 
 
-def _schools(session: Session, district_id: str | None) -> list[tuple[School, District, Source | None]]:
+def _schools(
+    session: Session, conditions: Sequence[ColumnElement[bool]]
+) -> list[tuple[School, District, Source | None]]:
     found: Any = session.exec(
         select(School, District, Source)
         .join(District, col(District.id) == School.district_id)
         .outerjoin(Source, col(Source.id) == School.source_id)
-        .where(*of_district(district_id))
+        .where(*conditions)
         .order_by(col(District.position), col(District.id), col(School.position), col(School.id))
     )
     return [(school, district, source) for school, district, source in found]
 
 
-def _open_runs(session: Session, district_id: str | None) -> list[tuple[Run, frozenset[str]]]:
-    """The open runs, each with the schools it is done with."""
-    statement = select(Run).where(col(Run.ended_at).is_(None))
-    if district_id is not None:
-        statement = statement.where(Run.district_id == district_id)
+def _open_runs(session: Session, conditions: Sequence[ColumnElement[bool]]) -> list[tuple[Run, frozenset[str]]]:
+    """The open runs of the schools that meet the conditions, each with those of them that it is done with."""
+    statement = select(Run).where(
+        col(Run.ended_at).is_(None), col(Run.district_id).in_(select(School.district_id).where(*conditions))
+    )
     # Another transaction writes heartbeats all the time.
     runs = session.exec(statement.execution_options(populate_existing=True)).all()
     done = session.exec(
-        select(SchoolRun.run_id, SchoolRun.school_id).where(col(SchoolRun.run_id).in_([run.id for run in runs]))
+        select(SchoolRun.run_id, SchoolRun.school_id)
+        .join(School, col(School.id) == SchoolRun.school_id)
+        .where(col(SchoolRun.run_id).in_([run.id for run in runs]), *conditions)
     ).all()
     return [(run, frozenset(school for run_id, school in done if run_id == run.id)) for run in runs]
 
@@ -212,19 +221,10 @@ def record_status_changes(session: Session, school_ids: Collection[str] | None, 
     pause whose end came, is kept by whoever comes next, with the time it took effect. The caller has flushed what it
     changed.
     """
-    district_ids = None if school_ids is None else _districts_of(session, school_ids)
-    now_held = [
-        school
-        for district_id in ([None] if district_ids is None else sorted(district_ids))
-        for school in statuses(session, district_id=district_id, now=now)
-        if school_ids is None or school.school_id in school_ids
-    ]
-    kept = _last_kept(session, [school.school_id for school in now_held] if school_ids is not None else None)
-    silent = {
-        run.district_id: (run, done)
-        for run, done in _open_runs(session, None)
-        if not is_live(run, now) and (district_ids is None or run.district_id in district_ids)
-    }
+    now_held = statuses(session, school_ids=school_ids, now=now)
+    kept = _last_kept(session, school_ids)
+    conditions = [] if school_ids is None else [col(School.id).in_(school_ids)]
+    silent = {run.district_id: (run, done) for run, done in _open_runs(session, conditions) if not is_live(run, now)}
     for school in now_held:
         last = kept.get(school.school_id)
         if (last.status if last is not None else None) == school.status:
@@ -252,11 +252,7 @@ def _end_of_pause(session: Session, school: SchoolStatus, last: StatusChange, no
     return end if end is not None and ends[end].ended_at is None else None
 
 
-def _districts_of(session: Session, school_ids: Collection[str]) -> set[str]:
-    return set(session.exec(select(School.district_id).where(col(School.id).in_(school_ids)).distinct()))
-
-
-def _last_kept(session: Session, school_ids: list[str] | None) -> dict[str, StatusChange]:
+def _last_kept(session: Session, school_ids: Collection[str] | None) -> dict[str, StatusChange]:
     newest = select(func.max(StatusChange.id)).group_by(col(StatusChange.school_id))
     if school_ids is not None:
         newest = newest.where(col(StatusChange.school_id).in_(school_ids))

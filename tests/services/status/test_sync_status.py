@@ -233,6 +233,24 @@ def test_a_run_has_in_hand_what_it_was_asked_for_and_is_not_done_with(session: S
     assert status(session) == Status.CONNECTED
 
 
+def test_schools_asked_for_are_derived_alone_and_as_among_all(session: Session) -> None:
+    a_school(session, "adams", position=1)
+    a_school(session, "monroe", position=2)
+    run = a_run(session)
+    done(session, run, "applied", ADAMS)
+    on_hold(session, "unified/monroe")
+    among_all = {school.school_id: school for school in statuses(session, now=NOW)}
+    assert [(school.school_id, school.status) for school in among_all.values()] == [
+        (LINCOLN, Status.PROCESSING),
+        (ADAMS, Status.CONNECTED),
+        ("unified/monroe", Status.PROCESSING),
+    ]
+    for school_id, school in among_all.items():
+        assert statuses(session, school_ids=[school_id], now=NOW) == [school]
+    assert statuses(session, school_ids=[ADAMS, LINCOLN], now=NOW) == [among_all[LINCOLN], among_all[ADAMS]]
+    assert statuses(session, school_ids=[], now=NOW) == []
+
+
 def test_an_ended_run_or_one_of_another_source_has_nothing_of_it_in_hand(session: Session) -> None:
     established(session)
     run = a_run(session, source="other")
