@@ -260,36 +260,24 @@ def _contradicting(groups: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _chains(groups: pl.DataFrame) -> pl.DataFrame:
-    """person and group, now the least person of all that are connected by groups (group, person).
-
-    Labels spread along groups to the least of the numbers, and each step follows the labels found so far, so that the
-    number of steps grows with the logarithm of the longest chain.
-    """
+    """person and group, now the least person of all that are connected by groups (group, person)."""
     people = groups["person"].unique().sort()
     numbers = pl.DataFrame({"person": people}).with_row_index("node")
-    shared = groups.join(numbers, on="person").select("node", "group")
-    label = numbers["node"]
-    while True:
-        least = (
-            shared.with_columns(label=label.gather(shared["node"]))
-            .with_columns(pl.col("label").min().over("group"))
-            .group_by("node")
-            .agg(least=pl.col("label").min())
-        )
-        # A label points at a node of the same guardian: it takes what its node has found, too.
-        offered = pl.concat([least.select(at=label.gather(least["node"]), least="least"), least.rename({"node": "at"})])
-        best = offered.group_by("at").agg(pl.col("least").min())
-        new = (
-            pl.DataFrame({"at": numbers["node"], "label": label})
-            .join(best, on="at", how="left", maintain_order="left")
-            .select(pl.min_horizontal("label", "least").alias("label"))
-            .to_series()
-        )
-        new = new.gather(new)
-        if new.equals(label):
-            break
-        label = new
-    return pl.DataFrame({"person": people, "group": people.gather(label)})
+    numbered = groups.join(numbers, on="person").select("node", least=pl.col("node").min().over("group"))
+    # Union-find, with path halving. The root of a set is its least node.
+    parents = list(range(len(people)))
+
+    def root(node: int) -> int:
+        while parents[node] != node:
+            parents[node] = parents[parents[node]]
+            node = parents[node]
+        return node
+
+    for node, least in numbered.filter(pl.col("node") != pl.col("least")).iter_rows():
+        one, other = sorted((root(node), root(least)))
+        parents[other] = one
+    roots = pl.Series([root(node) for node in range(len(people))], dtype=pl.UInt32)
+    return pl.DataFrame({"person": people, "group": people.gather(roots)})
 
 
 # --- what a person holds ---
