@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from sqlmodel import Session
@@ -39,16 +40,26 @@ def make_plan(
         digests = leases.setup_digest(session, source_of(session, request.source_id))
         delivery = session.get(Delivery, delivery_id)
         may_remove = delivery is None or delivery.may_remove
-        plan = plan_roster(session, scope, roster, may_remove=may_remove, delivery_id=delivery_id)
+        plan = plan_roster(
+            session, scope, roster, asked=request.schools, may_remove=may_remove, delivery_id=delivery_id
+        )
     return RunContext(run_id, delivery_id, scope, digests), plan
 
 
 def plan_roster(
-    session: Session, scope: Scope, roster: Roster, *, may_remove: bool = True, delivery_id: int | None = None
+    session: Session,
+    scope: Scope,
+    roster: Roster,
+    *,
+    asked: Collection[str] | None = None,
+    may_remove: bool = True,
+    delivery_id: int | None = None,
 ) -> Plan:
     """The plan for a roster, judged, from what the session sees; writes nothing.
 
-    may_remove: see `models.tables.Delivery`. delivery_id: the delivery that the roster is of, where it has one.
+    asked: our IDs of the schools that are to be processed, None for all. Every school is judged, as all of them
+    together may exceed a limit; causes are looked for where a school asked for would be held. may_remove: see
+    `models.tables.Delivery`. delivery_id: the delivery that the roster is of, where it has one.
 
     Raises:
         DataError: a check or frame failed on the data.
@@ -74,18 +85,20 @@ def plan_roster(
             note = f"left out as you decided: {count(left_out, 'emergency contact')}"
             plan = replace(plan, notes=(*plan.notes, note))
         plan = judging.judged(session, scope, plan if may_remove else without_removals(plan), delivery_id=delivery_id)
-        return _with_causes(session, scope, plan, roster, stored)
+        return _with_causes(session, scope, plan, asked, roster, stored)
 
     stored = load_stored_rows(session, scope)
     return guarded("planning", planned)
 
 
-def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, stored: StoredRows) -> Plan:
-    """The plan, with what seems to have brought about each reason to hold a school."""
+def _with_causes(
+    session: Session, scope: Scope, plan: Plan, asked: Collection[str] | None, roster: Roster, stored: StoredRows
+) -> Plan:
+    """The plan, with what seems to have brought about each reason to hold a school that was asked for."""
     crossed = {
         changes.school_id: {reason.code: reason.counts for reason in changes.reasons}
         for changes in plan.changesets
-        if changes.reasons
+        if changes.reasons and (asked is None or changes.school_id in asked)
     }
     if not crossed:
         return plan
@@ -93,7 +106,9 @@ def _with_causes(session: Session, scope: Scope, plan: Plan, roster: Roster, sto
     seen = causes.collect_evidence(scope, roster, stored, rows_before)
 
     def explained(changes: ChangeSet) -> ChangeSet:
-        found = causes.causes(changes, seen, crossed.get(changes.school_id, {}))
+        if changes.school_id not in crossed:
+            return changes
+        found = causes.causes(changes, seen, crossed[changes.school_id])
         reasons = (
             replace(reason, detail=" ".join(filter(None, (reason.detail, found.get(reason.code)))) or None)
             for reason in changes.reasons or ()

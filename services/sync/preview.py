@@ -78,7 +78,8 @@ def preview_sync(session: Session, request: SyncRequest, *, landing: Path, adapt
     if len(reading.file_errors):
         return Preview(source.format, message, reading.file_errors, notes=findings.notes)
     scope = read_scope(session, source.id)
-    plan = plan_roster(session, scope, form.to_roster(reading), may_remove=findings.may_remove)
+    roster = form.to_roster(reading)
+    plan = plan_roster(session, scope, roster, asked=request.schools, may_remove=findings.may_remove)
     asked = [changes for changes in plan.changesets if request.schools is None or changes.school_id in request.schools]
     notes = (*findings.notes, *reading.notes, *plan.notes)
     return Preview(source.format, message, reading.file_errors, tuple(asked), notes)

@@ -98,6 +98,10 @@ def _same_issues(one: pl.DataFrame, other: pl.DataFrame) -> bool:
 def provision_school(session: Session, run: RunContext, changeset: ChangeSet, *, now: datetime) -> SchoolResult:
     """Apply one school's ChangeSet, or hold it for what it was judged for, and record what was done.
 
+    The guard judges once, with the plan: only there all schools are seen together. What it takes the transaction to
+    know is which of those reasons still hold the school: what was decided about it, and what its source was found to be
+    like, may be newer than the plan.
+
     Raises:
         LeaseLost: the run is no longer open; nothing was written.
         WriteConflict: another district took an email meanwhile; the caller plans again, once.
