@@ -211,6 +211,7 @@ class SettledPeople(Table):
     link_id: pl.String = optional("the link this person was found to be, null for someone new")
     adopts: pl.String = optional("the account that a new link adopts")
     renumbered: pl.Boolean = required("the link was found under another ID, or is a former source's")
+    gone: pl.Boolean = required("left the organization, and stays gone; see StoredLinks")
     file: pl.String = required(_FILE)
     line: pl.UInt32 = required(_LINE)
 

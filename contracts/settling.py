@@ -112,11 +112,8 @@ def settle(records: Records, stored: StoredRoster) -> Settled:
     silent = _silent_guardians(records, stored, there)
     seen = pl.concat([seen, everyone["link_id"], silent["link_id"]])
     everyone = _with_gone(everyone, found.pairs, stored)
-    # Who left the organization, and stays gone, claims no email and adopts nothing.
-    owned = emails.resolve_email_owners(everyone.filter(~pl.col("is_gone")), stored, seen.drop_nulls().unique())
-    gone = everyone.filter("is_gone").select("record", "is_valid", "email", adopts="joins_account", lost=pl.lit(False))
-    decided = pl.concat([owned.records, gone.select(owned.records.columns)], how="vertical_relaxed")
-    people = _numbered(everyone.drop("email", "is_valid").join(decided, on="record"), stored)
+    everyone, freed_emails = _with_emails(everyone, stored, seen.drop_nulls().unique())
+    people = _numbered(everyone, stored)
     # A newcomer who is rejected after all leaves the link of the one before as it is.
     seen = pl.concat([seen, people.filter(~pl.col("is_valid"))["given_up"]]).drop_nulls().unique().sort()
 
@@ -157,7 +154,7 @@ def settle(records: Records, stored: StoredRoster) -> Settled:
         ),
         notes=(*records.notes, *_missing_columns(records, stored)),
         missing_schools=records.missing_schools,
-        freed_emails=as_table(owned.freed, FREED_EMAILS).sort("account_id", "email"),
+        freed_emails=as_table(freed_emails, FREED_EMAILS).sort("account_id", "email"),
         absent=records.absent,
     )
     verify("settling", settled, SETTLED_TABLES)
@@ -257,10 +254,10 @@ def _missing_columns(records: Records, stored: StoredRoster) -> list[str]:
 
 
 def _with_gone(everyone: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster) -> pl.DataFrame:
-    """With is_gone: who left the organization, and stays gone; a guardian all of whose students did, with them."""
+    """With gone: who left the organization, and stays gone; and claims_nothing: they, and whose students all did."""
     gone = stored.links.filter("gone")
     left = everyone.with_columns(
-        is_gone=pl.col("link_id").is_in(gone["link_id"].implode()).fill_null(False)
+        gone=pl.col("link_id").is_in(gone["link_id"].implode()).fill_null(False)
         | pl.col("joins_account").is_in(gone["account_id"].implode()).fill_null(False)
     )
     active = stored.links.filter("active")["link_id"].implode()
@@ -270,15 +267,28 @@ def _with_gone(everyone: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster
         & ~pl.col("is_shared")
     )
     families = (
-        pairs.join(students.select("is_gone", student_id="external_id"), on="student_id")
+        pairs.join(students.select("gone", student_id="external_id"), on="student_id")
         .group_by("guardian")
-        .agg(left_alone=pl.col("is_gone").all())
+        .agg(left_alone=pl.col("gone").all())
     )
     return (
         left.join(families, on="guardian", how="left", maintain_order="left")
-        .with_columns(is_gone=pl.col("is_gone") | pl.col("left_alone").fill_null(False))
+        .with_columns(claims_nothing=pl.col("gone") | pl.col("left_alone").fill_null(False))
         .drop("left_alone")
     )
+
+
+def _with_emails(everyone: pl.DataFrame, stored: StoredRoster, seen: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Everybody with email, adopts, lost and is_valid once every contested email is decided; and the freed emails.
+
+    Rule: who left the organization, and stays gone, claims no email and adopts nothing.
+    """
+    owned = emails.resolve_email_owners(everyone.filter(~pl.col("claims_nothing")), stored, seen)
+    others = everyone.filter("claims_nothing").select(
+        "record", "is_valid", "email", adopts="joins_account", lost=pl.lit(False)
+    )
+    decided = pl.concat([owned.records, others.select(owned.records.columns)], how="vertical_relaxed")
+    return everyone.drop("email", "is_valid").join(decided, on="record"), owned.freed
 
 
 def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
@@ -322,7 +332,11 @@ def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
         pl.concat([of_people, of_guardians], how="diagonal")
         .sort(_kind_order(), "external_id", "content", "guardian", nulls_last=True)
         .with_columns(record=pl.int_range(pl.len(), dtype=pl.UInt32))
-        .select("record", *(name for name in SETTLED_PEOPLE if name not in ("person", "adopts", "renumbered")), *added)
+        .select(
+            "record",
+            *(name for name in SETTLED_PEOPLE if name not in ("person", "adopts", "renumbered", "gone")),
+            *added,
+        )
     )
 
 

@@ -183,7 +183,7 @@ class TableDiffs:
 
 def compare(scope: Scope, settled: Settled, stored: StoredRows) -> TableDiffs:
     """Every table, one join for each: the whole district at once, because people are shared."""
-    settled = _without_leavers(settled, stored)
+    settled = _without_leavers(settled)
     people = _people(scope, settled, stored)
     known = ("account_id", "kind", "record_id", "first_name", "last_name")
     everybody = pl.concat(
@@ -284,20 +284,15 @@ def record_id(prefix: str = "") -> pl.Expr:
     return pl.when(kind=GUARDIAN).then(ids).otherwise(f"{prefix}external_id")
 
 
-def _without_leavers(settled: Settled, stored: StoredRows) -> Settled:
+def _without_leavers(settled: Settled) -> Settled:
     """The settled district without those who left the organization and stay gone; they still count as seen.
 
     Rule: with rostering enforcement off, someone who left of their own accord is not put back. Where they are a member
     of a class they are kept by their link, which is in no class: that the pair is in a row is still to be seen.
     """
-    gone = stored.links.filter("gone")
-    is_gone = pl.col("link_id").is_in(gone["link_id"].implode()).fill_null(False) | pl.col("adopts").is_in(
-        gone["account_id"].implode()
-    ).fill_null(False)
-    leavers = settled.people.filter(is_gone)
+    leavers = settled.people.filter("gone")
     if leavers.is_empty():
         return settled
-    staying = settled.people.filter(~is_gone)
     numbers = leavers["person"].implode()
 
     def stays(column: str) -> pl.Expr:
@@ -305,7 +300,7 @@ def _without_leavers(settled: Settled, stored: StoredRows) -> Settled:
 
     return replace(
         settled,
-        people=staying,
+        people=settled.people.filter(~pl.col("gone")),
         school_members=settled.school_members.filter(stays("person")),
         class_members=settled.class_members.join(leavers.select("person", left="link_id"), on="person", how="left")
         .with_columns(link_id=pl.coalesce("link_id", "left"), person=pl.when(stays("person")).then("person"))

@@ -265,7 +265,11 @@ def _apply(session: Session, changes: ChangeSet, now: datetime) -> None:
 
 
 def _without_leavers(session: Session, changes: ChangeSet) -> ChangeSet:
-    """Who has left the organization since the plan was made is not brought back by it, unless enforcement does."""
+    """Who has left the organization since the plan was made is not brought back by it, unless enforcement does.
+
+    The plan leaves out those who had left when it was made. It takes no lock, so people may leave until the accounts
+    are locked here; only now nobody can any more.
+    """
     condition, parameters = bulk.in_list(
         session,
         "l.id",

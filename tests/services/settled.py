@@ -89,7 +89,7 @@ def settled(
     kinds = {row["person"]: row["kind"] for row in people}
     return replace(
         Settled(
-            people=frame(roster.SETTLED_PEOPLE, people),
+            people=frame(roster.SETTLED_PEOPLE, people).with_columns(pl.col("gone").fill_null(False)),
             school_members=frame(
                 roster.SETTLED_SCHOOL_MEMBERS, [{"person": number, "school_id": school} for number, school in at]
             ),
@@ -122,12 +122,14 @@ def settled(
 
 
 def known(session: Session, value: Settled) -> Settled:
-    """The same district with the links its people already have, found by their external IDs."""
+    """The same district with the links that people already have, by their external IDs, and who of them is gone."""
     stored = load_stored_rows(session, read_scope(session, "unified/files")).links
+    gone = stored.filter("gone")["link_id"].implode()
     links = stored.filter("from_this_source").select("kind", "external_id", found="link_id")
     people = (
         value.people.join(links, on=["kind", "external_id"], how="left", maintain_order="left")
         .with_columns(link_id=pl.coalesce("link_id", "found"))
+        .with_columns(gone=pl.col("link_id").is_in(gone).fill_null(False))
         .drop("found")
     )
     seen = pl.concat([value.seen_links, people.select("link_id").drop_nulls()]).unique()
