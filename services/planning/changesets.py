@@ -147,13 +147,13 @@ class ChangeSet:
     changes: pl.DataFrame
     before: Mapping[str, int]
     issues: pl.DataFrame
-    updates: pl.DataFrame = field(default_factory=lambda: empty(UPDATES))
-    families: pl.DataFrame = field(default_factory=lambda: empty(FAMILIES))
-    after: Mapping[str, int] = field(default_factory=dict)
+    updates: pl.DataFrame
+    families: pl.DataFrame
+    after: Mapping[str, int]
+    untyped: str | None  # in words what the delivery lacks, where it has no types of guardians
+    had_contacts: bool  # a guardian of the school is, or was, an emergency contact
     reasons: tuple[Reason, ...] | None = None
     lapsed: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.String))
-    untyped: str | None = None  # in words what the delivery lacks, where it has no types of guardians
-    had_contacts: bool = False  # a guardian of the school is, or was, an emergency contact
     removals_suspended: bool = (
         False  # of data that the source has frozen: nobody is archived by it, and no removal judged
     )

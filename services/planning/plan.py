@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Any
 
 import polars as pl
 
@@ -29,65 +29,71 @@ def plan_district(scope: Scope, settled: Settled, stored: StoredRows, *, today: 
     )
     issues = issues.drop("external_school_id")
     summary = describe_changes(rows, today or datetime.now(UTC).date())
+    of_no_school = issues.filter(pl.col("school_id").is_null()).drop("school_id")
+    return Plan(_changesets(rows, summary, issues), of_no_school, settled.notes, summary.present)
+
+
+def _changesets(rows: TableDiffs, summary: ChangeSummary, issues: pl.DataFrame) -> tuple[ChangeSet, ...]:
+    """What is to do, by school. issues: ISSUES, by our school_id."""
+    settled, guardianships = rows.context.settled, rows.guardianships
+    links = _by_school(rows.links.written.select("school_id", *LINK_ROWS, "adopts", "new"))
+    # Of memberships and classes the school is a column of the row.
+    memberships = _by_school(rows.memberships.written.select("id", *MEMBERSHIP_KEY), include_key=True)
+    classes = _by_school(rows.classes.written.select("id", *CLASS_KEY, "name"), include_key=True)
+    class_memberships = _by_school(rows.class_memberships.written.select("school_id", "id", *IN_CLASS, "is_owner"))
+    pairs = _by_school(
+        guardianships.by_school(guardianships.written).select("school_id", "id", *PAIR, "relationship", "type")
+    )
+    ended_memberships = _ids_by_school(rows.memberships.ended)
+    ended_classes = _ids_by_school(rows.classes.ended)
+    ended_class_memberships = _ids_by_school(rows.class_memberships.ended)
+    ended_guardianships = _ids_by_school(guardianships.by_school(guardianships.ended))
+    unseen = _ids_by_school(rows.links.unseen, "link_id")
+    freed_emails = _by_school(rows.links.freed_emails)
+    freed_ids = _ids_by_school(rows.links.freed_ids, "link_id")
+    ended_choices = _ids_by_school(rows.class_memberships.ended_choices)
+    changes, updates, families = (_by_school(frame) for frame in (summary.changes, summary.updates, summary.families))
+    before, after = (_by_school(frame) for frame in (summary.before, summary.after))
+    found = _by_school(issues)
     contact_schools = set(summary.contacts)
-    parts = _parts(rows, summary, issues.filter(pl.col("school_id").is_not_null()))
-    changesets = tuple(
+    return tuple(
         ChangeSet(
             school_id=school_id,
             missing=external_school_id in settled.missing_schools,
+            links=links(school_id),
+            memberships=memberships(school_id),
+            classes=classes(school_id),
+            class_memberships=class_memberships(school_id),
+            guardianships=pairs(school_id),
+            ended_memberships=ended_memberships(school_id),
+            ended_classes=ended_classes(school_id),
+            ended_class_memberships=ended_class_memberships(school_id),
+            ended_guardianships=ended_guardianships(school_id),
+            unseen=unseen(school_id),
+            freed_emails=freed_emails(school_id),
+            freed_ids=freed_ids(school_id),
+            ended_choices=ended_choices(school_id),
+            changes=changes(school_id),
+            before=dict(before(school_id).iter_rows()),
+            issues=found(school_id),
+            updates=updates(school_id),
+            families=families(school_id),
+            after=dict(after(school_id).iter_rows()),
             untyped=settled.absent.get(("guardianship", "type")),
             had_contacts=school_id in contact_schools,
-            **{name: by_school.get(school_id, by_school[""]) for name, by_school in parts.items()},
         )
-        for school_id, external_school_id in schools.iter_rows()
+        for school_id, external_school_id in rows.context.schools.iter_rows()
     )
-    of_no_school = issues.filter(pl.col("school_id").is_null()).drop("school_id")
-    return Plan(changesets, of_no_school, settled.notes, summary.present)
 
 
-def _parts(rows: TableDiffs, summary: ChangeSummary, issues: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """The fields of a ChangeSet that are tables, each by school; under "" what a school without any row has."""
-    guardianships, links = rows.guardianships, rows.links
-    frames = {
-        "links": links.written.select("school_id", *LINK_ROWS, "adopts", "new"),
-        "class_memberships": rows.class_memberships.written.select("school_id", "id", *IN_CLASS, "is_owner"),
-        "guardianships": guardianships.by_school(guardianships.written).select(
-            "school_id", "id", *PAIR, "relationship", "type"
-        ),
-        "freed_emails": links.freed_emails,
-        "changes": summary.changes,
-        "updates": summary.updates,
-        "families": summary.families,
-        "issues": issues,
-    }
-    # Their school is a column of the row.
-    whole = {
-        "memberships": rows.memberships.written.select("id", *MEMBERSHIP_KEY),
-        "classes": rows.classes.written.select("id", *CLASS_KEY, "name"),
-    }
-    ids = {
-        "ended_memberships": rows.memberships.ended.select("school_id", "id"),
-        "ended_classes": rows.classes.ended.select("school_id", "id"),
-        "ended_class_memberships": rows.class_memberships.ended.select("school_id", "id"),
-        "ended_guardianships": guardianships.by_school(guardianships.ended).select("school_id", "id"),
-        "unseen": links.unseen.select("school_id", id="link_id"),
-        "freed_ids": links.freed_ids.select("school_id", id="link_id"),
-        "ended_choices": rows.class_memberships.ended_choices.select("school_id", "id"),
-    }
-    return {
-        **{
-            name: {key: dict(part.drop("school_id").iter_rows()) for key, part in _by_school(counted).items()}
-            for name, counted in (("before", summary.before), ("after", summary.after))
-        },
-        **{
-            name: {key: part.drop("school_id") for key, part in _by_school(frame).items()}
-            for name, frame in frames.items()
-        },
-        **{name: _by_school(frame) for name, frame in whole.items()},
-        **{name: {key: part["id"] for key, part in _by_school(frame).items()} for name, frame in ids.items()},
-    }
+def _by_school(frame: pl.DataFrame, *, include_key: bool = False) -> Callable[[str], pl.DataFrame]:
+    """What gives a school's rows of the frame, which is partitioned once. include_key: with their school_id."""
+    parts = frame.partition_by("school_id", as_dict=True, include_key=include_key)
+    nothing = (frame if include_key else frame.drop("school_id")).clear()
+    return lambda school_id: parts.get((school_id,), nothing)
 
 
-def _by_school(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    parts = {str(key[0]): part for key, part in frame.partition_by("school_id", as_dict=True).items()}
-    return {"": frame.clear(), **parts}
+def _ids_by_school(frame: pl.DataFrame, column: str = "id") -> Callable[[str], pl.Series]:
+    """What gives a school's IDs of the frame, under the name `id`."""
+    rows_of = _by_school(frame.select("school_id", id=column))
+    return lambda school_id: rows_of(school_id)["id"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 import pytest
 
-from contracts.roster import Settled
+from contracts.roster import Settled, empty
 from models import bulk
 from models.database import Database
 from services.holds.guard import (
@@ -59,6 +59,11 @@ NOTHING = ChangeSet(
     changes=pl.DataFrame(schema=dict(CHANGES)),
     before={},
     issues=pl.DataFrame(),
+    updates=empty(UPDATES),
+    families=empty(FAMILIES),
+    after={},
+    untyped=None,
+    had_contacts=False,
 )
 
 
