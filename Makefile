@@ -42,8 +42,9 @@ format: install ## bring the code into its style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: install ## write docs/cli.md and docs/issues.md from the code
+docs: install ## write the reference pages from the code
 	@$(BIN)/python -m cli.reference
+	@$(BIN)/python -m data_model
 
 lock: ## pin every dependency again, for all systems and Python 3.11 and up
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

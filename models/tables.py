@@ -13,17 +13,18 @@ from typing import Any
 from sqlalchemy import JSON, Column, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
+from models.outcomes import DeliveryOutcome
 from models.types import UTC
 
 JSONValue = Any
 
 
-def _at(*, nullable: bool = False, index: bool = False) -> Any:
-    return Field(default=None, sa_column=Column(UTC, nullable=nullable, index=index))
+def _at(description: str | None = None, *, nullable: bool = False) -> Any:
+    return Field(default=None, description=description, sa_column=Column(UTC, nullable=nullable))
 
 
-def _json() -> Any:
-    return Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+def _json(description: str | None = None) -> Any:
+    return Field(default=None, description=description, sa_column=Column(JSON(none_as_null=True), nullable=True))
 
 
 class District(SQLModel, table=True):
@@ -37,45 +38,58 @@ class District(SQLModel, table=True):
     administrators: list[str] = Field(sa_column=Column(JSON, nullable=False))
     position: int = 0
     frozen: bool = False
-    # While it is on, SIS-linked people cannot leave the organization.
-    rostering_enforcement: bool = False
-    # The guard's limits that are the district's own: type -> [share, count]; others are the guard's.
-    limits: dict[str, list[float]] | None = _json()
-    date_order: str | None = None  # month, day: which is first in dates such as 3/4/2014; null: the dates show it
+    rostering_enforcement: bool = Field(
+        default=False, description="while it is on, SIS-linked people cannot leave the organization"
+    )
+    limits: dict[str, list[float]] | None = _json(
+        "the guard's limits that are the district's own: type -> [share, count]; others are the guard's"
+    )
+    date_order: str | None = Field(
+        default=None, description="month, day: which is first in dates such as 3/4/2014; null: the dates show it"
+    )
 
 
 class Source(SQLModel, table=True):
     """One place a district's roster comes from, and what was noted when it was last taken from."""
 
     __tablename__ = "source"
-    id: str = Field(primary_key=True)  # district/key
+    id: str = Field(primary_key=True, description="district/key")
     district_id: str = Field(foreign_key="district.id", index=True)
     key: str
-    kind: str  # csv, clever
-    format: str  # csv-1.0, clever-3
-    settings: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))  # its adapter's
-    pausable: bool = False  # a maintenance pause stops it
+    kind: str = Field(description="csv, clever")
+    format: str = Field(description="csv-1.0, clever-3")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(JSON, nullable=False), description="what its adapter needs to know"
+    )
+    pausable: bool = Field(default=False, description="a maintenance pause stops it")
     position: int = 0
     frozen: bool = False
-    # File name -> [size, mtime_ns, ctime_ns] at the last taking; files written again since differ.
-    stamps: dict[str, list[int]] | None = _json()
-    last_delivery_id: int | None = None  # the delivery last taken, clean or rejected
+    stamps: dict[str, list[int]] | None = _json(
+        "file name -> [size, mtime_ns, ctime_ns] at the last taking; files written again since differ"
+    )
+    last_delivery_id: int | None = Field(default=None, description="the delivery last taken, clean or rejected")
     current_delivery_id: int | None = None
-    last_received_at: datetime | None = _at(nullable=True)  # the last delivery or duplicate; 90 days run from here
-    last_sync: str | None = None  # clever: the district's own, as it was when it was last fetched in full
-    # clever: paused, pending or error, as it was last seen, and why; null while all is well.
-    remote_state: str | None = None
-    remote_reason: str | None = None
-    not_ready_since: datetime | None = _at(nullable=True)  # the first of the looks in a row that found pending or error
-    leaves_out_contacts: bool = False  # contacts of type emergency and secondary, as somebody decided
-    stale_noticed_at: datetime | None = _at(nullable=True)  # when the coming staleness was last told
+    last_received_at: datetime | None = _at("the last delivery or duplicate; 90 days run from here", nullable=True)
+    last_sync: str | None = Field(
+        default=None, description="clever: the district's own, as it was when it was last fetched in full"
+    )
+    remote_state: str | None = Field(
+        default=None,
+        description="clever: paused, pending or error, as it was last seen; null while all is well",
+    )
+    remote_reason: str | None = Field(default=None, description="clever: why it is in that state")
+    not_ready_since: datetime | None = _at("the first of the looks in a row that found pending or error", nullable=True)
+    leaves_out_contacts: bool = Field(
+        default=False, description="contacts of type emergency and secondary, as somebody decided"
+    )
+    stale_noticed_at: datetime | None = _at("when the coming staleness was last told", nullable=True)
 
 
 class School(SQLModel, table=True):
     """A school as set up. `external_id` is its ID in the source's data."""
 
     __tablename__ = "school"
-    id: str = Field(primary_key=True)  # district/key
+    id: str = Field(primary_key=True, description="district/key")
     district_id: str = Field(foreign_key="district.id", index=True)
     key: str
     name: str
@@ -87,20 +101,26 @@ class School(SQLModel, table=True):
 
 
 class Delivery(SQLModel, table=True):
-    """A complete set of files as taken. Outcome: taken (not yet checked), clean, rejected."""
+    """A complete set of files as taken. Outcome: received (not yet checked), clean, rejected."""
 
     __tablename__ = "delivery"
     id: int | None = Field(default=None, primary_key=True)
     source_id: str = Field(foreign_key="source.id", index=True)
     received_at: datetime = _at()
-    outcome: str = "taken"
+    outcome: str = DeliveryOutcome.RECEIVED
     format: str = "csv-1.0"
     digest: str = ""
-    path: str = ""  # of its folder, relative to the landing area; empty once housekeeping has removed it
-    files: list[dict[str, Any]] | None = _json()  # [{"name", "size", "sha256"}], and "rows" once read
-    duplicates: int = 0  # how often the very same bytes were sent again while it was the last taken
+    path: str = Field(
+        default="", description="of its folder, relative to the landing area; empty once housekeeping has removed it"
+    )
+    files: list[dict[str, Any]] | None = _json('[{"name", "size", "sha256"}], and "rows" once read')
+    duplicates: int = Field(
+        default=0, description="how often the very same bytes were sent again while it was the last taken"
+    )
     last_received_at: datetime = _at()
-    may_remove: bool = True  # false: taken while Clever had the district's data frozen; nobody is archived by it
+    may_remove: bool = Field(
+        default=True, description="false: taken while Clever had the district's data frozen; nobody is archived by it"
+    )
 
 
 class FileError(SQLModel, table=True):
@@ -114,7 +134,7 @@ class FileError(SQLModel, table=True):
     file: str
     line: int | None = None
     detail: str | None = None
-    row: str | None = None  # the physical line as it came; personal data
+    row: str | None = Field(default=None, description="the physical line as it came; personal data")
 
 
 class Account(SQLModel, table=True):
@@ -131,7 +151,7 @@ class Account(SQLModel, table=True):
         ),
     )
     id: str = Field(primary_key=True)
-    role: str  # teacher, staff, student, guardian
+    role: str = Field(description="teacher, staff, student, guardian")
     first_name: str | None = None
     last_name: str | None = None
     email: str | None = None
@@ -140,10 +160,12 @@ class Account(SQLModel, table=True):
     birth_date: date | None = None
     grade: str | None = None
     language: str | None = None
-    district_id: str | None = Field(default=None, foreign_key="district.id", index=True)  # made by hand there
+    district_id: str | None = Field(
+        default=None, foreign_key="district.id", index=True, description="made by hand there"
+    )
     created_at: datetime = _at()
     archived_at: datetime | None = _at(nullable=True)
-    claimed_at: datetime | None = _at(nullable=True)  # when its person first signed in and made it theirs
+    claimed_at: datetime | None = _at("when its person first signed in and made it theirs", nullable=True)
 
 
 class Link(SQLModel, table=True):
@@ -154,10 +176,10 @@ class Link(SQLModel, table=True):
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)
     source_id: str = Field(foreign_key="source.id")
-    kind: str  # employee, student, guardian
+    kind: str = Field(description="employee, student, guardian")
     role: str
-    external_id: str | None = None  # the source's own; null once given up to another person
-    guardian_ids: str | None = None  # a guardian: all their guardian_ids, sorted, one a line
+    external_id: str | None = Field(default=None, description="the source's own; null once given up to another person")
+    guardian_ids: str | None = Field(default=None, description="a guardian: all their guardian_ids, sorted, one a line")
     first_name: str | None = None
     last_name: str | None = None
     email: str | None = None
@@ -167,7 +189,7 @@ class Link(SQLModel, table=True):
     grade: str | None = None
     language: str | None = None
     archived_at: datetime | None = _at(nullable=True)
-    left_at: datetime | None = _at(nullable=True)  # when its person left the organization of their own accord
+    left_at: datetime | None = _at("when its person left the organization of their own accord", nullable=True)
 
 
 class SchoolMembership(SQLModel, table=True):
@@ -190,7 +212,7 @@ class Class(SQLModel, table=True):
     id: str = Field(primary_key=True)
     source_id: str = Field(foreign_key="source.id")
     school_id: str = Field(foreign_key="school.id", index=True)
-    external_id: str | None = None  # the source's own; null once given up to another class
+    external_id: str | None = Field(default=None, description="the source's own; null once given up to another class")
     name: str
     claimed: bool = False
     archived_at: datetime | None = _at(nullable=True)
@@ -207,7 +229,7 @@ class ClassMembership(SQLModel, table=True):
     is_owner: bool = False
     active: bool = True
     left_at: datetime | None = _at(nullable=True)
-    by_choice: bool = False  # its person left the class of their own accord, and stays gone
+    by_choice: bool = Field(default=False, description="its person left the class of their own accord, and stays gone")
 
 
 class Guardianship(SQLModel, table=True):
@@ -238,8 +260,10 @@ class Issue(SQLModel, table=True):
     record_id: str | None = None
     detail: str | None = None
     dependents: int = 0
-    row: str | None = None  # the row as it came, a JSON object; personal data
-    other_rows: str | None = None  # of a problem between rows the others: line, tab and JSON object, one a line
+    row: str | None = Field(default=None, description="the row as it came, a JSON object; personal data")
+    other_rows: str | None = Field(
+        default=None, description="of a problem between rows the others: line, tab and JSON object, one a line"
+    )
 
 
 class Run(SQLModel, table=True):
@@ -259,18 +283,17 @@ class Run(SQLModel, table=True):
     district_id: str = Field(foreign_key="district.id", index=True)
     source_id: str = Field(foreign_key="source.id")
     delivery_id: int | None = Field(default=None, foreign_key="delivery.id")
-    processing_since: datetime | None = _at(nullable=True)  # null: it has found nothing to bring in yet
-    schools: list[str] | None = _json()  # school ids asked for; null: all
+    processing_since: datetime | None = _at("null: it has found nothing to bring in yet", nullable=True)
+    schools: list[str] | None = _json("school ids asked for; null: all")
     started_at: datetime = _at()
     heartbeat_at: datetime = _at()
     ended_at: datetime | None = _at(nullable=True)
-    # how it ended, see services.sync.outcomes; null while open
-    outcome: str | None = None
+    outcome: str | None = Field(default=None, description="how it ended, see `models.outcomes`; null while open")
     notes: list[str] | None = _json()
 
 
 class SchoolRun(SQLModel, table=True):
-    """What one run did for one school. Outcome: applied, unchanged, held, failed."""
+    """What one run did for one school. Outcome: applied, unchanged, on_hold, failed."""
 
     __tablename__ = "school_run"
     __table_args__ = (UniqueConstraint("run_id", "school_id"),)
@@ -283,7 +306,7 @@ class SchoolRun(SQLModel, table=True):
     outcome: str
     counts: dict[str, int] | None = _json()
     reasons: list[str] | None = _json()
-    digest: str = ""  # of the setup and settings that matter, and Rollcall's version
+    digest: str = Field(default="", description="of the setup and settings that matter, and Rollcall's version")
 
 
 class Hold(SQLModel, table=True):
@@ -305,9 +328,9 @@ class Hold(SQLModel, table=True):
     delivery_id: int | None = Field(default=None, foreign_key="delivery.id")
     opened_at: datetime = _at()
     ended_at: datetime | None = _at(nullable=True)
-    ending: str | None = None  # released, replaced
+    ending: str | None = Field(default=None, description="released, replaced")
     replaces_id: int | None = Field(default=None, foreign_key="hold.id")
-    digest: str = ""  # of its reasons and set
+    digest: str = Field(default="", description="of its reasons and set")
 
 
 class HoldReason(SQLModel, table=True):
@@ -320,7 +343,7 @@ class HoldReason(SQLModel, table=True):
     code: str
     since: datetime = _at()
     counts: dict[str, Any] | None = _json()
-    detail: str | None = None  # what was seen, in words; no personal data
+    detail: str | None = Field(default=None, description="what was seen, in words; no personal data")
 
 
 class HoldItem(SQLModel, table=True):
@@ -330,16 +353,16 @@ class HoldItem(SQLModel, table=True):
     __table_args__ = (Index("hold_item_hold", "hold_id"),)
     id: int | None = Field(default=None, primary_key=True)
     hold_id: int = Field(foreign_key="hold.id")
-    code: str = "data_removals"  # the reason it is evidence of
-    type: str  # students, employees, guardians, classes, class_memberships, guardianships
-    key: str  # our IDs of it; what a confirmation is compared by
-    record_id: str | None = None  # the person's or class's external ID
-    counterpart_id: str | None = None  # of a pair: the other one's
-    name: str | None = None  # for the download; personal data
-    new_id: str | None = None  # of an ID that changed: the new one
-    field: str | None = None  # of a change: which field; of a contact: its type
-    before: str | None = None  # of a change: the value last applied; personal data
-    after: str | None = None  # of a change: the new value; personal data
+    code: str = Field(default="data_removals", description="the reason it is evidence of")
+    type: str = Field(description="students, employees, guardians, classes, class_memberships, guardianships")
+    key: str = Field(description="our IDs of it; what a confirmation is compared by")
+    record_id: str | None = Field(default=None, description="the person's or class's external ID")
+    counterpart_id: str | None = Field(default=None, description="of a pair: the other one's")
+    name: str | None = Field(default=None, description="for the download; personal data")
+    new_id: str | None = Field(default=None, description="of an ID that changed: the new one")
+    field: str | None = Field(default=None, description="of a change: which field; of a contact: its type")
+    before: str | None = Field(default=None, description="of a change: the value last applied; personal data")
+    after: str | None = Field(default=None, description="of a change: the new value; personal data")
 
 
 class Decision(SQLModel, table=True):
@@ -348,7 +371,7 @@ class Decision(SQLModel, table=True):
     __tablename__ = "decision"
     id: int | None = Field(default=None, primary_key=True)
     hold_id: int = Field(foreign_key="hold.id", index=True)
-    verb: str  # confirm, accept, leave_out, fixed, recheck
+    verb: str = Field(description="confirm, accept, leave_out, fixed, recheck")
     by: str
     why: str | None = None
     at: datetime = _at()
@@ -363,7 +386,7 @@ class StatusChange(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     school_id: str = Field(foreign_key="school.id")
     at: datetime = _at()
-    status: str | None = None  # null: off the plan
+    status: str | None = Field(default=None, description="null: off the plan")
     reason: str
 
 
@@ -372,11 +395,11 @@ class Pause(SQLModel, table=True):
 
     __tablename__ = "pause"
     id: int | None = Field(default=None, primary_key=True)
-    district_id: str | None = Field(default=None, foreign_key="district.id", index=True)  # null: all
+    district_id: str | None = Field(default=None, foreign_key="district.id", index=True, description="null: all")
     reason: str
     by: str
     started_at: datetime = _at()
-    until: datetime | None = _at(nullable=True)  # null: until somebody resumes
+    until: datetime | None = _at("null: until somebody resumes", nullable=True)
     ended_at: datetime | None = _at(nullable=True)
     ended_by: str | None = None
 
@@ -388,8 +411,8 @@ class Acceptance(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("link_id", "code"),)
     id: int | None = Field(default=None, primary_key=True)
     link_id: str = Field(foreign_key="link.id")
-    code: str  # too_many_guardians, emergency_contacts
-    digest: str  # of the guardians accepted
+    code: str = Field(description="too_many_guardians, emergency_contacts")
+    digest: str = Field(description="of the guardians accepted")
     decision_id: int = Field(foreign_key="decision.id", index=True)
 
 
@@ -401,11 +424,11 @@ class Notice(SQLModel, table=True):
     district_id: str = Field(foreign_key="district.id", index=True)
     run_id: int | None = Field(default=None, foreign_key="run.id", index=True)
     school_id: str | None = Field(default=None, foreign_key="school.id")
-    kind: str  # held, reminder, released, file_errors, stale_soon, pause, resume
-    codes: list[str] | None = _json()  # of the hold's reasons
-    detail: str | None = None  # in words; no personal data
+    kind: str = Field(description="on_hold, reminder, released, file_errors, stale_soon, pause, resume")
+    codes: list[str] | None = _json("of the hold's reasons")
+    detail: str | None = Field(default=None, description="in words; no personal data")
     at: datetime = _at()
-    mail_id: int | None = Field(default=None, foreign_key="mail.id", index=True)  # null: not in a mail yet
+    mail_id: int | None = Field(default=None, foreign_key="mail.id", index=True, description="null: not in a mail yet")
 
 
 class Mail(SQLModel, table=True):
@@ -416,11 +439,11 @@ class Mail(SQLModel, table=True):
     district_id: str = Field(foreign_key="district.id", index=True)
     message_id: str = Field(unique=True)
     recipients: list[str] = Field(sa_column=Column(JSON, nullable=False))
-    accepted: list[str] | None = _json()  # recipients that the server has accepted it for
+    accepted: list[str] | None = _json("recipients that the server has accepted it for")
     subject: str
     text: str
     html: str
     created_at: datetime = _at()
-    sent_at: datetime | None = _at(nullable=True)  # accepted for all, or written to a file
+    sent_at: datetime | None = _at("accepted for all, or written to a file", nullable=True)
     attempts: int = 0
-    problem: str | None = None  # of the last attempt: what kind, never an address
+    problem: str | None = Field(default=None, description="of the last attempt: what kind, never an address")
