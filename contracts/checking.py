@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 
 import polars as pl
 
@@ -25,7 +26,17 @@ from contracts.normalizing import (
     with_commas,
     without_nobodies,
 )
-from contracts.roster import EMPLOYEE, GUARDIAN, SOURCE_LOCATION, STUDENT, DateOrder, Field, Roster, Schema
+from contracts.roster import (
+    EMPLOYEE,
+    GUARDIAN,
+    SEEN_CLASSES,
+    SOURCE_LOCATION,
+    STUDENT,
+    DateOrder,
+    Field,
+    Roster,
+    Schema,
+)
 from contracts.rules import Rule, breaking, contract
 
 # An ID that a spreadsheet program has made of a long number.
@@ -121,29 +132,92 @@ PERSON_ERRORS = ("id_shared", "name_missing", "teacher_email_missing", "teacher_
 CLASS_ERRORS = ("class_name_missing", "class_in_two_schools")
 
 
+_KEYS: Schema = MappingProxyType(
+    {"table": pl.String, "key": pl.String}
+)  # employee, student, class (school), and its ID
+_PERSON: Schema = MappingProxyType({"kind": pl.String, "external_id": pl.String})
+_ENTRIES: Schema = MappingProxyType(
+    {
+        "entry": pl.UInt32,
+        "student_id": pl.String,
+        "guardian_id": pl.String,
+        "sis_id": pl.String,
+        "first_name": pl.String,
+        "last_name": pl.String,
+        "email": pl.String,
+        "phone": pl.String,
+        "phone_extension": pl.String,
+        "language": pl.String,
+        "relationship": pl.String,
+        "type": pl.String,
+        **SOURCE_LOCATION,
+        "student_is_known": pl.Boolean,
+        "unread_email": pl.Boolean,  # a value came that cannot be read
+        "unread_phone": pl.Boolean,
+    }
+)
+# By field of Records.
+RECORDS: Mapping[str, Schema] = MappingProxyType(
+    {
+        # Employees and students, one row per ID.
+        "people": {
+            **_PERSON,
+            "role": pl.String,
+            "sis_id": pl.String,
+            "first_name": pl.String,
+            "last_name": pl.String,
+            "email": pl.String,
+            "phone": pl.String,
+            "phone_extension": pl.String,
+            "birth_date": pl.Date,
+            "grade": pl.String,
+            "language": pl.String,
+            **SOURCE_LOCATION,
+            "is_valid": pl.Boolean,
+            "is_shared": pl.Boolean,  # two people on the ID
+            "bad_birth_date": pl.Boolean,
+            # What was last applied stays: no row has a good value and one has a value that cannot be read, or the
+            # source lacks the field.
+            "unread_email": pl.Boolean,
+            "unread_phone": pl.Boolean,
+            "unread_birth_date": pl.Boolean,
+            "unread_grade": pl.Boolean,
+        },
+        "members": {**_PERSON, "school_id": pl.String},  # in scope only
+        "entries": _ENTRIES,  # guardian entries, one per row
+        "left_out": _ENTRIES,  # those of left-out schools
+        "entry_issues": {"entry": pl.UInt32, "code": pl.String, "detail": pl.String},
+        "classes": {
+            "external_id": pl.String,
+            "sis_id": pl.String,
+            "name": pl.String,
+            "school_id": pl.String,  # null where its rows are of several schools, or of none in scope
+            "schools": pl.List(pl.String),
+            **SOURCE_LOCATION,
+            "is_valid": pl.Boolean,
+        },
+        "owners": {"class_id": pl.String, "external_id": pl.String, **SOURCE_LOCATION},
+        # Of any school.
+        "enrollments": {"class_id": pl.String, **_PERSON, "school_id": pl.String, **SOURCE_LOCATION},
+        "seen": _PERSON,  # every employee and student in any row
+        "seen_classes": SEEN_CLASSES,
+        "in_classes": _PERSON,  # everybody whom any row puts into a class
+        "ids": {**_KEYS, "file": pl.String},  # every ID that is there, those of schools too
+        # Who is only in rows of left-out schools, and which.
+        "elsewhere": {**_PERSON, "school_id": pl.String, "name": pl.String},
+        "unknown_schools": _KEYS,  # who has a row with an unknown school
+        "near_schools": {**_KEYS, "school_id": pl.String},  # the schools that such rows nearly name
+        "found": DRAFT_ISSUES,
+        "places": {**_KEYS, "school_id": pl.String, **SOURCE_LOCATION},  # every row of theirs
+    }
+)
+
+
 @dataclass(frozen=True)
 class Records:
     """A checked roster, before anything is settled. Only rows in scope, or of an unknown school, unless said.
 
-    people: kind, role, external_id, sis_id, first_name, last_name, email, phone, phone_extension, birth_date (Date),
-    grade, language, file, line, is_valid, is_shared (two people on the ID), bad_birth_date, and unread_email,
-    unread_phone, unread_birth_date, unread_grade (Boolean: what was last applied stays, as no row has a good value and
-    one has a value that cannot be read, or the source lacks the field); employees and students, one row per ID.
-    members: kind, external_id, school_id; in scope only.
-    entries, left_out: entry, student_id, guardian_id, sis_id, first_name, last_name, email, phone, phone_extension,
-    language, relationship, type, file, line, student_is_known, unread_email, unread_phone (Boolean: a value came that
-    cannot be read); guardian entries, one per row; those of left-out schools apart.
-    entry_issues: entry, code, detail. classes: external_id, sis_id, name, school_id, schools (List), file, line,
-    is_valid. owners: class_id, external_id, file, line. enrollments: class_id, kind, external_id, school_id, file, line
-    (any school's).
-    seen: kind, external_id; every employee and student in any row. seen_classes: external_id, school_id; likewise.
-    in_classes: kind, external_id; everybody whom any row puts into a class. ids: table (school, employee, student,
-    class), key, file; every ID that is there. elsewhere: kind, external_id, school_id, name; who is only in rows of
-    left-out schools, and which.
-    unknown_schools: table (employee, student, class), key; who has a row with an unknown school. near_schools: table,
-    key, school_id; the schools that such rows nearly name. found: DRAFT_ISSUES.
-    places: table (employee, student, class), key, school_id, file, line; every row of theirs.
-    rows, has_lines, shares_part, names, absent: the roster's.
+    Each frame is the one of its name in RECORDS. rows, has_lines, shares_part, names, absent: the roster's.
     """
 
     schools: tuple[str, ...]

@@ -10,15 +10,16 @@ nothing, so that what the links hold stays.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from itertools import chain, combinations
+from types import MappingProxyType
 
 import polars as pl
 
 from contracts import values
-from contracts.roster import GUARDIAN, STUDENT, Field, StoredRoster
+from contracts.roster import GUARDIAN, SEEN_LINKS, SOURCE_LOCATION, STUDENT, Field, Schema, StoredRoster
 from contracts.rules import Rule, breaking, contract
 
 IDS = contract(
@@ -50,19 +51,52 @@ _IN_PAIRS = ("relationship", "type")
 _WHOSE = (GUARDIAN, "guardianship")
 
 
+# By field of Guardians.
+IDENTIFIED: Mapping[str, Schema] = MappingProxyType(
+    {
+        "people": {
+            "guardian": pl.UInt32,  # numbered in order of what they are, not of rows
+            "external_id": pl.String,
+            "guardian_ids": pl.List(pl.String),
+            "sis_id": pl.String,
+            "first_name": pl.String,
+            "last_name": pl.String,
+            "email": pl.String,
+            "phone": pl.String,
+            "phone_extension": pl.String,
+            "language": pl.String,
+            # No entry has a good value, and one has a value that cannot be read or the source lacks the field, so that
+            # the link's stays.
+            "unread_email": pl.Boolean,
+            "unread_phone": pl.Boolean,
+            # Not the same in all entries.
+            "differs_email": pl.Boolean,
+            "differs_phone": pl.Boolean,
+            "differs_language": pl.Boolean,
+            "names_differ": pl.Boolean,
+            **SOURCE_LOCATION,
+            "link_id": pl.String,
+        },
+        "pairs": {
+            "guardian": pl.UInt32,
+            "student_id": pl.String,
+            "relationship": pl.String,
+            "type": pl.String,
+            "differs_relationship": pl.Boolean,
+            "differs_type": pl.Boolean,
+            # The guardian cannot be provisioned, and the link is another person's, who is no guardian of this student.
+            "is_anothers": pl.Boolean,
+        },
+        "entries": {"entry": pl.UInt32, "guardian": pl.UInt32, **SOURCE_LOCATION},
+        "issues": {"entry": pl.UInt32, "code": pl.String},  # the guardian_ids that count as absent
+        "seen": SEEN_LINKS,  # every link found, by left-out entries too
+    }
+)
+
+
 @dataclass(frozen=True)
 class Guardians:
-    """The guardians of a delivery.
-
-    people: guardian (UInt32, in order of what they are, not of rows), external_id, guardian_ids (List), sis_id,
-    first_name, last_name, email, phone, phone_extension, language, unread_email, unread_phone (Boolean: no entry has a
-    good value, and one has a value that cannot be read or the source lacks the field, so that the link's stays), file,
-    line, names_differ, differs_ columns of the fields that were not the same in all entries, and link_id. pairs:
-    guardian, student_id, relationship, type, differs_relationship, differs_type, is_anothers (Boolean: the guardian
-    cannot be provisioned, and the link is another person's, who is no guardian of this student). entries: entry,
-    guardian, file, line. issues: entry, code; the guardian_ids that count as absent. seen: link_id of every link found,
-    by left-out entries too.
-    """
+    """The guardians of a delivery. Each frame is the one of its name in IDENTIFIED."""
 
     people: pl.DataFrame
     pairs: pl.DataFrame

@@ -510,7 +510,7 @@ def as_table(rows: pl.DataFrame, schema: Schema, **columns: str | pl.Expr | None
     return rows.select(expressions)
 
 
-def verify(stage: str, frames: Roster | Settled, tables: Mapping[str, type[Table]]) -> None:
+def verify(stage: str, frames: Roster | StoredRoster | Settled, tables: Mapping[str, type[Table]]) -> None:
     """Compare a stage's frames, by the fields they are in, with their tables: columns, types and nulls.
 
     Not by Pandera's own validation, which costs some forty times as much and names values.

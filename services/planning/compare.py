@@ -6,6 +6,7 @@ applied, update; seen but not valid, leave exactly as it is; in no row, remove, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,9 +14,16 @@ import polars as pl
 import uuid_utils
 
 from contracts import identity, values
-from contracts.roster import GUARDIAN, Settled
+from contracts.roster import GUARDIAN, Schema, Settled, empty
 from services.planning.changesets import LINK_ROWS, PERSON_FIELDS
-from services.planning.stored import Scope, StoredRows
+from services.planning.stored import (
+    CLASS_MEMBERSHIP_ROWS,
+    CLASS_ROWS,
+    GUARDIANSHIP_ROWS,
+    MEMBERSHIP_ROWS,
+    Scope,
+    StoredRows,
+)
 
 MEMBERSHIP_KEY = ["link_id", "school_id"]
 CLASS_KEY = ["external_id", "school_id", "source_id"]
@@ -24,13 +32,97 @@ PAIR = ["student_link_id", "guardian_link_id"]
 _AS_LINKS = {"guardian_link_id": "link_id"}
 
 
+_MEMBERSHIP: Schema = {"link_id": pl.String, "school_id": pl.String}
+_CLASS: Schema = {"external_id": pl.String, "school_id": pl.String, "source_id": pl.String}
+_MEMBER: Schema = {"class_id": pl.String, "link_id": pl.String}
+_PAIR: Schema = {"student_link_id": pl.String, "guardian_link_id": pl.String}
+_OF_PAIR: Schema = {**_PAIR, "relationship": pl.String, "type": pl.String}
+_RENUMBERED: Schema = {"id": pl.String, "old_id": pl.String, "new_id": pl.String}
+_AT_CLASS: Schema = {"school_id": pl.String, "class_external_id": pl.String}
+# A row to be active. was: it is stored; active: and active until now, null for a new one.
+_WRITTEN: Schema = {"id": pl.String, "was": pl.Boolean, "active": pl.Boolean}
+# Each settled person as the link row they shall be.
+_PEOPLE: Schema = {
+    "person": pl.UInt32,
+    **LINK_ROWS,
+    "record_id": pl.String,  # see `record_id`
+    "stored_record_id": pl.String,
+    "adopts": pl.Boolean,
+    "renumbered": pl.Boolean,
+    "new": pl.Boolean,
+    "was_active": pl.Boolean,
+    "changed": pl.Boolean,
+}
+# By field of TableDiffs, then of what is in it. IDs are ours.
+TABLE_DIFFS: Mapping[str, Mapping[str, Schema]] = {
+    "context": {
+        "people": _PEOPLE,
+        # Everybody, stored or new.
+        "links": {
+            "link_id": pl.String,
+            "account_id": pl.String,
+            "kind": pl.String,
+            "record_id": pl.String,
+            "name": pl.String,
+        },
+        "schools": {"school_id": pl.String, "external_school_id": pl.String},  # those in scope
+    },
+    "memberships": {
+        "wanted": _MEMBERSHIP,
+        "written": {**_MEMBERSHIP, **_WRITTEN},
+        # Stored rows, active before.
+        "before": MEMBERSHIP_ROWS,  # of the schools in scope
+        "ended": MEMBERSHIP_ROWS,
+        "left": MEMBERSHIP_ROWS,  # in no row, and do not end
+    },
+    "classes": {
+        "written": {**_CLASS, "name": pl.String, **_WRITTEN},
+        "renumbered": _RENUMBERED,
+        "before": CLASS_ROWS,
+        "ended": CLASS_ROWS,
+        "known": {"id": pl.String, **_CLASS},  # all of the source
+        "places": {"class_id": pl.String, **_AT_CLASS},  # of all
+    },
+    "class_memberships": {
+        "written": {**_MEMBER, "is_owner": pl.Boolean, **_WRITTEN, **_AT_CLASS},
+        # Active until now.
+        "before": {**CLASS_MEMBERSHIP_ROWS, **_AT_CLASS},
+        "ended": {**CLASS_MEMBERSHIP_ROWS, **_AT_CLASS},
+        # Left by choice, and in no row any more.
+        "ended_choices": {**CLASS_MEMBERSHIP_ROWS, **_AT_CLASS},
+    },
+    "guardianships": {
+        "wanted": _OF_PAIR,
+        "written": {**_OF_PAIR, **_WRITTEN},
+        "active": GUARDIANSHIP_ROWS,
+        "ended": GUARDIANSHIP_ROWS,
+        # Where the student is, or was until now.
+        "student_schools": {"student_link_id": pl.String, "school_id": pl.String},
+        # Who is, and shall be, whose guardian at which school.
+        "before": {**_PAIR, "school_id": pl.String},
+        "after": {**_PAIR, "school_id": pl.String},
+        "gone": {"guardian_link_id": pl.String, "school_id": pl.String},  # of nobody there any more
+    },
+    # Guardians are where their students are.
+    "moves": {
+        "before": _MEMBERSHIP,  # who was there
+        "coming": _MEMBERSHIP,  # who is new there
+        "gone": _MEMBERSHIP,  # who leaves
+        # Those of the gone whose account goes on there by another link.
+        "replaced": {**_MEMBERSHIP, "new_link_id": pl.String},
+    },
+    "links": {
+        "written": {**_PEOPLE, "school_id": pl.String},  # those that changed, at each of their schools
+        "unseen": _MEMBERSHIP,  # those in no row
+        "freed_emails": {**_MEMBERSHIP, "account_id": pl.String, "email": pl.String},
+        "freed_ids": _MEMBERSHIP,
+    },
+}
+
+
 @dataclass(frozen=True)
 class DiffContext:
-    """What every table is compared on.
-
-    people: see `_people`. links: link_id, account_id, kind, record_id, name of everybody, stored or new. schools:
-    school_id (ours), external_school_id of those in scope. source_id: our ID of it.
-    """
+    """What every table is compared on. source_id: our ID of it. Each frame is the one of its name in TABLE_DIFFS."""
 
     source_id: str
     settled: Settled
@@ -72,11 +164,7 @@ class DiffContext:
 
 @dataclass(frozen=True)
 class Memberships:
-    """school_membership.
-
-    wanted: MEMBERSHIP_KEY. written: id, MEMBERSHIP_KEY, was, active. The others are stored rows, active before: before
-    of the schools in scope; ended those that end; left those that are in no row and do not end.
-    """
+    """school_membership: "memberships" of TABLE_DIFFS."""
 
     wanted: pl.DataFrame
     written: pl.DataFrame
@@ -87,10 +175,7 @@ class Memberships:
 
 @dataclass(frozen=True)
 class Classes:
-    """class. written: id, CLASS_KEY, name, was, active. renumbered: id, old_id, new_id. before, ended: stored rows.
-
-    known: id, CLASS_KEY of all of the source. places: class_id, school_id, class_external_id of all.
-    """
+    """class: "classes" of TABLE_DIFFS."""
 
     written: pl.DataFrame
     renumbered: pl.DataFrame
@@ -102,10 +187,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class ClassMemberships:
-    """class_membership, each with school_id and class_external_id. written: id, IN_CLASS, is_owner, was, active.
-
-    before, ended: active until now. ended_choices: left by choice, and in no row any more.
-    """
+    """class_membership: "class_memberships" of TABLE_DIFFS."""
 
     written: pl.DataFrame
     before: pl.DataFrame
@@ -115,11 +197,7 @@ class ClassMemberships:
 
 @dataclass(frozen=True)
 class Guardianships:
-    """guardianship. wanted: PAIR, relationship, type. written: id, these, was, active. active, ended: stored rows.
-
-    student_schools: student_link_id, school_id, where the student is, or was until now. before, after: PAIR, school_id,
-    who is, and shall be, whose guardian at which school. gone: guardian_link_id, school_id, of nobody there any more.
-    """
+    """guardianship: "guardianships" of TABLE_DIFFS."""
 
     wanted: pl.DataFrame
     written: pl.DataFrame
@@ -137,11 +215,7 @@ class Guardianships:
 
 @dataclass(frozen=True)
 class Moves:
-    """Who comes and goes, by MEMBERSHIP_KEY; guardians are where their students are.
-
-    before: who was there. coming: who is new there. gone: who leaves. replaced: link_id, new_link_id, school_id, those
-    of the gone whose account goes on there by another link.
-    """
+    """Who comes and goes: "moves" of TABLE_DIFFS."""
 
     before: pl.DataFrame
     coming: pl.DataFrame
@@ -156,11 +230,7 @@ class Moves:
 
 @dataclass(frozen=True)
 class Links:
-    """link. written: `_people` that changed, with school_id, at each of their schools.
-
-    unseen: MEMBERSHIP_KEY of those in no row. freed_emails: school_id, link_id, account_id, email. freed_ids:
-    MEMBERSHIP_KEY.
-    """
+    """link: "links" of TABLE_DIFFS."""
 
     written: pl.DataFrame
     unseen: pl.DataFrame
@@ -170,7 +240,7 @@ class Links:
 
 @dataclass(frozen=True)
 class TableDiffs:
-    """All tables of a district."""
+    """All tables of a district; their frames are those of TABLE_DIFFS."""
 
     context: DiffContext
     memberships: Memberships
@@ -229,11 +299,7 @@ def _with_ids(frame: pl.DataFrame, column: str = "id") -> pl.DataFrame:
 
 
 def _people(scope: Scope, settled: Settled, stored: StoredRows) -> pl.DataFrame:
-    """Each settled person as the link row it shall be, with what is stored beside it.
-
-    Columns: person, LINK_ROWS, record_id and stored_record_id (see `record_id`); adopts, renumbered, new, was_active
-    and changed (Boolean).
-    """
+    """Each settled person as the link row it shall be, with what is stored beside it: see _PEOPLE."""
     links = stored.links.select(
         "link_id",
         *[
@@ -270,9 +336,7 @@ def _people(scope: Scope, settled: Settled, stored: StoredRows) -> pl.DataFrame:
         adopts=pl.col("adopting"),
         record_id=record_id(),
         stored_record_id=record_id("stored_"),
-    ).select(
-        "person", *LINK_ROWS, "record_id", "stored_record_id", "adopts", "renumbered", "new", "was_active", "changed"
-    )
+    ).select(list(_PEOPLE))
 
 
 def record_id(prefix: str = "") -> pl.Expr:
@@ -399,7 +463,7 @@ def _renumbered_classes(context: DiffContext, given: pl.DataFrame, seen: pl.Data
         .join(given, on=CLASS_KEY, how="anti")
     )
     if new.is_empty() or going.is_empty():
-        return pl.DataFrame(schema={"id": pl.String, "old_id": pl.String, "new_id": pl.String})
+        return empty(_RENUMBERED)
     owners = _class_members(context).filter("is_owner").join(context.accounts, on="link_id")
     stored_owners = stored.class_memberships.filter("active", "is_owner").join(context.accounts, on="link_id")
     return (

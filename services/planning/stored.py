@@ -91,15 +91,62 @@ def read_scope(session: Session, source_id: str) -> Scope:
     )
 
 
+SCHOOL_ROWS: Schema = {
+    "school_id": pl.String,
+    "source_id": pl.String,
+    "external_school_id": pl.String,
+    "name": pl.String,
+    "live": pl.Boolean,  # on the plan, not frozen
+    "spoke_at": bulk.MOMENT,  # when the delivery last applied there had come
+}
+MEMBERSHIP_ROWS: Schema = {
+    "id": pl.String,
+    "link_id": pl.String,
+    "school_id": pl.String,
+    "active": pl.Boolean,
+    "left_at": bulk.MOMENT,
+}
+CLASS_ROWS: Schema = {
+    "id": pl.String,
+    "source_id": pl.String,
+    "school_id": pl.String,
+    "external_id": pl.String,
+    "name": pl.String,
+    "active": pl.Boolean,
+}
+CLASS_MEMBERSHIP_ROWS: Schema = {
+    "id": pl.String,
+    "class_id": pl.String,
+    "link_id": pl.String,
+    "is_owner": pl.Boolean,
+    "active": pl.Boolean,
+    "by_choice": pl.Boolean,
+}
+GUARDIANSHIP_ROWS: Schema = {
+    "id": pl.String,
+    "student_link_id": pl.String,
+    "guardian_link_id": pl.String,
+    "relationship": pl.String,
+    "type": pl.String,
+    "active": pl.Boolean,
+    "by_leaving": pl.Boolean,  # ended as one of the two left the organization
+}
+# By field of StoredRows. IDs are ours, as String; times are in UTC.
+STORED_ROWS: Mapping[str, Schema] = {
+    "links": {**STORED_LINKS, "source_id": pl.String},
+    "memberships": MEMBERSHIP_ROWS,
+    "classes": CLASS_ROWS,
+    "class_memberships": CLASS_MEMBERSHIP_ROWS,
+    "guardianships": GUARDIANSHIP_ROWS,
+    "schools": SCHOOL_ROWS,
+}
+
+
 @dataclass(frozen=True)
 class StoredRows:
     """The rows a plan is compared with, active and archived, of the whole district and all its sources.
 
-    links: STORED_LINKS. memberships: id, link_id, school_id, active, left_at. classes: id, source_id, school_id,
-    external_id, name, active. class_memberships: id, class_id, link_id, is_owner, active, by_choice. guardianships: id,
-    student_link_id, guardian_link_id, relationship, type, active, by_leaving (ended as one of the two left the
-    organization). schools: school_id, source_id, external_school_id, name, live (on the plan, not frozen), spoke_at
-    (when the delivery last applied there had come). IDs are ours, as String; times are in UTC.
+    Each frame is the one of its name in STORED_ROWS.
     """
 
     links: pl.DataFrame
@@ -161,45 +208,9 @@ FROM account a WHERE a.archived_at IS NULL AND ({condition})
 def load_stored_rows(session: Session, scope: Scope) -> StoredRows:
     """Every row of the district a plan may have to change."""
     parameters = {"district": scope.district_id}
-    schools = bulk.read(
-        session,
-        _SCHOOLS,
-        parameters,
-        {
-            "school_id": pl.String,
-            "source_id": pl.String,
-            "external_school_id": pl.String,
-            "name": pl.String,
-            "live": pl.Boolean,
-            "spoke_at": bulk.MOMENT,
-        },
-    )
-    memberships = bulk.read(
-        session,
-        _MEMBERSHIPS,
-        parameters,
-        {
-            "id": pl.String,
-            "link_id": pl.String,
-            "school_id": pl.String,
-            "active": pl.Boolean,
-            "left_at": bulk.MOMENT,
-        },
-    )
-    guardianships = bulk.read(
-        session,
-        _GUARDIANSHIPS,
-        parameters,
-        {
-            "id": pl.String,
-            "student_link_id": pl.String,
-            "guardian_link_id": pl.String,
-            "relationship": pl.String,
-            "type": pl.String,
-            "active": pl.Boolean,
-            "by_leaving": pl.Boolean,
-        },
-    )
+    schools = bulk.read(session, _SCHOOLS, parameters, SCHOOL_ROWS)
+    memberships = bulk.read(session, _MEMBERSHIPS, parameters, MEMBERSHIP_ROWS)
+    guardianships = bulk.read(session, _GUARDIANSHIPS, parameters, GUARDIANSHIP_ROWS)
     raw_links = {name: dtype for name, dtype in STORED_LINKS.items() if name not in ("former", "moving", "beyond")}
     links = bulk.read(
         session,
@@ -217,32 +228,8 @@ def load_stored_rows(session: Session, scope: Scope) -> StoredRows:
     return StoredRows(
         links=_with_reach(links, memberships, guardianships, schools, scope.source_id),
         memberships=memberships,
-        classes=bulk.read(
-            session,
-            _CLASSES,
-            parameters,
-            {
-                "id": pl.String,
-                "source_id": pl.String,
-                "school_id": pl.String,
-                "external_id": pl.String,
-                "name": pl.String,
-                "active": pl.Boolean,
-            },
-        ),
-        class_memberships=bulk.read(
-            session,
-            _CLASS_MEMBERSHIPS,
-            parameters,
-            {
-                "id": pl.String,
-                "class_id": pl.String,
-                "link_id": pl.String,
-                "is_owner": pl.Boolean,
-                "active": pl.Boolean,
-                "by_choice": pl.Boolean,
-            },
-        ),
+        classes=bulk.read(session, _CLASSES, parameters, CLASS_ROWS),
+        class_memberships=bulk.read(session, _CLASS_MEMBERSHIPS, parameters, CLASS_MEMBERSHIP_ROWS),
         guardianships=guardianships,
         schools=schools,
     )

@@ -1,5 +1,5 @@
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cache
 from typing import Any
@@ -11,13 +11,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from contracts import roster
+from contracts.checking import RECORDS
+from contracts.guardians import IDENTIFIED, identify
 from contracts.roster import SETTLED_TABLES, Settled, StoredRoster, schema_of
+from contracts.settling import settle
 from sandbox import csv_files
 from sandbox.faults import FAULTS, plant
 from sandbox.generator import generate
 from tests.contracts.district import (
     Files,
     account,
+    checked,
     guardian_of,
     kept,
     link,
@@ -31,12 +35,20 @@ from tests.contracts.district import (
 )
 
 
-def test_the_frames_have_their_schemas_empty_or_not() -> None:
+@pytest.mark.parametrize("held", [stored(), stored(link("L1", "student", "S1"), link("L2", "guardian", "G1"))])
+def test_the_frames_have_their_schemas_empty_or_not(held: StoredRoster) -> None:
     for files in (Files(), Files([], [], [], [], []), Files(guardianless().schools, students=guardianless().students)):
-        found = settled(files)
-        assert {name: dict(getattr(found, name).schema) for name in SETTLED_TABLES} == {
-            name: dict(schema_of(table)) for name, table in SETTLED_TABLES.items()
-        }
+        records = checked(files)
+        stages: list[tuple[object, Mapping[str, roster.Schema]]] = [
+            (records, RECORDS),
+            (identify(records.entries, records.left_out, held, records.absent), IDENTIFIED),
+            (settle(records, held), {name: schema_of(table) for name, table in SETTLED_TABLES.items()}),
+        ]
+        for frames, schemas in stages:
+            assert {name: dict(getattr(frames, name).schema) for name in schemas} == {
+                name: dict(schema) for name, schema in schemas.items()
+            }
+            assert schemas.keys() == {name for name, each in vars(frames).items() if isinstance(each, pl.DataFrame)}
 
 
 def guardianless() -> Files:
