@@ -44,7 +44,6 @@ format: install ## bring the code into its style
 
 docs: install ## write the reference pages from the code
 	@$(BIN)/python -m cli.reference
-	@$(BIN)/python -m data_model
 
 lock: ## pin every dependency again, for all systems and Python 3.11 and up
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

@@ -1,4 +1,4 @@
-"""The documentation's reference pages, made from the commands and the catalogue: ``python -m cli.reference``."""
+"""The reference pages of the documentation, made from commands, catalogue and tables: ``python -m cli.reference``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer.main
 from jinja2 import Environment, StrictUndefined
 from typer.core import TyperArgument, TyperGroup
 
+from cli.data_model import data_model_page
 from cli.main import app
 from cli.options import EXIT_CODES
 from contracts.formats import clever_3, csv_1_0
@@ -147,7 +148,9 @@ def _page(template: str, **values: Any) -> str:
     return environment.from_string(template).render(values)
 
 
-PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType({"cli.md": command_page, "issues.md": issue_page})
+PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
+    {"cli.md": command_page, "data-model.md": data_model_page, "issues.md": issue_page}
+)
 
 
 if __name__ == "__main__":

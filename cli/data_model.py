@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from sqlmodel import SQLModel
 
 from contracts.roster import SETTLED_TABLES, STORED_TABLES, TABLES, Table
 from models import tables
 
-PAGE = Path(__file__).parent / "docs" / "data-model.md"
-
 _HEAD = """# Data model
 
-Written by `make docs` from `contracts/roster.py` and `models/tables.py`: change a description there, never here.
+Written by `make docs` from `contracts/roster.py` and `models/tables.py`: to change a description, edit those files.
 Words are those of the [glossary](glossary.md).
 """
 _STAGES: Sequence[tuple[str, str, Mapping[str, type[Table]]]] = (
@@ -43,7 +40,7 @@ Made by the migrations in `models/migrations`. Every DATETIME is in UTC.
 """
 
 
-def page() -> str:
+def data_model_page() -> str:
     """The text of docs/data-model.md."""
     return "\n".join([_HEAD, *_stages(), _DATABASE, *_database()]).rstrip("\n") + "\n"
 
@@ -83,7 +80,3 @@ def _section(name: str, table: type, header: Sequence[str], rows: Iterable[Seque
     lines = [header, ["---"] * len(header), *([(cell or "").replace("|", r"\|") for cell in row] for row in rows)]
     grid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"### {name}\n\n{inspect.getdoc(table)}\n\n{grid}\n"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
