@@ -269,11 +269,75 @@ def check(
     Raises:
         DataError: a check could not be computed.
     """
-    named = roster.schools["external_id"].unique()
-    scope = sorted(set(named) if schools is None else set(named) & set(schools))
-    missing = () if schools is None else tuple(sorted(set(schools) - set(named)))
-    left_out_schools = sorted(set(named) - set(scope))
-    notes = [_left_out_note(roster.schools, left_out_schools)] if left_out_schools else []
+    given = _given(roster, schools, region=region, today=today, date_order=date_order)
+    here = given.people.filter(pl.col("scope_status") != OUT)
+    bad_values = _bad_values(here, roster.names)
+    people, person_issues = _people(here.filter(pl.col("kind") != GUARDIAN), given.members, roster)
+    entries, entry_issues = _entries(here, given.guardianships)
+    classes, class_issues = _classes(given.class_rows, roster.names)
+    ids = _ids(roster, given.places)
+    near_schools = spelling.near(_unknown_schools(roster, ids), ids.filter(table="school"))
+    unknown = _unknown(given.places, near_schools, shares_part=roster.shares_part)
+    of_records = pl.concat([person_issues, unknown.select(person_issues.columns), class_issues])
+    return Records(
+        schools=tuple(given.scope),
+        missing_schools=given.missing_schools,
+        left_out_schools=tuple(given.left_out_schools),
+        notes=given.notes,
+        people=people,
+        members=given.members,
+        entries=entries,
+        left_out=_entries(given.people.filter(scope_status=OUT), given.guardianships)[0],
+        entry_issues=pl.concat([bad_values.filter(kind=GUARDIAN).select("entry", "code", "detail"), entry_issues]),
+        classes=classes,
+        owners=_owners(roster, given.class_rows, classes),
+        enrollments=roster.class_members.filter(~pl.col("is_owner")).select(
+            "class_id", "kind", "external_id", "school_id", "file", "line"
+        ),
+        seen=given.seen,
+        seen_classes=roster.classes.select("external_id", "school_id").unique(),
+        in_classes=roster.class_members.select("kind", "external_id").unique(),
+        ids=ids,
+        elsewhere=_elsewhere(roster, given.memberships, people),
+        unknown_schools=unknown.select("table", "key").unique(),
+        near_schools=_named_nearly(unknown, near_schools),
+        found=_found(roster, given, classes, bad_values, of_records, near_schools),
+        places=given.places.drop("scope_status"),
+        rows=roster.rows,
+        has_lines=roster.has_lines,
+        shares_part=roster.shares_part,
+        names=roster.names,
+        absent=roster.absent,
+    )
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A roster's rows, each with the scope_status of its school (IN, OUT, UNKNOWN), before they are checked.
+
+    scope, left_out_schools: the schools table's, in scope and not. people: as `normalized` gives them. guardianships:
+    with student_is_known. members, seen: as in `Records`. places: as in `Records`, and scope_status.
+    """
+
+    scope: list[str]
+    missing_schools: tuple[str, ...]
+    left_out_schools: list[str]
+    notes: tuple[str, ...]
+    people: pl.DataFrame
+    memberships: pl.DataFrame
+    class_rows: pl.DataFrame
+    guardianships: pl.DataFrame
+    members: pl.DataFrame
+    seen: pl.DataFrame
+    places: pl.DataFrame
+
+
+def _given(
+    roster: Roster, schools: Collection[str] | None, *, region: str, today: date, date_order: DateOrder | None
+) -> _Given:
+    named = set(roster.schools["external_id"])
+    scope = sorted(named if schools is None else named & set(schools))
+    left_out_schools = sorted(named - set(scope))
     scope_status = (
         pl.when(pl.col("school_id").is_in(scope))
         .then(pl.lit(IN))
@@ -284,105 +348,98 @@ def check(
     )
     memberships = roster.school_members.with_columns(scope_status)
     class_rows = roster.classes.with_columns(scope_status)
-
     named_people, guardianships = without_nobodies(roster)
     placed = _with_standing(named_people, guardianships, memberships)
-    rows, is_day_first = normalized(placed, region=region, today=today, date_order=roster.date_order or date_order)
+    people, is_day_first = normalized(placed, region=region, today=today, date_order=roster.date_order or date_order)
+    notes = [_left_out_note(roster.schools, left_out_schools)] if left_out_schools else []
     if is_day_first:
         column = called(roster.names, STUDENT, "birth_date")
         notes.append(f"column {column} is read with the day first, as most of its dates can be read in no other way")
-    here = rows.filter(pl.col("scope_status") != OUT)
-    bad_values = _bad_values(here, roster.names)
-    members = memberships.filter(scope_status=IN).select("kind", "external_id", "school_id").unique()
-    person_schools = members.rename({"kind": "table", "external_id": "key"})
-    people, person_issues = _people(here.filter(pl.col("kind") != GUARDIAN), members, roster)
     seen = memberships.select("kind", "external_id").unique()
-    guardianships = guardianships.join(
-        seen.filter(kind=STUDENT).select(student_id="external_id", student_is_known=pl.lit(True)),
-        on="student_id",
-        how="left",
-    ).with_columns(pl.col("student_is_known").fill_null(False))
-    entries, entry_issues = _entries(here, guardianships)
-    left_out, _ = _entries(rows.filter(scope_status=OUT), guardianships)
-    entry_values = bad_values.filter(kind=GUARDIAN).select("entry", "code", "detail")
-    classes, class_issues = _classes(class_rows, roster.names)
-    class_schools = (
-        classes.select(pl.lit("class").alias("table"), pl.col("external_id").alias("key"), pl.col("schools"))
-        .explode("schools")
-        .drop_nulls()
-        .rename({"schools": "school_id"})
+    students = seen.filter(kind=STUDENT).select(student_id="external_id", student_is_known=pl.lit(True))
+    at = ("scope_status", "school_id", "file", "line")
+    return _Given(
+        scope=scope,
+        missing_schools=() if schools is None else tuple(sorted(set(schools) - named)),
+        left_out_schools=left_out_schools,
+        notes=tuple(notes),
+        people=people,
+        memberships=memberships,
+        class_rows=class_rows,
+        guardianships=guardianships.join(students, on="student_id", how="left").with_columns(
+            pl.col("student_is_known").fill_null(False)
+        ),
+        members=memberships.filter(scope_status=IN).select("kind", "external_id", "school_id").unique(),
+        seen=seen,
+        places=pl.concat(
+            [
+                memberships.select(*at, table="kind", key="external_id"),
+                class_rows.select(*at, table=pl.lit("class"), key="external_id"),
+            ]
+        ),
     )
-    schools_of = pl.concat([person_schools.select("table", "key", "school_id"), class_schools])
-    person_values = bad_values.filter(pl.col("kind") != GUARDIAN).select(
-        "code", "file", "line", pl.col("kind").alias("table"), pl.col("external_id").alias("key"), "detail"
-    )
-    places = pl.concat(
-        [
-            memberships.select("scope_status", "school_id", "file", "line", table="kind", key="external_id"),
-            class_rows.select("scope_status", "school_id", "file", "line", table=pl.lit("class"), key="external_id"),
-        ]
-    )
+
+
+def _unknown(places: pl.DataFrame, near_schools: pl.DataFrame, *, shares_part: bool) -> pl.DataFrame:
+    """The places of an unknown school, each record and school once, with code, and detail: what it may be."""
     # A record that names no school is lacking by itself, whatever the source shares.
-    may_be_unshared = pl.lit(roster.shares_part) & pl.col("school_id").is_not_null()
-    unknown = (
+    may_be_unshared = pl.lit(shares_part) & pl.col("school_id").is_not_null()
+    return (
         breaking(MEMBERSHIPS, places.with_columns(may_be_unshared=may_be_unshared))
         .sort("file", "line")
         .unique(["table", "key", "school_id"], keep="first", maintain_order=True)
+        .join(spelling.hints(near_schools), left_on="school_id", right_on="key", how="left", maintain_order="left")
+        .with_columns(detail=pl.coalesce(not_shared("school"), "hint"))
     )
-    ids = _ids(roster, places)
-    near_schools = spelling.near(_unknown_schools(roster, ids), ids.filter(table="school"))
-    unknown = unknown.join(
-        spelling.hints(near_schools), left_on="school_id", right_on="key", how="left", maintain_order="left"
-    ).with_columns(detail=pl.coalesce(not_shared("school"), "hint"))
-    first_bad_values = person_values.sort("file", "line").unique(
-        ["code", "table", "key"], keep="first", maintain_order=True
+
+
+def _named_nearly(unknown: pl.DataFrame, near_schools: pl.DataFrame) -> pl.DataFrame:
+    """table, key, school_id: the schools that the rows of an unknown school nearly name."""
+    near = unknown.join(near_schools, left_on="school_id", right_on="key")
+    return near.select("table", "key", school_id="there").unique()
+
+
+def _owners(roster: Roster, class_rows: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
+    """class_id, external_id, file, line: who teaches the classes, but for rows of left-out schools."""
+    left_out = class_rows.filter(scope_status=OUT).select("file", "line")
+    return (
+        roster.class_members.filter("is_owner")
+        .join(left_out, on=["file", "line"], how="anti")
+        .join(classes, left_on="class_id", right_on="external_id", how="semi")
+        .select("class_id", "external_id", "file", "line")
     )
-    is_first_unclear = pl.col("code").ne("date_order_unclear") | pl.struct("code", "school_id").is_first_distinct()
-    of_values = at_schools(first_bad_values, schools_of).sort("file", "line").filter(is_first_unclear)
-    found = pl.concat(
+
+
+def _found(
+    roster: Roster,
+    given: _Given,
+    classes: pl.DataFrame,
+    bad_values: pl.DataFrame,
+    of_records: pl.DataFrame,
+    near_schools: pl.DataFrame,
+) -> pl.DataFrame:
+    """DRAFT_ISSUES of schools, values, records and repeated rows. of_records: as `at_schools` takes them."""
+    of_classes = classes.select("schools", table=pl.lit("class"), key="external_id").explode("schools").drop_nulls()
+    schools_of = pl.concat(
         [
-            _school_issues(roster, scope, near_schools),
-            of_values,
-            at_schools(pl.concat([person_issues, unknown.select(person_issues.columns), class_issues]), schools_of),
-            _repeated_rows(roster, memberships, class_rows, scope, schools_of),
+            given.members.select(table="kind", key="external_id", school_id="school_id"),
+            of_classes.select("table", "key", school_id="schools"),
         ]
     )
-    left_out_classes = class_rows.filter(scope_status=OUT).select("file", "line")
-    class_members = roster.class_members
-    return Records(
-        schools=tuple(scope),
-        missing_schools=missing,
-        left_out_schools=tuple(left_out_schools),
-        notes=tuple(notes),
-        people=people,
-        members=members,
-        entries=entries,
-        left_out=left_out,
-        entry_issues=pl.concat([entry_values, entry_issues]),
-        classes=classes,
-        owners=class_members.filter("is_owner")
-        .join(left_out_classes, on=["file", "line"], how="anti")
-        .join(classes, left_on="class_id", right_on="external_id", how="semi")
-        .select("class_id", "external_id", "file", "line"),
-        enrollments=class_members.filter(~pl.col("is_owner")).select(
-            "class_id", "kind", "external_id", "school_id", "file", "line"
-        ),
-        seen=seen,
-        seen_classes=roster.classes.select("external_id", "school_id").unique(),
-        in_classes=class_members.select("kind", "external_id").unique(),
-        ids=ids,
-        elsewhere=_elsewhere(roster, memberships, people),
-        unknown_schools=unknown.select("table", "key").unique(),
-        near_schools=unknown.join(near_schools, left_on="school_id", right_on="key")
-        .select("table", "key", school_id="there")
-        .unique(),
-        found=found,
-        places=places.drop("scope_status"),
-        rows=roster.rows,
-        has_lines=roster.has_lines,
-        shares_part=roster.shares_part,
-        names=roster.names,
-        absent=roster.absent,
+    of_people = (
+        bad_values.filter(pl.col("kind") != GUARDIAN)
+        .select("code", "file", "line", "detail", table="kind", key="external_id")
+        .sort("file", "line")
+        .unique(["code", "table", "key"], keep="first", maintain_order=True)
+    )
+    is_first_unclear = pl.col("code").ne("date_order_unclear") | pl.struct("code", "school_id").is_first_distinct()
+    return pl.concat(
+        [
+            _school_issues(roster, given.scope, near_schools),
+            at_schools(of_people, schools_of).sort("file", "line").filter(is_first_unclear),
+            at_schools(of_records, schools_of),
+            _repeated_rows(roster, given.memberships, given.class_rows, given.scope, schools_of),
+        ]
     )
 
 

@@ -99,20 +99,8 @@ def settle(records: Records, stored: StoredRoster) -> Settled:
     of_awaited = awaited.filter(kind=STUDENT).select(student_id="external_id")
     left_out = records.left_out.join(of_awaited, on="student_id", how="semi")
     found = guardians.identify(records.entries, left_out, stored, records.absent)
-    everyone = _inheriting(_everyone(_with_links(records, found, stored), found), stored)
-    elsewhere = _links_elsewhere(records, stored)
-    to_be_taken = elsewhere.join(awaited, on=["kind", "external_id"], how="semi")
-    seen = pl.concat([frame["link_id"] for frame in (everyone, to_be_taken, found.seen)])
-    # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere. Who is elsewhere is
-    # there under the ID of old.
-    given_up = everyone.filter(~pl.col("is_valid"))["given_up"]
-    staying = pl.concat([seen, elsewhere["link_id"], given_up]).drop_nulls().unique()
-    everyone = _inheriting(identity.find(everyone, found.pairs, stored, staying), stored)
-    there = pl.concat([everyone["link_id"], elsewhere["link_id"], given_up])
-    silent = _silent_guardians(records, stored, there)
-    seen = pl.concat([seen, everyone["link_id"], silent["link_id"]])
-    everyone = _with_gone(everyone, found.pairs, stored)
-    everyone, freed_emails = _with_emails(everyone, stored, seen.drop_nulls().unique())
+    everyone, silent, seen = _identified(records, found, awaited, stored)
+    everyone, freed_emails = _with_emails(_with_gone(everyone, found.pairs, stored), stored, seen)
     people = _numbered(everyone, stored)
     # A newcomer who is rejected after all leaves the link of the one before as it is.
     seen = pl.concat([seen, people.filter(~pl.col("is_valid"))["given_up"]]).drop_nulls().unique().sort()
@@ -159,6 +147,27 @@ def settle(records: Records, stored: StoredRoster) -> Settled:
     )
     verify("settling", settled, SETTLED_TABLES)
     return settled
+
+
+def _identified(
+    records: Records, found: Guardians, awaited: pl.DataFrame, stored: StoredRoster
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series]:
+    """Everybody, with the link each is; the silent guardians; and the link_ids in any row.
+
+    awaited: as `leaving.awaited` gives it. The guardians are as `_silent_guardians` gives them.
+    """
+    everyone = _inheriting(_everyone(_with_links(records, found, stored), found), stored)
+    elsewhere = _links_elsewhere(records, stored)
+    to_be_taken = elsewhere.join(awaited, on=["kind", "external_id"], how="semi")
+    seen = pl.concat([frame["link_id"] for frame in (everyone, to_be_taken, found.seen)])
+    # Whoever takes somebody's place must be provisioned for that; until then the link goes nowhere. Who is elsewhere is
+    # there under the ID of old.
+    given_up = everyone.filter(~pl.col("is_valid"))["given_up"]
+    staying = pl.concat([seen, elsewhere["link_id"], given_up]).drop_nulls().unique()
+    everyone = _inheriting(identity.find(everyone, found.pairs, stored, staying), stored)
+    there = pl.concat([everyone["link_id"], elsewhere["link_id"], given_up])
+    silent = _silent_guardians(records, stored, there)
+    return everyone, silent, pl.concat([seen, everyone["link_id"], silent["link_id"]]).drop_nulls().unique()
 
 
 def _with_links(records: Records, found: Guardians, stored: StoredRoster) -> pl.DataFrame:
@@ -443,9 +452,20 @@ def _guardian_issues(
             detail=pl.when(code="duplicate_conflict").then("conflicts"),
         )
     )
+    of_entries = _entry_issues(records, pairs, found).select(of_records.columns)
+    return as_table(
+        pl.concat([of_records, of_entries])
+        .join(_schools_of_guardians(records, pairs, at), on="guardian", how="left")
+        .with_columns(root_table=pl.lit(GUARDIAN), root=pl.col("guardian").cast(pl.String)),
+        DRAFT_ISSUES,
+    )
+
+
+def _entry_issues(records: Records, pairs: pl.DataFrame, found: Guardians) -> pl.DataFrame:
+    """code, file, line, guardian, record_id, detail: what single entries of guardians are told of, each code once."""
     is_known = pairs.filter("student_is_known")["guardian"].unique().implode()
     of_ids = called(records.names, GUARDIAN, "external_id")
-    of_entries = (
+    return (
         pl.concat([records.entry_issues, found.issues.with_columns(detail=pl.lit(of_ids))])
         .join(found.entries, on="entry")
         .filter((pl.col("code") == "record_not_shared") | pl.col("guardian").is_in(is_known))
@@ -453,32 +473,23 @@ def _guardian_issues(
         .join(found.people.select("guardian", "external_id"), on="guardian")
         .sort("file", "line")
         .unique(["code", "guardian"], keep="first", maintain_order=True)
-        .select(
-            "code",
-            "file",
-            "line",
-            "guardian",
-            "detail",
-            record_id=pl.coalesce("guardian_id", "external_id"),
-        )
+        .with_columns(record_id=pl.coalesce("guardian_id", "external_id"))
     )
+
+
+def _schools_of_guardians(records: Records, pairs: pl.DataFrame, at: pl.DataFrame) -> pl.DataFrame:
+    """guardian, school_id: the schools of their students. at: as `whereabouts` gives it."""
     of_students = pl.concat(
         [
             records.members.filter(kind=STUDENT).select("external_id", "school_id"),
             at.filter(table=STUDENT).select(external_id="key", school_id="school_id"),
         ]
     )
-    schools = (
+    return (
         pairs.select("guardian", "student_id")
         .join(of_students, left_on="student_id", right_on="external_id")
         .select("guardian", "school_id")
         .unique()
-    )
-    return as_table(
-        pl.concat([of_records, of_entries.select(of_records.columns)])
-        .join(schools, on="guardian", how="left")
-        .with_columns(root_table=pl.lit(GUARDIAN), root=pl.col("guardian").cast(pl.String)),
-        DRAFT_ISSUES,
     )
 
 

@@ -103,21 +103,8 @@ def rows(district: District, *, teachers_enrolled: bool = False) -> dict[str, pl
     people = _spelled(district)
     teachers = people.filter(pl.col("kind") == "employee")
     students = people.filter(pl.col("kind") == "student")
-    guardians = people.filter(pl.col("kind") == "guardian")
     members = district.school_members.select("person", "school_id")
-    entries = district.guardianships.join(
-        guardians.select(
-            pl.col("person").alias("guardian"),
-            pl.col("external_id").alias("guardian_id"),
-            pl.col("first_name").alias("guardian_first_name"),
-            pl.col("last_name").alias("guardian_last_name"),
-            pl.col("email").alias("guardian_email"),
-            pl.col("phone").alias("guardian_phone"),
-            pl.col("language").alias("guardian_language"),
-        ),
-        on="guardian",
-        maintain_order="left",
-    ).rename({"relationship": "guardian_relationship", "type": "guardian_type"})
+    entries = _guardian_entries(district, people)
     ids = people.select("person", "external_id")
     class_members = district.class_members.join(ids, on="person", maintain_order="left").join(
         district.classes.select(
@@ -158,6 +145,22 @@ def rows(district: District, *, teachers_enrolled: bool = False) -> dict[str, pl
         "enrollments.csv": enrolled.rename({"external_id": "user_id"}),
     }
     return {name: frame.select(HEADERS[name]) for name, frame in files.items()}
+
+
+def _guardian_entries(district: District, people: pl.DataFrame) -> pl.DataFrame:
+    """student, guardian, and the guardian's columns of students.csv, for each guardianship. people: as spelled."""
+    guardians = people.filter(pl.col("kind") == "guardian").select(
+        pl.col("person").alias("guardian"),
+        pl.col("external_id").alias("guardian_id"),
+        pl.col("first_name").alias("guardian_first_name"),
+        pl.col("last_name").alias("guardian_last_name"),
+        pl.col("email").alias("guardian_email"),
+        pl.col("phone").alias("guardian_phone"),
+        pl.col("language").alias("guardian_language"),
+    )
+    return district.guardianships.join(guardians, on="guardian", maintain_order="left").rename(
+        {"relationship": "guardian_relationship", "type": "guardian_type"}
+    )
 
 
 def lines(frame: pl.DataFrame, style: CsvStyle) -> pl.Series:

@@ -226,19 +226,10 @@ def with_students(district: District, places: pl.DataFrame) -> District:
 def _with_guardians(district: District, children: pl.DataFrame) -> District:
     """One to three guardians for every household. children: student, household (UInt32), last_name."""
     seed = district.chance
-    households = children.group_by("household", maintain_order=True).agg(pl.col("last_name").first())
-    drawn = below(seed, "guardians", households["household"], 100)
-    households = households.with_columns(
-        position=pl.when(drawn < 35)
-        .then(pl.lit([0]))
-        .when(drawn < 93)
-        .then(pl.lit([0, 1]))
-        .otherwise(pl.lit([0, 1, 2]))
-        .cast(pl.List(pl.UInt32)),
-        language=choose(seed, "language", households["household"], names.LANGUAGES),
-    )
-    guardians = households.explode("position").with_columns(
-        person=pl.int_range(pl.len(), dtype=pl.UInt32) + district.next_person
+    guardians = (
+        _households_of(seed, children)
+        .explode("position")
+        .with_columns(person=pl.int_range(pl.len(), dtype=pl.UInt32) + district.next_person)
     )
     person, position = guardians["person"], guardians["position"]
     feminine = (position == 0) | ((position == 2) & chance(seed, "third feminine", person, 50))
@@ -285,6 +276,21 @@ def _with_guardians(district: District, children: pl.DataFrame) -> District:
         next_person=district.next_person + guardians.height,
         people=pl.concat([district.people, people]),
         guardianships=pl.concat([district.guardianships, guardianships]),
+    )
+
+
+def _households_of(seed: int, children: pl.DataFrame) -> pl.DataFrame:
+    """household, last_name, position (List(UInt32): 0 for the first guardian) and language, one row a household."""
+    households = children.group_by("household", maintain_order=True).agg(pl.col("last_name").first())
+    drawn = below(seed, "guardians", households["household"], 100)
+    return households.with_columns(
+        position=pl.when(drawn < 35)
+        .then(pl.lit([0]))
+        .when(drawn < 93)
+        .then(pl.lit([0, 1]))
+        .otherwise(pl.lit([0, 1, 2]))
+        .cast(pl.List(pl.UInt32)),
+        language=choose(seed, "language", households["household"], names.LANGUAGES),
     )
 
 

@@ -16,13 +16,13 @@ import polars as pl
 
 from contracts.formats import FileFormat, Format, Reading
 from contracts.formats.delimited import FILE_ERRORS
+from contracts.formats.people import all_people, person_rows
 from contracts.roster import (
     CLASS_MEMBERS,
     CLASSES,
     EMPLOYEE,
     GUARDIAN,
     GUARDIANSHIPS,
-    PEOPLE,
     SCHOOL_MEMBERS,
     SCHOOLS,
     STAFF,
@@ -246,46 +246,15 @@ def to_roster(reading: Reading) -> Roster:
         .unnest("relationships")
         .unique(["id", "student", "relationship", "type"], keep="first", maintain_order=True)
     )
-    nothing = dict.fromkeys(("phone", "birth_date", "grade", "language", "entry"))
-    nothing["sis_id"] = "sis_id"
-    employee = {**nothing, "kind": pl.lit(EMPLOYEE), "external_id": "id"}
-    people = pl.concat(
+    named = {"external_id": "id", **{name: name for name in ("sis_id", "first_name", "last_name", "email")}}
+    people = all_people(
         [
-            as_table(teachers, PEOPLE, **{**employee, "role": pl.lit(TEACHER)}),
-            as_table(staff_only, PEOPLE, **{**employee, "role": pl.lit(STAFF)}),
-            as_table(
-                students,
-                PEOPLE,
-                **{
-                    **nothing,
-                    "kind": pl.lit(STUDENT),
-                    "role": pl.lit(STUDENT),
-                    "external_id": "id",
-                    "birth_date": "dob",
-                    "grade": "grade",
-                },
-            ),
-            as_table(
-                entries,
-                PEOPLE,
-                **{
-                    **nothing,
-                    "kind": pl.lit(GUARDIAN),
-                    "role": pl.lit(GUARDIAN),
-                    "external_id": "id",
-                    "phone": "phone",
-                },
-            ),
+            person_rows(teachers, EMPLOYEE, TEACHER, **named),
+            person_rows(staff_only, EMPLOYEE, STAFF, **named),
+            person_rows(students, STUDENT, STUDENT, **named, birth_date="dob", grade="grade"),
+            person_rows(entries, GUARDIAN, GUARDIAN, **named, phone="phone"),
         ]
-    ).with_columns(entry=pl.int_range(pl.len(), dtype=pl.UInt32))
-    owners = _members(sections, "teachers")
-    enrolled = _members(sections, "students").join(
-        students.select(member="id", student_file="file", student_line="line"), on="member", how="left"
     )
-    enrollments = enrolled.with_columns(
-        file=pl.coalesce("student_file", "file"), line=pl.coalesce("student_line", "line")
-    )
-    in_class = {"class_id": "id", "external_id": "member", "school_id": None}
     return Roster(
         schools=as_table(schools, SCHOOLS, external_id="id"),
         people=people,
@@ -293,14 +262,7 @@ def to_roster(reading: Reading) -> Roster:
             [_in_schools(_both_roles(teachers, staff, staff_only), EMPLOYEE), _in_schools(students, STUDENT)]
         ),
         classes=as_table(sections, CLASSES, external_id="id", sis_id="sis_id", school_id="school"),
-        class_members=pl.concat(
-            [
-                as_table(owners, CLASS_MEMBERS, **{**in_class, "kind": pl.lit(EMPLOYEE), "is_owner": pl.lit(True)}),
-                as_table(
-                    enrollments, CLASS_MEMBERS, **{**in_class, "kind": pl.lit(STUDENT), "is_owner": pl.lit(False)}
-                ),
-            ]
-        ),
+        class_members=_class_members(sections, students),
         guardianships=as_table(
             entries,
             GUARDIANSHIPS,
@@ -311,15 +273,7 @@ def to_roster(reading: Reading) -> Roster:
         has_lines=False,
         shares_part=True,
         names={(STUDENT, "birth_date"): "dob"},
-        absent={
-            **_NEVER,
-            **{
-                field: f"Clever's {RECORD_TYPES[name]}s: {key}"
-                for name, fields in _FIELDS.items()
-                for key, field in fields.items()
-                if not rows[name].is_empty() and key not in reading.columns[name]
-            },
-        },
+        absent=_absent(reading),
         date_order="month",
     )
 
@@ -338,6 +292,33 @@ def _in_schools(people: pl.DataFrame, kind: str) -> pl.DataFrame:
     has_school = pl.col("school_id").is_not_null()
     needed = memberships.filter(has_school | ~has_school.any().over("id"))
     return as_table(needed, SCHOOL_MEMBERS, kind=pl.lit(kind), external_id="id")
+
+
+def _class_members(sections: pl.DataFrame, students: pl.DataFrame) -> pl.DataFrame:
+    owners = _members(sections, "teachers")
+    enrolled = _members(sections, "students").join(
+        students.select(member="id", student_file="file", student_line="line"), on="member", how="left"
+    )
+    enrollments = enrolled.with_columns(
+        file=pl.coalesce("student_file", "file"), line=pl.coalesce("student_line", "line")
+    )
+    in_class = {"class_id": "id", "external_id": "member", "school_id": None}
+    return pl.concat(
+        [
+            as_table(owners, CLASS_MEMBERS, **{**in_class, "kind": pl.lit(EMPLOYEE), "is_owner": pl.lit(True)}),
+            as_table(enrollments, CLASS_MEMBERS, **{**in_class, "kind": pl.lit(STUDENT), "is_owner": pl.lit(False)}),
+        ]
+    )
+
+
+def _absent(reading: Reading) -> dict[Field, str]:
+    unshared = {
+        field: f"Clever's {RECORD_TYPES[name]}s: {key}"
+        for name, fields in _FIELDS.items()
+        for key, field in fields.items()
+        if not reading.rows[name].is_empty() and key not in reading.columns[name]
+    }
+    return {**_NEVER, **unshared}
 
 
 def _members(sections: pl.DataFrame, column: str) -> pl.DataFrame:

@@ -12,13 +12,13 @@ import polars as pl
 
 from contracts.formats import Column, FileFormat, Format, Reading
 from contracts.formats.delimited import read_files
+from contracts.formats.people import all_people, person_rows
 from contracts.roster import (
     CLASS_MEMBERS,
     CLASSES,
     EMPLOYEE,
     GUARDIAN,
     GUARDIANSHIPS,
-    PEOPLE,
     SCHOOL_MEMBERS,
     SCHOOLS,
     STUDENT,
@@ -68,57 +68,7 @@ def to_roster(reading: Reading) -> Roster:
         reading.rows[name].with_columns(file=pl.lit(name)) for name in FORMAT.file_names
     )
     guardians = students.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in _NAMES_A_GUARDIAN))
-    people = pl.concat(
-        [
-            as_table(
-                teachers,
-                PEOPLE,
-                kind=pl.lit(EMPLOYEE),
-                role=pl.lit(TEACHER),
-                external_id="teacher_id",
-                sis_id=None,
-                first_name="teacher_first_name",
-                last_name="teacher_last_name",
-                email="teacher_email",
-                phone="teacher_mobile_phone",
-                birth_date=None,
-                grade=None,
-                language=None,
-                entry=None,
-            ),
-            as_table(
-                students,
-                PEOPLE,
-                kind=pl.lit(STUDENT),
-                role=pl.lit(STUDENT),
-                external_id="student_id",
-                sis_id=None,
-                first_name="student_first_name",
-                last_name="student_last_name",
-                email="student_email",
-                phone="student_phone",
-                birth_date="dob",
-                language=None,
-                entry=None,
-            ),
-            as_table(
-                guardians,
-                PEOPLE,
-                kind=pl.lit(GUARDIAN),
-                role=pl.lit(GUARDIAN),
-                external_id="guardian_id",
-                sis_id=None,
-                first_name="guardian_first_name",
-                last_name="guardian_last_name",
-                email="guardian_email",
-                phone="guardian_phone",
-                birth_date=None,
-                grade=None,
-                language="guardian_language",
-                entry=None,
-            ),
-        ]
-    ).with_columns(entry=pl.int_range(pl.len(), dtype=pl.UInt32))
+    people = _people(teachers, students, guardians)
     first_guardian = teachers.height + students.height
     return Roster(
         schools=as_table(schools, SCHOOLS, external_id="school_id", name="school_name"),
@@ -153,6 +103,46 @@ def to_roster(reading: Reading) -> Roster:
         rows=FORMAT.rows_as_spelled(reading),
         names=FORMAT.names(reading),
         absent=FORMAT.absent(reading),
+    )
+
+
+def _people(teachers: pl.DataFrame, students: pl.DataFrame, guardians: pl.DataFrame) -> pl.DataFrame:
+    return all_people(
+        [
+            person_rows(
+                teachers,
+                EMPLOYEE,
+                TEACHER,
+                external_id="teacher_id",
+                first_name="teacher_first_name",
+                last_name="teacher_last_name",
+                email="teacher_email",
+                phone="teacher_mobile_phone",
+            ),
+            person_rows(
+                students,
+                STUDENT,
+                STUDENT,
+                external_id="student_id",
+                first_name="student_first_name",
+                last_name="student_last_name",
+                email="student_email",
+                phone="student_phone",
+                birth_date="dob",
+                grade="grade",
+            ),
+            person_rows(
+                guardians,
+                GUARDIAN,
+                GUARDIAN,
+                external_id="guardian_id",
+                first_name="guardian_first_name",
+                last_name="guardian_last_name",
+                email="guardian_email",
+                phone="guardian_phone",
+                language="guardian_language",
+            ),
+        ]
     )
 
 

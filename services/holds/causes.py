@@ -383,6 +383,14 @@ def _others_people(changeset: ChangeSet, seen: CauseEvidence, kind: str) -> Iter
             " to be taken for them: IDs may have been issued anew."
         )
         return
+    yield _whose_data(seen, kind, own, listed, known)
+
+
+def _whose_data(seen: CauseEvidence, kind: str, own: str, listed: str, known: int) -> str:
+    """Whose data these seem to be, of which hardly anybody is known. listed: of how many; known: how many are."""
+    all_stored, all_members = (frame.filter(type=kind) for frame in (seen.stored, seen.members))
+    here = pl.col("school_id") == own
+    now = all_members.filter(here)
     others = (
         all_stored.filter(~here)
         .join(now, on="record_id", how="semi")
@@ -392,23 +400,19 @@ def _others_people(changeset: ChangeSet, seen: CauseEvidence, kind: str) -> Iter
     )
     for school_id, count in others.head(1).iter_rows():
         if count >= MOST * now.height:
-            yield (
-                f"{listed} {count} were at {seen.names.get(school_id, school_id)} until now: the data may be that"
-                " school's."
-            )
-            return
+            where = seen.names.get(school_id, school_id)
+            return f"{listed} {count} were at {where} until now: the data may be that school's."
     everybody = all_members.select("record_id").unique()
     known_anywhere = everybody.join(all_stored, on="record_id", how="semi").height
     if known_anywhere <= HARDLY_ANY * everybody.height:
-        yield (
+        return (
             f"Of the {number(everybody.height, kind)} of the whole delivery {_none(known_anywhere)} known in the"
             " district: the file may be another district's."
         )
-    else:
-        yield (
-            f"{listed} {_none(known)} known there, unlike in the district's other schools: the data may be another"
-            " school's."
-        )
+    return (
+        f"{listed} {_none(known)} known there, unlike in the district's other schools: the data may be another"
+        " school's."
+    )
 
 
 def _next_grade(column: str) -> pl.Expr:

@@ -83,53 +83,32 @@ def inspect_drop_folder(
     missing = tuple(name for name in form.required_names if name not in found.files)
     again = form.file_names if with_error is None else tuple(name for name in form.file_names if name in with_error)
     not_again = tuple(name for name in again if name in found.files and name not in found.written)
-    double = {name: names for name, names in found.written.items() if len(names) > 1}
-    twice = tuple((FILE_DUPLICATE, name, f"found {listed(names)}") for name, names in double.items())
-
-    def waiting(
-        state: Arrival, message: str, *errors: tuple[str, str, str | None], ready_at: datetime | None = None
-    ) -> Waiting:
-        return Waiting(
-            state,
-            message,
-            found.files,
-            found.stamps,
-            missing,
-            not_again if found.written else (),
-            ready_at,
-            _whole_files(errors),
-            (*found.notes, *found.names.notes),
-        )
-
-    if not found.written:
-        return waiting(Arrival.NOTHING, _nothing(source, found, is_empty=not found.files))
-    if missing or (not_again and not as_it_stands):
-        since = min(found.stamps[there].changed_at for names in found.written.values() for there in names)
-        lacking = _lacking(missing, not_again)
-        if now - since < OVERDUE_AFTER:
-            return waiting(Arrival.INCOMPLETE, f"waiting for files: {lacking}")
-        return waiting(
-            Arrival.OVERDUE,
-            f"files arrived at {_time(since, zone)}, but not all of them within two hours: {lacking}."
-            " Send the complete set of files again",
-            *((FILE_MISSING, name, found.names.found) for name in missing),
-            *((FILE_MISSING, name, NOT_SENT_AGAIN) for name in not_again),
-            *twice,
-        )
-    ready_at = max(stamp.changed_at for stamp in found.stamps.values()) + timedelta(
-        seconds=source.settings["quiet_seconds"]
+    seen = Waiting(
+        Arrival.NOTHING,
+        "",
+        found.files,
+        found.stamps,
+        missing,
+        not_again if found.written else (),
+        notes=(*found.notes, *found.names.notes),
     )
+    if not found.written:
+        return replace(seen, message=_nothing(source, found, is_empty=not found.files))
+    if missing or (not_again and not as_it_stands):
+        return _incomplete(seen, found, now, zone)
+    quiet = timedelta(seconds=source.settings["quiet_seconds"])
+    ready_at = max(stamp.changed_at for stamp in found.stamps.values()) + quiet
     if not as_it_stands and now < ready_at:
-        return waiting(
-            Arrival.ARRIVING,
+        message = (
             f"files are still arriving; they will be picked up after {_time(ready_at, zone, up=True)}"
-            " unless one changes",
-            ready_at=ready_at,
+            " unless one changes"
         )
-    if double:
-        collisions = "; ".join(f"{listed(names)} would both be {name}" for name, names in double.items())
-        return waiting(Arrival.DOUBLE, f"a file arrived twice: {collisions}. Remove the one that is not meant", *twice)
-    return waiting(Arrival.READY, "a complete set of files is ready")
+        return replace(seen, state=Arrival.ARRIVING, message=message, ready_at=ready_at)
+    if found.double:
+        collisions = "; ".join(f"{listed(names)} would both be {name}" for name, names in found.double.items())
+        message = f"a file arrived twice: {collisions}. Remove the one that is not meant"
+        return replace(seen, state=Arrival.DOUBLE, message=message, file_errors=_whole_files(_twice(found)))
+    return replace(seen, state=Arrival.READY, message="a complete set of files is ready")
 
 
 @dataclass(frozen=True)
@@ -143,6 +122,33 @@ class _Found:
     stamps: Mapping[str, Stamp]
     written: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
+
+    @property
+    def double(self) -> dict[str, tuple[str, ...]]:
+        """Those of the written that are there under several names."""
+        return {name: names for name, names in self.written.items() if len(names) > 1}
+
+
+def _incomplete(seen: Waiting, found: _Found, now: datetime, zone: tzinfo) -> Waiting:
+    """A set of which files are missing, or not sent again: waited for, and said as file errors after two hours."""
+    since = min(found.stamps[there].changed_at for names in found.written.values() for there in names)
+    lacking = _lacking(seen.missing, seen.not_again)
+    if now - since < OVERDUE_AFTER:
+        return replace(seen, state=Arrival.INCOMPLETE, message=f"waiting for files: {lacking}")
+    message = (
+        f"files arrived at {_time(since, zone)}, but not all of them within two hours: {lacking}."
+        " Send the complete set of files again"
+    )
+    errors = [
+        *((FILE_MISSING, name, found.names.found) for name in seen.missing),
+        *((FILE_MISSING, name, NOT_SENT_AGAIN) for name in seen.not_again),
+        *_twice(found),
+    ]
+    return replace(seen, state=Arrival.OVERDUE, message=message, file_errors=_whole_files(errors))
+
+
+def _twice(found: _Found) -> list[tuple[str, str, str | None]]:
+    return [(FILE_DUPLICATE, name, f"found {listed(names)}") for name, names in found.double.items()]
 
 
 def _found(entries: Mapping[str, Stamp | None], file_names: tuple[str, ...], noted: Mapping[str, list[int]]) -> _Found:

@@ -158,7 +158,7 @@ class StoredRows:
 
 
 _LINKS = """
-SELECT l.id AS link_id, l.account_id, l.source_id = :source AS from_this_source, l.source_id, l.kind, l.role,
+SELECT l.source_id, l.id AS link_id, l.account_id, l.source_id = :source AS from_this_source, l.kind, l.role,
        l.external_id, l.guardian_ids, l.first_name, l.last_name, l.email, l.phone, l.phone_extension, l.birth_date,
        l.grade, l.language, l.archived_at IS NULL AS active,
        l.archived_at IS NOT NULL AND l.left_at IS NOT NULL AS "left",

@@ -343,26 +343,34 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
     """
     if links.is_empty():
         return
-    fields = list(PERSON_FIELDS)
     rows = links.select(list(LINK_ROWS)).with_columns(archived_at=_never(), left_at=_never())
     condition, parameters = bulk.in_list(session, "id", links["id"])
     before = bulk.read(
         session,
-        f"SELECT id, archived_at IS NOT NULL AS was_archived, {', '.join(fields)} FROM link WHERE {condition}",
+        f"SELECT id, archived_at IS NOT NULL AS was_archived, {', '.join(PERSON_FIELDS)} FROM link WHERE {condition}",
         parameters,
         {"id": pl.String, "was_archived": pl.Boolean, **_FIELD_SCHEMA},
     )
-    fresh = links.filter(pl.col("new") & ~pl.col("adopts")).select(
+    _insert_accounts(session, links.filter(pl.col("new") & ~pl.col("adopts")), now)
+    bulk.upsert(session, "link", rows)
+    _update_accounts(session, links, before)
+
+
+def _insert_accounts(session: Session, links: pl.DataFrame, now: datetime) -> None:
+    """The accounts of new links, but for those that are there by now."""
+    fresh = links.select(
         id="account_id",
-        **{name: pl.col(name) for name in fields},
+        **{name: pl.col(name) for name in PERSON_FIELDS},
         created_at=pl.lit(now).cast(pl.Datetime("us", "UTC")),
     )
     condition, parameters = bulk.in_list(session, "id", fresh["id"])
     there = bulk.read(session, f"SELECT id FROM account WHERE {condition}", parameters, {"id": pl.String})
     # In one order everywhere: two districts that bring the same parents wait for each other, and never in a circle.
     bulk.insert(session, "account", fresh.join(there, on="id", how="anti").sort("email"))
-    bulk.upsert(session, "link", rows)
 
+
+def _update_accounts(session: Session, links: pl.DataFrame, before: pl.DataFrame) -> None:
+    """What the written links change of their accounts. before: id, was_archived and PERSON_FIELDS of the links."""
     condition, parameters = bulk.in_list(session, "account_id", links["account_id"])
     oldest = bulk.read(
         session,
@@ -373,14 +381,13 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
     condition, parameters = bulk.in_list(session, "id", links["account_id"])
     accounts = bulk.read(
         session,
-        f"SELECT id AS account_id, archived_at IS NOT NULL AS archived, {', '.join(fields)} FROM account"
+        f"SELECT id AS account_id, archived_at IS NOT NULL AS archived, {', '.join(PERSON_FIELDS)} FROM account"
         f" WHERE {condition}",
         parameters,
         {"account_id": pl.String, "archived": pl.Boolean, **_FIELD_SCHEMA},
     )
     compared = (
-        rows.select("id", "account_id", *fields)
-        .join(links.select("id", "adopts", "new"), on="id")
+        links.select("id", "account_id", *PERSON_FIELDS, "adopts")
         .join(before, on="id", how="left", suffix="_before")
         .join(oldest, on="account_id", how="left")
         .join(accounts, on="account_id", suffix="_account")
@@ -394,18 +401,18 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
             .when(fills)
             .then(pl.coalesce(f"{name}_account", name))
             .otherwise(pl.col(f"{name}_account"))
-            for name in fields
+            for name in PERSON_FIELDS
         }
     )
     differs = pl.col("archived") | pl.any_horizontal(
-        *[pl.col(name).ne_missing(pl.col(f"{name}_account")) for name in fields]
+        *[pl.col(name).ne_missing(pl.col(f"{name}_account")) for name in PERSON_FIELDS]
     )
     # Two links of one account may be written at once: the oldest's word counts.
     updates = (
         written.filter(differs)
         .sort("leads", descending=True)
         .unique(subset="account_id", keep="first", maintain_order=True)
-        .select(id="account_id", **{name: pl.col(name) for name in fields}, archived_at=_never())
+        .select(id="account_id", **{name: pl.col(name) for name in PERSON_FIELDS}, archived_at=_never())
     )
     bulk.update_columns(session, "account", updates)
 

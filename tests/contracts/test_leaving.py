@@ -104,3 +104,21 @@ def test_a_newcomer_is_not_taken_for_one_who_moved_away() -> None:
     found = settled(files, before(), schools=["1"])
     assert one(found, "S3", "link_id") is None
     assert found.seen_links["link_id"].to_list() == []
+
+
+@pytest.mark.parametrize("stays_gone", [True, False])
+def test_who_left_the_organization_is_gone_by_the_link_or_account_and_their_guardian_is_not(stays_gone: bool) -> None:
+    left = {"active": False, "left": True, "gone": stays_gone}
+    known = stored(
+        link("L1", "employee", "T1", email="t1@unified.example", **left),
+        # Of another source: known by name and birth date, so that only the account is theirs.
+        link("L2", "student", "c-s1", from_this_source=False, birth_date=datetime(2014, 9, 3).date(), **left)
+        | {"first_name": "Stu1", "last_name": "Dent1"},
+    )
+    result = settled(Files(), known)
+    told = result.people.select("kind", "link_id", "adopts", "gone").rows()
+    assert told == [
+        ("employee", "L1", None, stays_gone),
+        ("student", None, "AL2", stays_gone),
+        ("guardian", None, None, False),
+    ]
