@@ -60,6 +60,21 @@ _ENCODINGS: Final = MappingProxyType(
     {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 )
 
+# What American schools' exports are written in where not in UTF-8 (Windows-1252 contains Latin-1). The encodings of
+# other countries share so many letters with these that as candidates they would leave the likely one in doubt.
+_LEGACY_ENCODINGS: Final = MappingProxyType(
+    {
+        "cp1252": "Windows-1252",
+        "mac_roman": "MacRoman",
+        "cp437": "DOS (code page 437 or 850)",
+        "cp850": "DOS (code page 437 or 850)",
+    }
+)
+# How many bytes, from the bad line on, tell the encoding.
+_TELLING_BYTES: Final = 256 * 1024
+# From this share of odd characters on, as charset-normalizer counts them, text is in another encoding.
+_GARBLED: Final = 0.01
+
 
 def read_files(fmt: Format, files: Mapping[str, bytes]) -> Reading:
     """Check and read all files of a format, whose names match as `contracts.formats.match_names` says.
@@ -107,11 +122,12 @@ class _Text:
 
     More such marks, and a control-Z at the end, are invisible characters like any others.
 
-    `bad_line`: the first line that is not as encoded.
+    `bad_line`: the first line that is not as encoded; `likely_encoding`: what the file may be encoded in instead.
     """
 
     text: str
     bad_line: int | None = None
+    likely_encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +165,8 @@ def _read_file(file: FileFormat, data: bytes) -> _FileReading:
 
     errors = []
     if decoded.bad_line is not None:
-        errors.append(_error(file, "encoding_invalid", decoded.bad_line, row=lines["text"][decoded.bad_line - 1]))
+        detail = None if decoded.likely_encoding is None else f"looks like {decoded.likely_encoding}"
+        errors.append(_error(file, "encoding_invalid", decoded.bad_line, detail, lines["text"][decoded.bad_line - 1]))
     header = _read_header(file, lines, filled["line"][0])
     if header.cells is not None and not _names_columns(file, header):
         errors.append(_header_missing(file, header, lines))
@@ -192,9 +209,26 @@ def _decode(data: bytes) -> _Text | None:
     try:
         return _Text(_with_plain_line_ends(data.decode(encoding)).removesuffix("\n"))
     except UnicodeDecodeError as error:
-        before = _with_plain_line_ends(data[: error.start].decode(encoding))
+        start = error.start
+    before = _with_plain_line_ends(data[:start].decode(encoding))
     text = _with_plain_line_ends(data.decode(encoding, errors="replace"))
-    return _Text(text.removesuffix("\n"), bad_line=before.count("\n") + 1)
+    likely = _likely_encoding(data, start) if encoding == "utf-8" else None
+    return _Text(text.removesuffix("\n"), before.count("\n") + 1, likely)
+
+
+def _likely_encoding(data: bytes, bad_byte: int) -> str | None:
+    """What the lines from that of the bad byte on are likely to be encoded in, or None where that is uncertain."""
+    # Takes longer to import than a small file to read, and only a bad file needs it.
+    from charset_normalizer import from_bytes
+
+    line_starts = (1 + data.rfind(end, 0, bad_byte) for end in (b"\n", b"\r"))
+    start = max(bad_byte - _TELLING_BYTES // 2, *line_starts)
+    lines = _lines(_with_plain_line_ends(data[start : start + _TELLING_BYTES].decode("latin-1")))["text"]
+    # Lines of plain ASCII are the same in every candidate, and would only hide the others.
+    telling = "\n".join(lines.filter(lines.str.contains(r"[^\x00-\x7f]"))).encode("latin-1")
+    found = from_bytes(telling, cp_isolation=[*_LEGACY_ENCODINGS], preemptive_behaviour=False, enable_fallback=False)
+    likely = {_LEGACY_ENCODINGS[match.encoding] for match in found if match.chaos < _GARBLED}
+    return likely.pop() if len(likely) == 1 else None
 
 
 def _is_utf16_without_mark(data: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import random
 import re
 import unicodedata
 
@@ -322,10 +323,51 @@ def test_another_encoding_is_told_at_its_first_bad_line_and_the_rest_is_checked(
     data = "id,name\r\n1,Ada\r\r\n2,Zoë\r\n3,Nuñez,x\r\n,Ben\r\n4,Ana".encode("latin-1")
 
     assert _errors(data) == [
-        ("encoding_invalid", 4, None, "2,Zo\ufffd"),
+        ("encoding_invalid", 4, "looks like Windows-1252", "2,Zo\ufffd"),
         ("columns_invalid", 5, "3 cells, 2 columns", "3,Nu\ufffdez,x"),
         ("id_missing", 6, "column id", ",Ben"),
     ]
+
+
+NAMES = "id,name\n1,Ada\n2,Zoë García\n3,José Nuñez\n4,François Lefèvre\n5,Raúl Pérez\n"
+CURLY = NAMES + "6,Seán O\u2019Brien\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        pytest.param(CURLY.replace("\n", "\r\n").encode("cp1252"), "looks like Windows-1252", id="Windows-1252"),
+        pytest.param(CURLY.replace("\n", "\r").encode("mac_roman"), "looks like MacRoman", id="MacRoman"),
+        pytest.param(
+            "id,name\n1,Ada\n2,Ángel\n3,Óscar\n4,María\n".encode("cp1252"), "looks like Windows-1252", id="few letters"
+        ),
+        pytest.param(NAMES.encode("latin-1"), "looks like Windows-1252", id="Latin-1"),
+        pytest.param(NAMES.encode("cp437"), "looks like DOS (code page 437 or 850)", id="code page 437"),
+        pytest.param(NAMES.encode("cp850"), "looks like DOS (code page 437 or 850)", id="code page 850"),
+        pytest.param(
+            "id,name\n1,Ada\n2,Ольга Иванова\n3,Сергей Петров\n".encode("cp1251"), None, id="none of the candidates"
+        ),
+        pytest.param(b"id,name\n1,Ada\n2," + random.Random(1).randbytes(2000), None, id="random"),
+        pytest.param(b"id,name\n1,Ada\n2,Ang\x82lica\n", None, id="too little to tell"),
+        pytest.param("id,name\n1,Ada\n2,Zoë".encode()[:-1], None, id="UTF-8 that breaks off"),
+        pytest.param(b"id,name\n1,Ada\n2," + b"x" * 300_000 + b"\xe9", None, id="in a very long line"),
+    ],
+)
+def test_the_likely_encoding_is_named_where_one_alone_fits(data: bytes, detail: str | None) -> None:
+    assert _encoding_errors(data) == [(3, detail)]
+
+
+@pytest.mark.parametrize(("kilobytes", "detail"), [(200, "looks like DOS (code page 437 or 850)"), (256, None)])
+def test_no_more_than_256_kb_from_the_bad_line_on_tell_the_encoding(kilobytes: int, detail: str | None) -> None:
+    plain = b"1,Ada..\n" * (kilobytes * 128)
+    data = b"id,name\n1,Ada\n2,Ang\x82lica\n" + plain + NAMES.encode("cp437")
+
+    assert _encoding_errors(data) == [(3, detail)]
+
+
+def _encoding_errors(data: bytes) -> list[tuple[object, object]]:
+    """Line and detail of each."""
+    return [(line, detail) for code, line, detail, _ in _errors(data) if code == "encoding_invalid"]
 
 
 def test_bad_utf_16_is_told_at_its_line() -> None:
