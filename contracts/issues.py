@@ -1,7 +1,7 @@
 """The one catalogue of issues: every file error, error, alert and hold reason, in words for a school's office.
 
 No message about data is written anywhere else: report, downloads, command line and emails read it here. Rule: every
-entry has a stable code, severity, subject, title, what it means, and how to fix it in the SIS.
+entry has a stable code, severity, title, what it means, and how to fix it in the SIS.
 
 Texts are written once for all formats. ``{in the export|shared}`` is the first alternative where districts send files,
 the second where another system holds the records. ``<fields student.email>`` becomes the columns that hold the fields
@@ -38,12 +38,9 @@ class Severity(StrEnum):
     HOLD = "hold"  # why a school's sync is on hold
 
 
-SUBJECTS: Final = ("file", "school", "teacher", "student", "guardian", "class", "enrollment", "person")
-
-
 @dataclass(frozen=True)
 class Entry:
-    """One kind of problem. `subject` is what its records are, one of SUBJECTS; the texts hold no value of any record.
+    """One kind of problem. The texts hold no value of any record.
 
     `title` is a phrase without a full stop; `meaning` and `remedy` are whole sentences. `is_about_rows`: the problem is
     between the rows of a record, so that all of them are shown.
@@ -51,7 +48,6 @@ class Entry:
 
     code: str
     severity: Severity
-    subject: str
     title: str
     meaning: str
     remedy: str
@@ -74,7 +70,6 @@ _FILE_ERRORS = (
     Entry(
         "file_missing",
         Severity.FILE_ERROR,
-        "file",
         "A file is missing",
         "All files of the format are needed to tell what is new, changed or gone. This one was not sent, or was not "
         "sent again with the others.",
@@ -84,7 +79,6 @@ _FILE_ERRORS = (
     Entry(
         "file_duplicate",
         Severity.FILE_ERROR,
-        "file",
         "Two files have the same name",
         "Capital letters, and blanks at the ends of a name, make no difference. Both of these files were sent, so we "
         "can't tell which one counts.",
@@ -94,7 +88,6 @@ _FILE_ERRORS = (
     Entry(
         "file_empty",
         Severity.FILE_ERROR,
-        "file",
         "The file is empty",
         "The file has nothing in it, not even the first line with the column names.",
         "Check in your SIS that the export of this file finished. If there are no records for it, it must still hold "
@@ -103,7 +96,6 @@ _FILE_ERRORS = (
     Entry(
         "file_unreadable",
         Severity.FILE_ERROR,
-        "file",
         "The file cannot be read",
         "The file is not a CSV text file. It may be a spreadsheet, a PDF, a compressed file or a web page whose name "
         "was changed.",
@@ -114,7 +106,6 @@ _FILE_ERRORS = (
     Entry(
         "encoding_invalid",
         Severity.FILE_ERROR,
-        "file",
         "The file is not saved as UTF-8",
         "Letters such as é or ñ are stored in an older way that cannot be read safely, so names would be damaged. The "
         "line shown is the first where this was found.",
@@ -123,7 +114,6 @@ _FILE_ERRORS = (
     Entry(
         "separator_invalid",
         Severity.FILE_ERROR,
-        "file",
         "The columns are not separated by commas",
         "The file uses another character between its columns.",
         "Set the separator (also called delimiter) of the export in your SIS to comma. " + _AGAIN_FILES,
@@ -131,7 +121,6 @@ _FILE_ERRORS = (
     Entry(
         "header_missing",
         Severity.FILE_ERROR,
-        "file",
         "The first line does not name the columns",
         "The first line has to hold the names of the columns, and this one holds none of them: it may be a title, or "
         "the records may start at once.",
@@ -141,7 +130,6 @@ _FILE_ERRORS = (
     Entry(
         "column_missing",
         Severity.FILE_ERROR,
-        "file",
         "A required column is missing",
         "The first line of the file does not name a column that every such file must have.",
         "Add the column to the export in your SIS, spelled as shown here, and make sure that the first line of the "
@@ -150,7 +138,6 @@ _FILE_ERRORS = (
     Entry(
         "column_duplicate",
         Severity.FILE_ERROR,
-        "file",
         "A column appears twice",
         "The first line of the file names the same column more than once, so we can't tell which one counts. Capital "
         "letters, and blanks instead of underscores, make no difference.",
@@ -159,7 +146,6 @@ _FILE_ERRORS = (
     Entry(
         "columns_invalid",
         Severity.FILE_ERROR,
-        "file",
         "A row has too many or too few cells",
         "The row does not have one cell for each column of the first line, so its values would end up in the wrong "
         "columns. Often a value holds a comma and is not in quotes, or a row was cut short.",
@@ -169,7 +155,6 @@ _FILE_ERRORS = (
     Entry(
         "quotes_invalid",
         Severity.FILE_ERROR,
-        "file",
         "Quotation marks are in the wrong place or not doubled",
         "Double quotes have to enclose a whole value, from its first to its last character, and a double quote inside "
         "such a value has to be written twice. In this row they do not.",
@@ -179,7 +164,6 @@ _FILE_ERRORS = (
     Entry(
         "line_break_in_cell",
         Severity.FILE_ERROR,
-        "file",
         "A value is broken over several lines",
         "A value of this row holds a line break, so one row takes several lines. Every row has to be one line.",
         "Look the row up in your SIS and remove the line break from the value; it is often at the end of a name, an "
@@ -188,7 +172,6 @@ _FILE_ERRORS = (
     Entry(
         "nul_character",
         Severity.FILE_ERROR,
-        "file",
         "The row holds a character that cannot be stored",
         "The row holds an invisible character (a null character) that no text should have. The file was probably "
         "damaged when it was written or sent.",
@@ -197,7 +180,6 @@ _FILE_ERRORS = (
     Entry(
         "id_missing",
         Severity.FILE_ERROR,
-        "file",
         "An ID is missing",
         "The row has an empty cell in an ID column that must be filled in every row. Without it we can't tell the row "
         "from others, and someone could be removed by mistake.",
@@ -211,7 +193,6 @@ _ERRORS = (
     Entry(
         "teacher_email_missing",
         Severity.ERROR,
-        "teacher",
         "Teacher{| or staff member} without an email address",
         "The {teacher|person} has no email address. {Teachers|Teachers and staff} sign in with it, so no account can "
         "be created.",
@@ -220,7 +201,6 @@ _ERRORS = (
     Entry(
         "teacher_email_invalid",
         Severity.ERROR,
-        "teacher",
         "Teacher's {|or staff member's }email address is not valid",
         "The email address is not one that mail can be sent to. {Teachers|Teachers and staff} sign in with it, so no "
         "account can be created.",
@@ -230,7 +210,6 @@ _ERRORS = (
     Entry(
         "teacher_email_taken",
         Severity.ERROR,
-        "teacher",
         "Teacher's {|or staff member's }email address is in use by someone else",
         "Another account has this email address already, or another person of the district has it in the {files|data}. "
         "No two accounts can share one.",
@@ -240,7 +219,6 @@ _ERRORS = (
     Entry(
         "name_missing",
         Severity.ERROR,
-        "person",
         "Name is missing",
         "A teacher{|, staff member} or student needs a first and a last name, a guardian at least one of the two. "
         "Without it no account can be created.",
@@ -250,7 +228,6 @@ _ERRORS = (
     Entry(
         "guardian_unreachable",
         Severity.ERROR,
-        "guardian",
         "Guardian has no email or phone",
         "The guardian has neither a phone number nor an email address that can be used, so no account can be created. "
         "An email address that is not valid, or that belongs to someone else, does not count.",
@@ -260,7 +237,6 @@ _ERRORS = (
     Entry(
         "id_shared",
         Severity.ERROR,
-        "person",
         "Two people have the same ID",
         "{Rows|Records} with the same ID differ in both names, in the date of birth and a name or email address, or "
         "are about twins, so they are about different people. None of them can be created, because we can't tell whose "
@@ -272,7 +248,6 @@ _ERRORS = (
     Entry(
         "school_unknown",
         Severity.ERROR,
-        "school",
         "{School is not in <file school>|Record without a school}",
         "The {row names a school ID that <file school> does not have|record names no school}, so we can't tell where "
         "the person or class belongs.",
@@ -283,7 +258,6 @@ _ERRORS = (
     Entry(
         "class_name_missing",
         Severity.ERROR,
-        "class",
         "Class without a name",
         "The <class> has no name, so {it|its class} cannot be created.",
         "Enter a name for the <class> in <sis><fields class.name>. " + _AGAIN,
@@ -291,7 +265,6 @@ _ERRORS = (
     Entry(
         "class_teacher_unknown",
         Severity.ERROR,
-        "class",
         "Class without a known teacher",
         "{None of the teacher IDs named for this class is in <file employee>|The <class> has no teacher, or none of "
         "its teachers is shared}, so no one could lead the class and it cannot be created.",
@@ -301,7 +274,6 @@ _ERRORS = (
     Entry(
         "class_in_two_schools",
         Severity.ERROR,
-        "class",
         "Class is listed under two schools",
         "The same class{ ID|} appears under more than one school. A class belongs to one school only, so it cannot be "
         "created.",
@@ -312,7 +284,6 @@ _ERRORS = (
     Entry(
         "enrollment_class_unknown",
         Severity.ERROR,
-        "enrollment",
         "Enrollment in an unknown class",
         "{The row enrolls someone in a class ID that <file class> does not have|Someone is enrolled in a <class> that "
         "does not exist}, so they cannot be added to the class. Anyone already in a class stays there.",
@@ -322,7 +293,6 @@ _ERRORS = (
     Entry(
         "enrollment_student_unknown",
         Severity.ERROR,
-        "enrollment",
         "Enrollment of an unknown person",
         "{The row enrolls an ID that neither <file student> nor <file employee> has|Someone is enrolled who does not "
         "exist}, so no one can be added to the class. Anyone already in the class stays there.",
@@ -335,7 +305,6 @@ _ALERTS = (
     Entry(
         "record_not_shared",
         Severity.ALERT,
-        "person",
         "Record refers to one that is not shared",
         "The record names a school or student, as shown, that {is not in the files|the district does not share with "
         "us}. Everything else of the record was used, and nothing was removed for it.",
@@ -345,7 +314,6 @@ _ALERTS = (
     Entry(
         "email_shared",
         Severity.ALERT,
-        "guardian",
         "Email address is shared by many guardians",
         "More than three guardians with different names have the same email address, so it is probably a placeholder "
         "or the school's own. The guardian is set up without it.",
@@ -354,7 +322,6 @@ _ALERTS = (
     Entry(
         "duplicate_conflict",
         Severity.ALERT,
-        "person",
         "{Rows with the same ID|Records of the same person} say different things",
         "{This ID appears in several rows that differ in the columns shown|Several records are about one person and "
         "differ in the fields shown}. One of the values was chosen, and it may not be the right one.",
@@ -365,7 +332,6 @@ _ALERTS = (
     Entry(
         "invisible_character",
         Severity.ALERT,
-        "person",
         "Name or ID holds an invisible character",
         "A name or ID contains an invisible character, as shown, often pasted in from a web page or a PDF. It looks "
         "like another name or ID, but it is not the same.",
@@ -374,7 +340,6 @@ _ALERTS = (
     Entry(
         "name_damaged",
         Severity.ALERT,
-        "person",
         "Name has damaged letters",
         "The name, as shown, holds letters that were damaged on the way, such as Ã± in place of ñ, &eacute; in place "
         "of é, or a black diamond with a question mark.",
@@ -383,7 +348,6 @@ _ALERTS = (
     Entry(
         "placeholder_value",
         Severity.ALERT,
-        "person",
         "A placeholder is in place of a value",
         "The field shown holds a word that people type when they have no value, such as N/A or 0. It was not used as "
         "an ID. It was used as a name, except for guardians.",
@@ -392,7 +356,6 @@ _ALERTS = (
     Entry(
         "date_order_unclear",
         Severity.ALERT,
-        "student",
         "Dates of birth can be read in two ways",
         "Some dates of this {column|field} have the month first and others the day, so we can't tell which is which in "
         "dates such as 3/4/2014. Those were not used; students keep the date they had.",
@@ -401,7 +364,6 @@ _ALERTS = (
     Entry(
         "duplicate_row",
         Severity.ALERT,
-        "file",
         "The same {row|record} appears twice",
         "The {row|record} is the same as an earlier {row of the file|one}. It was used once, and nothing is lost.",
         "Check in <sis> whether the record was entered twice{, and whether the export lists it twice|}. " + _AGAIN,
@@ -409,7 +371,6 @@ _ALERTS = (
     Entry(
         "student_unreachable",
         Severity.ALERT,
-        "student",
         "No contact information for this student",
         "Neither the student nor any of their guardians has an email address or phone number that can be used, so "
         "messages about the student reach no one.",
@@ -420,7 +381,6 @@ _ALERTS = (
     Entry(
         "student_without_guardian",
         Severity.ALERT,
-        "student",
         "Student without a guardian",
         "No guardian is given for the student, so no family member is connected.",
         "Add a guardian{| (contact)} with a name, and an email address or phone number, in <sis><fields "
@@ -430,7 +390,6 @@ _ALERTS = (
     Entry(
         "email_invalid",
         Severity.ALERT,
-        "person",
         "Email address is not valid",
         "The email address is not one that mail can be sent to, so it was not used. If the person had one before, that "
         "one stays.",
@@ -440,7 +399,6 @@ _ALERTS = (
     Entry(
         "email_taken",
         Severity.ALERT,
-        "person",
         "Email address is in use by someone else",
         "Another account has this email address already, or another person of the district has it in the {files|data}. "
         "No two accounts can share one, so the person is set up without it.",
@@ -450,7 +408,6 @@ _ALERTS = (
     Entry(
         "phone_invalid",
         Severity.ALERT,
-        "person",
         "Phone number is not valid",
         "The phone number, or what else is in its place, cannot be called, so it was not used. If the person had a "
         "number before, that one stays. Of several numbers in one place only the first is used.",
@@ -460,7 +417,6 @@ _ALERTS = (
     Entry(
         "birth_date_invalid",
         Severity.ALERT,
-        "student",
         "Date of birth is not valid",
         "The date of birth is not a date that can be read, or not a possible one, so it was not used. If the student "
         "had one before, that one stays. It helps to tell students apart.",
@@ -470,7 +426,6 @@ _ALERTS = (
     Entry(
         "birth_date_missing",
         Severity.ALERT,
-        "student",
         "Date of birth is missing",
         "The student has no date of birth. It helps to tell students apart.",
         "Enter the student's date of birth in <sis><fields student.birth_date>. " + _AGAIN,
@@ -478,7 +433,6 @@ _ALERTS = (
     Entry(
         "grade_unknown",
         Severity.ALERT,
-        "student",
         "Grade not recognized",
         "The grade is not one that is known, so it was not used. If the student had one before, that one stays.",
         "Correct the grade in <sis>: a number from 1 to 13, {K for kindergarten, PK or TK before it|Kindergarten or "
@@ -487,7 +441,6 @@ _ALERTS = (
     Entry(
         "student_without_class",
         Severity.ALERT,
-        "student",
         "Student without a class",
         "The student has an account, but is enrolled in no class.",
         "Enroll the student in their <classes> in <sis>{ (<file enrollment>)|}, or check that {the export covers the "
@@ -496,7 +449,6 @@ _ALERTS = (
     Entry(
         "class_without_students",
         Severity.ALERT,
-        "class",
         "Class without students",
         "The class is created, but no student is enrolled in it.",
         "Enroll the students in <sis>{ (<file enrollment>)|}, or remove the <class> if it does not take place. "
@@ -505,7 +457,6 @@ _ALERTS = (
     Entry(
         "teacher_without_class",
         Severity.ALERT,
-        "teacher",
         "Teacher without a class",
         "The teacher has an account, but isn't assigned to a class.",
         "Assign the teacher to their <classes> in <sis><fields class.teacher_id enrollment.external_id>. If they teach "
@@ -514,7 +465,6 @@ _ALERTS = (
     Entry(
         "co_teacher_unknown",
         Severity.ALERT,
-        "class",
         "Co-teacher not found",
         "One of the {teacher IDs of this class is not in <file employee>|<class>'s teachers is not shared}. The class "
         "is led by its other teachers.",
@@ -524,7 +474,6 @@ _ALERTS = (
     Entry(
         "class_teacher_other_school",
         Severity.ALERT,
-        "class",
         "Teacher is not listed at the class's school",
         "The teacher leads the class, but {<file employee> does not list them|is not} at the <class>'s school.",
         "{Add a row for the teacher at this school in your SIS, or correct the school of the class<fields "
@@ -534,7 +483,6 @@ _ALERTS = (
     Entry(
         "enrollment_ambiguous",
         Severity.ALERT,
-        "enrollment",
         "A student and a teacher of the class have the same ID",
         "The ID of this enrollment is a student's who is in the class already, and also that of a teacher whom {<file "
         "class> names for it|the <class> names}. The student stays in the class.",
@@ -543,7 +491,6 @@ _ALERTS = (
     Entry(
         "enrollment_school_mismatch",
         Severity.ALERT,
-        "enrollment",
         "Enrollment names another school than its class",
         "The school of the enrollment is not the school of its class. The person was added to the class anyway.",
         "Correct the school in <sis>{, or leave it out|}<fields enrollment.school_id>. " + _AGAIN,
@@ -551,7 +498,6 @@ _ALERTS = (
     Entry(
         "enrollment_student_other_school",
         Severity.ALERT,
-        "enrollment",
         "Enrolled student belongs to another school",
         "The student was added to the class, but {<file student> does not list them|is not} at the <class>'s school.",
         "{Add a row for the student at this school in your SIS, or correct the enrollment<fields student.school_id "
@@ -561,7 +507,6 @@ _ALERTS = (
     Entry(
         "class_name_too_long",
         Severity.ALERT,
-        "class",
         "Class name is too long",
         "A class name can have at most 255 characters. The rest was cut off.",
         "Shorten the name of the <class> in <sis><fields class.name>. " + _AGAIN,
@@ -569,7 +514,6 @@ _ALERTS = (
     Entry(
         "class_name_duplicate",
         Severity.ALERT,
-        "class",
         "Several classes have the same name",
         "Another class of the school has the same name, so people cannot tell them apart.",
         "Add the period, the section or the teacher to the name in <sis><fields class.name>. " + _AGAIN,
@@ -577,7 +521,6 @@ _ALERTS = (
     Entry(
         "guardian_names_differ",
         Severity.ALERT,
-        "guardian",
         "One guardian has several names",
         "{Rows|Contacts} that are about one guardian, by ID, phone or email address, spell the name differently. One "
         "of the names was chosen.",
@@ -588,7 +531,6 @@ _ALERTS = (
     Entry(
         "guardian_id_shared",
         Severity.ALERT,
-        "guardian",
         "Several guardians have the same ID",
         "{Rows|Contacts} with the same guardian ID are about different people: their names differ, and so do their "
         "contact details. The ID was not used. Each of them is set up by name, phone and email address.",
@@ -598,7 +540,6 @@ _ALERTS = (
     Entry(
         "former_school_unknown",
         Severity.ALERT,
-        "person",
         "{Person's school is no longer in <file school>|Person is no longer in any school}",
         "The person has an account at this school, but {the only school that the files name for them is not in <file "
         "school>|<source> names no school for them}. The account stays as it is.",
@@ -610,7 +551,6 @@ _ALERTS = (
     Entry(
         "school_empty",
         Severity.ALERT,
-        "school",
         "School without any records",
         "{<file school> names the school, but no row of any other file does|<source> has the school, but no students, "
         "teachers or <classes> of it}, so nothing can be set up there.",
@@ -620,7 +560,6 @@ _ALERTS = (
     Entry(
         "school_name_too_long",
         Severity.ALERT,
-        "school",
         "School name is too long",
         "A school name can have at most 60 characters. The rest was cut off.",
         "Shorten the name of the school in <sis><fields school.name>. " + _AGAIN,
@@ -628,7 +567,6 @@ _ALERTS = (
     Entry(
         "school_name_missing",
         Severity.ALERT,
-        "school",
         "School without a name",
         "The school has no name{ in <file school>|}. The school still syncs.",
         "Enter the name of the school in <sis><fields school.name>. " + _AGAIN,
@@ -639,7 +577,6 @@ _HOLDS = (
     Entry(
         "data_removals",
         Severity.HOLD,
-        "school",
         "Many people or classes would be removed",
         "The {files no longer hold|data no longer have} a large part of what the school, or the whole district, had. "
         "That is expected at the end of a semester or year; otherwise records are {missing from the export|no longer "
@@ -650,7 +587,6 @@ _HOLDS = (
     Entry(
         "school_missing",
         Severity.HOLD,
-        "school",
         "The school is missing from the {files|data}",
         "{<file school> does not have the school's ID|<source> does not give us the school}, so everyone at the school "
         "would be removed. Nothing at the school was changed.",
@@ -665,7 +601,6 @@ _HOLDS = (
     Entry(
         "unusual_changes",
         Severity.HOLD,
-        "school",
         "Many people would change at once",
         "A large part of the school's people would get another last name, email address or phone number, or no one "
         "would have one (or a birth date or grade) anymore, or many guardians would be added to students who are here "
@@ -677,7 +612,6 @@ _HOLDS = (
     Entry(
         "too_many_guardians",
         Severity.HOLD,
-        "school",
         "A student has six or more guardians",
         "At least one student would have six or more guardian accounts. Often contacts who are no guardians are "
         "{exported|shared} as such, or one guardian is entered several times. Nothing at the school was changed.",
@@ -688,7 +622,6 @@ _HOLDS = (
     Entry(
         "emergency_contacts",
         Severity.HOLD,
-        "school",
         "Emergency contacts are in the {files|data}",
         "Contacts of type emergency or secondary are among the guardians. They would get accounts and the messages "
         "about the student, though many of them are neighbors or relatives. Nothing at the school was changed.",
@@ -699,7 +632,6 @@ _HOLDS = (
     Entry(
         "disconnected",
         Severity.HOLD,
-        "school",
         "The connection to {the drop folder|<source>} is broken",
         "The {folder that the files arrive in can't be reached or read|district's data in <source> can't be reached, "
         "our credentials are rejected, or <source> reports the district as pending or in error}. The school's accounts "
@@ -714,7 +646,6 @@ _HOLDS = (
     Entry(
         "file_errors",
         Severity.HOLD,
-        "school",
         "The files could not be used",
         "At least one of the district's files has errors that stop the whole delivery, so nothing was changed at any "
         "of its schools.",
@@ -724,7 +655,6 @@ _HOLDS = (
     Entry(
         "failed_run",
         Severity.HOLD,
-        "school",
         "The sync failed on our side",
         "Something went wrong on our side while the school was being updated. Nothing at the school was changed, and "
         "your data are not the problem.",
@@ -733,7 +663,6 @@ _HOLDS = (
     Entry(
         "stale",
         Severity.HOLD,
-        "school",
         "No {files|data} for 90 days",
         "We have received no {files|data} for 90 days, so the school's accounts no longer match its records.",
         "Check that {the export in your SIS still runs and still has access to the folder it sends to|the data still "
@@ -777,7 +706,7 @@ def catalogue(form: str = DEFAULT_FORMAT) -> Mapping[str, Entry]:
     return MappingProxyType({entry.code: _worded(entry, FORMATS[form]) for entry in entries})
 
 
-# What is the same in every format's words: codes, severities and subjects.
+# What is the same in every format's words: codes and severities.
 CATALOGUE: Final[Mapping[str, Entry]] = MappingProxyType(
     {entry.code: entry for entry in (*_FILE_ERRORS, *_ERRORS, *_ALERTS, *_HOLDS)}
 )

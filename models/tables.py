@@ -16,8 +16,6 @@ from sqlmodel import Field, SQLModel
 from models.outcomes import DeliveryOutcome
 from models.types import UTC
 
-JSONValue = Any
-
 
 def _at(description: str | None = None, *, nullable: bool = False) -> Any:
     return Field(default=None, description=description, sa_column=Column(UTC, nullable=nullable))

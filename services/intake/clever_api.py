@@ -44,7 +44,6 @@ LISTS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
         "sections": ("sections", {}),
     }
 )
-FILES = tuple(f"{kind}.jsonl" for kind in LISTS)
 
 _LISTS_AT_ONCE = 4
 _TIMEOUT = httpx.Timeout(60, connect=10)  # seconds, for each step
@@ -119,7 +118,7 @@ def _nobody(_kind: str, _count: int) -> None: ...
 
 
 def fetch(connection: Connection, district_id: str, folder: Path, *, on_page: OnPage = _nobody) -> RemoteDistrict:
-    """Stream all the district's records into a folder, FILES, and give what Clever says of the district itself.
+    """Stream all the district's records into a folder, a file for each of LISTS; give what Clever says of the district.
 
     folder: there, private and empty. A line is one record as Clever sent it, without the envelope; lines are in
     ascending order of ID, each ID once. Every file is on disk at the end; the folder's own entry is the caller's to

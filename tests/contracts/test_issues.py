@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from contracts.formats import FORMATS
-from contracts.issues import CATALOGUE, SUBJECTS, Entry, Severity, catalogue, message, with_catalogue
+from contracts.issues import CATALOGUE, Entry, Severity, catalogue, message, with_catalogue
 
 FILE_ERRORS = (
     "file_missing file_duplicate file_empty file_unreadable encoding_invalid separator_invalid header_missing "
@@ -52,9 +52,8 @@ def test_the_catalogue_holds_every_code_with_its_severity() -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
-def test_an_entry_is_filed_under_its_own_code_and_a_known_subject(entry: Entry) -> None:
+def test_an_entry_is_filed_under_its_own_code(entry: Entry) -> None:
     assert catalogue(CSV)[entry.code] is entry
-    assert entry.subject in SUBJECTS
 
 
 @pytest.mark.parametrize("entry", EVERY_ENTRY)
@@ -93,8 +92,8 @@ def test_what_ends_a_broken_connection_is_named_for_both_kinds() -> None:
 
 
 def test_the_catalogues_differ_in_words_only() -> None:
-    def without_words(form: str) -> list[tuple[str, str, str]]:
-        return [(entry.code, entry.severity, entry.subject) for entry in catalogue(form).values()]
+    def without_words(form: str) -> list[tuple[str, str]]:
+        return [(entry.code, entry.severity) for entry in catalogue(form).values()]
 
     assert {code: entry.severity for code, entry in CATALOGUE.items()} == {
         code: entry.severity for code, entry in catalogue(CSV).items()

@@ -31,7 +31,7 @@ from services.intake.landing import LandedFiles, copy_files, discard
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 FILES = ("schools.csv", "teachers.csv", "students.csv")
 FORM = replace(CSV_1_0, files=tuple(file for file in CSV_1_0.files if file.name in FILES))
-MINUTE, HOUR = 60, 3600
+HOUR = 3600
 
 
 class Shelf:
