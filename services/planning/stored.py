@@ -205,26 +205,22 @@ FROM account a WHERE a.archived_at IS NULL AND ({condition})
 """
 
 
+# As read: without what is worked out from other tables.
+_LINK_ROWS: Schema = {
+    "source_id": pl.String,
+    **{name: dtype for name, dtype in STORED_LINKS.items() if name not in ("former", "moving", "beyond")},
+    "guardian_ids": pl.String,  # one a line
+}
+
+
 def load_stored_rows(session: Session, scope: Scope) -> StoredRows:
     """Every row of the district a plan may have to change."""
     parameters = {"district": scope.district_id}
     schools = bulk.read(session, _SCHOOLS, parameters, SCHOOL_ROWS)
     memberships = bulk.read(session, _MEMBERSHIPS, parameters, MEMBERSHIP_ROWS)
     guardianships = bulk.read(session, _GUARDIANSHIPS, parameters, GUARDIANSHIP_ROWS)
-    raw_links = {name: dtype for name, dtype in STORED_LINKS.items() if name not in ("former", "moving", "beyond")}
-    links = bulk.read(
-        session,
-        _LINKS,
-        {**parameters, "source": scope.source_id},
-        {
-            "link_id": pl.String,
-            "account_id": pl.String,
-            "from_this_source": pl.Boolean,
-            "source_id": pl.String,
-            **{name: raw_links[name] for name in list(raw_links)[3:]},
-            "guardian_ids": pl.String,
-        },
-    ).with_columns(pl.col("guardian_ids").str.split("\n"))
+    links = bulk.read(session, _LINKS, {**parameters, "source": scope.source_id}, _LINK_ROWS)
+    links = links.with_columns(pl.col("guardian_ids").str.split("\n"))
     return StoredRows(
         links=_with_reach(links, memberships, guardianships, schools, scope.source_id),
         memberships=memberships,
