@@ -55,7 +55,7 @@ _SHOWN = {
     "birth_date": "birth dates",
     "grade": "grades",
 }
-_SPREADSHEET = "as happens when a file is opened in a spreadsheet program"
+_SPREADSHEET = "as happens when a file is opened and saved in a spreadsheet"
 
 
 @dataclass(frozen=True)
@@ -258,13 +258,13 @@ def _removals(changeset: ChangeSet, seen: CauseEvidence, crossed: Collection[str
     written_short = _written_short(changeset, seen)
     zeros_lost, renumbered = _zeros_lost(changeset, seen), _renumbered(changeset)
     if written_short:
-        yield f"IDs are cut short to the like of 1.23E+11, {_SPREADSHEET}: those of {_numbers(written_short)}."
+        yield f"The IDs of {_numbers(written_short)} look like 1.23E+11, {_SPREADSHEET}."
     if zeros_lost:
-        yield f"IDs have lost their leading zeros, {_SPREADSHEET}: those of {_numbers(zeros_lost)}."
+        yield f"The IDs of {_numbers(zeros_lost)} have lost their leading zeros, {_SPREADSHEET}."
     if renumbered:
         yield (
-            f"IDs were issued anew: those of {_numbers(renumbered)}, known all the same; the list names the old and the"
-            " new ID of each."
+            f"New IDs were given to {_numbers(renumbered)}. We recognize them; the list shows the old and the new ID of"
+            " each."
         )
     if not changeset.missing:
         explained = {*written_short, *zeros_lost, *renumbered}
@@ -372,15 +372,15 @@ def _others_people(changeset: ChangeSet, seen: CauseEvidence, kind: str) -> Iter
     went = moved_on.filter(here)["record_id"].n_unique()
     if came >= MOST * now.height or went >= MOST * before.height:
         yield (
-            f"{listed} {came} have come from another school of the district, a grade on, and {went} of the"
-            f" {before.height} from before have gone to another one so: this looks like a new school year."
+            f"{listed} {came} moved here from another school of the district, one grade up, and {went} of the"
+            f" {before.height} from before moved on the same way: this looks like a new school year."
         )
         return
     namesakes = now.join(before, on="name", how="semi").height
     if namesakes >= MOST * now.height:
         yield (
             f"{listed} {namesakes} have the names of {kind} from before, under other IDs, and too little else in common"
-            " to be taken for them: IDs may have been issued anew."
+            " to count as the same people: they may have been given new IDs."
         )
         return
     yield _whose_data(seen, kind, own, listed, known)

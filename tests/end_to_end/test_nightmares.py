@@ -335,7 +335,7 @@ def schools_then_people_without_zeros(morning: Morning) -> None:
     morning.installation.set_up(unified={key: external_id.lstrip("0") for key, external_id in SCHOOLS.items()})
     morning.installation.night()
     assert open_holds(morning.installation) == {
-        key: {"data_removals": f"{ZEROS}: those of {count} students."}
+        key: {"data_removals": ZEROS.format(f"{count} students")}
         for key, count in (("lincoln", 64), ("roosevelt", 61), ("jefferson", 61))
     }
     students = {key.lstrip("0"): value for key, value in morning.before["student"].items()}
@@ -454,8 +454,8 @@ class Nightmare:
     going_on: frozenset[str] = frozenset()
 
 
-SPREADSHEET = "as happens when a file is opened in a spreadsheet program"
-ZEROS = f"IDs have lost their leading zeros, {SPREADSHEET}"
+SPREADSHEET = "as happens when a file is opened and saved in a spreadsheet"
+ZEROS = f"The IDs of {{}} have lost their leading zeros, {SPREADSHEET}."
 NIGHTMARES = [
     Nightmare(
         header_only,
@@ -473,7 +473,7 @@ NIGHTMARES = [
         zeros_lost,
         ALL,
         {
-            "data_removals": f"{ZEROS}: those of 64 students.",
+            "data_removals": ZEROS.format("64 students"),
             "school_missing": "The school seems to have another ID: 101 in place of 0101, which has lost its leading"
             f" zeros, {SPREADSHEET}.",
         },
@@ -483,8 +483,8 @@ NIGHTMARES = [
         ids_reissued,
         ALL,
         {
-            "data_removals": "IDs were issued anew: those of 64 students, 6 employees and 12 classes, known all the"
-            " same; the list names the old and the new ID of each."
+            "data_removals": "New IDs were given to 64 students, 6 employees and 12 classes. We recognize them; the"
+            " list shows the old and the new ID of each."
         },
         same_people_by_new_ids,
     ),

@@ -42,7 +42,7 @@ def test_a_maintenance_pause_is_mailed_when_it_begins_and_when_it_is_over_once_e
 ) -> None:
     with installation.database.transaction() as session:
         source = session.get_one(Source, "unified/files")
-        source.kind, source.format = "clever", "clever-3"
+        source.kind, source.format, source.pausable = "clever", "clever-3", True
     assert rollcall("pause", "--reason", "new servers").exit_code == 0
     begun = "Clever sync paused for maintenance: Unified School District"
     assert subjects(installation) == [begun]

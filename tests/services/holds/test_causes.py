@@ -198,8 +198,8 @@ def test_nobody_of_a_type_listed_for_a_school() -> None:
 
 # --- IDs --------------------------------------------------------------------------------------------------------------
 
-ZEROS = "IDs have lost their leading zeros, as happens when a file is opened in a spreadsheet program: those of {}."
-ANEW = "IDs were issued anew: those of {}, known all the same; the list names the old and the new ID of each."
+ZEROS = "The IDs of {} have lost their leading zeros, as happens when a file is opened and saved in a spreadsheet."
+NEW_IDS = "New IDs were given to {}. We recognize them; the list shows the old and the new ID of each."
 
 
 def test_leading_zeros_that_are_lost() -> None:
@@ -221,15 +221,14 @@ def test_ids_that_were_issued_anew_and_those_among_them_that_lost_their_zeros() 
         ]
     )
     assert removals(replace(NOTHING, changes=changes), seen()) == " ".join(
-        [ZEROS.format("1 student"), ANEW.format("2 students, 2 guardians and 1 employee")]
+        [ZEROS.format("1 student"), NEW_IDS.format("2 students, 2 guardians and 1 employee")]
     )
 
 
 def test_long_ids_as_a_spreadsheet_program_writes_them() -> None:
     short = [("1.23457E+11", "1"), ("1,2E+9", "1"), ("3E+15", "1"), ("E+15", "1"), ("1.2E+11x", "1"), ("9E+9", "2")]
     assert removals(NOTHING, seen([*short, *THERE], stored=students([("3E+15", "1"), *HERE, *THERE]))) == (
-        "IDs are cut short to the like of 1.23E+11, as happens when a file is opened in a spreadsheet program: those of"
-        " 2 students."
+        "The IDs of 2 students look like 1.23E+11, as happens when a file is opened and saved in a spreadsheet."
     )
 
 
@@ -319,19 +318,19 @@ def test_ids_issued_anew_that_nothing_else_confirms() -> None:
     named = students([*now, *THERE]).with_columns(pl.col("name").str.replace("of N", "of "))
     assert removals(NOTHING, seen([*now, *THERE], members=named)) == (
         "Of the 20 students listed for this school 20 have the names of students from before, under other IDs, and too"
-        " little else in common to be taken for them: IDs may have been issued anew."
+        " little else in common to count as the same people: they may have been given new IDs."
     )
 
 
 def test_new_ids_explain_why_hardly_anybody_is_known_by_the_old_one() -> None:
     now = [(f"N{each}", "1") for each, _ in HERE]
     known = replace(NOTHING, changes=renumbered("students", {each: f"N{each}" for each, _ in HERE}))
-    assert removals(known, seen([*now, *THERE])) == ANEW.format("20 students")
+    assert removals(known, seen([*now, *THERE])) == NEW_IDS.format("20 students")
     # Those of the teachers say nothing about the students.
     teachers = replace(NOTHING, changes=renumbered("employees", {"t1": "N1"}))
     assert removals(teachers, seen([*((each, "1") for each, _ in THERE), *THERE])) == " ".join(
         [
-            ANEW.format("1 employee"),
+            NEW_IDS.format("1 employee"),
             "Of the 20 students listed for this school 20 were at Adams until now: the data may be that school's.",
         ]
     )
@@ -381,13 +380,13 @@ def test_a_new_year_is_no_new_term_beside() -> None:
 def test_a_new_year_of_a_school_with_one_grade_is_no_other_schools_data() -> None:
     came = pl.concat([students([(each, "1") for each, _ in THERE], grade="4"), students(THERE[:0])])
     assert removals(NOTHING, seen([*((each, "1") for each, _ in THERE)], members=came)) == (
-        "Of the 20 students listed for this school 20 have come from another school of the district, a grade on, and 0"
-        " of the 20 from before have gone to another one so: this looks like a new school year."
+        "Of the 20 students listed for this school 20 moved here from another school of the district, one grade up, and"
+        " 0 of the 20 from before moved on the same way: this looks like a new school year."
     )
     went = students([*((f"k{number}", "1") for number in range(9)), *((each, "2") for each, _ in HERE)], "4")
     assert removals(NOTHING, seen([("k1", "1")], members=went)) == (
-        "Of the 9 students listed for this school 0 have come from another school of the district, a grade on, and 20"
-        " of the 20 from before have gone to another one so: this looks like a new school year."
+        "Of the 9 students listed for this school 0 moved here from another school of the district, one grade up, and"
+        " 20 of the 20 from before moved on the same way: this looks like a new school year."
     )
 
 
