@@ -266,7 +266,7 @@ def test_a_schools_id_that_lost_its_zeros() -> None:
     )
     assert causes(replace(NOTHING, missing=True), found, {"school_missing": {}}) == {
         "school_missing": "The school seems to have another ID: 1 in place of 001, which has lost its leading zeros, as"
-        " happens when a file is opened in a spreadsheet program."
+        " happens when a file is opened and saved in a spreadsheet."
     }
 
 
