@@ -6,13 +6,13 @@ import polars as pl
 
 from contracts.formats import Column, FileFormat, Format, Reading
 from contracts.formats.delimited import read_files
+from contracts.formats.people import all_people, person_rows
 from contracts.roster import (
     CLASS_MEMBERS,
     CLASSES,
     EMPLOYEE,
     GUARDIAN,
     GUARDIANSHIPS,
-    PEOPLE,
     SCHOOL_MEMBERS,
     SCHOOLS,
     STUDENT,
@@ -40,22 +40,15 @@ def to_roster(reading: Reading) -> Roster:
         reading.rows[name].with_columns(file=pl.lit(name)) for name in FORMAT.file_names
     )
     names = {"external_id": "sourcedId", "first_name": "givenName", "last_name": "familyName"}
-    nothing: dict[str, str | pl.Expr | None] = dict.fromkeys(
-        ("sis_id", "email", "phone", "birth_date", "grade", "language", "entry")
-    )
     in_org = {"external_id": "sourcedId", "school_id": "orgSourcedId"}
-    people = pl.concat(
+    people = all_people(
         [
-            as_table(rows, PEOPLE, **{**nothing, **names, "kind": pl.lit(kind), "role": pl.lit(role), **others})
-            for rows, kind, role, others in (
-                (staff, EMPLOYEE, TEACHER, {"email": "workEmail"}),
-                (pupils, STUDENT, STUDENT, {"birth_date": "birthDate"}),
-                (parents, GUARDIAN, GUARDIAN, {"email": "email"}),
-            )
+            person_rows(staff, EMPLOYEE, TEACHER, **names, email="workEmail"),
+            person_rows(pupils, STUDENT, STUDENT, **names, birth_date="birthDate"),
+            person_rows(parents, GUARDIAN, GUARDIAN, **names, email="email"),
         ]
-    ).with_columns(entry=pl.int_range(pl.len(), dtype=pl.UInt32))
+    )
     first_parent = staff.height + pupils.height
-    in_course = {"class_id": "courseSourcedId", "external_id": "pupilSourcedId", "school_id": None}
     return Roster(
         schools=as_table(orgs, SCHOOLS, external_id="sourcedId", name="orgName"),
         people=people,
@@ -77,7 +70,15 @@ def to_roster(reading: Reading) -> Roster:
                     is_owner=pl.lit(True),
                     school_id=None,
                 ),
-                as_table(seats, CLASS_MEMBERS, kind=pl.lit(STUDENT), is_owner=pl.lit(False), **in_course),
+                as_table(
+                    seats,
+                    CLASS_MEMBERS,
+                    kind=pl.lit(STUDENT),
+                    is_owner=pl.lit(False),
+                    class_id="courseSourcedId",
+                    external_id="pupilSourcedId",
+                    school_id=None,
+                ),
             ]
         ),
         guardianships=as_table(
