@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import tenacity
 from sqlmodel import Session, select
 
 from contracts.formats import FORMATS
@@ -18,12 +19,12 @@ from contracts.roster import Roster
 from errors import SourceRefused, SourceUnreachable
 from models.database import Database
 from models.outcomes import RunOutcome
-from models.tables import Delivery, SchoolRun, Source
+from models.tables import Delivery, SchoolRun
 from services import clock
 from services.districts import source_of, zone_of
 from services.holds import holds
 from services.intake import deliveries
-from services.intake.adapters import Findings, SourceAdapter
+from services.intake.adapters import Findings, Inspection, SourceAdapter
 from services.intake.landing import LandedFiles, discard, land
 from services.mail import notices
 from services.planning.changesets import ChangeSet, Plan
@@ -168,6 +169,16 @@ def _chosen(database: Database, request: SyncRequest, run_id: int, delivery_id: 
         return _ready(session, run_id, delivery_id, f"applying delivery {delivery_id} as asked")
 
 
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(SourceUnreachable),
+    stop=tenacity.stop_after_attempt(3),
+    wait=tenacity.wait_fixed(0.5),
+    reraise=True,
+)
+def _inspected(adapter: SourceAdapter, asked: Inspection) -> Findings:
+    return adapter.inspect(asked)
+
+
 def _take(
     database: Database, request: SyncRequest, run_id: int, *, landing: Path, adapter: SourceAdapter
 ) -> FetchResult:
@@ -179,7 +190,7 @@ def _take(
     with database.reading() as session:
         asked = inspection(session, source_of(session, request.source_id), as_it_stands=request.now)
         session.expunge(asked.source)
-    findings = adapter.inspect(asked)
+    findings = adapter.inspect(asked) if adapter.is_remote else _inspected(adapter, asked)
     name = FORMATS[asked.source.format].source_name
     with database.transaction() as session:
         leases.assert_open(session, run_id)
@@ -187,8 +198,6 @@ def _take(
         if (why := adapter.record(session, source, findings, clock.now())) is not None:
             _hold(session, source.id, DISCONNECTED, run_id, detail=why)
             return FetchResult(RunOutcome.DISCONNECTED, findings.message)
-        if len(findings.file_errors):
-            _reject_incomplete(session, source, findings, run_id)
         is_current = not request.by_hand and adapter.is_current(session, source, findings, clock.now())
         is_done = is_current and not leases.unfinished_schools(session, source, leases.setup_digest(session, source))
         if findings.outcome is None and not is_done and adapter.is_remote:
@@ -197,6 +206,8 @@ def _take(
         session.expunge(source)
     if findings.outcome is not None or is_done:
         _reached(database, source.id, run_id)
+        if len(findings.file_errors):
+            _reject_incomplete(database, source.id, findings, run_id)
         if findings.outcome is None:
             nothing_new = f"{name} has nothing new since the last time, so it was not fetched again"
             return FetchResult(RunOutcome.NOTHING, nothing_new)
@@ -215,14 +226,17 @@ def _take(
     return replace(_recorded(database, source.id, run_id, landed, findings, landing=landing), notes=findings.notes)
 
 
-def _reject_incomplete(session: Session, source: Source, findings: Findings, run_id: int) -> None:
+def _reject_incomplete(database: Database, source_id: str, findings: Findings, run_id: int) -> None:
     """Keep what is wrong with files that can be no delivery, and hold the source's schools for it."""
-    known = deliveries.file_error_places(session, source)
-    deliveries.store_incomplete(session, source, findings.file_errors)
-    wrong = deliveries.file_error_places(session, source)
-    if wrong != known:
-        notices.add_file_error_notice(session, source.district_id, wrong, run_id=run_id, now=clock.now())
-    _hold(session, source.id, FILE_ERRORS, run_id)
+    with database.transaction() as session:
+        leases.assert_open(session, run_id)
+        source = source_of(session, source_id)
+        known = deliveries.file_error_places(session, source)
+        deliveries.store_incomplete(session, source, findings.file_errors)
+        wrong = deliveries.file_error_places(session, source)
+        if wrong != known:
+            notices.add_file_error_notice(session, source.district_id, wrong, run_id=run_id, now=clock.now())
+        _hold(session, source.id, FILE_ERRORS, run_id)
 
 
 def _recorded(

@@ -26,10 +26,10 @@ from services.holds import decisions, store
 from services.holds.decisions import FIXED
 from services.holds.store import Hold
 from services.intake import clever_api
-from services.intake.adapters.csv_drop_folder import CsvDropFolder
 from services.operations.setup import apply_setup, read_setup
 from services.status import report
 from services.status.issues import stored_issues
+from services.sync import pipeline
 from tests.end_to_end.lakeside import Lakeside, lakeside
 from tests.end_to_end.nights import snapshot
 
@@ -121,7 +121,7 @@ def both_sources(tmp_path: Path, sqlite_database: Database, district: District) 
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts follow each other at once."""
     monkeypatch.setattr(clever_api, "_PAUSE", tenacity.wait_none())
-    monkeypatch.setattr(CsvDropFolder.inspect.retry, "wait", tenacity.wait_none())
+    monkeypatch.setattr(pipeline._inspected.retry, "wait", tenacity.wait_none())
 
 
 @pytest.fixture

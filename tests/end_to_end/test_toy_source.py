@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def shelves(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
     package = services.intake.adapters
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(TOYS / "adapters")])
     package._discovered.cache_clear()
-    yield ADAPTERS["shelf"].__init__.__globals__["SHELVES"]
+    yield importlib.import_module(ADAPTERS["shelf"].__module__).SHELVES
     package._discovered.cache_clear()
 
 

@@ -65,7 +65,7 @@ class SourceAdapter(Protocol):
 
     kind: as in the setup file. entry: what the setup file says of such a source. place_key: the setting that says where
     its data are. is_pausable: a maintenance pause stops it. is_remote: only the source itself can say whether it has
-    something new, and fetching takes a while.
+    something new, and fetching takes a while; it tries again by itself what fails for a moment.
     """
 
     kind: ClassVar[str]

@@ -8,12 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-import tenacity
 from pydantic import AfterValidator, Field
 from sqlmodel import Session
 
 from contracts.formats import FORMATS, file_formats
-from errors import SourceUnreachable
 from models.outcomes import RunOutcome
 from models.tables import Source
 from services.intake.adapters import Findings, Inspection
@@ -72,12 +70,6 @@ class CsvDropFolder:
         """The folder, whatever links lead to it."""
         return str(Path(settings["folder"]).resolve())
 
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception_type(SourceUnreachable),
-        stop=tenacity.stop_after_attempt(3),
-        wait=tenacity.wait_fixed(0.5),
-        reraise=True,
-    )
     def inspect(self, asked: Inspection) -> Findings:
         """See which files wait."""
         waiting = inspect_drop_folder(
