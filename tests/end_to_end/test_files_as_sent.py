@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tenacity
 from sqlmodel import Session, col, select
 
+from errors import SourceUnreachable
 from models.outcomes import RunOutcome
 from models.tables import Delivery, FileError, Link, Run, Source
 from services import clock
+from services.intake.adapters import Findings, Inspection
 from services.intake.adapters.csv_drop_folder import CsvDropFolder
 from services.status.report import district_report
-from services.sync import preview, requests
+from services.sync import pipeline, preview, requests
 from tests.end_to_end.conftest import Installation
 
 CASE = Path(__file__).parents[1] / "cases" / "18b-sync-capital"
@@ -98,3 +101,20 @@ def test_two_files_of_one_name_are_told_until_one_is_removed(birch: Installation
     with birch.database.reading() as session:
         assert told(session)[:2] == ("connected", RunOutcome.DONE)
         assert session.exec(select(FileError)).all() == []
+
+
+def test_an_unreachable_folder_is_tried_again_by_a_run_and_not_while_looking_for_work(
+    birch: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def unreachable(self: CsvDropFolder, what: Inspection) -> Findings:
+        asked.append(what.source.id)
+        raise SourceUnreachable("its disk is not mounted")
+
+    monkeypatch.setattr(CsvDropFolder, "inspect", unreachable)
+    monkeypatch.setattr(pipeline._inspected.retry, "wait", tenacity.wait_none())
+    found = requests.find_pending_districts(birch.database, kind="csv")
+    assert (found, len(asked)) == ({"unified": "its disk is not mounted"}, 1)
+    assert birch.night() == []
+    assert len(asked) == 1 + 3
