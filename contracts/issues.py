@@ -731,15 +731,15 @@ def with_catalogue(issues: pl.DataFrame, form: str | pl.Expr = DEFAULT_FORMAT) -
     if unknown:
         raise KeyError(f"not in the catalogue: {', '.join(map(str, unknown))}")
     severities = {code: str(entry.severity) for code, entry in CATALOGUE.items()}
-    told = issues.with_columns(_form=pl.lit(form) if isinstance(form, str) else form)
+    by_form = issues.with_columns(_form=pl.lit(form) if isinstance(form, str) else form)
     titles = pl.DataFrame(
-        [(each, code, entry.title) for each in told["_form"].unique() for code, entry in catalogue(each).items()],
+        [(each, code, entry.title) for each in by_form["_form"].unique() for code, entry in catalogue(each).items()],
         schema={"_form": pl.String, "code": pl.String, "_title": pl.String},
         orient="row",
     )
     detail = pl.col("detail")
     return (
-        told.join(titles, on=["_form", "code"], how="left", maintain_order="left")
+        by_form.join(titles, on=["_form", "code"], how="left", maintain_order="left")
         .with_columns(
             severity=pl.col("code").replace_strict(severities, return_dtype=pl.String),
             message=pl.when(detail.fill_null("") == "")

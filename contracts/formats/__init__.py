@@ -7,17 +7,15 @@ text. What messages call a file, a field or a record is the format's, so that no
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final
 
 import polars as pl
 
+from contracts.discovery import Discovered
 from contracts.roster import TABLES, Field, Roster, verify
 from contracts.text import clean, listed
 
@@ -171,50 +169,42 @@ class Format:
         sis = f"your SIS or in {self.source_name}" if self.source_name else "your SIS"
         return {"class": "class", "classes": "classes", "sis": sis, "source": self.source_name or "", **self.nouns}
 
+    @property
+    def _fields(self) -> Iterator[tuple[Field, str, str]]:
+        """Each field with its file and column."""
+        for file in self.files:
+            yield from ((column.field, file.name, column.name) for column in file.columns if column.field)
+
     def columns_of(self, fields: Sequence[Field]) -> str:
         """The columns that hold these fields: "columns dob and grade in students.csv"; empty if there are none."""
-        found = [
-            (column.name, file.name)
-            for each in fields
-            for file in self.files
-            for column in file.columns
-            if column.field == each
-        ]
+        found = [(column, file) for each in fields for field, file, column in self._fields if field == each]
         if not found:
             return ""
         names, places = (tuple(dict.fromkeys(each)) for each in zip(*found, strict=True))
-        noun = "column" if len(names) == 1 else "columns"
         if len(names) == 1:
-            return f"{noun} {names[0]} in {listed(places, len(places))}"
+            return f"column {names[0]} in {listed(places, len(places))}"
         by_file = (f"{listed([name for name, of in found if of == place], len(found))} in {place}" for place in places)
-        return f"{noun} {', '.join(by_file)}"
+        return f"columns {', '.join(by_file)}"
 
     def file_of(self, whose: str) -> str:
         """The file whose rows are these records, by whose fields it holds; "the files" where none does."""
-        holding = (file.name for file in self.files for column in file.columns if (column.field or ("",))[0] == whose)
-        return next(holding, "the files")
+        return next((file for (table, _), file, _ in self._fields if table == whose), "the files")
 
     def tables_of(self, name: str) -> frozenset[str]:
         """Whose fields a file holds, as `contracts.roster.Field` names them."""
-        columns = (column for file in self.files if file.name == name for column in file.columns)
-        return frozenset(column.field[0] for column in columns if column.field)
+        return frozenset(table for (table, _), file, _ in self._fields if file == name)
 
     def names(self, reading: Reading) -> dict[Field, str]:
         """How the files' headers spell each field."""
-        return {
-            column.field: reading.columns[file.name][column.name]
-            for file in self.files
-            for column in file.columns
-            if column.field and column.name in reading.columns[file.name]
-        }
+        columns = reading.columns
+        return {field: columns[file][column] for field, file, column in self._fields if column in columns[file]}
 
     def absent(self, reading: Reading) -> dict[Field, str]:
         """The fields that no column of the files holds, each with what is lacking."""
         return {
-            column.field: f"{file.name}: column {column.name}"
-            for file in self.files
-            for column in file.columns
-            if column.field and column.name not in reading.columns[file.name]
+            field: f"{file}: column {column}"
+            for field, file, column in self._fields
+            if column not in reading.columns[file]
         }
 
     def rows_as_spelled(self, reading: Reading) -> dict[str, pl.DataFrame]:
@@ -228,28 +218,7 @@ class Format:
         }
 
 
-@cache
-def _discovered() -> Mapping[str, Format]:
-    # At first use: the formats' modules import this one.
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    return {module.FORMAT.name: module.FORMAT for module in modules if hasattr(module, "FORMAT")}
-
-
-class _Formats(Mapping[str, Format]):
-    """The formats of this package's modules."""
-
-    def __getitem__(self, name: str) -> Format:
-        return _discovered()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_discovered())
-
-    def __len__(self) -> int:
-        return len(_discovered())
-
-
-FORMATS: Final[Mapping[str, Format]] = _Formats()
+FORMATS: Final = Discovered[Format](__name__, "FORMAT", lambda form: form.name)
 
 
 def file_formats() -> tuple[str, ...]:

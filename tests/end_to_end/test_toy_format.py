@@ -36,9 +36,9 @@ PARENTS = {"parents.csv": b"sourcedId,pupilSourcedId,givenName,familyName,email\
 def toy_format(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The toy's module is among the formats'."""
     monkeypatch.setattr(contracts.formats, "__path__", [*contracts.formats.__path__, str(TOYS / "formats")])
-    contracts.formats._discovered.cache_clear()
+    FORMATS.forget()
     yield
-    contracts.formats._discovered.cache_clear()
+    FORMATS.forget()
 
 
 def test_no_text_names_a_file_or_column_that_the_format_lacks() -> None:

@@ -36,9 +36,9 @@ def shelves(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
     """The shelf's module is among the adapters'."""
     package = services.intake.adapters
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(TOYS / "adapters")])
-    package._discovered.cache_clear()
+    ADAPTERS.forget()
     yield importlib.import_module(ADAPTERS["shelf"].__module__).SHELVES
-    package._discovered.cache_clear()
+    ADAPTERS.forget()
 
 
 @pytest.fixture

@@ -6,12 +6,9 @@ package that holds an `ADAPTER`, and with it what the setup file says of such a 
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 from zoneinfo import ZoneInfo
@@ -19,6 +16,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from sqlmodel import Session
 
+from contracts.discovery import Discovered
 from contracts.formats.delimited import FILE_ERRORS
 from contracts.roster import empty
 from models.outcomes import RunOutcome
@@ -65,7 +63,7 @@ class SourceAdapter(Protocol):
 
     kind: as in the setup file. entry: what the setup file says of such a source. place_key: the setting that says where
     its data are. is_pausable: a maintenance pause stops it. is_remote: only the source itself can say whether it has
-    something new, and fetching takes a while; it tries again by itself what fails for a moment.
+    something new, and fetching takes a while; it retries on its own what fails for a moment.
     """
 
     kind: ClassVar[str]
@@ -101,25 +99,4 @@ class SourceAdapter(Protocol):
         """
 
 
-@cache
-def _discovered() -> Mapping[str, type[SourceAdapter]]:
-    # At first use: the adapters' modules import this one.
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    return {module.ADAPTER.kind: module.ADAPTER for module in modules if hasattr(module, "ADAPTER")}
-
-
-class _Adapters(Mapping[str, type[SourceAdapter]]):
-    """The adapters of this package's modules, by the kind of source."""
-
-    def __getitem__(self, kind: str) -> type[SourceAdapter]:
-        return _discovered()[kind]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_discovered())
-
-    def __len__(self) -> int:
-        return len(_discovered())
-
-
-ADAPTERS: Final[Mapping[str, type[SourceAdapter]]] = _Adapters()
+ADAPTERS: Final = Discovered[type[SourceAdapter]](__name__, "ADAPTER", lambda adapter: adapter.kind)
