@@ -58,10 +58,10 @@ class Switch(StrEnum):
     OFF = "off"
 
 
-class Contacts(StrEnum):
+class ContactChoice(StrEnum):
     """What becomes of emergency contacts."""
 
-    ASK = "ask"
+    HOLD = "hold"
     LEAVE_OUT = "leave-out"
 
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from cli.app import app
 from cli.console import opened, out
-from cli.options import PROMPT_EXIT_CODES, Contacts, DistrictId, Switch, Yes
+from cli.options import PROMPT_EXIT_CODES, ContactChoice, DistrictId, Switch, Yes
 from contracts.text import clean, count
 from errors import SetupError
 from services import accounts, clock
@@ -91,22 +91,24 @@ def enforcement(
 
 
 @app.command(rich_help_panel="Set up")
-def contacts(
+def emergency_contacts(
     district: DistrictId,
-    choice: Annotated[Contacts | None, typer.Argument(metavar="ask|leave-out", help="leave out to show it")] = None,
+    choice: Annotated[
+        ContactChoice | None, typer.Argument(metavar="hold|leave-out", help="omit it to show the current choice")
+    ] = None,
     source: Annotated[
         str | None, typer.Option("--source", metavar="ID", parser=clean, help="only this source; otherwise all")
     ] = None,
 ) -> None:
     """Show or change how a district's emergency contacts are handled.
 
-    `ask` forgets earlier decisions: a hold asks about the contacts again, including those accepted before. `leave-out`
-    leaves them out at every school, and removes those set up earlier. The change takes effect the next night, or with
-    `rollcall sync` at once.
+    `hold` forgets earlier decisions: schools with contacts go on hold again, including for those accepted before.
+    `leave-out` leaves them out at every school, and removes those set up earlier. The change takes effect the next
+    night, or with `rollcall sync` at once.
     """
     with opened() as database:
         if choice is not None:
-            change = contact_policy.leave_out if choice is Contacts.LEAVE_OUT else contact_policy.ask
+            change = contact_policy.leave_out if choice is ContactChoice.LEAVE_OUT else contact_policy.hold
             with database.transaction() as session:
                 change(session, district, source)
         with database.reading() as session:

@@ -57,10 +57,10 @@ def leave_out(session: Session, district_id: str, source: str | None = None) -> 
     session.flush()
 
 
-def ask(session: Session, district_id: str, source: str | None = None) -> None:
-    """Ask about the emergency contacts by a hold again, those accepted earlier too; what was set up stays meanwhile.
+def hold(session: Session, district_id: str, source: str | None = None) -> None:
+    """Hold schools for emergency contacts again, also for those accepted earlier; what was set up stays meanwhile.
 
-    Rule: where they were left out, the next run asks; where they were accepted, the next one that changes the school.
+    Rule: where they were left out, the next run holds; where they were accepted, the next one that changes the school.
 
     Raises:
         NotFound: there is no such district or source.

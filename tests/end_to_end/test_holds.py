@@ -202,7 +202,7 @@ def test_contacts_left_out_are_asked_about_again(place: Installation) -> None:
     assert again(place) == {}
     assert kept_in_mind(place) == ["emergency contacts of unified/files are left out"]
     with place.database.transaction() as session:
-        contact_policy.ask(session, "unified")
+        contact_policy.hold(session, "unified")
     assert kept_in_mind(place) == ["emergency contacts of unified/files put the school on hold"]
     # Without any new files: the current delivery is not done with the schools under what is decided now.
     assert night(place) == {"lincoln": ("emergency_contacts",)}
@@ -223,9 +223,9 @@ def test_contacts_accepted_are_asked_about_again(place: Installation) -> None:
     said = "emergency contacts of unified/files put the school on hold"
     assert kept_in_mind(place) == [f"{said} (contacts of 1 student are accepted already)"]
     with place.database.transaction() as session:
-        contact_policy.ask(session, "unified", "files")
+        contact_policy.hold(session, "unified", "files")
         with pytest.raises(NotFound, match=r"^district unified has no source other; it has files$"):
-            contact_policy.ask(session, "unified", "other")
+            contact_policy.hold(session, "unified", "other")
     assert kept_in_mind(place) == [said]
     files.students["0002"] = ("1", "Renamed", "3")
     assert night(place, files) == {"lincoln": ("emergency_contacts",)}

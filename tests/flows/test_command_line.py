@@ -342,16 +342,16 @@ def test_enforcement_is_shown_and_switched(installation: Installation) -> None:
         rollcall("enforcement", "nowhere")
 
 
-def test_what_becomes_of_contacts_is_shown_and_changed(installation: Installation) -> None:
-    asked = "emergency contacts of unified/files put the school on hold\n"
+def test_the_choice_about_emergency_contacts_is_shown_and_changed(installation: Installation) -> None:
+    on_hold = "emergency contacts of unified/files put the school on hold\n"
     left_out = "emergency contacts of unified/files are left out\n"
-    assert rollcall("contacts", "unified").stdout == asked
-    assert rollcall("contacts", "unified", "leave-out", "--source", "files").stdout == left_out
-    assert rollcall("contacts", "unified").stdout == left_out
-    assert rollcall("contacts", "unified", "ask").stdout == asked
-    assert rollcall("contacts", "unified", "accept").exit_code == 2
+    assert rollcall("emergency-contacts", "unified").stdout == on_hold
+    assert rollcall("emergency-contacts", "unified", "leave-out", "--source", "files").stdout == left_out
+    assert rollcall("emergency-contacts", "unified").stdout == left_out
+    assert rollcall("emergency-contacts", "unified", "hold").stdout == on_hold
+    assert rollcall("emergency-contacts", "unified", "accept").exit_code == 2
     with pytest.raises(NotFound, match="there is no district nowhere"):
-        rollcall("contacts", "nowhere")
+        rollcall("emergency-contacts", "nowhere")
 
 
 def test_housekeeping_is_told_and_so_are_the_files_it_removed(
