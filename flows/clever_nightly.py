@@ -13,7 +13,7 @@ from flows.names import by_time
 from services import clock
 from services.intake import clever_window
 from services.intake.adapters.clever import KIND as CLEVER
-from tasks.leases import find_pending_districts, paused_requests, record_paused
+from tasks.requests import find_pending_districts, paused_requests, record_paused
 
 
 @flow(name="clever-nightly", flow_run_name=by_time, persist_result=False)

@@ -10,8 +10,8 @@ from prefect.client.schemas.objects import State
 from flows.dispatch import start_districts
 from flows.names import by_time
 from services.intake.adapters.csv_drop_folder import KIND as CSV
-from tasks.leases import find_pending_districts
 from tasks.mail import add_due_notices, send_what_waits
+from tasks.requests import find_pending_districts
 
 
 @flow(name="csv-nightly", flow_run_name=by_time, persist_result=False)

@@ -12,6 +12,7 @@ from prefect.states import Completed
 
 from contracts.roster import Roster
 from errors import Busy, LeaseLost, SchoolsFailed, WriteConflict
+from flows.names import district_names, tag_run
 from flows.sync_school import sync_school
 from models.outcomes import RunOutcome, SchoolOutcome
 from services import clock
@@ -20,8 +21,9 @@ from services.sync.pipeline import Rejected
 from services.sync.provision import RunContext, SchoolResult
 from services.sync.requests import SyncRequest
 from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
-from tasks.leases import district_names, leased, paused, read_requests, record_paused, tag_run
+from tasks.leases import leased
 from tasks.mail import send_what_waits
+from tasks.requests import paused, read_requests, record_paused
 from tasks.schools import fail_schools
 
 SKIPPED = "skipped"  # the district was busy

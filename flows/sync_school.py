@@ -8,10 +8,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.names import tag_run
 from models.outcomes import SchoolOutcome
 from services.planning.changesets import ChangeSet
 from services.sync.provision import RunContext, SchoolResult
-from tasks.leases import tag_run
 from tasks.schools import provision_school, publish_school
 
 STATE_OF = {SchoolOutcome.ON_HOLD: "On hold", SchoolOutcome.UNCHANGED: "Unchanged"}
