@@ -131,7 +131,7 @@ def show_report(database: Database, district: str | None) -> None:
     with database.reading() as session:
         found = reports(session, district)
         formats = issues.formats_of_schools(session, district)
-        unsent = {report.district_id: outbox.told_unsent(session, report.district_id) for report in found}
+        unsent = {report.district_id: outbox.describe_unsent(session, report.district_id) for report in found}
     if not found:
         out.print("no district is set up yet: `rollcall setup FILE.toml`")
     for report in found:
@@ -171,10 +171,8 @@ def show_report(database: Database, district: str | None) -> None:
             wrong = count(report.file_errors, "file error")
             out.print(f"[red]! The last delivery was rejected with {wrong}:[/] rollcall issues {report.district_id}")
         if report.errors or report.alerts:
-            told_errors, told_alerts = count(report.errors, "error"), count(report.alerts, "alert")
-            out.print(
-                f"{told_errors} and {told_alerts} don't belong to any school (rollcall issues {report.district_id})"
-            )
+            errors, alerts = count(report.errors, "error"), count(report.alerts, "alert")
+            out.print(f"{errors} and {alerts} don't belong to any school (rollcall issues {report.district_id})")
         for line in unsent[report.district_id]:
             out.print(f"[yellow]Mail to the administrators:[/] {escape(line)}")
         if report is not found[-1]:

@@ -207,8 +207,8 @@ RECORDS: Mapping[str, Schema] = MappingProxyType(
         "elsewhere": {**_PERSON, "school_id": pl.String, "name": pl.String},
         "unknown_schools": _KEYS,  # who has a row with an unknown school
         "near_schools": {**_KEYS, "school_id": pl.String},  # the schools that such rows nearly name
-        "found": DRAFT_ISSUES,
-        "places": {**_KEYS, "school_id": pl.String, **SOURCE_LOCATION},  # every row of theirs
+        "draft_issues": DRAFT_ISSUES,
+        "locations": {**_KEYS, "school_id": pl.String, **SOURCE_LOCATION},  # every row of theirs
     }
 )
 
@@ -239,8 +239,8 @@ class Records:
     elsewhere: pl.DataFrame
     unknown_schools: pl.DataFrame
     near_schools: pl.DataFrame
-    found: pl.DataFrame
-    places: pl.DataFrame
+    draft_issues: pl.DataFrame
+    locations: pl.DataFrame
     rows: Mapping[str, pl.DataFrame]
     has_lines: bool
     shares_part: bool
@@ -275,9 +275,9 @@ def check(
     people, person_issues = _people(here.filter(pl.col("kind") != GUARDIAN), given.members, roster)
     entries, entry_issues = _entries(here, given.guardianships)
     classes, class_issues = _classes(given.class_rows, roster.names)
-    ids = _ids(roster, given.places)
+    ids = _ids(roster, given.locations)
     near_schools = spelling.near(_unknown_schools(roster, ids), ids.filter(table="school"))
-    unknown = _unknown(given.places, near_schools, shares_part=roster.shares_part)
+    unknown = _unknown(given.locations, near_schools, shares_part=roster.shares_part)
     of_records = pl.concat([person_issues, unknown.select(person_issues.columns), class_issues])
     return Records(
         schools=tuple(given.scope),
@@ -301,8 +301,8 @@ def check(
         elsewhere=_elsewhere(roster, given.memberships, people),
         unknown_schools=unknown.select("table", "key").unique(),
         near_schools=_named_nearly(unknown, near_schools),
-        found=_found(roster, given, classes, bad_values, of_records, near_schools),
-        places=given.places.drop("scope_status"),
+        draft_issues=_draft_issues(roster, given, classes, bad_values, of_records, near_schools),
+        locations=given.locations.drop("scope_status"),
         rows=roster.rows,
         has_lines=roster.has_lines,
         shares_part=roster.shares_part,
@@ -316,7 +316,7 @@ class _Given:
     """A roster's rows, each with the scope_status of its school (IN, OUT, UNKNOWN), before they are checked.
 
     scope, left_out_schools: the schools table's, in scope and not. people: as `normalized` gives them. guardianships:
-    with student_is_known. members, seen: as in `Records`. places: as in `Records`, and scope_status.
+    with student_is_known. members, seen: as in `Records`. locations: as in `Records`, and scope_status.
     """
 
     scope: list[str]
@@ -329,7 +329,7 @@ class _Given:
     guardianships: pl.DataFrame
     members: pl.DataFrame
     seen: pl.DataFrame
-    places: pl.DataFrame
+    locations: pl.DataFrame
 
 
 def _given(
@@ -349,7 +349,7 @@ def _given(
     memberships = roster.school_members.with_columns(scope_status)
     class_rows = roster.classes.with_columns(scope_status)
     named_people, guardianships = without_nobodies(roster)
-    placed = _with_standing(named_people, guardianships, memberships)
+    placed = _with_scope_status(named_people, guardianships, memberships)
     people, is_day_first = normalized(placed, region=region, today=today, date_order=roster.date_order or date_order)
     notes = [_left_out_note(roster.schools, left_out_schools)] if left_out_schools else []
     if is_day_first:
@@ -371,7 +371,7 @@ def _given(
         ),
         members=memberships.filter(scope_status=IN).select("kind", "external_id", "school_id").unique(),
         seen=seen,
-        places=pl.concat(
+        locations=pl.concat(
             [
                 memberships.select(*at, table="kind", key="external_id"),
                 class_rows.select(*at, table=pl.lit("class"), key="external_id"),
@@ -380,12 +380,12 @@ def _given(
     )
 
 
-def _unknown(places: pl.DataFrame, near_schools: pl.DataFrame, *, shares_part: bool) -> pl.DataFrame:
-    """The places of an unknown school, each record and school once, with code, and detail: what it may be."""
+def _unknown(locations: pl.DataFrame, near_schools: pl.DataFrame, *, shares_part: bool) -> pl.DataFrame:
+    """The locations of an unknown school, each record and school once, with code, and detail: what it may be."""
     # A record that names no school is lacking by itself, whatever the source shares.
     may_be_unshared = pl.lit(shares_part) & pl.col("school_id").is_not_null()
     return (
-        breaking(MEMBERSHIPS, places.with_columns(may_be_unshared=may_be_unshared))
+        breaking(MEMBERSHIPS, locations.with_columns(may_be_unshared=may_be_unshared))
         .sort("file", "line")
         .unique(["table", "key", "school_id"], keep="first", maintain_order=True)
         .join(spelling.hints(near_schools), left_on="school_id", right_on="key", how="left", maintain_order="left")
@@ -410,7 +410,7 @@ def _owners(roster: Roster, class_rows: pl.DataFrame, classes: pl.DataFrame) -> 
     )
 
 
-def _found(
+def _draft_issues(
     roster: Roster,
     given: _Given,
     classes: pl.DataFrame,
@@ -472,11 +472,13 @@ def not_shared(kind: str) -> pl.Expr:
     return pl.when(code="record_not_shared").then(pl.lit(kind))
 
 
-def _ids(roster: Roster, places: pl.DataFrame) -> pl.DataFrame:
+def _ids(roster: Roster, locations: pl.DataFrame) -> pl.DataFrame:
     """table, key, file: every ID of a school, employee, student or class in its own table."""
     schools = roster.schools.select(table=pl.lit("school"), key="external_id", file="file")
     return (
-        pl.concat([schools, places.select("table", "key", "file")]).group_by("table", "key").agg(pl.col("file").min())
+        pl.concat([schools, locations.select("table", "key", "file")])
+        .group_by("table", "key")
+        .agg(pl.col("file").min())
     )
 
 
@@ -522,7 +524,7 @@ def at_schools(issues: pl.DataFrame, schools_of: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _with_standing(people: pl.DataFrame, guardianships: pl.DataFrame, memberships: pl.DataFrame) -> pl.DataFrame:
+def _with_scope_status(people: pl.DataFrame, guardianships: pl.DataFrame, memberships: pl.DataFrame) -> pl.DataFrame:
     """The people's rows with the scope_status of the school in the same row; a guardian's row is the student's.
 
     A row of several schools stands as it does at the best of them, one that names no school as its person elsewhere.
@@ -637,8 +639,8 @@ def _shared_ids(rows: pl.DataFrame) -> pl.DataFrame:
     key = ["kind", "external_id"]
     compared = ("email", "phone", "birth_date", "grade")
     named = (values.words(pl.col(name)).alias(name) for name in ("first_name", "last_name"))
-    spelled = rows.select(*key, *compared, *named)
-    several = spelled.unique().filter(pl.len().over(key) > 1)
+    compared_values = rows.select(*key, *compared, *named)
+    several = compared_values.unique().filter(pl.len().over(key) > 1)
     # However many rows are on one ID, these are enough to tell that they are several people's.
     some = several.filter(pl.struct(*compared, "first_name", "last_name").rank("dense").over(key) <= _COMPARED_ROWS)
     pairs = several.join(some, on=key, suffix="_other")
@@ -810,27 +812,27 @@ def _repeated_rows(
         first = pl.struct(columns).is_first_distinct() if likely.height else pl.lit(True)
         marked = likely.select("line", file=pl.lit(file), is_repeated=~first)
         found.append(breaking(ROWS, marked).select("code", "file", "line"))
-    places = pl.concat(found) if found else pl.DataFrame(schema={"code": pl.String, **SOURCE_LOCATION})
+    locations = pl.concat(found) if found else pl.DataFrame(schema={"code": pl.String, **SOURCE_LOCATION})
     at = ["file", "line"]
     of_people = memberships.filter(pl.col("scope_status") != OUT).select(*at, table="kind", key="external_id")
     of_classes = class_rows.filter(pl.col("scope_status") != OUT).select(*at, table=pl.lit("class"), key="external_id")
     records = pl.concat([of_people, of_classes]).unique()
     no_detail = pl.lit(None, pl.String)
     enrollments = (
-        places.join(roster.class_members.filter(~pl.col("is_owner")), on=at)
+        locations.join(roster.class_members.filter(~pl.col("is_owner")), on=at)
         .join(schools_of.filter(table="class"), left_on="class_id", right_on="key", suffix="_class")
         .select(
             "code", "file", "line", school_id="school_id_class", record_id="external_id", detail=no_detail,
             root_table=no_detail, root=no_detail,
         )
     )  # fmt: skip
-    of_schools = places.join(roster.schools.filter(pl.col("external_id").is_in(scope)), on=at).select(
+    of_schools = locations.join(roster.schools.filter(pl.col("external_id").is_in(scope)), on=at).select(
         "code", "file", "line", school_id="external_id", record_id="external_id", detail=no_detail,
         root_table=no_detail, root=no_detail,
     )  # fmt: skip
     return pl.concat(
         [
-            at_schools(places.join(records, on=at).with_columns(detail=no_detail), schools_of),
+            at_schools(locations.join(records, on=at).with_columns(detail=no_detail), schools_of),
             enrollments.select(list(DRAFT_ISSUES)),
             of_schools.select(list(DRAFT_ISSUES)),
         ]

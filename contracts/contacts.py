@@ -42,10 +42,10 @@ def without_contacts(roster: Roster) -> tuple[Roster, int]:
 
     A contact's row of people goes with the last of its guardianships; whoever is an ordinary guardian too stays one.
     """
-    left = roster.guardianships.filter(~is_contact(pl.col("type")))
+    remaining = roster.guardianships.filter(~is_contact(pl.col("type")))
     gone = roster.guardianships.filter(is_contact(pl.col("type"))).select("entry").unique()
-    without = gone.join(left, on="entry", how="anti")
+    without = gone.join(remaining, on="entry", how="anti")
     return (
-        replace(roster, guardianships=left, people=roster.people.join(without, on="entry", how="anti")),
-        roster.guardianships.height - left.height,
+        replace(roster, guardianships=remaining, people=roster.people.join(without, on="entry", how="anti")),
+        roster.guardianships.height - remaining.height,
     )

@@ -18,7 +18,7 @@ class Discovered(Mapping[str, T], Generic[T]):
         self._package, self._name, self._key = package, name, key
 
     @cached_property
-    def _found(self) -> dict[str, T]:
+    def _discovered(self) -> dict[str, T]:
         package = importlib.import_module(self._package)
         names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
         modules = [importlib.import_module(f"{self._package}.{name}") for name in names]
@@ -27,13 +27,13 @@ class Discovered(Mapping[str, T], Generic[T]):
 
     def forget(self) -> None:
         """Look again at the next use."""
-        vars(self).pop("_found", None)
+        vars(self).pop("_discovered", None)
 
     def __getitem__(self, key: str) -> T:
-        return self._found[key]
+        return self._discovered[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
+        return iter(self._discovered)
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._discovered)

@@ -22,7 +22,7 @@ _CLAIM = ("email", "rank", "is_new", "external_id", "content", "link_id", "accou
 
 
 @dataclass(frozen=True)
-class Owned:
+class ResolvedEmails:
     """How the emails went. records: record, email (null where lost), adopts, lost, is_valid.
 
     freed: account_id, email; accounts of the district that hold an email which is another's now.
@@ -32,7 +32,7 @@ class Owned:
     freed: pl.DataFrame
 
 
-def resolve_email_owners(records: pl.DataFrame, stored: StoredRoster, seen: pl.Series) -> Owned:
+def resolve_email_owners(records: pl.DataFrame, stored: StoredRoster, seen: pl.Series) -> ResolvedEmails:
     """Decide every contested email, and every adoption.
 
     records: record (UInt32), kind, role, external_id, first_name, last_name, email, phone, birth_date, link_id, content
@@ -68,7 +68,7 @@ def resolve_email_owners(records: pl.DataFrame, stored: StoredRoster, seen: pl.S
         .with_columns(lost=ever_lost)
         .select("record", "adopts", "is_valid", "lost", email=pl.when(~pl.col("lost")).then("email"))
     )
-    return Owned(outcome, _freed(winners, kept))
+    return ResolvedEmails(outcome, _freed(winners, kept))
 
 
 def _rank(role: str = "role") -> pl.Expr:

@@ -32,8 +32,8 @@ IDS = contract(
     },
 )
 
-# What tells entries apart. `alone` is the student's ID of an entry that has nothing to be known by elsewhere.
-_COMPARED = ("guardian_id", "phone", "first", "last", "email", "alone")
+# What tells entries apart. `solo_student_id` is the student's ID of an entry that has nothing to be known by elsewhere.
+_COMPARED = ("guardian_id", "phone", "first", "last", "email", "solo_student_id")
 _BY_ID = ("guardian_id",)
 # What joins entries after a guardian_id, in this order.
 _JOINING = (("phone", "full_name"), ("email", "first"), ("email", "last"))
@@ -214,7 +214,7 @@ def _numbered(entries: pl.DataFrame) -> pl.DataFrame:
     has_key = pl.any_horizontal(
         pl.all_horizontal(pl.col(name).is_not_null() for name in keys) for keys in (_BY_ID, *_JOINING)
     )
-    named = entries.with_columns(alone=pl.when(~has_key).then("student_id"))
+    named = entries.with_columns(solo_student_id=pl.when(~has_key).then("student_id"))
     nodes = (
         named.select(*_COMPARED, "full_name")
         .unique()
@@ -615,8 +615,8 @@ def _filled(entries: pl.DataFrame, stored: StoredRoster, lacking: Collection[str
             .join(nodes.select("node", "student_id"), on="node")
             .join(found, on=pair, how="anti")
         )
-        alone = (pl.len().over("node") == 1) & (pl.len().over(pair) == 1)
-        found = pl.concat([found, free.filter(alone).select(found.columns)])
+        is_only_match = (pl.len().over("node") == 1) & (pl.len().over(pair) == 1)
+        found = pl.concat([found, free.filter(is_only_match).select(found.columns)])
     last = links.links.with_columns(guardian_id=pl.col("guardian_ids").list.first())
     taken = [*filled, *(["phone_extension"] if "phone" in filled else [])]
     return _comparable(

@@ -14,7 +14,7 @@ import polars as pl
 from contracts import values
 from contracts.roster import GUARDIAN, STUDENT, StoredRoster
 
-_FOUND = {"record": pl.UInt32, "link_id": pl.String}
+_MATCHES = {"record": pl.UInt32, "link_id": pl.String}
 _PERSON = ("kind", "full", "first", "last", "email", "phone", "birth_date")
 
 
@@ -28,32 +28,32 @@ def find(everyone: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster, seen
     """
     nobody = pl.col("link_id").is_not_null() | pl.col("is_shared").fill_null(False)
     new = _compared(everyone.filter(~nobody)).drop("link_id")
-    going = _going(stored, seen)
+    leaving = _leaving(stored, seen)
     families = pairs.select("guardian", "student_id").unique()
-    found = pl.DataFrame(schema=_FOUND)
-    if new.height and going.height:
+    found = pl.DataFrame(schema=_MATCHES)
+    if new.height and leaving.height:
         common = _in_common(everyone, families, stored, found)
-        named = pl.concat([_adults(new, going), _students(new, going, common)]).unique()
-        by_id = _by_other_id(new, going)
+        named = pl.concat([_adults(new, leaving), _students(new, leaving, common)]).unique()
+        by_id = _by_other_id(new, leaving)
         # Whom the ID takes for one and the name for another is nobody.
-        other = by_id.join(named, on="record", how="semi").join(named, on=list(_FOUND), how="anti")
+        other = by_id.join(named, on="record", how="semi").join(named, on=list(_MATCHES), how="anti")
         new = new.join(other, on="record", how="anti")
         found = _with(found, by_id.join(other, on="record", how="anti"))
         # Guardians tell students apart and the other way round, so that guardians have a second turn.
-        found = _with(found, _adults(*_left(new, going, found)))
+        found = _with(found, _adults(*_remaining(new, leaving, found)))
         common = _in_common(everyone, families, stored, found)
-        found = _with(found, _students(*_left(new, going, found), common))
+        found = _with(found, _students(*_remaining(new, leaving, found), common))
         common = _in_common(everyone, families, stored, found)
-        found = _with(found, _relatives(*_left(new, going, found), common))
+        found = _with(found, _relatives(*_remaining(new, leaving, found), common))
     # Who is rejected goes on as the link that is there, wherever that stays.
     found_by = (
-        found.join(going.select("link_id", "account_id", "takes"), on="link_id")
+        found.join(leaving.select("link_id", "account_id", "whole_link_moves"), on="link_id")
         .join(everyone.select("record", "is_valid"), on="record")
-        .with_columns(takes=pl.col("takes") | ~pl.col("is_valid"))
+        .with_columns(whole_link_moves=pl.col("whole_link_moves") | ~pl.col("is_valid"))
         .select(
             "record",
-            taken=pl.when("takes").then("link_id"),
-            joins_account=pl.when(~pl.col("takes")).then("account_id"),
+            taken=pl.when("whole_link_moves").then("link_id"),
+            joins_account=pl.when(~pl.col("whole_link_moves")).then("account_id"),
         )
     )
     return (
@@ -64,11 +64,11 @@ def find(everyone: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster, seen
 
 
 def find_classes(
-    new: pl.DataFrame, going: pl.DataFrame, owners: pl.DataFrame, stored_owners: pl.DataFrame
+    new: pl.DataFrame, leaving: pl.DataFrame, owners: pl.DataFrame, stored_owners: pl.DataFrame
 ) -> pl.DataFrame:
     """id, external_id: classes that would go, and the new ones that they are.
 
-    new: external_id, sis_id, school_id, name. going: id, external_id, school_id, name, is_foreign (another source's).
+    new: external_id, sis_id, school_id, name. leaving: id, external_id, school_id, name, is_foreign (another source's).
     owners: external_id, account_id; stored_owners: id, account_id. Rule: of one school, the ID that the school's own
     system gives the class; else the same name and the same teachers; else the same name and a teacher in common.
     """
@@ -77,30 +77,34 @@ def find_classes(
         all_of_them = teachers.unique().group_by(by).agg(pl.col("account_id").sort())
         return classes.join(all_of_them, on=by).with_columns(folded=values.folded(pl.col("name")))
 
-    by_id = new.join(going.filter("is_foreign"), left_on=["sis_id", "school_id"], right_on=["external_id", "school_id"])
+    by_id = new.join(
+        leaving.filter("is_foreign"), left_on=["sis_id", "school_id"], right_on=["external_id", "school_id"]
+    )
     named = led(new, owners, "external_id").join(
-        led(going, stored_owners, "id"), on=["school_id", "folded"], suffix="_stored"
+        led(leaving, stored_owners, "id"), on=["school_id", "folded"], suffix="_stored"
     )
     same = pl.col("account_id") == pl.col("account_id_stored")
     in_common = pl.col("account_id").list.set_intersection("account_id_stored").list.len() > 0
     found = pl.DataFrame(schema={"id": pl.String, "external_id": pl.String})
     for candidates in (by_id, named.filter(same), named.filter(in_common)):
-        left = candidates.join(found, on="id", how="anti").join(found, on="external_id", how="anti")
-        alone = (pl.len().over("id") == 1) & (pl.len().over("external_id") == 1)
-        found = pl.concat([found, left.select("id", "external_id").unique().filter(alone)])
+        remaining = candidates.join(found, on="id", how="anti").join(found, on="external_id", how="anti")
+        is_only_match = (pl.len().over("id") == 1) & (pl.len().over("external_id") == 1)
+        found = pl.concat([found, remaining.select("id", "external_id").unique().filter(is_only_match)])
     return found
 
 
-def _going(stored: StoredRoster, seen: pl.Series) -> pl.DataFrame:
-    """The active links in no row, and those of a former source of this one's schools. takes: they go as a whole.
+def _leaving(stored: StoredRoster, seen: pl.Series) -> pl.DataFrame:
+    """The active links in no row, and those of a former source of this one's schools.
+
+    whole_link_moves: the link itself gets the new ID; else the new record joins its account.
 
     Whoever left of their own accord is among them: under a new ID they are no newcomer.
     """
     moving = pl.col("moving").fill_null(False)
     in_no_row = pl.col("from_this_source") & ~pl.col("former") & ~pl.col("link_id").is_in(seen.implode())
-    left = pl.col("left") & (in_no_row | ~pl.col("from_this_source"))
-    links = stored.links.filter((pl.col("active") & (in_no_row | moving)) | left).with_columns(
-        takes=pl.col("from_this_source") | pl.col("former"), is_foreign=~pl.col("from_this_source")
+    departed = pl.col("left") & (in_no_row | ~pl.col("from_this_source"))
+    links = stored.links.filter((pl.col("active") & (in_no_row | moving)) | departed).with_columns(
+        whole_link_moves=pl.col("from_this_source") | pl.col("former"), is_foreign=~pl.col("from_this_source")
     )
     # Whoever is in a row is found; of somebody with a link of each source, this one's is theirs.
     in_a_row = stored.links.filter(pl.col("from_this_source") & pl.col("link_id").is_in(seen.implode()))["account_id"]
@@ -110,7 +114,7 @@ def _going(stored: StoredRoster, seen: pl.Series) -> pl.DataFrame:
         .unique("account_id", keep="first", maintain_order=True)
     )
     return _compared(links).select(
-        "link_id", "account_id", "takes", "is_foreign", "external_id", "guardian_ids", *_PERSON
+        "link_id", "account_id", "whole_link_moves", "is_foreign", "external_id", "guardian_ids", *_PERSON
     )
 
 
@@ -122,23 +126,23 @@ def _compared(some: pl.DataFrame) -> pl.DataFrame:
 
 def _with(found: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
     """With those of the candidates (record, link_id) of which neither side has another one."""
-    distinct = candidates.select(list(_FOUND)).unique()
-    alone = (pl.len().over("record") == 1) & (pl.len().over("link_id") == 1)
-    return pl.concat([found, distinct.filter(alone)])
+    distinct = candidates.select(list(_MATCHES)).unique()
+    is_only_match = (pl.len().over("record") == 1) & (pl.len().over("link_id") == 1)
+    return pl.concat([found, distinct.filter(is_only_match)])
 
 
-def _left(new: pl.DataFrame, going: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    return new.join(found, on="record", how="anti"), going.join(found, on="link_id", how="anti")
+def _remaining(new: pl.DataFrame, leaving: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return new.join(found, on="record", how="anti"), leaving.join(found, on="link_id", how="anti")
 
 
-def _joined(new: pl.DataFrame, going: pl.DataFrame, *on: str) -> pl.DataFrame:
+def _joined(new: pl.DataFrame, leaving: pl.DataFrame, *on: str) -> pl.DataFrame:
     """record and link_id that have these in common, with both sides' columns; nulls have nothing in common."""
-    return new.join(going, on=["kind", *on], suffix="_stored")
+    return new.join(leaving, on=["kind", *on], suffix="_stored")
 
 
-def _by_other_id(new: pl.DataFrame, going: pl.DataFrame) -> pl.DataFrame:
+def _by_other_id(new: pl.DataFrame, leaving: pl.DataFrame) -> pl.DataFrame:
     by_id = (
-        going.filter("is_foreign")
+        leaving.filter("is_foreign")
         .with_columns(sis_id=pl.coalesce("guardian_ids", pl.concat_list("external_id")))
         .explode("sis_id")
     )
@@ -151,36 +155,38 @@ def _by_other_id(new: pl.DataFrame, going: pl.DataFrame) -> pl.DataFrame:
         .then((pl.col("first") != pl.col("first_stored")) & (pl.col("last") != pl.col("last_stored")))
         .otherwise(pl.col("full") != pl.col("full_stored"))
     )
-    return _joined(new, by_id, "sis_id").filter(~other_names.fill_null(False) | same).select(list(_FOUND))
+    return _joined(new, by_id, "sis_id").filter(~other_names.fill_null(False) | same).select(list(_MATCHES))
 
 
-def _adults(new: pl.DataFrame, going: pl.DataFrame) -> pl.DataFrame:
+def _adults(new: pl.DataFrame, leaving: pl.DataFrame) -> pl.DataFrame:
     adults = new.filter(pl.col("kind") != STUDENT)
     return pl.concat(
         [
-            _joined(adults, going, "full", "email").select(list(_FOUND)),
-            _joined(adults.filter(kind=GUARDIAN), going, "full", "phone").select(list(_FOUND)),
+            _joined(adults, leaving, "full", "email").select(list(_MATCHES)),
+            _joined(adults.filter(kind=GUARDIAN), leaving, "full", "phone").select(list(_MATCHES)),
         ]
     )
 
 
-def _students(new: pl.DataFrame, going: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
-    named = _joined(new.filter(kind=STUDENT), going, "full")
+def _students(new: pl.DataFrame, leaving: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
+    named = _joined(new.filter(kind=STUDENT), leaving, "full")
     is_empty = pl.col("birth_date").is_null() | pl.col("birth_date_stored").is_null()
     same_email = (pl.col("email") == pl.col("email_stored")).fill_null(False)
     same_birth = (pl.col("birth_date") == pl.col("birth_date_stored")).fill_null(False)
-    related = named.select(list(_FOUND)).join(common, left_on=list(_FOUND), right_on=["student", "student_link_id"])
+    related = named.select(list(_MATCHES)).join(common, left_on=list(_MATCHES), right_on=["student", "student_link_id"])
     return pl.concat(
         [
-            named.filter(same_birth | (is_empty & same_email)).select(list(_FOUND)),
-            named.filter(is_empty).select(list(_FOUND)).join(related.select(list(_FOUND)), on=list(_FOUND), how="semi"),
+            named.filter(same_birth | (is_empty & same_email)).select(list(_MATCHES)),
+            named.filter(is_empty)
+            .select(list(_MATCHES))
+            .join(related.select(list(_MATCHES)), on=list(_MATCHES), how="semi"),
         ]
     )
 
 
-def _relatives(new: pl.DataFrame, going: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
-    named = _joined(new.filter(kind=GUARDIAN), going, "full").select(list(_FOUND))
-    return named.join(common, left_on=list(_FOUND), right_on=["guardian", "guardian_link_id"], how="semi")
+def _relatives(new: pl.DataFrame, leaving: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
+    named = _joined(new.filter(kind=GUARDIAN), leaving, "full").select(list(_MATCHES))
+    return named.join(common, left_on=list(_MATCHES), right_on=["guardian", "guardian_link_id"], how="semi")
 
 
 def _in_common(

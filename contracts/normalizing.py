@@ -179,5 +179,5 @@ def _twins(rows: pl.DataFrame, column: str, by: tuple[str, ...]) -> pl.Series:
     if pairs.is_empty():
         return nothing
     others = pairs.group_by(*by, "id").agg(other=pl.col("id_other").min())
-    spelled = others.with_columns(other=pl.Series([spelled_out(other) for other in others["other"]], dtype=pl.String))
-    return rows.join(spelled, left_on=[*by, column], right_on=[*by, "id"], how="left", maintain_order="left")["other"]
+    other_ids = others.with_columns(other=pl.Series([spelled_out(other) for other in others["other"]], dtype=pl.String))
+    return rows.join(other_ids, left_on=[*by, column], right_on=[*by, "id"], how="left", maintain_order="left")["other"]

@@ -74,15 +74,15 @@ ENROLLMENTS = contract(
 class Related:
     """What hangs on people: frames of the roster's settled schemas.
 
-    protected: PROTECTED_PAIRS. found: DRAFT_ISSUES. dependents: DEPENDENT_COUNTS. in_classes: kind, external_id; who is
-    in a class, or would be but for a row that is not right.
+    protected: PROTECTED_PAIRS. draft_issues: DRAFT_ISSUES. dependents: DEPENDENT_COUNTS. in_classes: kind, external_id;
+    who is in a class, or would be but for a row that is not right.
     """
 
     classes: pl.DataFrame
     class_members: pl.DataFrame
     guardianships: pl.DataFrame
     protected: pl.DataFrame
-    found: pl.DataFrame
+    draft_issues: pl.DataFrame
     dependents: pl.DataFrame
     in_classes: pl.DataFrame
 
@@ -123,7 +123,7 @@ def relate(
         class_members=members.unique(),
         guardianships=guardianships,
         protected=protected,
-        found=pl.concat(
+        draft_issues=pl.concat(
             [
                 _class_issues(records, classes, with_students["class_id"], near),
                 _enrollment_issues(records, classes, enrollments, near),
@@ -160,21 +160,21 @@ def _enrolled(records: Records, stored: StoredRoster) -> pl.DataFrame:
         .select("class_id", "external_id")
         .unique(),
     }
-    rows = records.enrollments.with_columns(kind_is_told=pl.col("kind").is_not_null())
+    rows = records.enrollments.with_columns(kind_is_given=pl.col("kind").is_not_null())
     for name, known in flags.items():
         rows = rows.join(known.with_columns(pl.lit(True).alias(name)), on=known.columns, how="left")
     rows = rows.with_columns(pl.col(list(flags)).fill_null(False))
-    carry_teachers = (~pl.col("kind_is_told") & pl.col("is_teacher") & ~pl.col("is_student")).any()
+    carry_teachers = (~pl.col("kind_is_given") & pl.col("is_teacher") & ~pl.col("is_student")).any()
     may_teach = pl.col("is_teacher") & pl.col("is_named") & carry_teachers
     return rows.with_columns(
-        kind=pl.when("kind_is_told")
+        kind=pl.when("kind_is_given")
         .then("kind")
         .when(pl.col("is_student") & (~may_teach | pl.col("is_in_class")))
         .then(pl.lit(STUDENT))
         .when("is_teacher")
         .then(pl.lit(EMPLOYEE)),
-        is_ambiguous=~pl.col("kind_is_told") & pl.col("is_student") & may_teach & pl.col("is_in_class"),
-    ).drop("kind_is_told", *flags)
+        is_ambiguous=~pl.col("kind_is_given") & pl.col("is_student") & may_teach & pl.col("is_in_class"),
+    ).drop("kind_is_given", *flags)
 
 
 def _near(records: Records, enrolled: pl.DataFrame) -> pl.DataFrame:
@@ -193,10 +193,10 @@ def _near(records: Records, enrolled: pl.DataFrame) -> pl.DataFrame:
 class _Classes:
     """Classes with what became of them.
 
-    all: as in Records, and: is_valid (its teachers regarded), has_own_error (unknown teachers included), is_fallen
+    all: as in Records, and: is_valid (its teachers regarded), has_own_error (unknown teachers included), is_dependent
     (with its teachers), is_stored, went_on (the school it was last applied at, where it is not valid). valid: those.
-    owners: class_id, external_id, file, line, school_id, person, link_id, is_known, goes_on, is_fallen, and the class's
-    flags as class_is_valid, class_is_fallen, class_is_stored.
+    owners: class_id, external_id, file, line, school_id, person, link_id, is_known, goes_on, is_unprovisioned, and the
+    class's flags as class_is_valid, class_is_dependent, class_is_stored.
     """
 
     all: pl.DataFrame
@@ -221,12 +221,14 @@ class _Classes:
                 is_known=pl.col("is_known").fill_null(False),
                 goes_on=pl.col("person").is_not_null() | pl.col("link_id").is_not_null(),
                 # Known, and in scope, but neither valid nor ever provisioned.
-                is_fallen=pl.col("is_here").fill_null(False) & pl.col("person").is_null() & pl.col("link_id").is_null(),
+                is_unprovisioned=pl.col("is_here").fill_null(False)
+                & pl.col("person").is_null()
+                & pl.col("link_id").is_null(),
             )
         )
         by_class = owners.group_by(external_id="class_id").agg(
             teachers=pl.col("is_known").sum(),
-            valid_teachers=(pl.col("is_known") & ~pl.col("is_fallen")).sum(),
+            valid_teachers=(pl.col("is_known") & ~pl.col("is_unprovisioned")).sum(),
         )
         last_applied = stored.classes.group_by("external_id").agg(
             went_on=pl.when(pl.len() == 1).then(pl.col("school_id").first()), is_stored=pl.lit(True)
@@ -240,7 +242,7 @@ class _Classes:
                 is_valid=pl.col("is_valid") & (pl.col("valid_teachers") > 0),
             )
             .with_columns(
-                is_fallen=~pl.col("has_own_error") & ~pl.col("is_valid"),
+                is_dependent=~pl.col("has_own_error") & ~pl.col("is_valid"),
                 went_on=pl.when(~pl.col("is_valid")).then("went_on"),
                 of_this_name=pl.len().over("school_id", values.folded(pl.col("name")), "is_valid"),
             )
@@ -253,7 +255,7 @@ class _Classes:
                     class_id="external_id",
                     school_id="school_id",
                     class_is_valid="is_valid",
-                    class_is_fallen="is_fallen",
+                    class_is_dependent="is_dependent",
                     class_is_stored="is_stored",
                 ),
                 on="class_id",
@@ -319,7 +321,7 @@ def _enrollments(records: Records, classes: _Classes, enrolled: pl.DataFrame, pe
         class_school=pl.when("is_valid").then("school_id").otherwise("went_on"),
         class_is_valid="is_valid",
         class_is_stored="is_stored",
-        class_is_fallen="is_fallen",
+        class_is_dependent="is_dependent",
         has_class=pl.lit(True),
     )
     person = ["kind", "external_id"]
@@ -336,7 +338,7 @@ def _enrollments(records: Records, classes: _Classes, enrolled: pl.DataFrame, pe
     )
     flags = (
         *("class_is_known", "person_is_known", "has_class", "has_person", "at_school"),
-        *("class_is_valid", "class_is_stored", "class_is_fallen"),
+        *("class_is_valid", "class_is_stored", "class_is_dependent"),
     )
     return (
         rows.with_columns(pl.col(flags).fill_null(False))
@@ -440,9 +442,9 @@ def _protected_pairs(
         ]
     )
     owners = classes.owners.filter(
-        ~pl.col("class_is_valid") | (~pl.col("goes_on") & (pl.col("is_fallen") | ~pl.col("is_known")))
+        ~pl.col("class_is_valid") | (~pl.col("goes_on") & (pl.col("is_unprovisioned") | ~pl.col("is_known")))
     )
-    fallen = enrollments.filter(~pl.col("goes_on") & ~pl.col("is_elsewhere"))
+    unapplied = enrollments.filter(~pl.col("goes_on") & ~pl.col("is_elsewhere"))
     is_mistaken = pl.lit(not records.shares_part)
 
     def rows_of(kind: str, rows: pl.DataFrame) -> pl.DataFrame:
@@ -476,9 +478,9 @@ def _protected_pairs(
                     for table, kind in _TABLES.items()
                     for frame in (
                         classes_of(
-                            table, rows_of(kind, fallen).filter(is_mistaken | pl.col("person_is_known")), "class_id"
+                            table, rows_of(kind, unapplied).filter(is_mistaken | pl.col("person_is_known")), "class_id"
                         ),
-                        links_of(table, rows_of(kind, fallen), kind),
+                        links_of(table, rows_of(kind, unapplied), kind),
                     )
                 ),
             )
@@ -519,12 +521,12 @@ def _dependent_counts(
     of_student = pl.concat([known.select("external_id"), pairs.select(external_id="student_id")]).join(
         never_provisioned, on="external_id", how="semi"
     )
-    fallen_classes = classes.owners.filter("is_fallen", "class_is_fallen", ~pl.col("class_is_stored"))
+    dependent_classes = classes.owners.filter("is_unprovisioned", "class_is_dependent", ~pl.col("class_is_stored"))
     of_teacher = pl.concat(
         [
-            fallen_classes.select("external_id"),
+            dependent_classes.select("external_id"),
             of_class.select("class_id")
-            .join(fallen_classes.select("class_id", "external_id"), on="class_id")
+            .join(dependent_classes.select("class_id", "external_id"), on="class_id")
             .select("external_id"),
         ]
     )

@@ -120,7 +120,7 @@ def settle(records: Records, stored: StoredRoster) -> Settled:
         placed(records, people, at),
         _people_issues(records, people, pairs, related.in_classes, silent, stored),
         _guardian_issues(records, people, pairs, found, at),
-        related.found,
+        related.draft_issues,
     ]
     settled = Settled(
         people=as_table(valid, SETTLED_PEOPLE),
@@ -138,7 +138,7 @@ def settle(records: Records, stored: StoredRoster) -> Settled:
             records,
             _without_followers(pl.concat(issues), valid, related.classes),
             related.dependents,
-            _places(records, found),
+            _locations(records, found),
         ),
         notes=(*records.notes, *_missing_columns(records, stored)),
         missing_schools=records.missing_schools,
@@ -265,12 +265,12 @@ def _missing_columns(records: Records, stored: StoredRoster) -> list[str]:
 def _with_gone(everyone: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster) -> pl.DataFrame:
     """With gone: who left the organization, and stays gone; and claims_nothing: they, and whose students all did."""
     gone = stored.links.filter("gone")
-    left = everyone.with_columns(
+    marked = everyone.with_columns(
         gone=pl.col("link_id").is_in(gone["link_id"].implode()).fill_null(False)
         | pl.col("joins_account").is_in(gone["account_id"].implode()).fill_null(False)
     )
     active = stored.links.filter("active")["link_id"].implode()
-    students = left.filter(
+    students = marked.filter(
         (pl.col("kind") == STUDENT)
         & (pl.col("is_valid") | pl.col("link_id").is_in(active).fill_null(False))
         & ~pl.col("is_shared")
@@ -278,12 +278,12 @@ def _with_gone(everyone: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster
     families = (
         pairs.join(students.select("gone", student_id="external_id"), on="student_id")
         .group_by("guardian")
-        .agg(left_alone=pl.col("gone").all())
+        .agg(all_students_gone=pl.col("gone").all())
     )
     return (
-        left.join(families, on="guardian", how="left", maintain_order="left")
-        .with_columns(claims_nothing=pl.col("gone") | pl.col("left_alone").fill_null(False))
-        .drop("left_alone")
+        marked.join(families, on="guardian", how="left", maintain_order="left")
+        .with_columns(claims_nothing=pl.col("gone") | pl.col("all_students_gone").fill_null(False))
+        .drop("all_students_gone")
     )
 
 
@@ -292,12 +292,12 @@ def _with_emails(everyone: pl.DataFrame, stored: StoredRoster, seen: pl.Series) 
 
     Rule: who left the organization, and stays gone, claims no email and adopts nothing.
     """
-    owned = emails.resolve_email_owners(everyone.filter(~pl.col("claims_nothing")), stored, seen)
+    resolved = emails.resolve_email_owners(everyone.filter(~pl.col("claims_nothing")), stored, seen)
     others = everyone.filter("claims_nothing").select(
         "record", "is_valid", "email", adopts="joins_account", lost=pl.lit(False)
     )
-    decided = pl.concat([owned.records, others.select(owned.records.columns)], how="vertical_relaxed")
-    return everyone.drop("email", "is_valid").join(decided, on="record"), owned.freed
+    decided = pl.concat([resolved.records, others.select(resolved.records.columns)], how="vertical_relaxed")
+    return everyone.drop("email", "is_valid").join(decided, on="record"), resolved.freed
 
 
 def _everyone(people: pl.DataFrame, found: Guardians) -> pl.DataFrame:
@@ -527,27 +527,27 @@ def _protected_pairs(
     )
 
 
-def _places(records: Records, found: Guardians) -> pl.DataFrame:
-    """Every row of each record, as `Records.places`; a guardian's key is their number, their rows those of students."""
-    of_students = records.places.filter(table=STUDENT).select("school_id", "file", "line").unique()
+def _locations(records: Records, found: Guardians) -> pl.DataFrame:
+    """Every row of each record, as `Records.locations`; a guardian's key is their number, their rows the students'."""
+    of_students = records.locations.filter(table=STUDENT).select("school_id", "file", "line").unique()
     of_guardians = found.entries.join(of_students, on=["file", "line"], how="left").select(
         "school_id", "file", "line", table=pl.lit(GUARDIAN), key=pl.col("guardian").cast(pl.String)
     )
-    return pl.concat([records.places, of_guardians.select(records.places.columns)])
+    return pl.concat([records.locations, of_guardians.select(records.locations.columns)])
 
 
-def _issues(records: Records, found: pl.DataFrame, dependents: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+def _issues(records: Records, found: pl.DataFrame, dependents: pl.DataFrame, locations: pl.DataFrame) -> pl.DataFrame:
     """ISSUES: with the number of records that fall with each, and the row or rows as they came.
 
     Rule: without lines, what differs in nothing else is one issue.
     """
     counted = (
-        _at_own_lines(found, places)
+        _at_own_lines(found, locations)
         .join(dependents, on=["root_table", "root"], how="left")
         .with_columns(dependents=pl.when(_IS_ERROR).then("dependents").otherwise(None).fill_null(0))
     )
     issues = counted.join(_rows_as_they_came(records, counted), on=["file", "line"], how="left").join(
-        _other_rows(records, counted, places), on=_OF_ROWS, how="left", nulls_equal=True
+        _other_rows(records, counted, locations), on=_OF_ROWS, how="left", nulls_equal=True
     )
     if not records.has_lines:
         issues = issues.with_columns(line=None).unique()
@@ -581,18 +581,18 @@ def _without_followers(found: pl.DataFrame, people: pl.DataFrame, classes: pl.Da
     return pl.concat([found.filter(_IS_ERROR), found.filter(~_IS_ERROR).join(failed, on=of_record, how="anti")])
 
 
-def _at_own_lines(found: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+def _at_own_lines(found: pl.DataFrame, locations: pl.DataFrame) -> pl.DataFrame:
     """The issues, those about all rows of a record at each school's own first line of it."""
     of_record = ["root_table", "root", "file"]
-    named = places.rename({"table": "root_table", "key": "root"})
+    named = locations.rename({"table": "root_table", "key": "root"})
     own = named.group_by(*of_record, "school_id").agg(own_line=pl.col("line").min())
     placed = found.join(own, on=[*of_record, "school_id"], how="left")
     return placed.with_columns(line=pl.when(_IS_ABOUT_ROWS).then(pl.coalesce("own_line", "line")).otherwise("line"))
 
 
-def _rows_as_they_came(records: Records, places: pl.DataFrame) -> pl.DataFrame:
-    """file, line, row: the rows at these places (file, line) as JSON objects."""
-    wanted = places.select("file", "line").unique()
+def _rows_as_they_came(records: Records, locations: pl.DataFrame) -> pl.DataFrame:
+    """file, line, row: the rows at these locations (file, line) as JSON objects."""
+    wanted = locations.select("file", "line").unique()
     texts = [
         came.join(wanted.filter(file=file), on="line", how="semi").select(
             "line", file=pl.lit(file), row=pl.struct(pl.exclude("line")).struct.json_encode()
@@ -603,10 +603,10 @@ def _rows_as_they_came(records: Records, places: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([nothing, *texts])
 
 
-def _other_rows(records: Records, issues: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+def _other_rows(records: Records, issues: pl.DataFrame, locations: pl.DataFrame) -> pl.DataFrame:
     """_OF_ROWS and other_rows: of issues between rows, the others: all of the record, or those that are the same."""
     wanted = issues.filter(_IS_ABOUT_ROWS).drop_nulls("root").select(_OF_ROWS).unique()
-    of_record = places.select("file", root_table="table", root="key", other_line="line").unique()
+    of_record = locations.select("file", root_table="table", root="key", other_line="line").unique()
     repeated = issues.filter(code="duplicate_row").select(_OF_ROWS).unique()
     same = [repeated.join(_same_rows(came, repeated, file), on=["file", "line"]) for file, came in records.rows.items()]
     others = pl.concat([wanted.join(of_record, on=["root_table", "root", "file"]), *same], how="diagonal").filter(

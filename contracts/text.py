@@ -56,11 +56,11 @@ def needs_cleaning(value: pl.Expr) -> pl.Expr:
 
 def hides_something(value: pl.Expr) -> pl.Expr:
     """Whether a cleaned text holds an invisible character that is no spelling of a script, and in no emoji."""
-    spelled = value
+    rest = value
     # Twice, as the letter behind one joiner may be the one before the next.
     for pattern in (_SPELLING, _SPELLING, _IN_EMOJI, _IN_EMOJI):
-        spelled = spelled.str.replace_all(pattern, "$1$2")
-    return spelled.str.contains(INVISIBLE).fill_null(False)
+        rest = rest.str.replace_all(pattern, "$1$2")
+    return rest.str.contains(INVISIBLE).fill_null(False)
 
 
 def clean(value: str) -> str:

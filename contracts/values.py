@@ -54,8 +54,8 @@ _MONTH_NAME: Final = (
 )
 # Read in one way only; dots are never American.
 _ONE_ORDER: Final = tuple(
-    rf"(?i)^{spelled}{_TIME}"
-    for spelled in (
+    rf"(?i)^{pattern}{_TIME}"
+    for pattern in (
         r"(?<year>[0-9]{4})[-/.](?<month>[0-9]{1,2})[-/.](?<day>[0-9]{1,2})",
         r"(?<year>[0-9]{4})(?<month>[0-9]{2})(?<day>[0-9]{2})",
         rf"{_DAY}\.(?<month>[0-9]{{1,2}})\.{_YEAR}",

@@ -49,13 +49,15 @@ def placed(records: Records, people: pl.DataFrame, at: pl.DataFrame) -> pl.DataF
         .select(root_table="kind", root="external_id", is_stored=pl.lit(True))
     )
     marked = (
-        records.found.join(at.select(root_table="table", root="key", whereabouts="school_id"), on=of_record, how="left")
+        records.draft_issues.join(
+            at.select(root_table="table", root="key", whereabouts="school_id"), on=of_record, how="left"
+        )
         .join(stored, on=of_record, how="left")
         .with_columns(school_id=pl.coalesce("school_id", "whereabouts"), is_stored=pl.col("is_stored").fill_null(False))
     )
     is_former = (pl.col("code") == "school_unknown") & pl.col("is_stored")
     former = breaking(FORMER, marked.filter(is_former).drop("code"))
-    return pl.concat([frame.select(records.found.columns) for frame in (marked.filter(~is_former), former)])
+    return pl.concat([frame.select(records.draft_issues.columns) for frame in (marked.filter(~is_former), former)])
 
 
 def _lost(records: Records, people: pl.DataFrame) -> pl.DataFrame:

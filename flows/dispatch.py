@@ -38,10 +38,10 @@ async def start_districts(districts: Sequence[str], *, kind: str, start_by: date
             await arun_deployment(DEPLOYMENT, parameters=asked, timeout=0, as_subflow=False)
         return Completed(name="Submitted", message=f"{len(districts)} districts: {', '.join(districts)}")
     failed = []
-    left: list[str] = []
+    not_started: list[str] = []
     for district in districts:
         if start_by is not None and clock.now() >= start_by:
-            left.append(district)
+            not_started.append(district)
             continue
         state = await sync_district(district, kind=kind, nightly=True, start_by=start_by, return_state=True)
         if state.is_failed() or state.is_crashed():
@@ -49,10 +49,12 @@ async def start_districts(districts: Sequence[str], *, kind: str, start_by: date
             failed.append(district)
     if failed:
         raise SchoolsFailed(failed)
-    done = [district for district in districts if district not in left]
+    done = [district for district in districts if district not in not_started]
     message = f"{len(done)} districts: {', '.join(done)}" if done else "no district"
-    if left:
-        return Completed(name="Left for the next night", message=f"{message}; not started any more: {', '.join(left)}")
+    if not_started:
+        return Completed(
+            name="Left for the next night", message=f"{message}; not started any more: {', '.join(not_started)}"
+        )
     return Completed(name="Completed", message=message)
 
 

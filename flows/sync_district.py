@@ -165,8 +165,8 @@ async def _sync_schools(
         if isinstance(error, WriteConflict) and school not in planned_again:
             planned_again.add(school)
             run, plan = make_plan(request, run.run_id, run.delivery_id, roster)
-            left = {school, *(later.school_id for later in to_do)}
-            to_do = [again for again in plan.changesets if again.school_id in left]
+            remaining = {school, *(later.school_id for later in to_do)}
+            to_do = [again for again in plan.changesets if again.school_id in remaining]
             continue
         failed.append(school)
         fail_schools(run, [school], error if isinstance(error, BaseException) else RuntimeError())

@@ -108,13 +108,13 @@ class Database:
             yield session
 
     @contextmanager
-    def alone(self, what: str, *, wait: float) -> Iterator[None]:
-        """Keep out, as long as the `with` lasts, all others of the installation who ask to be alone with the same.
+    def exclusive_lock(self, what: str, *, wait: float) -> Iterator[None]:
+        """Lock out, as long as the `with` lasts, everyone else in the installation who asks for the same lock.
 
         It locks no row and stands in no transaction's way; whoever crashes lets go of it. wait: seconds.
 
         Raises:
-            Busy: somebody else still is, after so long.
+            Busy: somebody else still has it, after so long.
             DatabaseUnavailable: the database is out of reach.
         """
         with ExitStack() as held:

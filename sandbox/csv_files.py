@@ -100,7 +100,7 @@ def rows(district: District, *, teachers_enrolled: bool = False) -> dict[str, pl
     teachers_enrolled: enrollments.csv names the teachers of a class as well, and classes.csv only the first of them.
     Telephones come in six notations and birth dates in four; one person's stay the same from day to day.
     """
-    people = _spelled(district)
+    people = _as_text(district)
     teachers = people.filter(pl.col("kind") == "employee")
     students = people.filter(pl.col("kind") == "student")
     members = district.school_members.select("person", "school_id")
@@ -148,7 +148,7 @@ def rows(district: District, *, teachers_enrolled: bool = False) -> dict[str, pl
 
 
 def _guardian_entries(district: District, people: pl.DataFrame) -> pl.DataFrame:
-    """student, guardian, and the guardian's columns of students.csv, for each guardianship. people: as spelled."""
+    """student, guardian, and the guardian's columns of students.csv, for each guardianship. people: as text."""
     guardians = people.filter(pl.col("kind") == "guardian").select(
         pl.col("person").alias("guardian"),
         pl.col("external_id").alias("guardian_id"),
@@ -193,10 +193,10 @@ def encode(written: pl.Series, style: CsvStyle) -> bytes:
 
 def write_rows(files: Mapping[str, pl.DataFrame], style: CsvStyle) -> dict[str, bytes]:
     """The bytes of each file, by name. The frames' columns become the header, in the style's spelling."""
-    return {name: encode(lines(spelled(name, frame, style), style), style) for name, frame in files.items()}
+    return {name: encode(lines(with_spelling(name, frame, style), style), style) for name, frame in files.items()}
 
 
-def spelled(name: str, frame: pl.DataFrame, style: CsvStyle) -> pl.DataFrame:
+def with_spelling(name: str, frame: pl.DataFrame, style: CsvStyle) -> pl.DataFrame:
     """A file's rows under the style's spelling of their columns."""
     return frame.rename(SPELLINGS[style.spelling].get(name, {}), strict=False)
 
@@ -208,7 +208,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-def _spelled(district: District) -> pl.DataFrame:
+def _as_text(district: District) -> pl.DataFrame:
     """The district's people with telephones, dates and grades as text."""
     person = district.people["person"]
     notation = pl.lit(below(district.seed, "telephone notation", person, 6))

@@ -19,8 +19,8 @@ from sandbox.generator import (
     enroll,
     grade_name,
     grade_number,
+    openings_at,
     phones,
-    places_at,
     with_classes,
     with_students,
     with_teachers,
@@ -55,7 +55,7 @@ def next_day(
     after = _moved(after, going.tail(moved) if moved else going.head(0))
     after = _without_teachers(after, teachers_left)
     after = _changed(after, changed)
-    after = _with_new_students(after, _drawn_places(after, joined))
+    after = _with_new_students(after, _drawn_openings(after, joined))
     after = _with_new_teachers(after, teachers_joined)
     return _filled(after)
 
@@ -103,8 +103,8 @@ def next_year(district: District, seed: int) -> District:
     entry = after.schools.with_row_index("school").filter(pl.col("lowest") == lowest)["school"]
     keys = pl.int_range(leavers.len(), dtype=pl.UInt32, eager=True)
     school = entry.gather(keys % entry.len())
-    places = pl.DataFrame({"school": school, "grade": after.schools["lowest"].gather(school)})
-    after = with_students(after, places)
+    openings = pl.DataFrame({"school": school, "grade": after.schools["lowest"].gather(school)})
+    after = with_students(after, openings)
     enrollments = int((~district.class_members["is_owner"]).sum())
     seats_now = after.school_members.filter(pl.col("kind") == STUDENT).height
     fewest = district.classes.height // district.schools.height
@@ -185,8 +185,8 @@ def _without_teachers(district: District, count: int) -> District:
         school_members=district.school_members.filter(~leaving),
         class_members=district.class_members.filter(~leaving),
     )
-    owned = after.class_members.filter("is_owner")["class_id"]
-    orphaned = after.classes.filter(~pl.col("external_id").is_in(owned.implode()))
+    with_owner = after.class_members.filter("is_owner")["class_id"]
+    orphaned = after.classes.filter(~pl.col("external_id").is_in(with_owner.implode()))
     heirs = after.school_members.filter(pl.col("kind") == EMPLOYEE).group_by("school_id").agg(pl.col("person"))
     key = pl.int_range(orphaned.height, dtype=pl.UInt32, eager=True)
     drawn = pl.lit(draw(after.chance, "heir", key)) % pl.col("person").list.len()
@@ -240,13 +240,13 @@ def _changed(district: District, count: int) -> District:
     return replace(district, people=changed, next_person=district.next_person + people.height)
 
 
-def _drawn_places(district: District, count: int) -> pl.DataFrame:
+def _drawn_openings(district: District, count: int) -> pl.DataFrame:
     keys = pl.int_range(count, dtype=pl.UInt32, eager=True)
-    return places_at(district, below(district.chance, "joined", keys, district.schools.height), keys)
+    return openings_at(district, below(district.chance, "joined", keys, district.schools.height), keys)
 
 
-def _with_new_students(district: District, places: pl.DataFrame) -> District:
-    after = with_students(district, places)
+def _with_new_students(district: District, openings: pl.DataFrame) -> District:
+    after = with_students(district, openings)
     fresh = after.school_members.tail(after.school_members.height - district.school_members.height)
     return _enrolled(after, fresh, _usual_load(district))
 

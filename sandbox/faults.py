@@ -599,10 +599,10 @@ def _student_without_guardian(planting: _Planting, code: str, count: int) -> Non
     units = planting.units(count)
     students = planting.students(units)
     planting.enroll_students(students, units)
-    alone = _without_guardian(students).with_columns(
+    solo = _without_guardian(students).with_columns(
         student_email=pl.format("student{}@students.{}.example", "student_id", pl.lit(planting.district.key))
     )
-    marks = planting.add_marked("students.csv", alone, units)
+    marks = planting.add_marked("students.csv", solo, units)
     planting.expect(code, "students.csv", marks, students["school_id"], students["student_id"])
 
 

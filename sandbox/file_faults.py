@@ -136,7 +136,7 @@ def _chosen_lines(
 
 def _spoilt_file(code: str, name: str, frame: pl.DataFrame, style: CsvStyle) -> tuple[dict[str, bytes], int | None]:
     """What is there in place of the file, by name, and the line that the error should name, if any."""
-    written = csv_files.lines(csv_files.spelled(name, frame, style), style)
+    written = csv_files.lines(csv_files.with_spelling(name, frame, style), style)
     match code:
         case "file_missing":
             return {}, None
@@ -148,15 +148,15 @@ def _spoilt_file(code: str, name: str, frame: pl.DataFrame, style: CsvStyle) -> 
             return {name: _SPREADSHEET}, None
         case "separator_invalid":
             style = replace(style, separator=";")
-            written = csv_files.lines(csv_files.spelled(name, frame, style), style)
+            written = csv_files.lines(csv_files.with_spelling(name, frame, style), style)
         case "header_missing":
             written = written[1:]
         case "column_missing":
-            written = csv_files.lines(csv_files.spelled(name, frame.drop(REQUIRED[name]), style), style)
+            written = csv_files.lines(csv_files.with_spelling(name, frame.drop(REQUIRED[name]), style), style)
         case _:
             first = frame.columns[0]
             twice = frame.with_columns(pl.col(first).alias(first.upper()))
-            written = csv_files.lines(csv_files.spelled(name, twice, style), style)
+            written = csv_files.lines(csv_files.with_spelling(name, twice, style), style)
     return {name: csv_files.encode(written, style)}, 1
 
 
@@ -165,7 +165,7 @@ def _spoilt_lines(name: str, frame: pl.DataFrame, chosen: pl.DataFrame, style: C
     rows = frame.with_row_index("row").join(chosen.select("row", "code"), on="row", how="left", maintain_order="left")
     key = _IDS[name]
     blanked = rows.with_columns(pl.when(pl.col("code") == "id_missing").then(None).otherwise(pl.col(key)).alias(key))
-    written = csv_files.lines(csv_files.spelled(name, blanked.select(frame.columns), style), style)
+    written = csv_files.lines(csv_files.with_spelling(name, blanked.select(frame.columns), style), style)
     code = pl.concat([pl.Series("code", [None], dtype=pl.String), rows["code"]])
     text = pl.col("line")
     comma = style.separator

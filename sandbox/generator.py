@@ -146,7 +146,7 @@ def generate(
         guardianships=pl.DataFrame(schema=dict(GUARDIANSHIPS)),
     )
     made = with_teachers(made, teachers)
-    made = with_students(made, _places(made, students))
+    made = with_students(made, _openings(made, students))
     return with_classes(made, classes, enrollments)
 
 
@@ -180,20 +180,20 @@ def with_teachers(district: District, count: int) -> District:
     )
 
 
-def with_students(district: District, places: pl.DataFrame) -> District:
-    """The district with new students at the places given, their siblings among them and their guardians. No classes.
+def with_students(district: District, openings: pl.DataFrame) -> District:
+    """The district with new students at the openings given, their siblings among them and their guardians. No classes.
 
-    ``places``: school (UInt32, the school's position in schools), grade (Int32), one row for each student.
+    ``openings``: school (UInt32, the school's position in schools), grade (Int32), one row for each student.
     """
-    seed, count = district.chance, places.height
+    seed, count = district.chance, openings.height
     person = _numbers(district, count)
     household = _households(seed, person)
     last_name = choose(seed, "last name", household, names.LAST)
-    own_email = chance(seed, "student email", person, 70) & (places["grade"] >= 6)
+    own_email = chance(seed, "student email", person, 70) & (openings["grade"] >= 6)
     # A child is grade + 5 years old on the first of September; the day is spread over the year before.
     first = pl.date(district.day.year - 6 - pl.col("grade"), 9, 1)
     born = (
-        places.with_columns(days=below(seed, "birthday", person, 365).cast(pl.Int64))
+        openings.with_columns(days=below(seed, "birthday", person, 365).cast(pl.Int64))
         .select((first + pl.duration(days="days")).alias("birth_date"))
         .to_series()
     )
@@ -207,18 +207,18 @@ def with_students(district: District, places: pl.DataFrame) -> District:
         domain=pl.Series([f"students.{district.key}.example"]).new_from_index(0, count),
     ).with_columns(
         email=pl.when(own_email).then(pl.col("email")),
-        phone=pl.when(chance(seed, "student phone", person, 8) & (places["grade"] >= 9)).then(
+        phone=pl.when(chance(seed, "student phone", person, 8) & (openings["grade"] >= 9)).then(
             phones(district.seed, person)
         ),
         birth_date=born,
-        grade=grade_name(places["grade"]),
+        grade=grade_name(openings["grade"]),
     )
     children = pl.DataFrame({"student": person, "household": household, "last_name": last_name})
     after = replace(
         district,
         next_person=district.next_person + count,
         people=pl.concat([district.people, students]),
-        school_members=pl.concat([district.school_members, _members(district, person, STUDENT, places["school"])]),
+        school_members=pl.concat([district.school_members, _members(district, person, STUDENT, openings["school"])]),
     )
     return _with_guardians(after, children)
 
@@ -441,17 +441,17 @@ def _schools(seed: int, count: int) -> pl.DataFrame:
     )
 
 
-def _places(district: District, count: int) -> pl.DataFrame:
-    """school (UInt32), grade (Int32): so many places, spread evenly over the schools and their grades."""
+def _openings(district: District, count: int) -> pl.DataFrame:
+    """school (UInt32), grade (Int32): so many openings, spread evenly over the schools and their grades."""
     position = _sequence(count)
     # Shuffled, so that siblings, who are numbered side by side, come to the same school and to different ones.
     school = pl.DataFrame({"draw": draw(district.chance, "school", position)}).select(
         (pl.col("draw").rank("ordinal") - 1).cast(pl.UInt32) % district.schools.height
     )
-    return places_at(district, school.to_series(), position)
+    return openings_at(district, school.to_series(), position)
 
 
-def places_at(district: District, school: pl.Series, keys: pl.Series) -> pl.DataFrame:
+def openings_at(district: District, school: pl.Series, keys: pl.Series) -> pl.DataFrame:
     """school (UInt32, as given), grade (Int32): a grade that the school teaches, drawn for each key."""
     lowest = district.schools["lowest"].gather(school)
     span = (district.schools["highest"].gather(school) - lowest + 1).cast(pl.UInt64)

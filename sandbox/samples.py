@@ -39,7 +39,7 @@ _UNIFIED_FAULTS = {
     "email_invalid": 2,
     "email_taken": 1,
 }
-_UNIFIED_PLACES = {
+_UNIFIED_SCHOOLS = {
     **dict.fromkeys(_UNIFIED_FAULTS, (LINCOLN,)),
     **dict.fromkeys(("grade_unknown", "student_without_guardian", "email_invalid", "email_taken"), (ROOSEVELT,)),
 }
@@ -67,7 +67,7 @@ def _unified() -> list[Mapping[str, bytes]]:
     first = generate(11, schools=4, students=96, teachers=16, classes=32, enrollments=170, key="unified")
     second = next_day(first, 1, joined=3, left=1, moved=1, changed=5)
     one, two = (
-        dict(plant(day, _UNIFIED_FAULTS, schools=_UNIFIED_PLACES, first_number=_PLANTED_FROM).files)
+        dict(plant(day, _UNIFIED_FAULTS, schools=_UNIFIED_SCHOOLS, first_number=_PLANTED_FROM).files)
         for day in (first, _cut_short(second, JEFFERSON, keep=8))
     )
     without = f"{LINCOLN},T0{_PLANTED_FROM},Miriam,Haruna,,"

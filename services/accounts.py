@@ -159,8 +159,8 @@ def leave_organization(session: Session, district_id: str, account_id: str, *, n
         condition, parameters = bulk.in_list(session, column, ids)
         sql = f"UPDATE {table} SET active = false, left_at = :now WHERE active AND {condition}"
         bulk.execute(session, sql, {**parameters, "now": now})
-    alone = "NOT EXISTS (SELECT 1 FROM link l WHERE l.account_id = account.id AND l.archived_at IS NULL)"
-    archiving = f"UPDATE account SET archived_at = :now, email = NULL WHERE archived_at IS NULL AND {alone} AND"
+    has_no_link = "NOT EXISTS (SELECT 1 FROM link l WHERE l.account_id = account.id AND l.archived_at IS NULL)"
+    archiving = f"UPDATE account SET archived_at = :now, email = NULL WHERE archived_at IS NULL AND {has_no_link} AND"
     bulk.execute(session, f"{archiving} id = :id AND district_id IS NULL", {"id": account_id, "now": now})
     condition, parameters = bulk.in_list(session, "id", guardians)
     bulk.execute(

@@ -35,12 +35,12 @@ def send_mail() -> State[Any]:
         )
     finally:
         with database().reading() as session:
-            left = outbox.told_unsent(session)
-        for line in left:
+            unsent = outbox.describe_unsent(session)
+        for line in unsent:
             logger.warning("%s", line)
     message = f"mails composed {composed}, sent {sending.sent}, refused {sending.refused}"
     logger.info("%s", message)
-    return Completed(name="Mail left" if left else "Sent", message="; ".join([message, *left]))
+    return Completed(name="Mail left" if unsent else "Sent", message="; ".join([message, *unsent]))
 
 
 def send_what_waits() -> None:

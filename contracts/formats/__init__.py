@@ -180,10 +180,10 @@ class Format:
         found = [(column, file) for each in fields for field, file, column in self._fields if field == each]
         if not found:
             return ""
-        names, places = (tuple(dict.fromkeys(each)) for each in zip(*found, strict=True))
+        names, files = (tuple(dict.fromkeys(each)) for each in zip(*found, strict=True))
         if len(names) == 1:
-            return f"column {names[0]} in {listed(places, len(places))}"
-        by_file = (f"{listed([name for name, of in found if of == place], len(found))} in {place}" for place in places)
+            return f"column {names[0]} in {listed(files, len(files))}"
+        by_file = (f"{listed([name for name, of in found if of == file], len(found))} in {file}" for file in files)
         return f"columns {', '.join(by_file)}"
 
     def file_of(self, whose: str) -> str:
@@ -207,7 +207,7 @@ class Format:
             if column not in reading.columns[file]
         }
 
-    def rows_as_spelled(self, reading: Reading) -> dict[str, pl.DataFrame]:
+    def rows_under_headers(self, reading: Reading) -> dict[str, pl.DataFrame]:
         """By file, its rows with the columns that it has, as its header spells them."""
         return {
             name: reading.rows[name].select(

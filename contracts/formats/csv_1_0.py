@@ -100,7 +100,7 @@ def to_roster(reading: Reading) -> Roster:
             relationship="guardian_relationship",
             type="guardian_type",
         ),
-        rows=FORMAT.rows_as_spelled(reading),
+        rows=FORMAT.rows_under_headers(reading),
         names=FORMAT.names(reading),
         absent=FORMAT.absent(reading),
     )

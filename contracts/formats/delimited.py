@@ -173,7 +173,7 @@ def _read_file(file: FileFormat, data: bytes) -> _FileReading:
         return _FileReading(empty(_row_schema(file)), pl.concat(errors).sort("line", maintain_order=True))
     header_errors, positions, notes = _check_header(file, header, lines["text"][header.first_line - 1])
     errors.extend(header_errors)
-    spelled = {name: clean(header.cells[place]) for name, place in positions.items()} if header.cells else {}
+    spelling_of = {name: clean(header.cells[position]) for name, position in positions.items()} if header.cells else {}
 
     records, skipped = _records(file, lines, slight, header)
     width = None if header.cells is None else len(header.cells)
@@ -187,11 +187,11 @@ def _read_file(file: FileFormat, data: bytes) -> _FileReading:
             body = decoded.text.split("\n", header.last_line)[-1]
         cells = _split(file, good["text"], header.separator, width, body)
         rows = _rows(file, good["line"], cells, positions, cleaned if hidden else stripped)
-        rows, missing = _check_ids(file, rows, records, spelled)
+        rows, missing = _check_ids(file, rows, records, spelling_of)
         errors.append(missing)
 
     found = pl.concat(errors).sort("line", maintain_order=True)
-    return _FileReading(rows, found, (*notes, *skipped) if found.is_empty() else (), spelled)
+    return _FileReading(rows, found, (*notes, *skipped) if found.is_empty() else (), spelling_of)
 
 
 def _decode(data: bytes) -> _Text | None:
@@ -300,7 +300,7 @@ def _end_of_record(near: Sequence[str]) -> int:
     """Where a record that starts with the first of these lines ends: there, or where its open quote is closed."""
     if near[0].count('"') % 2 == 0:
         return 0
-    return next((place for place, text in enumerate(near) if place and text.count('"') % 2), 0)
+    return next((position for position, text in enumerate(near) if position and text.count('"') % 2), 0)
 
 
 def _check_header(
@@ -321,41 +321,42 @@ def _check_header(
         detail = f"{_OTHER_SEPARATORS[header.separator]} instead of commas"
         errors.append(_error(file, "separator_invalid", line, detail, row))
 
-    places: dict[str, list[int]] = {}
-    for place, cell in enumerate(header.cells):
-        places.setdefault(column_name(cell), []).append(place)
-    unnamed = len(places.pop("", []))
-    spelled = {name: clean(header.cells[found[0]]) for name, found in places.items()}
+    positions_of: dict[str, list[int]] = {}
+    for position, cell in enumerate(header.cells):
+        positions_of.setdefault(column_name(cell), []).append(position)
+    unnamed = len(positions_of.pop("", []))
+    spelling_of = {name: clean(header.cells[found[0]]) for name, found in positions_of.items()}
     errors.extend(
         _error(file, "column_missing", line, f"column {column.name}", row)
         for column in file.columns
-        if column.required and places.keys().isdisjoint(map(column_name, column.spellings))
+        if column.required and positions_of.keys().isdisjoint(map(column_name, column.spellings))
     )
     known = _known(file)
     errors.extend(
-        _error(file, "column_duplicate", line, f"column {spelled[name]}" if name in known else _numbers(found), row)
-        for name, found in places.items()
+        _error(file, "column_duplicate", line, f"column {spelling_of[name]}" if name in known else _numbers(found), row)
+        for name, found in positions_of.items()
         if len(found) > 1
     )
     present = {
-        column.name: [name for name in map(column_name, column.spellings) if name in places] for column in file.columns
+        column.name: [name for name in map(column_name, column.spellings) if name in positions_of]
+        for column in file.columns
     }
     read = {name: spellings[0] for name, spellings in present.items() if spellings}
     notes = [
-        f"{file.name}: column {spelled[other]} is not read, as the file has {spelled[read[name]]} too"
+        f"{file.name}: column {spelling_of[other]} is not read, as the file has {spelling_of[read[name]]} too"
         for name, spellings in present.items()
         for other in spellings[1:]
     ]
-    unknown = [spelling for name, spelling in spelled.items() if name not in known]
+    unknown = [spelling for name, spelling in spelling_of.items() if name not in known]
     if unnamed:
         unknown.append(f"{unnamed} without a name")
     if unknown:
         notes.append(f"{file.name}: unknown columns left out: {', '.join(unknown)}")
-    return errors, {name: places[spelling][0] for name, spelling in read.items()}, tuple(notes)
+    return errors, {name: positions_of[spelling][0] for name, spelling in read.items()}, tuple(notes)
 
 
-def _numbers(places: Sequence[int]) -> str:
-    *others, last = [str(place + 1) for place in places]
+def _numbers(positions: Sequence[int]) -> str:
+    *others, last = [str(position + 1) for position in positions]
     return f"columns number {', '.join(others)} and {last}"
 
 
@@ -530,7 +531,7 @@ def _split(file: FileFormat, texts: pl.Series, separator: str, width: int, body:
         inner = pl.col("0").str.head(-1).str.slice(1).str.replace_all('""', '"', literal=True)
         cell = pl.when(pl.col("0").str.starts_with('"')).then(inner).otherwise("0")
         return pl.DataFrame({"0": texts}).select(cell.alias("0"))
-    names = [str(place) for place in range(width)]
+    names = [str(position) for position in range(width)]
     # A header of our own keeps the first record from being taken for one, or for a byte-order mark.
     source = "\n".join((separator.join(names), body or texts.str.join("\n").item() or "")).encode()
     try:
@@ -550,19 +551,19 @@ def _rows(
     positions: Mapping[str, int],
     cleaned: Callable[[pl.Expr], pl.Expr],
 ) -> pl.DataFrame:
-    values = [cleaned(pl.col(str(place))).alias(name) for name, place in positions.items()]
+    values = [cleaned(pl.col(str(position))).alias(name) for name, position in positions.items()]
     absent = [pl.lit(None, pl.String).alias(column.name) for column in file.columns if column.name not in positions]
     return cells.select(lines, *values, *absent).select(*_row_schema(file))
 
 
 def _check_ids(
-    file: FileFormat, rows: pl.DataFrame, records: pl.DataFrame, spelled: Mapping[str, str]
+    file: FileFormat, rows: pl.DataFrame, records: pl.DataFrame, spelling_of: Mapping[str, str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows with all their IDs, and one id_missing for each empty cell of the others.
 
-    `records`: the lines as they came. `spelled`: how the header spells each column.
+    `records`: the lines as they came. `spelling_of`: how the header spells each column.
     """
-    ids = [column.name for column in file.columns if column.is_id and column.name in spelled]
+    ids = [column.name for column in file.columns if column.is_id and column.name in spelling_of]
     if not ids:
         return rows, empty(FILE_ERRORS)
     lacking = pl.any_horizontal(pl.col(ids).is_null())
@@ -572,7 +573,7 @@ def _check_ids(
         .filter(pl.col("value").is_null())
         .sort("line", maintain_order=True)
         .join(records, on="line", maintain_order="left")
-        .with_columns(code=pl.lit("id_missing"), detail=pl.format("column {}", pl.col("column").replace(spelled)))
+        .with_columns(code=pl.lit("id_missing"), detail=pl.format("column {}", pl.col("column").replace(spelling_of)))
     )
     return rows.filter(~lacking), _pick(file, missing)
 

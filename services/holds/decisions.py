@@ -127,14 +127,16 @@ def unresolved(session: Session, school_id: str, reasons: Sequence[Reason]) -> l
     Rule: a decision covers the set that its hold showed, by type and ID, changes also by new value; a missing school
     only if it was shown as one. A decision about an older hold counts for that hold's set.
     """
-    left = list(reasons)
+    remaining = list(reasons)
     for decision in waiting_decisions(session, school_id):
-        if decision.verb not in _VERBS_COVERING_A_SET or not left:
+        if decision.verb not in _VERBS_COVERING_A_SET or not remaining:
             continue
         shown = {row.code for row in reasons_of(session, decision.hold_id)} & DECIDED[decision.verb]
         items = items_of(session, decision.hold_id)
-        left = [reason for reason in left if reason.code not in shown or not uncovered(reason.items, items).is_empty()]
-    return left
+        remaining = [
+            reason for reason in remaining if reason.code not in shown or not uncovered(reason.items, items).is_empty()
+        ]
+    return remaining
 
 
 def is_known_missing(session: Session, school_id: str, *, has_anything: bool, delivery_id: int | None = None) -> bool:

@@ -101,7 +101,7 @@ def effects(hold: Hold, verb: str) -> list[str]:
         RECHECK: "the newest data are looked at again, and nothing is decided",
     }[verb]
     lines = [f"{hold.title(reason.code)}: {'; '.join([*describe_counts(reason), effects_of])}" for reason in about]
-    left = [code for code in hold.codes if code not in {reason.code for reason in about}]
-    if not left or verb not in _VERBS_COVERING_A_SET:
+    remaining = [code for code in hold.codes if code not in {reason.code for reason in about}]
+    if not remaining or verb not in _VERBS_COVERING_A_SET:
         return lines
-    return [*lines, f"the school stays on hold: {'; '.join(hold.title(code) for code in left)}"]
+    return [*lines, f"the school stays on hold: {'; '.join(hold.title(code) for code in remaining)}"]

@@ -88,7 +88,7 @@ def hold_school(
         for reason in reasons
     )
     session.flush()
-    evidence = {reason.code: notices.told_evidence(reason.counts, reason.detail) for reason in reasons}
+    evidence = {reason.code: notices.describe_evidence(reason.counts, reason.detail) for reason in reasons}
     notices.add_hold_notice(session, school_id, evidence, run_id=run_id, now=now)
     bulk.insert(session, "hold_item", items.select(hold_id=pl.lit(hold.id), **{name: pl.col(name) for name in ITEMS}))
     return hold
@@ -137,14 +137,14 @@ def drop_reasons(
         if former is None or former.id is None:
             continue
         reasons = _reasons(session, former.id)
-        left = [reason for reason in reasons if reason.code not in codes]
-        if len(left) == len(reasons):
+        remaining = [reason for reason in reasons if reason.code not in codes]
+        if len(remaining) == len(reasons):
             continue
         dropped += 1
-        if not left:
+        if not remaining:
             release(session, school_id, run_id=run_id, now=now)
             continue
-        hold_school(session, school_id, left, run_id=run_id, delivery_id=former.delivery_id, now=now)
+        hold_school(session, school_id, remaining, run_id=run_id, delivery_id=former.delivery_id, now=now)
     return dropped
 
 

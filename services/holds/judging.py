@@ -31,7 +31,7 @@ def judged(session: Session, scope: Scope, plan: Plan, *, delivery_id: int | Non
     families = [changes.families for changes in plan.changesets]
     lapsed = guard.lapsed(pl.concat(families), accepted) if families else accepted["link_id"]
 
-    def judge_alone(changes: ChangeSet) -> ChangeSet:
+    def judge_school(changes: ChangeSet) -> ChangeSet:
         is_known_missing = changes.missing and decisions.is_known_missing(
             session, changes.school_id, has_anything=bool(changes.before), delivery_id=delivery_id
         )
@@ -44,7 +44,7 @@ def judged(session: Session, scope: Scope, plan: Plan, *, delivery_id: int | Non
         )
         return replace(changes, reasons=tuple(reasons), lapsed=lapsed)
 
-    changesets = [judge_alone(changes) for changes in plan.changesets]
+    changesets = [judge_school(changes) for changes in plan.changesets]
     within = [changes for changes in changesets if _is_within_its_limits(changes)]
     confirmed = _confirmed(session, scope)
     together = guard.judge_together(plan.present, within, limits, confirmed)

@@ -36,7 +36,7 @@ class Arrival(StrEnum):
 
 @dataclass(frozen=True)
 class Waiting:
-    """What waits in a source's place.
+    """What waits in a source's drop folder.
 
     files: by the format's name of a file, the name there of the one to be read. stamps: by the name there, those of all
     files that the format's names match. missing: files that are not there. not_again: there, but not written again
@@ -57,7 +57,7 @@ class Waiting:
 
 def inspect_drop_folder(
     source: Source,
-    place: DropFolder,
+    drop_folder: DropFolder,
     *,
     form: Format,
     with_error: frozenset[str] | None,
@@ -79,7 +79,7 @@ def inspect_drop_folder(
     Raises:
         SourceUnreachable: the place cannot be looked into.
     """
-    found = _found(place.entries(), form.file_names, source.stamps or {})
+    found = _folder_contents(drop_folder.entries(), form.file_names, source.stamps or {})
     missing = tuple(name for name in form.required_names if name not in found.files)
     again = form.file_names if with_error is None else tuple(name for name in form.file_names if name in with_error)
     not_again = tuple(name for name in again if name in found.files and name not in found.written)
@@ -112,9 +112,9 @@ def inspect_drop_folder(
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What lies in a place. names: by the format's files. written: by file, the names there written since the last
-    taking, where there are any. files, stamps: as in `Waiting`. notes: which of two names is read.
+class _FolderContents:
+    """The content of a drop folder. names: by the format's files. written: by file, the names there written since the
+    last taking, where there are any. files, stamps: as in `Waiting`. notes: which of two names is read.
     """
 
     names: Names
@@ -129,7 +129,7 @@ class _Found:
         return {name: names for name, names in self.written.items() if len(names) > 1}
 
 
-def _incomplete(seen: Waiting, found: _Found, now: datetime, zone: tzinfo) -> Waiting:
+def _incomplete(seen: Waiting, found: _FolderContents, now: datetime, zone: tzinfo) -> Waiting:
     """A set of which files are missing, or not sent again: waited for, and said as file errors after two hours."""
     since = min(found.stamps[there].changed_at for names in found.written.values() for there in names)
     lacking = _lacking(seen.missing, seen.not_again)
@@ -147,11 +147,13 @@ def _incomplete(seen: Waiting, found: _Found, now: datetime, zone: tzinfo) -> Wa
     return replace(seen, state=Arrival.OVERDUE, message=message, file_errors=_whole_files(errors))
 
 
-def _twice(found: _Found) -> list[tuple[str, str, str | None]]:
+def _twice(found: _FolderContents) -> list[tuple[str, str, str | None]]:
     return [(FILE_DUPLICATE, name, f"found {listed(names)}") for name, names in found.double.items()]
 
 
-def _found(entries: Mapping[str, Stamp | None], file_names: tuple[str, ...], noted: Mapping[str, list[int]]) -> _Found:
+def _folder_contents(
+    entries: Mapping[str, Stamp | None], file_names: tuple[str, ...], noted: Mapping[str, list[int]]
+) -> _FolderContents:
     present = {name: stamp for name, stamp in entries.items() if stamp is not None}
     names = match_names(file_names, present)
     no_files = tuple(f"{name} (a folder or a link)" for name in sorted(entries.keys() - present.keys()))
@@ -167,10 +169,10 @@ def _found(entries: Mapping[str, Stamp | None], file_names: tuple[str, ...], not
         others = [there for there in matching if there != files[name]]
         if others and len(new) < 2:
             notes.append(f"{files[name]} is read, and not {listed(others)}, which was written before it")
-    return _Found(replace(names, others=(*names.others, *no_files)), files, stamps, written, tuple(notes))
+    return _FolderContents(replace(names, others=(*names.others, *no_files)), files, stamps, written, tuple(notes))
 
 
-def _nothing(source: Source, found: _Found, *, is_empty: bool) -> str:
+def _nothing(source: Source, found: _FolderContents, *, is_empty: bool) -> str:
     if not is_empty:
         return "no new files since the last delivery"
     return "; ".join(
@@ -203,10 +205,10 @@ def read_folder(folder: Path, form: Format) -> dict[str, bytes]:
     Raises:
         SourceUnreachable: the folder or a file cannot be read.
     """
-    place = LocalFolder(folder)
-    found = _found(place.entries(), form.file_names, {})
+    drop_folder = LocalFolder(folder)
+    found = _folder_contents(drop_folder.entries(), form.file_names, {})
     files = dict.fromkeys(found.names.others, b"")
     for there in found.stamps:
-        with place.open(there) as content:
+        with drop_folder.open(there) as content:
             files[there] = content.read()
     return files

@@ -186,7 +186,7 @@ def has_file_errors(session: Session, source: Source) -> bool:
     return session.exec(select(FileError.id).where(FileError.source_id == source.id).limit(1)).first() is not None
 
 
-def file_error_places(session: Session, source: Source) -> list[tuple[str, str, int]]:
+def file_error_counts(session: Session, source: Source) -> list[tuple[str, str, int]]:
     """The source's file errors as (code, file, how many rows; 0 where they are about the whole file), in order."""
     statement = (
         select(FileError.code, FileError.file, func.count(col(FileError.line)))

@@ -60,20 +60,20 @@ def land(write: Callable[[Path], bool], *, landing: Path, source_id: str, now: d
     return LandedFiles(final.relative_to(landing).as_posix(), digest(files), files)
 
 
-def copy_files(place: DropFolder, waiting: Waiting, folder: Path) -> bool:
+def copy_files(drop_folder: DropFolder, waiting: Waiting, folder: Path) -> bool:
     """Copy the waiting files' raw bytes into a folder, under the format's names; false if they changed meanwhile.
 
     Raises:
         SourceUnreachable: a file cannot be read.
         OSError: the folder cannot be written.
     """
-    sizes = {there: _copy(place, there, folder / name) for name, there in waiting.files.items()}
+    sizes = {there: _copy(drop_folder, there, folder / name) for name, there in waiting.files.items()}
     same_size = all(size == waiting.stamps[there].size for there, size in sizes.items())
-    return same_size and _is_as_it_was(place, waiting)
+    return same_size and _is_as_it_was(drop_folder, waiting)
 
 
-def _is_as_it_was(place: DropFolder, waiting: Waiting) -> bool:
-    entries = place.entries()
+def _is_as_it_was(drop_folder: DropFolder, waiting: Waiting) -> bool:
+    entries = drop_folder.entries()
     return all(entries.get(there) == stamp for there, stamp in waiting.stamps.items())
 
 
@@ -86,9 +86,9 @@ def _private_folder(landing: Path, *parts: str) -> Path:
     return folder
 
 
-def _copy(place: DropFolder, name: str, file: Path) -> int:
+def _copy(drop_folder: DropFolder, name: str, file: Path) -> int:
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as target, place.open(name) as origin:
+    with os.fdopen(handle, "wb") as target, drop_folder.open(name) as origin:
         shutil.copyfileobj(origin, target, _CHUNK)
         target.flush()
         os.fsync(target.fileno())

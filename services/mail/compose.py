@@ -57,7 +57,7 @@ class Point:
     title: str
     meaning: str = ""
     remedy: str = ""
-    places: str | None = None
+    locations: str | None = None
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ def _file_error_blocks(news: list[Notice], schools: _Schools) -> Iterator[Block]
         tone="held",
         subject="files could not be used",
         schools=() if any(FILE_ERRORS in (notice.codes or ()) for notice in held) else sending,
-        points=tuple(Point(entry.title, entry.meaning, entry.remedy, places) for entry, places in points),
+        points=tuple(Point(entry.title, entry.meaning, entry.remedy, locations) for entry, locations in points),
     )
 
 

@@ -86,7 +86,7 @@ def add_hold_notice(
     )
 
 
-def told_evidence(counts: Mapping[str, Mapping[str, Any]], detail: str | None) -> str:
+def describe_evidence(counts: Mapping[str, Mapping[str, Any]], detail: str | None) -> str:
     """What was seen of a hold's reason, in words without personal data. counts: see `services.figures`."""
     return _joined([*figures.describe(counts, limits=False), (detail or "").rstrip(".")]) or ""
 
@@ -103,11 +103,16 @@ def add_release_notice(session: Session, school_id: str, *, run_id: int | None, 
 
 
 def add_file_error_notice(
-    session: Session, district_id: str, places: Iterable[tuple[str, str, int]], *, run_id: int | None, now: datetime
+    session: Session,
+    district_id: str,
+    file_errors: Iterable[tuple[str, str, int]],
+    *,
+    run_id: int | None,
+    now: datetime,
 ) -> None:
-    """Note what is wrong with files that came, by code. places: (code, file, how many rows; 0: the whole file)."""
+    """Note what is wrong with files that came, by code. file_errors: (code, file, how many rows; 0: the whole file)."""
     by_code: dict[str, list[str]] = {}
-    for code, file, rows in places:
+    for code, file, rows in file_errors:
         errors = f"{file} ({count(rows, 'row')})" if rows else file
         by_code.setdefault(code, []).append(errors)
     for code, files in sorted(by_code.items()):
@@ -163,7 +168,7 @@ def add_reminders(session: Session, now: datetime) -> None:
     )
     held: dict[str, dict[str, dict[str, str]]] = {}
     for school, reason in found:
-        seen = told_evidence(reason.counts or {}, reason.detail)
+        seen = describe_evidence(reason.counts or {}, reason.detail)
         held.setdefault(school.district_id, {}).setdefault(school.id, {})[reason.code] = seen
     for district_id, schools in held.items():
         district = session.get(District, district_id)

@@ -50,7 +50,7 @@ def send_waiting(
     """
     sent = refused = 0
     tried: set[int] = set()
-    with database.alone(SEND_LOCK, wait=wait):
+    with database.exclusive_lock(SEND_LOCK, wait=wait):
         try:
             while (mail := _next(database, tried)) is not None:
                 assert mail.id is not None
@@ -87,7 +87,7 @@ def has_waiting(session: Session) -> bool:
     return session.exec(select(Mail.id).where(*_waiting()).limit(1)).first() is not None
 
 
-def told_unsent(session: Session, district_id: str | None = None) -> list[str]:
+def describe_unsent(session: Session, district_id: str | None = None) -> list[str]:
     """What is to be said of the mails that were not sent, of a district or of all: numbers, times and no address.
 
     A line for those that wait, and one for those that are given up; none where there are none. Times are the

@@ -25,8 +25,8 @@ from models.tables import Delivery, District, Run, Source
 from services.mail import compose, notices
 from services.status.sync_status import is_live, record_status_changes
 
-KEPT = timedelta(days=30)
-LEFT_OVER = timedelta(days=1)
+RETENTION = timedelta(days=30)
+LEFTOVER_AGE = timedelta(days=1)
 
 # Folders of the landing area by their names; see `services.intake.landing.land_by`, and `services.sync.preview`.
 _LANDED = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
@@ -100,7 +100,7 @@ def clean(database: Database, *, landing: Path, now: datetime) -> Cleaned:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _DistrictCleanup:
     """What went of a district, and the folders that are nobody's now: of deliveries, and left over."""
 
     cleaned: Cleaned
@@ -108,12 +108,12 @@ class _Found:
     left_over: tuple[Path, ...] = ()
 
 
-def _clean_district(session: Session, district_id: str, landing: Path, now: datetime) -> _Found:
+def _clean_district(session: Session, district_id: str, landing: Path, now: datetime) -> _DistrictCleanup:
     # As a run that begins does: none begins meanwhile.
     session.exec(select(District).where(District.id == district_id).with_for_update(key_share=True)).one()
     open_runs = session.exec(select(Run).where(Run.district_id == district_id, col(Run.ended_at).is_(None))).all()
     if any(is_live(run, bulk.clock(session)) for run in open_runs):
-        return _Found(Cleaned(busy=1))
+        return _DistrictCleanup(Cleaned(busy=1))
     sources = list(session.exec(select(Source).where(Source.district_id == district_id)))
     deliveries = list(
         session.exec(select(Delivery).where(col(Delivery.source_id).in_([source.id for source in sources])))
@@ -123,7 +123,7 @@ def _clean_district(session: Session, district_id: str, landing: Path, now: date
     landed = []
     for delivery in deliveries:
         age = now - max(delivery.received_at, delivery.last_received_at)
-        if delivery.path and delivery.id not in needed and age > KEPT:
+        if delivery.path and delivery.id not in needed and age > RETENTION:
             landed.append(landing / delivery.path)
             delivery.path = ""
             session.add(delivery)
@@ -139,7 +139,7 @@ def _clean_district(session: Session, district_id: str, landing: Path, now: date
         evidence=_clean_evidence(session, district_id, now),
         issues=_clean_issues(session, district_id, now),
     )
-    return _Found(cleaned, tuple(landed), tuple(left_over))
+    return _DistrictCleanup(cleaned, tuple(landed), tuple(left_over))
 
 
 def _needed(session: Session, district_id: str) -> set[int | None]:
@@ -178,7 +178,7 @@ def _clean_evidence(session: Session, district_id: str, now: datetime) -> int:
             AND NOT EXISTS (SELECT 1 FROM decision d WHERE d.hold_id = h.id AND d.applied_at IS NULL)
         )
         """,
-        {"district": district_id, "before": now - KEPT},
+        {"district": district_id, "before": now - RETENTION},
     )
 
 
@@ -200,7 +200,7 @@ def _clean_issues(session: Session, district_id: str, now: datetime) -> int:
             WHERE r.school_id = issue.school_id AND r.source_id = issue.source_id AND r.at >= :before
         )
         """,
-        {"district": district_id, "before": now - KEPT},
+        {"district": district_id, "before": now - RETENTION},
     )
 
 
@@ -224,7 +224,7 @@ def _clean_mails(session: Session, now: datetime) -> int:
             )
         )
         """,
-        {"before": now - KEPT},
+        {"before": now - RETENTION},
         {"id": pl.Int64},
     )
     condition, parameters = bulk.in_list(session, "mail_id", mails["id"])
@@ -241,17 +241,17 @@ def _is_ours(name: str) -> bool:
     return name.startswith(_TAKING) or _LANDED.fullmatch(name) is not None
 
 
-def _folders(place: Path, wanted: Callable[[str], bool]) -> list[Path]:
-    if not place.is_dir():
+def _folders(parent: Path, wanted: Callable[[str], bool]) -> list[Path]:
+    if not parent.is_dir():
         return []
     return sorted(
-        entry for entry in place.iterdir() if wanted(entry.name) and entry.is_dir() and not entry.is_symlink()
+        entry for entry in parent.iterdir() if wanted(entry.name) and entry.is_dir() and not entry.is_symlink()
     )
 
 
 def _old(folders: Iterable[Path], now: datetime) -> list[Path]:
     """Those that nothing was written into for more than a day."""
-    return [folder for folder in folders if folder.stat().st_mtime < (now - LEFT_OVER).timestamp()]
+    return [folder for folder in folders if folder.stat().st_mtime < (now - LEFTOVER_AGE).timestamp()]
 
 
 def _remove(folders: Iterable[Path]) -> tuple[set[Path], list[str]]:

@@ -305,7 +305,7 @@ def _bring_sources(session: Session, entry: DistrictEntry, returns: bool, add: b
             pausable=ADAPTERS[wanted.kind].is_pausable,
             position=_position(held, identifier, number, add),
         )
-        if source is not None and _place(source) != _place(new):
+        if source is not None and _location(source) != _location(new):
             # What was noted of one place says nothing of another.
             source.stamps = source.last_sync = source.remote_state = source.remote_reason = None
             source.not_ready_since = None
@@ -313,9 +313,9 @@ def _bring_sources(session: Session, entry: DistrictEntry, returns: bool, add: b
         yield from (f"source {wanted.id} {word}" for word in words)
 
 
-def _place(source: Source) -> tuple[str, str]:
+def _location(source: Source) -> tuple[str, str]:
     adapter = ADAPTERS[source.kind]
-    return adapter.place_key, adapter.place_of(source.settings)
+    return adapter.location_key, adapter.location_of(source.settings)
 
 
 def _bring_schools(session: Session, entry: DistrictEntry, returns: bool, add: bool) -> Iterator[str]:
@@ -415,12 +415,12 @@ def _absolute(district: DistrictEntry, path: Path) -> DistrictEntry:
 def _problem(raw: Mapping[str, Any], details: ErrorDetails) -> str:
     """Say one problem as ``district "unified", school "lincoln": external_id is missing``."""
     entries: list[str] = []
-    place: Any = raw
+    entry: Any = raw
     location = list(details["loc"])
     while len(location) >= 2 and location[0] in ("district", "source", "school") and isinstance(location[1], int):
         kind, position = str(location[0]), location[1]
-        place = place[kind][position]
-        identifier = place.get("id") if isinstance(place, dict) else None
+        entry = entry[kind][position]
+        identifier = entry.get("id") if isinstance(entry, dict) else None
         entries.append(f'{kind} "{identifier}"' if isinstance(identifier, str) else f"{kind} {position + 1}")
         location = location[2:]
         if kind == "source" and location and location[0] in ADAPTERS:
@@ -477,11 +477,11 @@ def _message(details: ErrorDetails, key: str) -> str:
 def _contradictions(setup: Setup, others: Iterable[District | Source | School] = ()) -> Iterator[str]:
     """What cannot be together in the setup, or with what else is set up and left alone."""
     yield from (f"two districts have the id {double}" for double in _doubles(entry.id for entry in setup.district))
-    places: dict[tuple[str, str], str] = {}
+    locations: dict[tuple[str, str], str] = {}
     taken: dict[str, dict[tuple[str, str], str]] = {}
     for row in others:
         if isinstance(row, Source):
-            places[_place(row)] = f'district "{row.district_id}", source "{row.key}"'
+            locations[_location(row)] = f'district "{row.district_id}", source "{row.key}"'
         elif isinstance(row, School) and row.source_id is not None and row.external_id is not None:
             source_key = row.source_id.removeprefix(f"{row.district_id}/")
             taken.setdefault(row.district_id, {})[source_key, row.external_id] = row.key
@@ -493,8 +493,8 @@ def _contradictions(setup: Setup, others: Iterable[District | Source | School] =
         for source in district.source:
             label = f'{here}, source "{source.id}"'
             adapter = ADAPTERS[source.kind]
-            key = adapter.place_key
-            other = places.setdefault((key, adapter.place_of(source.settings)), label)
+            key = adapter.location_key
+            other = locations.setdefault((key, adapter.location_of(source.settings)), label)
             if other != label:
                 yield f"{label}: {key} is that of {other} already"
         claims = taken.get(district.id, {})

@@ -107,14 +107,14 @@ def _but_for_links(rows: TableDiffs, pairs: pl.DataFrame, others: pl.DataFrame, 
 def _changes(rows: TableDiffs, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl.DataFrame:
     """CHANGES and school_id. new_pairs: guardianships written, but for those that go on by another link."""
     guardianships = rows.guardianships
-    staying = rows.moves.before.join(rows.moves.left, on=MEMBERSHIP_KEY, how="anti").rename(
+    staying = rows.moves.before.join(rows.moves.departed, on=MEMBERSHIP_KEY, how="anti").rename(
         {"link_id": "student_link_id"}
     )
     lost_pairs = guardianships.by_school(_but_for_links(rows, guardianships.ended, guardianships.written, PAIR)).join(
         staying, on=_AT, how="semi"
     )
     taken_up = rows.class_memberships.written
-    given_up = rows.class_memberships.ended.join(rows.moves.left, on=MEMBERSHIP_KEY, how="anti")
+    given_up = rows.class_memberships.ended.join(rows.moves.departed, on=MEMBERSHIP_KEY, how="anti")
     columns = ["school_id", *CHANGES]
     frames = (
         *_people_changes(rows, who),
@@ -133,7 +133,7 @@ def _changes(rows: TableDiffs, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl
 
 def _people_changes(rows: TableDiffs, who: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
     """Of people: written, joining a school as they are, and removed; the schools' other links of them are not told."""
-    ground, moves = rows.context, rows.moves
+    context, moves = rows.context, rows.moves
     coming = moves.replaced.select("school_id", link_id="new_link_id")
     of_link = {"type": _type_of(), "key": "account_id", "record_id": "record_id", "name": "name"}
     changes_id = (
@@ -162,9 +162,9 @@ def _people_changes(rows: TableDiffs, who: pl.DataFrame) -> tuple[pl.DataFrame, 
         )
     )
     joining = (
-        rows.memberships.written.join(ground.people.filter("new").select(link_id="id"), on="link_id", how="anti")
+        rows.memberships.written.join(context.people.filter("new").select(link_id="id"), on="link_id", how="anti")
         .join(coming, on=MEMBERSHIP_KEY, how="anti")
-        .join(ground.links, on="link_id")
+        .join(context.links, on="link_id")
         .select(
             "school_id",
             action=pl.when("was").then(pl.lit("reactivate")).otherwise(pl.lit("join")),
@@ -174,7 +174,7 @@ def _people_changes(rows: TableDiffs, who: pl.DataFrame) -> tuple[pl.DataFrame, 
     )
     removed = (
         moves.gone.join(moves.replaced, on=MEMBERSHIP_KEY, how="left")
-        .join(ground.links, on="link_id")
+        .join(context.links, on="link_id")
         .join(who.select(new_link_id="link_id", new_id="record_id"), on="new_link_id", how="left")
         .filter(pl.col("new_link_id").is_null() | _is_another("record_id", "new_id"))
         .select(
@@ -246,11 +246,11 @@ def _guardian_pairs(rows: TableDiffs, pairs: pl.DataFrame, action: pl.Expr) -> p
 
 def _before(rows: TableDiffs) -> pl.DataFrame:
     """school_id, type, len: active before; of pairs those whose both sides stay."""
-    links, left = rows.context.links, rows.moves.left
+    links, departed = rows.context.links, rows.moves.departed
     people = rows.moves.before.join(links, on="link_id").select("school_id", type=_type_of())
     classes = rows.classes.before.select("school_id", type=pl.lit("classes"))
     in_class = _staying_in_class(rows).join(links, on="link_id").select("school_id", type=_type_in_class())
-    pairs = rows.guardianships.before.join(left.rename({"link_id": "student_link_id"}), on=_AT, how="anti").select(
+    pairs = rows.guardianships.before.join(departed.rename({"link_id": "student_link_id"}), on=_AT, how="anti").select(
         "school_id", type=pl.lit("guardianships")
     )
     return pl.concat([people, classes, in_class, pairs]).group_by("school_id", "type").len()
@@ -260,7 +260,7 @@ def _staying_in_class(rows: TableDiffs) -> pl.DataFrame:
     """The class memberships until now whose class and person both stay, whether they end or not."""
     ended = rows.classes.ended.select(class_id="id")
     return rows.class_memberships.before.join(ended, on="class_id", how="anti").join(
-        rows.moves.left, on=MEMBERSHIP_KEY, how="anti"
+        rows.moves.departed, on=MEMBERSHIP_KEY, how="anti"
     )
 
 
@@ -270,7 +270,7 @@ def _after(rows: TableDiffs, updates: pl.DataFrame) -> pl.DataFrame:
     Class memberships are counted in the classes that stay. A field is counted at the schools where it is lost, over all
     of its kind who stay there, and named as `students_email`.
     """
-    ground, moves = rows.context, rows.moves
+    context, moves = rows.context, rows.moves
     columns = ["school_id", *IN_CLASS]
     pairs = rows.class_memberships
     going_on = _staying_in_class(rows).join(pairs.ended, on=IN_CLASS, how="anti")
@@ -282,7 +282,7 @@ def _after(rows: TableDiffs, updates: pl.DataFrame) -> pl.DataFrame:
     in_class = (
         pl.concat([going_on.select(columns), written.select(columns)])
         .unique()
-        .join(ground.links, on="link_id")
+        .join(context.links, on="link_id")
         .group_by("school_id", type=_type_in_class())
         .len("len")
     )
@@ -293,12 +293,12 @@ def _after(rows: TableDiffs, updates: pl.DataFrame) -> pl.DataFrame:
         return in_class
     staying = (
         moves.before.join(moves.gone, on=MEMBERSHIP_KEY, how="anti")
-        .join(ground.links, on="link_id")
+        .join(context.links, on="link_id")
         .select("school_id", "link_id", type=_type_of())
         .join(lost, on=["school_id", "type"], how="semi")
     )
-    settled = ground.people.select(*EMPTIABLE, link_id="id")
-    others = ground.stored.links.join(settled, on="link_id", how="anti").select(*EMPTIABLE, "link_id")
+    settled = context.people.select(*EMPTIABLE, link_id="id")
+    others = context.stored.links.join(settled, on="link_id", how="anti").select(*EMPTIABLE, "link_id")
     fields = (
         staying.join(pl.concat([settled, others]), on="link_id")
         .group_by("school_id", "type")
@@ -314,8 +314,8 @@ def _present(rows: TableDiffs) -> pl.DataFrame:
     moves = rows.moves
     account = ["type", "key"]
 
-    def in_district(places: pl.DataFrame) -> pl.DataFrame:
-        return places.join(rows.context.links, on="link_id").select("school_id", type=_type_of(), key="account_id")
+    def in_district(memberships: pl.DataFrame) -> pl.DataFrame:
+        return memberships.join(rows.context.links, on="link_id").select("school_id", type=_type_of(), key="account_id")
 
     coming = in_district(moves.coming)
     leaving = (
@@ -387,17 +387,17 @@ def _updates(rows: TableDiffs, new_pairs: pl.DataFrame, who: pl.DataFrame, today
     Whose first and last name together read the same has no other name: sources part names differently, Clever holds
     those of contacts whole in the last name.
     """
-    ground = rows.context
+    context = rows.context
     staying = rows.moves.before.join(rows.moves.gone, on=MEMBERSHIP_KEY, how="anti")
     added = rows.guardianships.by_school(new_pairs.filter(~pl.col("active").fill_null(False))).join(
         staying.rename({"link_id": "student_link_id"}), on=_AT, how="semi"
     )
     same_name = values.folded(values.full_name()) == values.folded(values.full_name("_before"))
     compared = (
-        ground.people.filter(pl.col("changed") & pl.col("was_active"))
+        context.people.filter(pl.col("changed") & pl.col("was_active"))
         .with_columns(pl.col("birth_date").cast(pl.String))
         .join(
-            ground.stored.links.select("link_id", "first_name", *COMPARED).with_columns(
+            context.stored.links.select("link_id", "first_name", *COMPARED).with_columns(
                 pl.col("birth_date").cast(pl.String)
             ),
             left_on="id",
@@ -447,8 +447,8 @@ def _changed(compared: pl.DataFrame, name: str, today: date) -> pl.DataFrame:
 
 def _contact_schools(rows: TableDiffs) -> pl.Series:
     contacts = rows.context.stored.guardianships.filter(is_contact(pl.col("type")))
-    places = rows.context.stored.memberships.select("school_id", student_link_id="link_id")
-    return contacts.join(places, on="student_link_id")["school_id"].unique()
+    memberships = rows.context.stored.memberships.select("school_id", student_link_id="link_id")
+    return contacts.join(memberships, on="student_link_id")["school_id"].unique()
 
 
 def _families(rows: TableDiffs, who: pl.DataFrame) -> pl.DataFrame:

@@ -73,7 +73,7 @@ TABLE_DIFFS: Mapping[str, Mapping[str, Schema]] = {
         # Stored rows, active before.
         "before": MEMBERSHIP_ROWS,  # of the schools in scope
         "ended": MEMBERSHIP_ROWS,
-        "left": MEMBERSHIP_ROWS,  # in no row, and do not end
+        "remaining": MEMBERSHIP_ROWS,  # in no row, and do not end
     },
     "classes": {
         "written": {**_CLASS, "name": pl.String, **_WRITTEN},
@@ -81,7 +81,7 @@ TABLE_DIFFS: Mapping[str, Mapping[str, Schema]] = {
         "before": CLASS_ROWS,
         "ended": CLASS_ROWS,
         "known": {"id": pl.String, **_CLASS},  # all of the source
-        "places": {"class_id": pl.String, **_AT_CLASS},  # of all
+        "class_schools": {"class_id": pl.String, **_AT_CLASS},  # of all
     },
     "class_memberships": {
         "written": {**_MEMBER, "is_owner": pl.Boolean, **_WRITTEN, **_AT_CLASS},
@@ -170,7 +170,7 @@ class Memberships:
     written: pl.DataFrame
     before: pl.DataFrame
     ended: pl.DataFrame
-    left: pl.DataFrame
+    remaining: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Classes:
     before: pl.DataFrame
     ended: pl.DataFrame
     known: pl.DataFrame
-    places: pl.DataFrame
+    class_schools: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ class Moves:
     replaced: pl.DataFrame
 
     @cached_property
-    def left(self) -> pl.DataFrame:
+    def departed(self) -> pl.DataFrame:
         """MEMBERSHIP_KEY of those who leave, and are not replaced."""
         return self.gone.join(self.replaced, on=MEMBERSHIP_KEY, how="anti")
 
@@ -457,24 +457,24 @@ def _renumbered_classes(context: DiffContext, given: pl.DataFrame, seen: pl.Data
     """id, old_id, new_id: classes that would go, and are there under a new ID. given: the wanted ones, and sis_id."""
     stored = context.stored
     new = given.join(stored.classes, on=CLASS_KEY, how="anti")
-    going = (
+    leaving = (
         context.in_scope(stored.classes.filter("active"))
         .join(seen, on=CLASS_KEY, how="anti")
         .join(given, on=CLASS_KEY, how="anti")
     )
-    if new.is_empty() or going.is_empty():
+    if new.is_empty() or leaving.is_empty():
         return empty(_RENUMBERED)
     owners = _class_members(context).filter("is_owner").join(context.accounts, on="link_id")
     stored_owners = stored.class_memberships.filter("active", "is_owner").join(context.accounts, on="link_id")
     return (
         identity.find_classes(
             new,
-            going.with_columns(is_foreign=pl.col("source_id") != context.source_id),
+            leaving.with_columns(is_foreign=pl.col("source_id") != context.source_id),
             owners.select("account_id", external_id="class_id"),
             stored_owners.select("account_id", id="class_id"),
         )
         .rename({"external_id": "new_id"})
-        .join(going.select("id", old_id="external_id"), on="id")
+        .join(leaving.select("id", old_id="external_id"), on="id")
     )
 
 
@@ -504,8 +504,8 @@ def _class_memberships(context: DiffContext, classes: Classes) -> ClassMembershi
     wanted = in_rows.join(by_choice, on=IN_CLASS, how="anti").join(
         context.stored.links.filter("gone"), on="link_id", how="anti"
     )
-    written = _members(wanted, IN_CLASS, rows=stored).join(classes.places, on="class_id")
-    stored_here = context.in_scope(stored.join(classes.places, on="class_id"))
+    written = _members(wanted, IN_CLASS, rows=stored).join(classes.class_schools, on="class_id")
+    stored_here = context.in_scope(stored.join(classes.class_schools, on="class_id"))
     in_no_row = stored_here.join(in_rows, on=IN_CLASS, how="anti")
     for table, owner in (("class_owners", True), ("class_students", False)):
         stays = (pl.col("is_owner") == owner) & (
@@ -550,7 +550,9 @@ def _guardianships(context: DiffContext, memberships: Memberships) -> Guardiansh
     student_schools = (
         pl.concat([memberships.wanted, memberships.before.select(MEMBERSHIP_KEY)]).unique().rename(as_students)
     )
-    remaining = pl.concat([memberships.wanted, memberships.left.select(MEMBERSHIP_KEY)]).unique().rename(as_students)
+    remaining = (
+        pl.concat([memberships.wanted, memberships.remaining.select(MEMBERSHIP_KEY)]).unique().rename(as_students)
+    )
     before = active.join(student_schools, on="student_link_id").join(
         memberships.before.rename(as_students), on=at, how="semi"
     )
@@ -616,8 +618,8 @@ def _links(
     # A class may have a teacher or student of another school, who must be there before they can be its member.
     arriving = people.filter(~pl.col("was_active")).select(link_id="id")
     guests = class_memberships.written.select(MEMBERSHIP_KEY).join(arriving, on="link_id", how="semi")
-    places = pl.concat([memberships.wanted, parents, guests]).unique()
-    written = people.filter("changed").join(places, left_on="id", right_on="link_id")
+    at_schools = pl.concat([memberships.wanted, parents, guests]).unique()
+    written = people.filter("changed").join(at_schools, left_on="id", right_on="link_id")
     return Links(
         written,
         _unseen(context, moves, class_memberships),
@@ -641,12 +643,12 @@ def _unseen(context: DiffContext, moves: Moves, class_memberships: ClassMembersh
         .select(*MEMBERSHIP_KEY, active=pl.lit(False))
     )
 
-    def with_guardians(places: pl.DataFrame) -> pl.DataFrame:
+    def with_guardians(at_schools: pl.DataFrame) -> pl.DataFrame:
         pairs = stored.guardianships.select(*PAIR, pair_active="active")
-        theirs = pairs.join(places, left_on="student_link_id", right_on="link_id").select(
+        theirs = pairs.join(at_schools, left_on="student_link_id", right_on="link_id").select(
             "school_id", link_id="guardian_link_id", active=pl.col("active") & pl.col("pair_active")
         )
-        return pl.concat([places, theirs.select(places.columns)])
+        return pl.concat([at_schools, theirs.select(at_schools.columns)])
 
     still_in_class = class_memberships.before.join(in_no_row, on="link_id", how="semi")
     guests = with_guardians(still_in_class.select(*MEMBERSHIP_KEY, active=pl.lit(True))).filter("active")
@@ -657,8 +659,8 @@ def _unseen(context: DiffContext, moves: Moves, class_memberships: ClassMembersh
         .join(ever_at.filter("active"), on="link_id", how="anti")
         .join(guests, on="link_id", how="anti")
     )
-    places = pl.concat([moves.gone, guests.select(MEMBERSHIP_KEY), adrift.select(MEMBERSHIP_KEY)])
-    return places.unique().join(in_no_row, on="link_id", how="semi")
+    at_schools = pl.concat([moves.gone, guests.select(MEMBERSHIP_KEY), adrift.select(MEMBERSHIP_KEY)])
+    return at_schools.unique().join(in_no_row, on="link_id", how="semi")
 
 
 def _freed_emails(context: DiffContext, written: pl.DataFrame) -> pl.DataFrame:

@@ -261,7 +261,7 @@ def setup_digest(session: Session, source: Source) -> dict[str, str]:
                     "version": VERSION,
                     "phone_region": district.phone_region,
                     "source": [source.id, source.kind, source.format],
-                    **({"place": adapter.place_of(source.settings)} if adapter.is_remote else {}),
+                    **({"location": adapter.location_of(source.settings)} if adapter.is_remote else {}),
                     **({"leaves_out_contacts": True} if source.leaves_out_contacts else {}),
                     **({"date_order": district.date_order} if district.date_order else {}),
                     **({"rostering_enforcement": True} if district.rostering_enforcement else {}),

@@ -231,9 +231,9 @@ def _reject_incomplete(database: Database, source_id: str, findings: Findings, r
     with database.transaction() as session:
         leases.assert_open(session, run_id)
         source = source_of(session, source_id)
-        known = deliveries.file_error_places(session, source)
+        known = deliveries.file_error_counts(session, source)
         deliveries.store_incomplete(session, source, findings.file_errors)
-        wrong = deliveries.file_error_places(session, source)
+        wrong = deliveries.file_error_counts(session, source)
         if wrong != known:
             notices.add_file_error_notice(session, source.district_id, wrong, run_id=run_id, now=clock.now())
         _hold(session, source.id, FILE_ERRORS, run_id)
@@ -314,7 +314,7 @@ def read_roster(
         assert delivery is not None
         if len(reading.file_errors):
             deliveries.reject(session, source, delivery, reading.file_errors)
-            wrong = deliveries.file_error_places(session, source)
+            wrong = deliveries.file_error_counts(session, source)
             notices.add_file_error_notice(session, source.district_id, wrong, run_id=run_id, now=clock.now())
             _hold(session, source.id, FILE_ERRORS, run_id)
             counted = reading.file_errors.group_by("code").len().sort("code")
@@ -380,8 +380,8 @@ def fail_run(
         done = set(session.exec(select(SchoolRun.school_id).where(SchoolRun.run_id == run_id)))
         asked = scope.school_ids if request.schools is None else list(request.schools)
         if delivery_id is not None:
-            left = [school for school in asked if school not in done and school in scope.school_ids]
-            provision.record_failure(session, run, left, kind=type(error).__name__, now=clock.now())
+            remaining = [school for school in asked if school not in done and school in scope.school_ids]
+            provision.record_failure(session, run, remaining, kind=type(error).__name__, now=clock.now())
 
 
 def finish(database: Database, run_id: int, outcome: str, notes: list[str]) -> None:

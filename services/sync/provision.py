@@ -454,7 +454,7 @@ def _archive_people(session: Session, school_id: str, unseen: pl.Series, now: da
         ("kind = 'guardian'", "guardianship", "guardian_link_id"),
     ):
         condition, parameters = bulk.in_list(session, "l.id", unseen)
-        going = bulk.read(
+        leaving = bulk.read(
             session,
             f"SELECT l.id, l.account_id FROM link l WHERE l.archived_at IS NULL AND {kind} AND {condition}"
             f" AND NOT EXISTS (SELECT 1 FROM {holder} h WHERE h.{own} = l.id AND h.active)"
@@ -464,15 +464,15 @@ def _archive_people(session: Session, school_id: str, unseen: pl.Series, now: da
             {**parameters, "school": school_id},
             {"id": pl.String, "account_id": pl.String},
         )
-        _archive(session, "link", going["id"], now)
-        _end(session, "class_membership", "link_id", going["id"], now)
-        _end(session, "guardianship", "student_link_id", going["id"], now)
-        condition, parameters = bulk.in_list(session, "a.id", going["account_id"])
-        alone = bulk.read(
+        _archive(session, "link", leaving["id"], now)
+        _end(session, "class_membership", "link_id", leaving["id"], now)
+        _end(session, "guardianship", "student_link_id", leaving["id"], now)
+        condition, parameters = bulk.in_list(session, "a.id", leaving["account_id"])
+        without_link = bulk.read(
             session,
             f"SELECT a.id FROM account a WHERE {condition} AND NOT EXISTS"
             " (SELECT 1 FROM link l WHERE l.account_id = a.id AND l.archived_at IS NULL)",
             parameters,
             {"id": pl.String},
         )
-        _archive(session, "account", alone["id"], now)
+        _archive(session, "account", without_link["id"], now)

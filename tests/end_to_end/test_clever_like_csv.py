@@ -63,8 +63,10 @@ def flawed(district: District) -> District:
     taker, loser = _in_the_same_order(district, teachers[1::2])
     unreachable, bad_guardian, *_ = guardians
     # A class that falls with its teacher is not looked at any further.
-    fallen = district.class_members.filter(pl.col("person").is_in([without_email, bad_teacher, loser]))
-    led = classes.join(fallen, left_on="external_id", right_on="class_id", how="anti").sort("school_id", "external_id")
+    dependents = district.class_members.filter(pl.col("person").is_in([without_email, bad_teacher, loser]))
+    led = classes.join(dependents, left_on="external_id", right_on="class_id", how="anti").sort(
+        "school_id", "external_id"
+    )
     section = led["external_id"].to_list()
 
     def set_(frame: pl.DataFrame, key: str, values: dict[tuple[Any, str], Any]) -> pl.DataFrame:

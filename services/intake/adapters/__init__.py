@@ -61,21 +61,21 @@ class Findings:
 class SourceAdapter(Protocol):
     """One kind of source. It is made with what it is reached by, such as credentials, or None where it needs nothing.
 
-    kind: as in the setup file. entry: what the setup file says of such a source. place_key: the setting that says where
-    its data are. is_pausable: a maintenance pause stops it. is_remote: only the source itself can say whether it has
-    something new, and fetching takes a while; it retries on its own what fails for a moment.
+    kind: as in the setup file. entry: what the setup file says of such a source. location_key: the setting that says
+    where its data are. is_pausable: a maintenance pause stops it. is_remote: only the source itself can say whether it
+    has something new, and fetching takes a while; it retries on its own what fails for a moment.
     """
 
     kind: ClassVar[str]
     entry: ClassVar[type[SourceEntry]]
-    place_key: ClassVar[str]
+    location_key: ClassVar[str]
     is_pausable: ClassVar[bool]
     is_remote: ClassVar[bool]
 
     def __init__(self, connection: Any = None) -> None: ...
 
     @staticmethod
-    def place_of(settings: Mapping[str, Any]) -> str:
+    def location_of(settings: Mapping[str, Any]) -> str:
         """Where the data are, in a form in which the same place reads the same."""
 
     def inspect(self, asked: Inspection) -> Findings:

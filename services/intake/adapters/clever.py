@@ -42,7 +42,7 @@ class CleverApi:
 
     kind: ClassVar[str] = KIND
     entry: ClassVar[type[SourceEntry]] = CleverSourceEntry
-    place_key: ClassVar[str] = "district_id"
+    location_key: ClassVar[str] = "district_id"
     is_pausable: ClassVar[bool] = True
     is_remote: ClassVar[bool] = True
 
@@ -51,7 +51,7 @@ class CleverApi:
         self._connection = connection
 
     @staticmethod
-    def place_of(settings: Mapping[str, Any]) -> str:
+    def location_of(settings: Mapping[str, Any]) -> str:
         """Clever's ID of the district."""
         return str(settings["district_id"])
 

@@ -58,7 +58,7 @@ class CsvDropFolder:
 
     kind: ClassVar[str] = KIND
     entry: ClassVar[type[SourceEntry]] = CsvSourceEntry
-    place_key: ClassVar[str] = "folder"
+    location_key: ClassVar[str] = "folder"
     is_pausable: ClassVar[bool] = False
     is_remote: ClassVar[bool] = False
 
@@ -66,7 +66,7 @@ class CsvDropFolder:
         assert connection is None
 
     @staticmethod
-    def place_of(settings: Mapping[str, Any]) -> str:
+    def location_of(settings: Mapping[str, Any]) -> str:
         """The folder, whatever links lead to it."""
         return str(Path(settings["folder"]).resolve())
 

@@ -322,7 +322,7 @@ def test_two_senders_at_once_send_it_once(waiting: Database, inbox: Inbox, serve
 
 
 def test_a_second_sender_does_not_wait_for_ever(waiting: Database, server: Server) -> None:
-    with waiting.alone(outbox.SEND_LOCK, wait=0), pytest.raises(Busy):
+    with waiting.exclusive_lock(outbox.SEND_LOCK, wait=0), pytest.raises(Busy):
         send(waiting, server, wait=0.1)
 
 
@@ -347,7 +347,7 @@ HEADS_ENTRY = ": administrators entry 2 in the setup file"
 
 def unsent(database: Database, district_id: str | None = None) -> list[str]:
     with database.reading() as session:
-        return outbox.told_unsent(session, district_id)
+        return outbox.describe_unsent(session, district_id)
 
 
 def test_what_was_not_sent_is_told_in_numbers(waiting: Database, inbox: Inbox, server: Server) -> None:

@@ -41,7 +41,7 @@ class Shelf:
 
     kind: ClassVar[str] = "shelf"
     entry: ClassVar[type[SourceEntry]] = ShelfEntry
-    place_key: ClassVar[str] = "shelf"
+    location_key: ClassVar[str] = "shelf"
     is_pausable: ClassVar[bool] = True
     is_remote: ClassVar[bool] = True
 
@@ -49,7 +49,7 @@ class Shelf:
         assert connection is None
 
     @staticmethod
-    def place_of(settings: Mapping[str, Any]) -> str:
+    def location_of(settings: Mapping[str, Any]) -> str:
         """The shelf's name."""
         return str(settings["shelf"])
 

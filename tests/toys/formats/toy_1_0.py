@@ -89,7 +89,7 @@ def to_roster(reading: Reading) -> Roster:
             relationship=None,
             type=None,
         ),
-        rows=FORMAT.rows_as_spelled(reading),
+        rows=FORMAT.rows_under_headers(reading),
         names=FORMAT.names(reading),
         absent=FORMAT.absent(reading),
     )
