@@ -16,7 +16,7 @@ from models.database import Database
 from models.tables import Delivery
 from services import clock
 from services.districts import source_of
-from services.holds import causes, judging
+from services.holds import causes, decisions, judging
 from services.intake import deliveries
 from services.planning.changesets import ChangeSet, Plan, without_removals
 from services.planning.plan import plan_district
@@ -94,11 +94,12 @@ def plan_roster(
 def _with_causes(
     session: Session, scope: Scope, plan: Plan, asked: Collection[str] | None, roster: Roster, stored: StoredRows
 ) -> Plan:
-    """The plan, with what seems to have brought about each reason to hold a school that was asked for."""
+    """The plan, with the likely causes of each reason that will hold a school asked for: no decision covers it."""
     crossed = {
-        changes.school_id: {reason.code: reason.counts for reason in changes.reasons}
+        changes.school_id: {reason.code: reason.counts for reason in reasons}
         for changes in plan.changesets
         if changes.reasons and (asked is None or changes.school_id in asked)
+        if (reasons := decisions.unresolved(session, changes.school_id, changes.reasons))
     }
     if not crossed:
         return plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ from contracts.settling import settle
 from models.tables import Delivery, Source
 from services import clock
 from services.districts import source_of
+from services.holds import decisions
 from services.intake import deliveries
 from services.intake.adapters import Findings, SourceAdapter
 from services.planning.changesets import ChangeSet
@@ -48,9 +49,10 @@ def check_files(format_name: str, files: Mapping[str, bytes], *, region: str = "
 
 @dataclass(frozen=True)
 class Preview:
-    """What a delivery would do; with file errors nothing. schools: their ChangeSets, judged.
+    """What a delivery would do; with file errors nothing. form: of the source.
 
-    form: of the source."""
+    schools: their ChangeSets, with the reasons that no decision covers.
+    """
 
     form: str
     message: str
@@ -80,9 +82,13 @@ def preview_sync(session: Session, request: SyncRequest, *, landing: Path, adapt
     scope = read_scope(session, source.id)
     roster = form.to_roster(reading)
     plan = plan_roster(session, scope, roster, asked=request.schools, may_remove=findings.may_remove)
-    asked = [changes for changes in plan.changesets if request.schools is None or changes.school_id in request.schools]
+    schools = tuple(
+        replace(changes, reasons=tuple(decisions.unresolved(session, changes.school_id, changes.reasons or ())))
+        for changes in plan.changesets
+        if request.schools is None or changes.school_id in request.schools
+    )
     notes = (*findings.notes, *reading.notes, *plan.notes)
-    return Preview(source.format, message, reading.file_errors, tuple(asked), notes)
+    return Preview(source.format, message, reading.file_errors, schools, notes)
 
 
 def _files(

@@ -21,6 +21,7 @@ from services.holds import contact_policy, decisions, store
 from services.holds.evidence import describe_counts, effects, evidence_csv
 from services.holds.store import Hold
 from services.intake.adapters.csv_drop_folder import CsvDropFolder
+from services.planning.stored import Scope
 from services.status.report import district_report
 from services.sync import preview, requests
 from tests.end_to_end.conftest import Installation
@@ -175,6 +176,33 @@ def test_no_cause_is_looked_for_of_what_was_accepted(place: Installation, monkey
     looked_for: list[str] = []
     monkeypatch.setattr(likely_causes, "collect_evidence", lambda scope, *_: looked_for.append(scope.source_id))
     assert (night(place, files), looked_for) == ({}, [])
+
+
+def test_no_cause_is_looked_for_of_what_a_waiting_decision_covers(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert night(place, Files.of(40)) == {}
+    files = Files.of(40)
+    for number in range(20):
+        del files.students[f"{number:04}"]
+    assert night(place, files) == {"lincoln": ("data_removals",)}
+    decide(place, held(place), decisions.CONFIRM)
+    looked_for: list[str] = []
+    look = likely_causes.collect_evidence
+
+    def collected(scope: Scope, *rest: Any) -> likely_causes.CauseEvidence:
+        looked_for.append(scope.source_id)
+        return look(scope, *rest)
+
+    monkeypatch.setattr(likely_causes, "collect_evidence", collected)
+    # More go than were shown: the school will be held again, so that causes are looked for.
+    del files.students["0020"]
+    assert (night(place, files), looked_for) == ({"lincoln": ("data_removals",)}, ["unified/files"])
+    assert list(previewed(place)) == ["lincoln"]
+    decide(place, held(place), decisions.CONFIRM)
+    looked_for.clear()
+    assert previewed(place) == {}
+    assert (again(place), looked_for) == ({}, [])
 
 
 @ON_EACH
