@@ -513,9 +513,14 @@ def _left_out_note(schools: pl.DataFrame, left_out: list[str]) -> str:
 
 
 def at_schools(issues: pl.DataFrame, schools_of: pl.DataFrame) -> pl.DataFrame:
-    """DRAFT_ISSUES, from issues (code, file, line, table, key, detail), once for each school of their record.
+    """Give each issue once for each school of its record.
 
-    schools_of: table, key, school_id.
+    Args:
+        issues: code, file, table, key, detail (String), line (UInt32).
+        schools_of: table, key, school_id (String).
+
+    Returns:
+        DRAFT_ISSUES; school_id is null for a record of no school.
     """
     return (
         issues.join(schools_of, on=["table", "key"], how="left")

@@ -35,8 +35,12 @@ class ResolvedEmails:
 def resolve_email_owners(records: pl.DataFrame, stored: StoredRoster, seen: pl.Series) -> ResolvedEmails:
     """Decide every contested email, and every adoption.
 
-    records: record (UInt32), kind, role, external_id, first_name, last_name, email, phone, birth_date, link_id, content
-    (what orders those without an external ID), is_valid; every record of the delivery. seen: the link_ids in any row.
+    Args:
+        records: record (UInt32), is_valid (Boolean), birth_date (Date), and as String kind, role, external_id,
+            first_name, last_name, email, phone, link_id and content (what orders those without an external ID): every
+            record of the delivery.
+        stored: what the database has of the district.
+        seen: the link_ids in any row.
 
     A teacher who loses the email is rejected, and so is a guardian who has no phone: then they go on as last applied,
     and claim what their link holds. So it is decided anew until nobody more is rejected.

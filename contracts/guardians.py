@@ -110,9 +110,13 @@ def identify(
 ) -> Guardians:
     """Join the entries into guardians, and find each one's link. The order of rows makes no difference but to lines.
 
-    entries, left_out: as in `contracts.checking.Records`. absent: the fields that the source lacks altogether.
-
     Rule: a guardian_id that is a placeholder, or shared by people who cannot be one, counts as absent.
+
+    Args:
+        entries: as in `contracts.checking.Records`.
+        left_out: the entries of left-out schools, as in `contracts.checking.Records`.
+        stored: what the database has of the district.
+        absent: the fields that the source lacks altogether.
     """
     lacking = {"guardian_id" if name == "external_id" else name for whose, name in absent if whose in _WHOSE}
     links = _links(stored)

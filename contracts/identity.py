@@ -19,12 +19,21 @@ _PERSON = ("kind", "full", "first", "last", "email", "phone", "birth_date")
 
 
 def find(everyone: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster, seen: pl.Series) -> pl.DataFrame:
-    """The records with `link_id` of their former ID and `renumbered` (Boolean), or with `joins_account` (an account).
+    """Find the links that people who came under a new ID had under their former one.
 
-    everyone: record, kind, guardian, external_id, sis_id, first_name, last_name, email, phone, birth_date, link_id,
-    is_valid, is_shared (two people on the ID, who are nobody).
-    pairs: guardian, student_id. seen: the link_ids in any row, which go nowhere. Who still is at another school of the
-    former source keeps that link: the record gets one of its own, tied to the same account.
+    Rule: whoever is still at another school of the former source keeps that link; the record gets a link of its own,
+    tied to the same account.
+
+    Args:
+        everyone: record (UInt32), is_valid and is_shared (Boolean; two people on the ID, who are nobody), birth_date
+            (Date), guardian (UInt32), and as String kind, external_id, sis_id, first_name, last_name, email, phone and
+            link_id: every record of the delivery.
+        pairs: guardian, student_id.
+        stored: what the database has of the district.
+        seen: the link_ids in any row, which go nowhere.
+
+    Returns:
+        everyone, in order, with the former ID's link_id and renumbered (Boolean), or with joins_account (String).
     """
     nobody = pl.col("link_id").is_not_null() | pl.col("is_shared").fill_null(False)
     new = _compared(everyone.filter(~nobody)).drop("link_id")
@@ -66,11 +75,19 @@ def find(everyone: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster, seen
 def find_classes(
     new: pl.DataFrame, leaving: pl.DataFrame, owners: pl.DataFrame, stored_owners: pl.DataFrame
 ) -> pl.DataFrame:
-    """id, external_id: classes that would go, and the new ones that they are.
+    """Match classes that would go with the new ones that they are.
 
-    new: external_id, sis_id, school_id, name. leaving: id, external_id, school_id, name, is_foreign (another source's).
-    owners: external_id, account_id; stored_owners: id, account_id. Rule: of one school, the ID that the school's own
-    system gives the class; else the same name and the same teachers; else the same name and a teacher in common.
+    Rule: in one school, by the ID that the school's own system gives the class; else by the same name and the same
+    teachers; else by the same name and a teacher in common.
+
+    Args:
+        new: external_id, sis_id, school_id, name (String).
+        leaving: id, external_id, school_id, name (String), is_foreign (Boolean: another source's).
+        owners: external_id, account_id of the new classes' teachers.
+        stored_owners: id, account_id of the stored classes' teachers.
+
+    Returns:
+        id, external_id (String), each at most once.
     """
 
     def led(classes: pl.DataFrame, teachers: pl.DataFrame, by: str) -> pl.DataFrame:

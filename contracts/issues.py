@@ -722,10 +722,17 @@ def message(code: str, detail: str | None = None, form: str = DEFAULT_FORMAT) ->
 
 
 def with_catalogue(issues: pl.DataFrame, form: str | pl.Expr = DEFAULT_FORMAT) -> pl.DataFrame:
-    """The frame, in its order, with the columns severity and message (String) added.
+    """Add the severity and the message of each issue.
 
-    Takes any frame with the columns code and detail (String). form: the format of all of them, or of each. Raises
-    KeyError for a code that is not in the catalogue.
+    Args:
+        issues: any frame with the columns code and detail (String).
+        form: the name of the format of all of them, or an expression of the format of each.
+
+    Returns:
+        The frame, in its order, with the columns severity and message (String) added.
+
+    Raises:
+        KeyError: a code is not in the catalogue.
     """
     unknown = sorted(set(issues["code"].unique()) - CATALOGUE.keys())
     if unknown:

@@ -56,10 +56,13 @@ def of_kind(names: Mapping[Field, str], field: str) -> pl.Expr:
 
 
 def without_nobodies(roster: Roster) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The roster's people and guardianships, with placeholders emptied where a value is optional.
+    """Empty placeholders where a value is optional, and drop the guardian entries that name nobody.
 
-    people: as `contracts.roster.PEOPLE`, and placeholder (String: which names are one, or null). A guardian entry of
-    placeholders and blanks only names nobody: neither it nor its guardianship is there any more.
+    Rule: a guardian entry of placeholders and blanks only names nobody.
+
+    Returns:
+        people: `contracts.roster.PEOPLE`, and placeholder (String: which names are one, or null).
+        guardianships: `contracts.roster.GUARDIANSHIPS`, without those of dropped entries.
     """
     people = roster.people.with_columns(_without_placeholders())
     first, last = values.is_name_placeholder(pl.col("first_name"), pl.col("last_name"))
@@ -105,10 +108,18 @@ def _without_placeholders() -> list[pl.Expr]:
 def normalized(
     people: pl.DataFrame, *, region: str, today: date, date_order: DateOrder | None
 ) -> tuple[pl.DataFrame, bool]:
-    """The people's rows with good values or null, and whether ambiguous dates were read day first, as most of them are.
+    """Normalize emails, phones, birth dates and grades; a value that cannot be read becomes null.
 
-    people: `contracts.roster.PEOPLE` and more. Added: phone_extension; bad_email, bad_phone, bad_birth_date, bad_grade
-    (Boolean: a value came that cannot be taken as it is) and unclear_birth_date (Boolean: month and day may be either).
+    Args:
+        people: `contracts.roster.PEOPLE` and more.
+        region: where phone numbers without a country code belong.
+        today: no birth date is later.
+        date_order: the district's own; None: read from the dates themselves.
+
+    Returns:
+        The people's rows, and whether ambiguous dates were read day first, as most of them are. Added columns:
+        phone_extension (String); bad_email, bad_phone, bad_birth_date, bad_grade (Boolean: a value came that cannot be
+        taken as it is) and unclear_birth_date (Boolean: month and day may be either).
     """
     dates = values.birth_dates(people["birth_date"], today, order=date_order)
     came = {name: people[name].is_not_null() for name in READ}

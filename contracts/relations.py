@@ -92,9 +92,14 @@ def relate(
 ) -> Related:
     """Settle classes, class members and guardianships.
 
-    people: kind, external_id, person, link_id; every employee and student of the delivery: `person` is set for valid
-    ones, `link_id` for rejected ones that go on as last applied. guardians: the same by `guardian`. pairs: guardian,
-    student_id, relationship, type, is_shared (two people on the student's ID).
+    Args:
+        records: the checked delivery.
+        people: kind, external_id, link_id (String), person (UInt32); every employee and student of the delivery.
+            `person` is set for valid ones, `link_id` for rejected ones that go on as last applied.
+        guardians: guardian (UInt32), person and link_id as in people.
+        pairs: guardian (UInt32), student_id, relationship, type (String), is_shared (Boolean: two people on the
+            student's ID).
+        stored: what the database has of the district.
     """
     teachers = people.filter(kind=EMPLOYEE).select("external_id", "person", "link_id")
     students = people.filter(kind=STUDENT).select("external_id", "person", "link_id")

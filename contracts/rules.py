@@ -65,7 +65,14 @@ def _all_hold(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> bool:
 
 
 def violations(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows that break a contract: VIOLATIONS, `at` being the row's position in the frame.
+    """Find the rows that break a contract.
+
+    Args:
+        schema: the contract; the error of each of its checks is an issue code.
+        frame: any frame with the contract's columns.
+
+    Returns:
+        VIOLATIONS, `at` being the row's position in the frame.
 
     Raises:
         DataError: a column is missing or a check could not be computed; without any value.
@@ -85,7 +92,10 @@ def violations(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def breaking(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame's rows that break a contract, with the code; a row twice where it breaks two rules.
+    """The frame's rows that break a contract; a row twice where it breaks two rules.
+
+    Returns:
+        The frame's columns, and code (String).
 
     Raises:
         DataError: as `violations`.

@@ -16,9 +16,14 @@ NEAR: Schema = {"table": pl.String, "key": pl.String, "there": pl.String, "hint"
 
 
 def near(missed: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """NEAR, sorted: the known IDs that differ from a missed one in nothing but how they are written.
+    """Find the known IDs that differ from a missed one in nothing but how they are written.
 
-    missed: table, key; references to IDs that are not there. known: table, key, file; the IDs that are there.
+    Args:
+        missed: table, key (String); references to IDs that are not there.
+        known: table, key, file (String); the IDs that are there.
+
+    Returns:
+        NEAR, sorted by table, key and there.
     """
     if missed.is_empty():
         return empty(NEAR)
@@ -40,7 +45,14 @@ def near(missed: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 
 
 def hints(found: pl.DataFrame) -> pl.DataFrame:
-    """key, hint: of each missed ID the first of what is NEAR it, students before teachers."""
+    """The first hint for each missed ID, students before teachers.
+
+    Args:
+        found: NEAR.
+
+    Returns:
+        key, hint (String), each key once.
+    """
     return (
         found.sort(pl.col("table") == EMPLOYEE, "table", "there", maintain_order=True)
         .unique("key", keep="first", maintain_order=True)

@@ -19,10 +19,16 @@ FORMER = contract(
 
 
 def whereabouts(records: Records, people: pl.DataFrame, stored: StoredRoster) -> pl.DataFrame:
-    """table (employee, student, class), key, school_id: of records without a row of a school in scope.
+    """Find the schools of the records without a row of a school in scope.
 
-    people: kind, external_id, stands_in; everybody of the delivery, with the active link of whoever goes on as last
-    applied.
+    Args:
+        records: the checked delivery.
+        people: kind, external_id, stands_in (String); everybody of the delivery, with the active link of whoever goes
+            on as last applied.
+        stored: what the database has of the district.
+
+    Returns:
+        table (employee, student or class), key, school_id (String).
     """
     lost = _lost(records, people)
     classes = records.classes.filter(pl.col("schools").list.len() == 0)
@@ -41,7 +47,16 @@ def whereabouts(records: Records, people: pl.DataFrame, stored: StoredRoster) ->
 
 
 def placed(records: Records, people: pl.DataFrame, at: pl.DataFrame) -> pl.DataFrame:
-    """The records' DRAFT_ISSUES, those of no school at the record's whereabouts. people, at: as in `whereabouts`."""
+    """The records' issues, those of no school at the record's whereabouts.
+
+    Args:
+        records: the checked delivery.
+        people: as in `whereabouts`.
+        at: what `whereabouts` gave.
+
+    Returns:
+        DRAFT_ISSUES.
+    """
     of_record = ["root_table", "root"]
     stored = (
         _lost(records, people)

@@ -10,10 +10,16 @@ from contracts.roster import PEOPLE, SOURCE_LOCATION, as_table
 
 
 def person_rows(rows: pl.DataFrame, kind: str, role: str, **columns: str) -> pl.DataFrame:
-    """PEOPLE without numbers, all of one kind and role: one for each row.
+    """Make one person of each row, all of one kind and role.
 
-    rows: SOURCE_LOCATION and the columns named. columns: by the column of PEOPLE, where it is taken from; those left
-    out are null.
+    Args:
+        rows: SOURCE_LOCATION and the columns named.
+        kind: of all of them, as in PEOPLE.
+        role: of all of them, as in PEOPLE.
+        columns: by column of PEOPLE, the column of rows with its value; those left out are null.
+
+    Returns:
+        PEOPLE, `entry` null until `all_people` numbers them.
     """
     nothing = dict.fromkeys(name for name in PEOPLE if name not in SOURCE_LOCATION)
     return as_table(rows, PEOPLE, **{**nothing, **columns, "kind": pl.lit(kind), "role": pl.lit(role)})

@@ -161,7 +161,15 @@ def is_known_missing(session: Session, school_id: str, *, has_anything: bool, de
 
 
 def uncovered(items: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
-    """Those of the items that a set which was shown does not hold: what is new since. Both: ITEMS."""
+    """The items that a set shown earlier does not have.
+
+    Args:
+        items: ITEMS, as they are now.
+        shown: ITEMS, as a hold showed them.
+
+    Returns:
+        ITEMS.
+    """
     by = ["code", "type", "key", "new_value"]
     return (
         items.with_columns(new_value())

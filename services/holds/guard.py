@@ -138,11 +138,19 @@ def judge_together(
     limits: Mapping[str, Limit] = ALL_LIMITS,
     confirmed: pl.DataFrame | None = None,
 ) -> dict[str, Reason]:
-    """By school, the reason to hold those that are within their own limits and together exceed the district's.
+    """Hold schools that are within their own limits and together exceed the district's.
 
-    present: PRESENT of the whole source. changesets: of the schools within their own limits of removals. confirmed:
-    CONFIRMED, as if it were still to be removed. Rule: of each type who would be at none of the source's schools
-    afterwards, out of all who are at these schools; coming from two schools or more.
+    Rule: of each type who would be at none of the source's schools afterwards, out of all who are at these schools;
+    coming from two schools or more.
+
+    Args:
+        present: PRESENT of the whole source.
+        changesets: of the schools within their own limits of removals.
+        limits: the district's, by type.
+        confirmed: CONFIRMED, as if it were still to be removed.
+
+    Returns:
+        The reason for each school to hold, by school ID.
     """
     removed_already = empty(CONFIRMED) if confirmed is None else confirmed
     here = present.filter(pl.col("school_id").is_in([each.school_id for each in changesets]) & pl.col("was_here"))
@@ -295,9 +303,16 @@ def _unaccepted(families: pl.DataFrame, code: str, accepted: pl.DataFrame) -> pl
 
 
 def lapsed(families: pl.DataFrame, accepted: pl.DataFrame) -> pl.Series:
-    """The students, by link, whose guardians are no longer those accepted. families: FAMILIES of all schools.
+    """Find the students whose guardians are no longer those accepted.
 
     Rule: an acceptance ends when the guardians change, so that the same ones are asked about when they come again.
+
+    Args:
+        families: FAMILIES of all schools.
+        accepted: ACCEPTANCES.
+
+    Returns:
+        The students' link IDs (String), each once.
     """
     if accepted.is_empty():
         return accepted["link_id"]
@@ -306,7 +321,14 @@ def lapsed(families: pl.DataFrame, accepted: pl.DataFrame) -> pl.Series:
 
 
 def family_digests(families: pl.DataFrame) -> pl.DataFrame:
-    """student_link_id, digest: of who a student's guardians are and of what type, in any order. families: FAMILIES."""
+    """Digest who each student's guardians are, and of what type; their order makes no difference.
+
+    Args:
+        families: FAMILIES.
+
+    Returns:
+        student_link_id, digest (String), each student once.
+    """
     lines = families.select(
         "student_link_id",
         line=pl.concat_str("guardian_key", _type(), separator="\t"),
