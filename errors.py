@@ -2,7 +2,7 @@
 
 RollcallError
   ├─ TransientError            trying the same again later may succeed
-  │    ├─ Busy                 another run has the district in hand, or another sender the mail
+  │    ├─ Busy                 another run is syncing the district, or another sender the mail
   │    ├─ DatabaseUnavailable  the database did not answer, or stayed locked
   │    ├─ SourceUnreachable    the drop folder cannot be read, or Clever gives no usable answer
   │    └─ MailUnreachable      the mail server does not answer or breaks off, or the mail folder cannot be written
@@ -40,7 +40,7 @@ class TerminalError(RollcallError):
 
 
 class Busy(TransientError):
-    """Another run has the district in hand, or another sender the mail."""
+    """Another run is syncing the district, or another sender the mail."""
 
 
 class DatabaseUnavailable(TransientError):
@@ -121,4 +121,4 @@ class SchoolsFailed(TerminalError):
 
     def __init__(self, schools: list[str]) -> None:
         self.schools = schools
-        super().__init__(f"{len(schools)} school(s) failed: {', '.join(schools)}")
+        super().__init__(f"failed: {', '.join(schools)}")

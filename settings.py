@@ -34,7 +34,9 @@ class Settings(BaseSettings):
         default="", repr=False, description="postgresql://USER:PASSWORD@HOST/NAME, or an embedded one inside home"
     )
     landing: Path = Field(default=Path(), description="where raw deliveries are kept")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="what the logs tell")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="the lowest level that is logged"
+    )
     clever_client_id: str = Field(default="", description="the app's client ID in Clever; or a Prefect Secret block")
     clever_client_secret: SecretStr = Field(
         default=SecretStr(""), description="the app's client secret in Clever; or a Prefect Secret block"
@@ -43,20 +45,26 @@ class Settings(BaseSettings):
     clever_api_version: str = Field(
         default="v3.1", pattern=r"^v\d+\.\d+$", description="the version of Clever's Data API, such as v3.1"
     )
-    clever_auth_url: str = Field(default="https://clever.com", description="where Clever hands out tokens")
-    clever_page_size: int = Field(default=10_000, ge=1, le=10_000, description="records asked of Clever at a time")
+    clever_auth_url: str = Field(default="https://clever.com", description="where Clever issues tokens")
+    clever_page_size: int = Field(default=10_000, ge=1, le=10_000, description="records per request to Clever")
 
-    smtp_host: str = Field(default="", description="the mail server; empty: mails are written to a folder")
+    smtp_host: str = Field(default="", description="the mail server; if empty, mail is written to a folder")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
         default="starttls", description="how the connection to the mail server is encrypted"
     )
-    smtp_port: int = Field(default=587, ge=1, le=65535, description="its port; 587, 465 or 25 by the encryption")
-    smtp_user: str = Field(default="", validate_default=True, description="the login there, if it wants one")
-    smtp_password: SecretStr = Field(default=SecretStr(""), validate_default=True, description="the login's password")
-    mail_from: str = Field(
-        default="", validate_default=True, description="the sender of mails, such as Rollcall <sync@HOST>"
+    smtp_port: int = Field(
+        default=587, ge=1, le=65535, description="its port; by default 587, 465 or 25, depending on the encryption"
     )
-    mail_folder: Path = Field(default=Path(), description="where mails are written without a mail server")
+    smtp_user: str = Field(
+        default="", validate_default=True, description="the user name for the mail server, if it requires one"
+    )
+    smtp_password: SecretStr = Field(
+        default=SecretStr(""), validate_default=True, description="the password for the mail server"
+    )
+    mail_from: str = Field(
+        default="", validate_default=True, description="the sender of mail, such as Rollcall <sync@HOST>"
+    )
+    mail_folder: Path = Field(default=Path(), description="where mail is written if there is no mail server")
 
     @field_validator("smtp_security", mode="before")
     @classmethod
@@ -89,7 +97,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_sender(cls, value: str, info: ValidationInfo) -> str:
         if not value and info.data.get("smtp_host"):
-            raise ValueError("is needed with ROLLCALL_SMTP_HOST: the sender of mails, such as Rollcall <sync@HOST>")
+            raise ValueError("is required with ROLLCALL_SMTP_HOST: the sender of mail, such as Rollcall <sync@HOST>")
         value = clean(without_invisible_text(value))
         if not value:
             return value
@@ -99,7 +107,7 @@ class Settings(BaseSettings):
         try:
             return value.replace(address, mail_address(address)) if address else mail_address(value)
         except ValueError as error:
-            raise ValueError(f"{error}; it must be such as sync@HOST or Rollcall <sync@HOST>") from None
+            raise ValueError(f"{error}; it must look like sync@HOST or Rollcall <sync@HOST>") from None
 
     @field_validator("log_level", mode="before")
     @classmethod

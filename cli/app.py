@@ -36,7 +36,7 @@ app = typer.Typer(
 )
 
 
-hold_app = typer.Typer(no_args_is_help=True, help="Holds: look at one, and release them.")
+hold_app = typer.Typer(no_args_is_help=True, help="Show a hold, and decide about holds.")
 
 
 app.add_typer(hold_app, name="hold", rich_help_panel="Holds")

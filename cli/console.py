@@ -39,7 +39,7 @@ def set_up_logging(settings: Settings, *, as_json: bool) -> None:
     level = settings.log_level if as_json else "WARNING"
     handler.setLevel(level)  # Prefect's loggers have a level of their own and pass the root's by
     if not as_json:
-        # What runs log goes to the server; here the report tells what happened.
+        # What runs log goes to the server; here the report shows what happened.
         handler.addFilter(lambda record: not record.name.startswith(("prefect.flow_runs", "prefect.task_runs")))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel("WARNING")  # every request to Prefect's server
@@ -96,7 +96,7 @@ def write_csv(file: Path, content: str) -> None:
 
 
 def send_mail(database: Database) -> None:
-    """Tell the administrators; what cannot be sent now is sent by the next run, and said."""
+    """Mail the administrators; if it cannot be sent now, say so: the next run sends it."""
     settings = get_settings()
     try:
         outbox.deliver(database, settings.mail_transport(), sender=settings.mail_sender, now=clock.now(), wait=5)
@@ -131,4 +131,4 @@ def zone_of_district(session: Any, district: str) -> ZoneInfo:
 
 def local_time(moment: datetime | None, zone: ZoneInfo) -> str:
     """Return a moment in a time zone, as shown; nothing for none."""
-    return "" if moment is None else f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+    return "" if moment is None else clock.local_time(moment, zone)

@@ -35,10 +35,10 @@ def check(
     ] = DEFAULT_FORMAT,
     as_json: AsJson = False,
 ) -> None:
-    """Check files without any database: file errors, then errors and alerts, and how to fix them."""
+    """Check files without a database. Show file errors, errors and alerts, and how to fix them."""
     known = file_formats()
     if format_name not in known:
-        raise SetupError(f"there is no format {format_name}; known are {', '.join(known)}")
+        raise SetupError(f"there is no format {format_name}; the formats are {', '.join(known)}")
     if not folder.is_dir():
         raise SetupError(f"there is no folder {folder}")
     reading, settled = check_files(format_name, read_folder(folder, FORMATS[format_name]))
@@ -75,7 +75,7 @@ def preview(district: DistrictId, school: Schools = None, csv_file: CsvFile = No
                 show_changes(changes.school_id, changes.changes)
                 for reason in changes.reasons or ():
                     title = catalogue(shown.form)[reason.code].title
-                    out.print(f"  [red]would be put on hold: {escape(title)} ({reason.code})[/]")
+                    out.print(f"  [red]would go on hold: {escape(title)} ({reason.code})[/]")
                     for line in filter(None, (*describe_counts(reason), reason.detail)):
                         out.print(f"    {escape(line)}")
                 frames.append(changes.changes.drop("key").insert_column(0, pl.lit(changes.school_id).alias("school")))

@@ -91,9 +91,9 @@ def issues_command(
 def deliveries(district: DistrictId) -> None:
     """List deliveries, newest first. A clean one can be applied again while its files are kept.
 
-    The one in force is what each night finishes for the schools that are not done with it.
+    Each night finishes the current one for the schools that are not done with it.
     """
-    table = Table("delivery", "source", "taken", box=None, pad_edge=False)
+    table = Table("delivery", "source", "received", box=None, pad_edge=False)
     table.add_column("outcome", no_wrap=True)
     table.add_column("sent again")
     table.add_column("bytes")
@@ -111,7 +111,7 @@ def deliveries(district: DistrictId) -> None:
                 str(delivery.id),
                 delivery.source_id,
                 local_time(delivery.received_at, zone),
-                f"{delivery.outcome}, in force" if delivery.id in in_force else delivery.outcome,
+                f"{delivery.outcome}, current" if delivery.id in in_force else delivery.outcome,
                 again,
                 f"{size:,}" if delivery.path else "files removed",
             )
@@ -133,7 +133,9 @@ def runs_command(district: DistrictId) -> None:
                 local_time(run.started_at, zone),
                 took,
                 str(run.delivery_id or ""),
-                "waiting for Clever" if run.outcome == RunOutcome.NOT_READY else run.outcome or "running",
+                "waiting for Clever"
+                if run.outcome == RunOutcome.NOT_READY
+                else (run.outcome or "running").replace("_", " "),
             )
             notes[run.id] = run.notes or []
         decisions = [

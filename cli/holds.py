@@ -68,7 +68,7 @@ def hold_show(
     hold_id: OneHold,
     csv_file: CsvFile = None,
     reason_code: Annotated[
-        str | None, typer.Option("--reason", metavar="CODE", help="only this reason's, in the CSV file")
+        str | None, typer.Option("--reason", metavar="CODE", help="write only this reason's evidence to the CSV file")
     ] = None,
 ) -> None:
     """Show why a school is on hold, with the evidence, and what ends it."""
@@ -103,10 +103,11 @@ def hold_show(
         write_csv(csv_file, evidence_csv(wanted, hold.reasons))
     elif items.height:
         evidence = figures.number(items.height, "rows")
-        out.print(f"\n{evidence} of evidence; all of it: rollcall hold show {hold.id} --csv FILE")
+        out.print(f"\n{evidence} of evidence. To get all of it: rollcall hold show {hold.id} --csv FILE")
     if unsynced is not None:
         out.print(escape(unsynced))
     elif hold.ending is None:
+        out.print("\nWhat you can do:")
         for verb in decisions.VERBS:
             if decisions.is_about(verb, hold):
                 out.print(f"rollcall hold {verb.replace('_', '-')} {hold.id}")
@@ -116,19 +117,19 @@ def hold_show(
 def hold_confirm(
     hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False, csv_file: CsvFile = None
 ) -> None:
-    """Confirm the removals and changes that holds show: exactly those are applied, at once."""
+    """Confirm the removals and changes that holds show. Exactly those are applied now."""
     _resolve(decisions.CONFIRM, hold_ids, district, why, yes=yes, csv_file=csv_file)
 
 
 @hold_app.command(name="accept", epilog=HOLD_EXIT_CODES)
 def hold_accept(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
-    """Accept guardians and contacts as they are: accounts are created, until these students' guardians change."""
+    """Accept guardians and contacts as they are, until these students' guardians change. Their accounts are created."""
     _resolve(decisions.ACCEPT, hold_ids, district, why, yes=yes)
 
 
 @hold_app.command(name="leave-out", epilog=HOLD_EXIT_CODES)
 def hold_leave_out(hold_ids: HoldIds = None, district: OfDistrict = None, why: Why = None, yes: Yes = False) -> None:
-    """Leave emergency contacts out, for all schools of the source and from now on."""
+    """Leave emergency contacts out at all schools of the source from now on."""
     _resolve(decisions.LEAVE_OUT, hold_ids, district, why, yes=yes)
 
 

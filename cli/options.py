@@ -13,7 +13,7 @@ from contracts.text import clean
 
 OK, ATTENTION, WRONG_USE, FAILURE = 0, 1, 2, 3
 
-# What a command's help ends with: EXIT_CODES for a command that has none of its own.
+# What a command's help ends with: EXIT_CODES for a command that has the default.
 _NOT_DONE = "2 = wrong command line or settings, or not possible (nothing was done); 3 = failure."
 _SYNCED = "0 = every school is connected or unchanged, or nothing is waiting"
 _NOT_SYNCED = "1 = a school is on hold, the delivery was rejected, or the sync is paused or waiting for Clever"

@@ -43,7 +43,7 @@ def show_file_errors(file_errors: pl.DataFrame) -> None:
     """Print file errors by code, with what to do and the first locations."""
     if file_errors.is_empty():
         return
-    out.print(f"[bold red]{count(file_errors.height, 'file error')}. The whole delivery was rejected[/]")
+    out.print(f"[bold red]{count(file_errors.height, 'file error')}. The whole delivery is rejected.[/]")
     for (code, file), rows in file_errors.group_by("code", "file", maintain_order=True):
         entry = catalogue()[str(code)]
         out.print(f"\n[red]{file}: {escape(entry.title)}[/] ({code}, {rows.height})")
@@ -133,7 +133,7 @@ def show_report(database: Database, district: str | None) -> None:
         formats = issues.formats_of_schools(session, district)
         unsent = {report.district_id: outbox.describe_unsent(session, report.district_id) for report in found}
     if not found:
-        out.print("no district is set up yet: `rollcall setup FILE.toml`")
+        out.print("no district is set up yet; run `rollcall setup FILE.toml`")
     for report in found:
         table = Table(
             title=f"SIS sync report · {escape(report.name)}",
@@ -148,7 +148,7 @@ def show_report(database: Database, district: str | None) -> None:
             table.add_column(name, justify="right")
         table.add_column("Sync status")
         for row in report.schools:
-            label = sync_status.LABELS[row.status] if row.status is not None else "not on the plan"
+            label = sync_status.LABELS[row.status] if row.status is not None else "Not on the plan"
             colour = COLOURS.get(row.status, "bright_black") if row.status is not None else "bright_black"
             table.add_row(
                 f"{'[bold]![/] ' if row.errors and row.on_plan else ''}{escape(row.name)}",
@@ -174,15 +174,26 @@ def show_report(database: Database, district: str | None) -> None:
             errors, alerts = count(report.errors, "error"), count(report.alerts, "alert")
             out.print(f"{errors} and {alerts} don't belong to any school (rollcall issues {report.district_id})")
         for line in unsent[report.district_id]:
-            out.print(f"[yellow]Mail to the administrators:[/] {escape(line)}")
+            out.print(f"[yellow]Email to administrators:[/] {escape(line)}")
         if report is not found[-1]:
             out.print()
+
+
+_DECIDED = {
+    decisions.CONFIRM: "confirmed",
+    decisions.CONFIRM_REMOVALS: "removals confirmed",
+    decisions.CONFIRM_CHANGES: "changes confirmed",
+    decisions.ACCEPT: "accepted",
+    decisions.LEAVE_OUT: "left out",
+    decisions.FIXED: "marked as fixed",
+    decisions.RECHECK: "checked again",
+}
 
 
 def decided(decision: Decision, zone: ZoneInfo) -> str:
     """Return what was decided, by whom, when and why."""
     why = f": {decision.why}" if decision.why else ""
-    return f"{decision.verb.replace('_', ' ')} by {decision.by}, {local_time(decision.at, zone)}{why}"
+    return f"{_DECIDED[decision.verb]} by {decision.by}, {local_time(decision.at, zone)}{why}"
 
 
 def show_what_stays(session: Any, decided: store.Hold, verb: str, shown: pl.DataFrame) -> None:
@@ -207,7 +218,7 @@ def show_what_stays(session: Any, decided: store.Hold, verb: str, shown: pl.Data
     broken = [reason for reason in hold.reasons if reason.code == DISCONNECTED]
     for reason in broken:
         still = "still cannot" if verb == decisions.FIXED else "cannot"
-        out.print(f"its source {still} be reached: {escape(reason.detail or '')}")
+        out.print(f"Its source {still} be reached: {escape(reason.detail or '')}")
     if others and others != broken:
         titles = "; ".join(hold.title(reason.code) for reason in others)
         out.print(f"It is still on hold for {escape(titles)} (rollcall hold show {hold.id})")

@@ -42,7 +42,7 @@ def start_prefect(settings: Settings) -> None:
             "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
         }
         if "prefect" not in sys.modules:
-            err.print("starting a temporary Prefect server (set PREFECT_API_URL to use yours)", style="dim")
+            err.print("starting a temporary Prefect server (set PREFECT_API_URL to use your own)", style="dim")
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 

@@ -26,7 +26,7 @@ def setup(
     file: Annotated[
         Path, typer.Argument(metavar="FILE.toml", help="districts, sources and schools; or a folder of such files")
     ],
-    add: Annotated[bool, typer.Option("--add", help="leave alone what the file does not name")] = False,
+    add: Annotated[bool, typer.Option("--add", help="leave alone what the file does not list")] = False,
     yes: Yes = False,
 ) -> None:
     """Apply a setup file. Districts, sources and schools that it no longer lists are frozen, never deleted.
@@ -53,12 +53,16 @@ def _assert_agreed(frozen: list[str], file: Path) -> None:
     """
     if not frozen:
         return
-    out.print(f"[red]{escape(str(file))} does not name all that is set up:[/]")
+    out.print(f"[red]{escape(str(file))} does not list everything that is set up:[/]")
     for line in frozen:
         out.print(f"  {escape(line)}")
     if not _can_ask():
-        raise SetupError("nothing was changed: --add leaves alone what the file does not name, --yes has it frozen")
-    out.print("What is frozen stays as it is and is not synced. `rollcall setup --add` leaves it alone.", style="dim")
+        raise SetupError(
+            "nothing was changed; use --yes to freeze what the file does not list, or --add to leave it alone"
+        )
+    out.print(
+        "What is frozen stays as it is and is not synced. To leave it alone, use `rollcall setup --add`.", style="dim"
+    )
     typer.confirm("Continue?", abort=True)
 
 
@@ -69,7 +73,7 @@ def _can_ask() -> bool:
 @app.command(rich_help_panel="Set up")
 def enforcement(
     district: DistrictId,
-    switch: Annotated[Switch | None, typer.Argument(metavar="on|off", help="leave out to show it")] = None,
+    switch: Annotated[Switch | None, typer.Argument(metavar="on|off", help="omit to show the present setting")] = None,
 ) -> None:
     """Show or switch a district's rostering enforcement.
 

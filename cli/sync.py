@@ -69,6 +69,6 @@ def resume(
         send_mail(database)
     code = OK
     for missed in resumed.missed:
-        out.print(f"{escape(missed)} missed a sync: catching up")
+        out.print(f"{escape(missed)} missed a sync; running it now")
         code = max(code, run_district(missed))
     raise typer.Exit(code)

@@ -354,7 +354,7 @@ def _given(
     notes = [_left_out_note(roster.schools, left_out_schools)] if left_out_schools else []
     if is_day_first:
         column = called(roster.names, STUDENT, "birth_date")
-        notes.append(f"column {column} is read with the day first, as most of its dates can be read in no other way")
+        notes.append(f"column {column} was read day first, because most of its dates make sense in no other way")
     seen = memberships.select("kind", "external_id").unique()
     students = seen.filter(kind=STUDENT).select(student_id="external_id", student_is_known=pl.lit(True))
     at = ("scope_status", "school_id", "file", "line")

@@ -43,7 +43,7 @@ def resolve_email_owners(records: pl.DataFrame, stored: StoredRoster, seen: pl.S
         seen: the link_ids in any row.
 
     A teacher who loses the email is rejected, and so is a guardian who has no phone: then they go on as last applied,
-    and claim what their link holds. So it is decided anew until nobody more is rejected.
+    and claim what their link holds. So the decision is repeated until nobody else is rejected.
     """
     ranked = records.with_columns(rank=_rank()).join(
         stored.links.select("link_id", "account_id", link_email="email", link_active="active"), on="link_id", how="left"

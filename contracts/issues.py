@@ -73,16 +73,16 @@ _FILE_ERRORS = (
         "A file is missing",
         "All files of the format are needed to tell what is new, changed or gone. This one was not sent, or was not "
         "sent again with the others.",
-        "Check in your SIS that the export makes all files, each under its own name (capital letters make no "
+        "Check in your SIS that the export creates all files, each under its own name (capital letters make no "
         "difference); a file without records still needs its first line with the column names. " + _AGAIN_FILES,
     ),
     Entry(
         "file_duplicate",
         Severity.FILE_ERROR,
         "Two files have the same name",
-        "Capital letters, and blanks at the ends of a name, make no difference. Both of these files were sent, so we "
+        "Capital letters, and spaces at the ends of a name, make no difference. Both of these files were sent, so we "
         "can't tell which one counts.",
-        "Remove the file that is not meant from the folder, and let the export in your SIS write each file under one "
+        "Remove the wrong file from the folder, and let the export in your SIS write each file under one "
         "name only. " + _AGAIN_FILES,
     ),
     Entry(
@@ -140,7 +140,7 @@ _FILE_ERRORS = (
         Severity.FILE_ERROR,
         "A column appears twice",
         "The first line of the file names the same column more than once, so we can't tell which one counts. Capital "
-        "letters, and blanks instead of underscores, make no difference.",
+        "letters, and spaces instead of underscores, make no difference.",
         "Keep each column only once in the export of your SIS. " + _AGAIN_FILES,
     ),
     Entry(
@@ -164,7 +164,7 @@ _FILE_ERRORS = (
     Entry(
         "line_break_in_cell",
         Severity.FILE_ERROR,
-        "A value is broken over several lines",
+        "A value contains a line break",
         "A value of this row holds a line break, so one row takes several lines. Every row has to be one line.",
         "Look the row up in your SIS and remove the line break from the value; it is often at the end of a name, an "
         "address or a note that was pasted in. " + _AGAIN_FILES,
@@ -409,9 +409,9 @@ _ALERTS = (
         "phone_invalid",
         Severity.ALERT,
         "Phone number is not valid",
-        "The phone number, or what else is in its place, cannot be called, so it was not used. If the person had a "
+        "What is in place of a phone number cannot be called, so it was not used. If the person had a "
         "number before, that one stays. Of several numbers in one place only the first is used.",
-        "Enter one phone number in <sis>, with its area code and without words, or leave it empty<fields "
+        "Enter one phone number in <sis>, with its area code and no words, or leave it empty<fields "
         "employee.phone student.phone guardian.phone>. " + _AGAIN,
     ),
     Entry(
@@ -434,7 +434,7 @@ _ALERTS = (
         "grade_unknown",
         Severity.ALERT,
         "Grade not recognized",
-        "The grade is not one that is known, so it was not used. If the student had one before, that one stays.",
+        "We don't recognize the grade, so it was not used. If the student had one before, that one stays.",
         "Correct the grade in <sis>: a number from 1 to 13, {K for kindergarten, PK or TK before it|Kindergarten or "
         "what precedes it, or PostGraduate}<fields student.grade>. " + _AGAIN,
     ),
@@ -442,16 +442,16 @@ _ALERTS = (
         "student_without_class",
         Severity.ALERT,
         "Student without a class",
-        "The student has an account, but is enrolled in no class.",
+        "The student has an account, but isn't enrolled in a class.",
         "Enroll the student in their <classes> in <sis>{ (<file enrollment>)|}, or check that {the export covers the "
-        "present term|the <classes> of the present term are shared}. " + _AGAIN,
+        "current term|the <classes> of the current term are shared}. " + _AGAIN,
     ),
     Entry(
         "class_without_students",
         Severity.ALERT,
         "Class without students",
         "The class is created, but no student is enrolled in it.",
-        "Enroll the students in <sis>{ (<file enrollment>)|}, or remove the <class> if it does not take place. "
+        "Enroll the students in <sis>{ (<file enrollment>)|}, or remove the <class> if it is not being taught. "
         + _AGAIN,
     ),
     Entry(
@@ -578,7 +578,7 @@ _HOLDS = (
         "data_removals",
         Severity.HOLD,
         "Many people or classes would be removed",
-        "The {files no longer hold|data no longer have} a large part of what the school, or the whole district, had. "
+        "The {files|data} no longer have a large part of what the school, or the whole district, had. "
         "That is expected at the end of a semester or year; otherwise records are {missing from the export|no longer "
         "shared}, or their IDs were changed. Nothing at the school was changed.",
         "Download the list of removals. If it is right, confirm the removals. If not, correct the data in <sis>: look "
@@ -613,7 +613,7 @@ _HOLDS = (
         "too_many_guardians",
         Severity.HOLD,
         "A student has six or more guardians",
-        "At least one student would have six or more guardian accounts. Often contacts who are no guardians are "
+        "At least one student would have six or more guardian accounts. Often contacts who aren't guardians are "
         "{exported|shared} as such, or one guardian is entered several times. Nothing at the school was changed.",
         "Download the list of these students and their guardians. If all of them are right, accept them as they are "
         "(Create accounts): they are set up, and you will not be asked again until the student's guardians change. If "
@@ -637,7 +637,7 @@ _HOLDS = (
         "our credentials are rejected, or <source> reports the district as pending or in error}. The school's accounts "
         "stay as they were.",
         "{Check that the drop folder is there and that Rollcall has read access, and that the export in your SIS still "
-        "sends to it|If <source> reports an error, <source> has to solve it, and no action is needed here. Otherwise "
+        "sends to it|If <source> reports an error, <source> has to resolve it, and no action is needed here. Otherwise "
         "check in <source> that our app is still authorized for the district, that the schools are shared and that "
         "nothing is pending, and correct it in <sis>}. Then choose I fixed it, and the data are synced right away. {It "
         "also ends on its own at the next sync that gets through; if files were missed, send the complete set of files "
@@ -658,7 +658,7 @@ _HOLDS = (
         "The sync failed on our side",
         "Something went wrong on our side while the school was being updated. Nothing at the school was changed, and "
         "your data are not the problem.",
-        "No action is needed. Our team has been notified; the next successful sync ends this.",
+        "No action is needed. Our team has been notified, and the next successful sync ends the hold.",
     ),
     Entry(
         "stale",

@@ -153,8 +153,8 @@ def marked(
     """The rows with `hidden` and `damaged`: what their IDs and names hide, and which names are damaged, or null.
 
     names, ids: by column, what the source calls it (a text or an expression of it). by: the columns that tell tables
-    apart whose IDs have nothing to do with each other. Rule: an invisible character inside an ID or name is told by
-    its code point, and two IDs that differ in nothing else are each told of the other.
+    apart whose IDs have nothing to do with each other. Rule: an invisible character inside an ID or name is named by
+    its code point, and of two IDs that differ in nothing else each issue names the other.
     """
     where_hidden = []
     for column, name in (*ids.items(), *names.items()):

@@ -394,7 +394,7 @@ def _people_issues(
     guardians_reached = (
         people.filter(kind=GUARDIAN)
         .join(as_stored, on="stands_in", how="left")
-        # A guardian who is rejected is told of by that.
+        # The error of a rejected guardian says enough.
         .filter((pl.col("is_valid") & _REACHABLE) | pl.col("stored_reach").fill_null(False) | pl.col("is_rejected"))
         .select("guardian")
     )
@@ -425,7 +425,7 @@ def _guardian_issues(
 ) -> pl.DataFrame:
     """DRAFT_ISSUES of guardians, one for each guardian and code, at every school of their students.
 
-    Of a guardian whose students are all unknown, nothing but that is told: nobody would be set up for them.
+    A guardian whose students are all unknown gets no other issue: no account would be created for them.
     """
     differing = [name for name in found.people.columns if name.startswith("differs_")]
     in_pairs = [name for name in pairs.columns if name.startswith("differs_")]
@@ -462,7 +462,7 @@ def _guardian_issues(
 
 
 def _entry_issues(records: Records, pairs: pl.DataFrame, found: Guardians) -> pl.DataFrame:
-    """code, file, line, guardian, record_id, detail: what single entries of guardians are told of, each code once."""
+    """code, file, line, guardian, record_id, detail: the issues of single entries of guardians, each code once."""
     is_known = pairs.filter("student_is_known")["guardian"].unique().implode()
     of_ids = called(records.names, GUARDIAN, "external_id")
     return (

@@ -1,6 +1,6 @@
 """IDs that miss another one by leading zeros, capitals, a .0 or blanks only, as spreadsheet programs bring about.
 
-Rule: such an ID is none of the other's; whoever refers by it is told which one is there.
+Rule: such an ID is not the same ID; the message to whoever refers to it names the one that is there.
 """
 
 from __future__ import annotations

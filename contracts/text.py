@@ -97,7 +97,7 @@ def hidden(values: pl.Series) -> pl.Series:
 
 
 def spelled_out(value: str) -> str:
-    """The text with its invisible characters written as <U+200B>, so that people see what they are told of."""
+    """The text with its invisible characters written as <U+200B>, so that people can see them."""
     return "".join(f"<{_code_point(each)}>" if _is_invisible(each) else each for each in value)
 
 

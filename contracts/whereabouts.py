@@ -1,7 +1,7 @@
-"""At which school a record is told of that no school in scope has: where it goes on, or what its rows nearly name.
+"""The school whose issues list a record that no school in scope has: where it goes on, or what its rows nearly name.
 
 Rule: whoever is provisioned and only names a school that is not there stays as applied. They have probably left, which
-is no error, and is told where they are.
+is no error, and is listed where they are.
 """
 
 from __future__ import annotations

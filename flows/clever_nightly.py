@@ -18,15 +18,15 @@ from tasks.requests import find_pending_districts, paused_requests, record_pause
 
 @flow(name="clever-nightly", flow_run_name=by_time, persist_result=False)
 async def clever_nightly() -> State[Any]:
-    """Check every district for new Clever data, between 11 pm and 5 am Pacific: on workers, else here, one by one.
+    """Check every district for new Clever data between 11 pm and 5 am Pacific: on workers, otherwise here, one by one.
 
-    No district starts after 5 am; what was left goes first the next night.
+    No district starts after 5 am; those that are left go first the next night.
     """
     closes = clever_window.closes_at(clock.now())
     if closes is None:
         return Completed(
             name="Outside the window",
-            message="Clever's nights are between 11 pm and 5 am Pacific; sync-district checks a district at any time",
+            message="Clever syncs start between 11 pm and 5 am Pacific; sync-district checks a district at any time",
         )
     found = find_pending_districts(CLEVER, arrivals_only=False)
     paused = {}

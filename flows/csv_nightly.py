@@ -16,10 +16,10 @@ from tasks.requests import find_pending_districts
 
 @flow(name="csv-nightly", flow_run_name=by_time, persist_result=False)
 async def csv_nightly(arrivals_only: bool = False) -> State[Any]:
-    """Start a run for every district with something to do: on workers where they are, else here, one by one.
+    """Start a run for every district with something to sync: on workers if there are any, otherwise here, one by one.
 
     Args:
-        arrivals_only: look only for deliveries waiting, not for ones that still have to be finished.
+        arrivals_only: look only for files that are waiting, not for deliveries that are still unfinished.
     """
     try:
         return await start_districts(find_pending_districts(CSV, arrivals_only), kind=CSV)

@@ -1,4 +1,4 @@
-"""How a flow over many districts gives each a run of its own: on workers where they are, else here, one by one."""
+"""Start a run for each of many districts: on workers if there are any, otherwise here, one by one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed
 
+from contracts.text import count
 from errors import SchoolsFailed
 from flows.sync_district import sync_district
 from services import clock
@@ -30,13 +31,13 @@ async def start_districts(districts: Sequence[str], *, kind: str, start_by: date
         SchoolsFailed: a district that ran here failed, after all had their turn.
     """
     if not districts:
-        return Completed(name="Nothing waiting", message="no district has anything to do")
+        return Completed(name="Nothing waiting", message="no district has anything to sync")
     if await _is_deployed():
         until = start_by.isoformat() if start_by is not None else None
         for district in districts:
             asked = {"district": district, "kind": kind, "nightly": True, "start_by": until}
             await arun_deployment(DEPLOYMENT, parameters=asked, timeout=0, as_subflow=False)
-        return Completed(name="Submitted", message=f"{len(districts)} districts: {', '.join(districts)}")
+        return Completed(name="Submitted", message=f"{count(len(districts), 'district')}: {', '.join(districts)}")
     failed = []
     not_started: list[str] = []
     for district in districts:
@@ -50,11 +51,9 @@ async def start_districts(districts: Sequence[str], *, kind: str, start_by: date
     if failed:
         raise SchoolsFailed(failed)
     done = [district for district in districts if district not in not_started]
-    message = f"{len(done)} districts: {', '.join(done)}" if done else "no district"
+    message = f"{count(len(done), 'district')}: {', '.join(done)}" if done else "no district"
     if not_started:
-        return Completed(
-            name="Left for the next night", message=f"{message}; not started any more: {', '.join(not_started)}"
-        )
+        return Completed(name="Left for the next night", message=f"{message}; not started: {', '.join(not_started)}")
     return Completed(name="Completed", message=message)
 
 

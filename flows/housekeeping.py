@@ -1,4 +1,4 @@
-"""The daily housekeeping: what has served its time goes."""
+"""The daily housekeeping: what is past its retention is deleted."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tasks.mail import add_due_notices, send_what_waits
 
 @flow(name="housekeeping", flow_run_name=by_time, persist_result=False)
 async def housekeeping() -> State[Any]:
-    """Remove files, evidence, issues and mails that nobody needs after 30 days, and what killed runs left behind.
+    """Delete files, evidence, issues and mail past their 30-day retention, and what interrupted runs left behind.
 
-    Also what is due to be told by time alone is told, and mail that waits is sent.
+    It also adds the notices that are due by now, and sends the mail that is waiting.
     """
     message = clean()
     add_due_notices()

@@ -16,12 +16,12 @@ from tasks.maintenance import raise_pause
 
 @flow(name="maintenance-pause", flow_run_name=by_time, persist_result=False)
 async def maintenance_pause(reason: str, district: str | None = None, until: datetime | None = None) -> State[Any]:
-    """Pause Clever syncs: runs end at once until the pause is over; the school under way finishes first.
+    """Pause Clever syncs. The school being synced finishes first; runs that start during the pause end at once.
 
     Args:
-        reason: why, in words for the schools' administrators.
+        reason: why; the schools' administrators read it.
         district: only this district's syncs; leave empty for all of them.
-        until: when the pause ends by itself; leave empty to end it by maintenance-resume only.
+        until: when the pause ends automatically; leave empty to end it with maintenance-resume.
     """
     message = raise_pause(district, reason, until)
     send_what_waits()

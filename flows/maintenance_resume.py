@@ -17,7 +17,7 @@ from tasks.maintenance import lower_pause
 
 @flow(name="maintenance-resume", flow_run_name=by_time, persist_result=False)
 async def maintenance_resume(district: str | None = None) -> State[Any]:
-    """Resume Clever syncs, and sync the districts whose runs met the pause.
+    """Resume Clever syncs, and run those that were skipped.
 
     Args:
         district: only this district's own pause; leave empty to end the pause of all districts.

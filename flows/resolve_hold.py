@@ -48,14 +48,14 @@ def _run_name() -> str:
 async def resolve_hold(
     resolution: Resolution, by: str, holds: tuple[int, ...] = (), district: str = "", why: str = ""
 ) -> State[Any]:
-    """Decide about holds, and process their schools at once.
+    """Decide about holds, and sync their schools now.
 
     Args:
-        resolution: what is decided; only holds with a reason that it is about can be named.
-        by: who decides, as your colleagues know you; kept, and shown with the hold.
-        holds: the numbers of the holds; leave empty to name a district.
-        district: a district's ID, for all of its open holds that the resolution is about; leave empty to name holds.
-        why: why it is decided; kept, and shown with the hold.
+        resolution: the decision; each hold must have a reason that it applies to.
+        by: your name; stored and shown with the hold.
+        holds: the numbers of the holds; leave empty if you enter a district.
+        district: a district's ID, for all its open holds that the decision applies to; leave empty if you enter holds.
+        why: the reason; stored and shown with the hold.
     """
     ended, failed = [], []
     for each, schools in decide(list(holds), district or None, VERBS[resolution], by=by, why=why or None).items():

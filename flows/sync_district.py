@@ -70,12 +70,12 @@ async def sync_district(
         schools: IDs of the schools to sync; leave empty for all of them.
         delivery: the number of a kept delivery to apply again; leave empty for the newest.
         now: take a complete set of files now, without waiting for quiet_seconds.
-        nightly: started by a schedule: a busy district is skipped, and what is done is not done again.
+        nightly: started by a schedule; a busy district is skipped, and finished schools are not synced again.
         kind: sync only sources of this kind, csv or clever; leave empty for all of them.
-        start_by: begin no later than this, else leave the district for the next night.
+        start_by: start no later than this; otherwise leave the district for the next night.
     """
     if start_by is not None and clock.now() >= start_by:
-        return Completed(name=STATES[LEFT], message="it is too late in the night; the district goes first the next one")
+        return Completed(name=STATES[LEFT], message="it is too late tonight; this district goes first the next night")
     pauses: list[str] = []
     endings: dict[str, str] = {}
     failed: list[str] = []
@@ -92,7 +92,7 @@ async def sync_district(
         except SchoolsFailed as error:
             failed += error.schools
         except Busy:
-            # The run that has the district in hand does its work; only a person waits for their own.
+            # The run that is syncing the district does the work; only a person waits for their own.
             if not nightly:
                 raise
             endings[request.source_id] = SKIPPED
@@ -106,7 +106,7 @@ async def sync_district(
 
 
 async def _sync_source(request: SyncRequest) -> str:
-    """Run one source's night under the district's lease, and tell how it ended.
+    """Run one source's night under the district's lease, and return how it ended.
 
     Raises:
         SchoolsFailed: after all schools had their turn.
@@ -120,7 +120,7 @@ async def _sync_source(request: SyncRequest) -> str:
             return lease.outcome
         read = read_roster(request, lease.run_id, fetched.delivery_id)
         if isinstance(read, Rejected):
-            lease.notes.append(f"rejected for its file errors: {read.summary}")
+            lease.notes.append(f"rejected for file errors: {read.summary}")
             lease.outcome = RunOutcome.REJECTED
             return lease.outcome
         roster, notes = read
@@ -128,7 +128,7 @@ async def _sync_source(request: SyncRequest) -> str:
         lease.notes += [*notes, *plan.notes]
         outcomes, failed, pause = await _sync_schools(request, run, plan, roster)
         lease.outcome = RunOutcome.PAUSED if pause is not None and not failed else _ending(outcomes, failed)
-        lease.notes += [] if pause is None else [f"stopped before all schools had their turn: {pause}"]
+        lease.notes += [] if pause is None else [f"stopped before all schools were synced: {pause}"]
     if failed:
         raise SchoolsFailed(failed)
     return lease.outcome
@@ -139,7 +139,7 @@ async def _sync_schools(
 ) -> tuple[list[SchoolResult], list[str], str | None]:
     """Give every school with something to do its turn; one that fails never stops the others.
 
-    A maintenance pause does: the school under way has finished, and the pause is told in place of those left.
+    A maintenance pause does: the school being synced finishes, and the pause is returned with the results so far.
 
     Where another district took an email in between, the rest of the district is planned again, once for each school
     that this happens to: two districts with many common parents may meet in several of their schools.

@@ -8,6 +8,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from contracts.issues import catalogue
+from contracts.text import count
 from flows.names import tag_run
 from models.outcomes import SchoolOutcome
 from services.planning.changesets import ChangeSet
@@ -40,5 +42,6 @@ async def sync_school(
     outcome = provision_school(run, changeset)
     outcomes.append(outcome)
     publish_school(run, outcome)
-    message = ", ".join(outcome.reasons) or f"{sum(outcome.counts.values())} changes"
+    titles = [catalogue(scope.format)[code].title for code in outcome.reasons]
+    message = "; ".join(titles) or count(sum(outcome.counts.values()), "change")
     return Completed(name=STATE_OF.get(outcome.outcome, "Connected"), message=message)

@@ -135,7 +135,7 @@ class Database:
             yield
 
     def close(self) -> None:
-        """Let go of it; once nobody in this process has it open any more, every connection is closed."""
+        """Let go of it; once nobody in this process has it open anymore, every connection is closed."""
         self._open.close()
 
     def __enter__(self) -> Database:

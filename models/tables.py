@@ -80,7 +80,7 @@ class Source(SQLModel, table=True):
     leaves_out_contacts: bool = Field(
         default=False, description="contacts of type emergency and secondary, as somebody decided"
     )
-    stale_noticed_at: datetime | None = _at("when the coming staleness was last told", nullable=True)
+    stale_noticed_at: datetime | None = _at("when administrators were last warned of staleness", nullable=True)
 
 
 class School(SQLModel, table=True):
@@ -415,7 +415,7 @@ class Acceptance(SQLModel, table=True):
 
 
 class Notice(SQLModel, table=True):
-    """Something a district's administrators are to be told, written with what it tells of; one mail takes several."""
+    """News for a district's administrators, written in the transaction it is about; one mail can carry several."""
 
     __tablename__ = "notice"
     id: int | None = Field(default=None, primary_key=True)

@@ -58,7 +58,7 @@ class Answered:
 
 @dataclass
 class Faults:
-    """What goes wrong from now on; all of it may be set anew while the stand-in runs.
+    """What goes wrong from now on; all of it can be changed while the mock runs.
 
     ``..._every``: 0 never, 1 each time, n every n-th time, counted over the requests whose path begins with ``paths``
     that this object has seen. Where several are due, the first one of the list strikes. Unless it is 1, a request that
@@ -77,16 +77,16 @@ class Faults:
     html_every: int = 0  # a page of HTML with status 200
     token_missing: bool = False  # the list of tokens is empty
     token_refused: bool = False  # 401 to every token, as when it was revoked
-    token_requests: int | None = None  # after so many requests a token has expired: 401 until it is fetched anew
+    token_requests: int | None = None  # after so many requests a token has expired: 401 until it is fetched again
     district_status: int | None = None  # such as 403, 404: to every request of data
     unshared: Collection[str] = ()  # IDs of records left out of every list; others still refer to them
     same_page: bool = False  # starting_after is not heeded: the first page each time
     stuck_cursor: bool = False  # the next link leads to the page it stands on
-    overlap: int = 0  # so many records of the page before stand on the page again
+    overlap: int = 0  # this many records of the page before are on the page again
     always_next: bool = False  # short and empty pages have a next link too
     foreign_next: str | None = None  # a host, as https://elsewhere.example, that next links lead to
     before_page: Callable[[Answered], object] | None = None  # called before a page of a list is made
-    silent_after_pages: int | None = None  # after so many pages of lists no request is answered any more
+    silent_after_pages: int | None = None  # after so many pages of lists no request is answered anymore
     requests: int = field(default=0, init=False)
     pages: int = field(default=0, init=False)
     struck: set[str] = field(default_factory=set, init=False)
@@ -105,7 +105,7 @@ class Faults:
 
 @dataclass(frozen=True)
 class RateLimit:
-    """So many requests of a token in each fixed window of so many seconds."""
+    """The number of requests of a token in each fixed window, and the window's seconds."""
 
     limit: int = 1200
     window_seconds: int = 60

@@ -23,20 +23,20 @@ from services.holds import store
 HOME = Path(".demo")
 FIRST = "Three districts send their files for the first time; Lakeside's roster is in Clever."
 BETWEEN = "Clever syncs are paused, and resumed."
-SECOND = "Jefferson's export broke off half-way, and Riverbend's files have errors."
+SECOND = "Jefferson's export broke off halfway, and Riverbend's files have errors."
 NEXT = """
 [bold]What happened[/]
   Lincoln has errors: records that could not be provisioned until they are
   fixed in the SIS.
-  Jefferson was put [red]on hold[/]: most of its students were missing from the second
-  delivery, so nothing of it was written. A mail told its administrators; once
-  the removals were confirmed, just those were applied.
+  Jefferson went [red]on hold[/]: most of its students were missing from the second
+  delivery, so nothing changed there. Its administrators got an email; once the
+  removals were confirmed, exactly those were applied.
   Riverbend's second delivery was [red]rejected[/]: its files have errors, and both
   its schools keep what they had.
-  Lakeside comes from Clever (here a stand-in of its API, stopped by now). While
-  it was [blue]paused[/], its sync was refused; resuming caught up what it missed.
-  Adams has no source yet ([yellow]Setup sync[/]); Washington is not part of the plan
-  and is never synced.
+  Lakeside's roster is in Clever (here a mock of its API, stopped by now). While
+  it was [blue]paused[/], its sync was skipped; resuming ran it.
+  Adams has no source yet ([yellow]Setup sync[/]). Washington is not on the plan, so it
+  is never synced.
 
 [bold]Where to look next[/]
   export ROLLCALL_HOME=$PWD/{home} PATH=$PWD/.venv/bin:$PATH
@@ -45,7 +45,7 @@ NEXT = """
   rollcall holds                             who is on hold, and why
   rollcall hold show {hold}                       why, and what ends it
   rollcall runs unified                      what each run did, and who decided
-  ls {home}/mail                       the mails that administrators got
+  ls {home}/mail                       the email that administrators got
 """
 
 out = Console(highlight=False)
@@ -133,13 +133,13 @@ def _hold_of(district: str) -> int:
 
 
 def _release(mails: Path) -> None:
-    """The held school: what its administrators are told, the evidence, and the release."""
+    """The school on hold: the email to its administrators, the evidence, and the release."""
     from cli.holds import hold_confirm, hold_show
 
     hold, removals = _hold_of("unified"), HOME / "removals.csv"
     out.print()
     out.rule("Jefferson's hold")
-    out.print("What the district's administrators got by mail:\n")
+    out.print("The email to the district's administrators:\n")
     _show_mail(mails)
     out.print(f"\n[bold]$ rollcall hold show {hold} --csv removals.csv[/]")
     hold_show(hold, csv_file=removals)

@@ -1,6 +1,6 @@
 """The sample districts of sandbox/districts: made here from the generator; those that send files are committed.
 
-`python -m sandbox.samples` writes them again. What each of them shows is told in sandbox/districts/README.md.
+`python -m sandbox.samples` writes them again. sandbox/districts/README.md explains what each of them shows.
 """
 
 from __future__ import annotations

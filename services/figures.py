@@ -7,7 +7,7 @@ A reason's counts are by what was counted:
 - DISTRICT and a type: {"removed", "before"} of all schools of the source together, {"here"} from this school,
   {"schools"} that they come from
 - of guardians {"found", "limit"}, of contacts, and of guardians without a type, {"found"}
-All that has a limit tells it as {"limit_share", "limit_count"}, and {"own_limit"} where the district set it.
+Whatever has a limit gives it as {"limit_share", "limit_count"}, and {"own_limit"} where the district set it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def describe(counts: Mapping[str, Counts], *, limits: bool = True) -> list[str]:
 def together(kind: str, counts: Counts) -> str:
     """What was counted of all schools of a source together. kind: with DISTRICT before the type."""
     everybody = number(counts["before"], kind.removeprefix(DISTRICT))
-    return f"{counts['removed']} of {everybody} of all schools together would be at none of them any more"
+    return f"{counts['removed']} of {everybody} of all schools together would no longer be at any of them"
 
 
 def number(many: int, type_: str) -> str:
-    """So many of a type, as it is said: "1 class", "2 student class memberships"."""
+    """A number of a type, in words: "1 class", "2 student class memberships"."""
     words = type_.replace("_", " ")
     return count(many, words.removesuffix("es" if words == "classes" else "s"), words)
 
@@ -59,7 +59,8 @@ def _describe(kind: str, counts: Counts) -> str:
         has = "student has" if counts["found"] == 1 else "students have"
         return f"{counts['found']} {has} {counts['limit']} or more guardians"
     if kind == UNTYPED_GUARDIANS:
-        return f"{count(counts['found'], 'guardian')} who may be an emergency contact"
+        who = "1 guardian who may be an emergency contact"
+        return who if counts["found"] == 1 else f"{counts['found']} guardians who may be emergency contacts"
     return count(counts["found"], f"{kind} contact")
 
 
@@ -68,8 +69,10 @@ def _removed(kind: str, counts: Counts) -> str:
     before, removed, ids = counts["before"], counts.get("removed", 0), counts.get("ids", 0)
     everybody = number(before, kind)
     if not removed:
-        changing = f"{count(ids, 'ID')} would change"
-        return f"{changing}, all of {everybody}" if _is_all(counts) else f"{changing}, of {everybody}"
+        if _is_all(counts) and before == 1:
+            return f"the ID of the only {everybody.removeprefix('1 ')} would change"
+        of_all = f"all {everybody}" if _is_all(counts) else f"{ids} of {everybody}"
+        return f"the {'ID' if ids == 1 else 'IDs'} of {of_all} would change"
     all_of_them = f"all {everybody}" if before > 1 else f"the only {everybody.removeprefix('1 ')}"
     text = all_of_them if removed >= before and _is_all(counts) else f"{removed} of {everybody}"
     return f"{text} would be removed" + (f", and {count(ids, 'ID')} would change" if ids else "")
@@ -83,9 +86,9 @@ def _is_all(counts: Counts) -> bool:
 
 def _limit(counts: Counts) -> str:
     if "emptied" in counts or (("removed" in counts or "ids" in counts) and _is_all(counts)):
-        return ", which is held however few they are"
+        return " (on hold whatever the limits)"
     if "limit_share" not in counts:
         return ""
-    own = ", the district's own" if counts.get("own_limit") else ""
-    of = "district's limit" if "here" in counts else "limit"
-    return f"; the {of} is {counts['limit_share'] * 100:g}% and {counts['limit_count']}{own}"
+    own = ", set for this district" if counts.get("own_limit") else ""
+    of = "limit of all schools together" if "here" in counts else "limit"
+    return f" ({of}: {counts['limit_share'] * 100:g}% and {counts['limit_count']}{own})"

@@ -50,7 +50,7 @@ def read_roster(request: SyncRequest, run_id: int, delivery_id: int) -> tuple[Ro
     """Check the files' format and read them."""
     read = pipeline.read_roster(database(), request, run_id, delivery_id, landing=landing())
     if isinstance(read, Rejected):
-        get_run_logger().warning("delivery %s is rejected for its file errors: %s", delivery_id, read.summary)
+        get_run_logger().warning("delivery %s is rejected for file errors: %s", delivery_id, read.summary)
     return read
 
 
@@ -67,7 +67,7 @@ def make_plan(request: SyncRequest, run_id: int, delivery_id: int, roster: Roste
 def start_schools(request: SyncRequest, run: RunContext, plan: Plan) -> list[ChangeSet]:
     """Record the schools with nothing to do, and give the others."""
     to_do = pipeline.start_schools(database(), request, run, plan)
-    get_run_logger().info("%d of %d schools have something to do", len(to_do), len(plan.changesets))
+    get_run_logger().info("%d of %d schools have changes to apply", len(to_do), len(plan.changesets))
     return to_do
 
 

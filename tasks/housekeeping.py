@@ -12,7 +12,7 @@ from tasks.resources import database, landing
 
 @task(name="clean", **RETRIES)
 def clean() -> str:
-    """Remove what has served its time; a sentence that says how much of what."""
+    """Delete what is past its retention; return a sentence that says how much."""
     message = str(housekeeping.clean(database(), landing=landing(), now=clock.now()))
     get_run_logger().info("%s", message)
     return message

@@ -31,10 +31,10 @@ class Lease:
 
 @contextmanager
 def leased(request: SyncRequest, *, wait: bool) -> Iterator[Lease]:
-    """Hold the district's lease for the body; an exception in it is recorded as a failed run, then goes on.
+    """Hold the district's lease for the body; an exception in it is recorded as a failed run, then raised again.
 
     Raises:
-        Busy: another run has the district in hand, and did not end in time.
+        Busy: another run is syncing the district, and did not end in time.
     """
     opened = database()
     run_id, kept = _begin(request, wait=wait)
@@ -68,6 +68,6 @@ def _begin(request: SyncRequest, *, wait: bool) -> tuple[int, int]:
             request.district_id,
             WAIT_SECONDS,
             lambda run: get_run_logger().info(
-                "run %s has %s in hand; waiting for it to end", run.id, request.district_id
+                "run %s is syncing %s; waiting for it to end", run.id, request.district_id
             ),
         )

@@ -23,7 +23,7 @@ _RETRIES = {**RETRIES, "retries": 1, "retry_delay_seconds": [5]}
 
 @task(name="send mail", **_RETRIES)
 def send_mail() -> State[Any]:
-    """Compose what was noted, and send what waits; ends as Sent, or as Mail left where the server refused some.
+    """Compose what was noted, and send what waits; ends as Sent, or as Mail not sent where the server refused some.
 
     Raises:
         MailUnreachable, MailRefused, Busy: what is left is sent by the next run.
@@ -38,9 +38,9 @@ def send_mail() -> State[Any]:
             unsent = outbox.describe_unsent(session)
         for line in unsent:
             logger.warning("%s", line)
-    message = f"mails composed {composed}, sent {sending.sent}, refused {sending.refused}"
+    message = f"emails composed: {composed}, sent: {sending.sent}, refused: {sending.refused}"
     logger.info("%s", message)
-    return Completed(name="Mail left" if unsent else "Sent", message="; ".join([message, *unsent]))
+    return Completed(name="Mail not sent" if unsent else "Sent", message="; ".join([message, *unsent]))
 
 
 def send_what_waits() -> None:

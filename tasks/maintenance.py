@@ -20,7 +20,7 @@ BY = "Prefect"
 
 @task(name="pause", **RETRIES)
 def raise_pause(district: str | None, reason: str, until: datetime | None) -> str:
-    """Pause a district's Clever syncs, or all; a sentence that says so.
+    """Pause a district's Clever syncs, or all; return a sentence that says so.
 
     Raises:
         NotFound, NotPossible: the district, its sources, the reason or the end make no sense.

@@ -37,7 +37,7 @@ def publish_school(run: RunContext, outcome: SchoolResult) -> None:
     entries = catalogue(form)
     counts: dict[str, int] = dict(found.group_by("code", maintain_order=True).len().iter_rows())
     text = ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in outcome.counts.items())
-    lines = [f"# {outcome.school_id}: {outcome.outcome}", "", text or "No roster change.", ""]
+    lines = [f"# {outcome.school_id}: {outcome.outcome.replace('_', ' ')}", "", text or "No roster change.", ""]
     for reason in held:
         entry = entries[reason.code]
         lines += [f"**{entry.title}** (hold {outcome.hold_id}). {entry.meaning}", ""]
@@ -53,7 +53,7 @@ def publish_school(run: RunContext, outcome: SchoolResult) -> None:
     create_markdown_artifact(
         key=f"school-{outcome.school_id}".replace("/", "-").replace("_", "-"),
         markdown="\n".join(lines),
-        description=f"What became of {outcome.school_id}",
+        description=f"Sync result of {outcome.school_id}",
     )
     emit_event(
         event=f"rollcall.school.{outcome.outcome}",

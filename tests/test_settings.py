@@ -227,5 +227,5 @@ def test_a_sender_that_no_mail_can_come_from_is_refused(monkeypatch: pytest.Monk
     with pytest.raises(SetupError) as raised:
         get_settings()
     assert str(raised.value) == (
-        f"ROLLCALL_MAIL_FROM: is not an email address: {why}; it must be such as sync@HOST or Rollcall <sync@HOST>"
+        f"ROLLCALL_MAIL_FROM: is not an email address: {why}; it must look like sync@HOST or Rollcall <sync@HOST>"
     )

@@ -63,7 +63,7 @@ class FileFormat:
     def __post_init__(self) -> None:
         names = Counter(column_name(name) for column in self.columns for name in column.spellings)
         if several := [name for name, count in names.items() if count > 1]:
-            raise ValueError(f"columns of {self.name} cannot be told apart: {', '.join(several)}")
+            raise ValueError(f"columns of {self.name} have the same spelling: {', '.join(several)}")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The format check and reader: the raw bytes of a complete set of delimited files become rows that know their line.
 
 It knows no particular format and no roster: what a file must look like comes as `contracts.formats.Format`. Rule: any
-file error stops the whole delivery, and every bad row of every file is told in one pass.
+file error stops the whole delivery, and every bad row of every file is reported in one pass.
 """
 
 from __future__ import annotations
@@ -343,7 +343,7 @@ def _check_header(
     }
     read = {name: spellings[0] for name, spellings in present.items() if spellings}
     notes = [
-        f"{file.name}: column {spelling_of[other]} is not read, as the file has {spelling_of[read[name]]} too"
+        f"{file.name}: column {spelling_of[other]} was ignored, because the file also has {spelling_of[read[name]]}"
         for name, spellings in present.items()
         for other in spellings[1:]
     ]
@@ -351,7 +351,7 @@ def _check_header(
     if unnamed:
         unknown.append(f"{unnamed} without a name")
     if unknown:
-        notes.append(f"{file.name}: unknown columns left out: {', '.join(unknown)}")
+        notes.append(f"{file.name}: ignored unknown columns: {', '.join(unknown)}")
     return errors, {name: positions_of[spelling][0] for name, spelling in read.items()}, tuple(notes)
 
 
@@ -405,7 +405,7 @@ def _judge(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The good lines (``line``, ``text``), and the others with their one structural error (``code``, ``detail``).
 
-    Lines that continue a record broken before are in neither; good lines have nothing around quotes any more. Rules: a
+    Lines that continue a record broken before are in neither; good lines have nothing around quotes anymore. Rules: a
     quote encloses the whole cell but for blanks and invisible characters, and inner quotes are doubled; a record is one
     line; it has as many cells as the header (any number where `width` is None).
     """
@@ -429,10 +429,10 @@ def _judge(
         .when(pl.lit(width is not None) & (pl.col("cells") != (width or 0)))
         .then(pl.lit("columns_invalid"))
     )
-    # A null character inside a broken record is told on its own line.
+    # A null character inside a broken record is reported on its own line.
     judged = pl.concat([judged.filter(nul), _outside(judged.filter(~nul), broken)])
     cells = pl.when(pl.col("cells") == 1).then(pl.lit("1 cell")).otherwise(pl.format("{} cells", "cells"))
-    wrong_width = pl.format("{}, {}", cells, pl.lit(count(width or 0, "column")))
+    wrong_width = pl.format("{} for {}", cells, pl.lit(count(width or 0, "column")))
     bad = judged.filter(pl.col("code").is_not_null()).with_columns(
         detail=pl.when(pl.col("code") == "columns_invalid").then(wrong_width)
     )
@@ -469,7 +469,7 @@ def _broken_records(suspects: pl.DataFrame, texts: pl.Series, separator: str, wi
     last_line = 0
     # Doubled quotes come in pairs, so whether a quote is open changes only where a line's number of quotes is odd.
     turning = suspects.filter(pl.col("text").str.count_matches('"', literal=True) % 2 == 1)["line"].to_list()
-    # A null character in the opening line is told there, and must not silence the lines after it.
+    # A null character in the opening line is reported there, and must not hide the lines after it.
     openings = suspects.filter(pl.col("unclosed") & ~pl.col("text").str.contains("\0", literal=True))
     for line in openings["line"]:
         following = bisect.bisect_right(turning, line)

@@ -146,7 +146,7 @@ def collect_evidence(
 def _delivered(roster: Roster) -> pl.DataFrame:
     """kind, external_id, school_id, first_name, and the fields that may change: everybody at each of their schools.
 
-    A guardian is told once for each row that lists them, at the schools of the student.
+    A guardian is counted once for each row that lists them, at the schools of the student.
     """
     fields = ("first_name", *_FIELDS)
     people = (
@@ -289,7 +289,7 @@ def _files(changeset: ChangeSet, seen: CauseEvidence, files: Iterable[str]) -> I
 
 
 def _nobody_listed(changeset: ChangeSet, seen: CauseEvidence, crossed: Collection[str]) -> Iterator[str]:
-    """Nobody of a type is listed for this school any more, though the file holds the other schools'."""
+    """Nobody of a type is listed for this school anymore, though the file holds the other schools'."""
     own = seen.school_ids[changeset.school_id]
     listed = set(seen.listed.filter((pl.col("school_id") == own) & (pl.col("count") > 0))["type"])
     for kind in ("students", "employees", "classes", "guardians"):
@@ -297,10 +297,10 @@ def _nobody_listed(changeset: ChangeSet, seen: CauseEvidence, crossed: Collectio
         if kind not in crossed or kind in listed or not before:
             continue
         if kind != "guardians":
-            yield f"No {kind} are listed for this school any more; it had {before}."
+            yield f"No {kind} are listed for this school anymore; it had {before}."
         elif "students" in listed:
             yield (
-                f"No guardians are listed for any student of this school any more; there were {before}: they may no"
+                f"No guardians are listed for any student of this school anymore; there were {before}: they may no"
                 " longer be exported or shared."
             )
 
@@ -498,7 +498,7 @@ def _emptied(changeset: ChangeSet, seen: CauseEvidence, kind: str, name: str, he
     if lost and not filled:
         yield (
             f"{lost} of {number(changeset.before.get(kind, 0), kind)} lose their {_SHOWN[name]}, and nobody listed for"
-            " this school has one any more: the column may be empty, or no longer exported or shared."
+            " this school has one anymore: the column may be empty, or no longer exported or shared."
         )
 
 
@@ -611,8 +611,8 @@ def _parted(changeset: ChangeSet, seen: CauseEvidence) -> Iterator[str]:
     guardians = number(int(shared["guardians"].sum()), "guardians")
     accounts = "one account" if shared.height == 1 else f"{shared.height} accounts"
     yield (
-        f"{guardians} who shared {accounts} would get accounts of their own: their entries were taken for one person"
-        " until now, and are told apart."
+        f"{guardians} who shared {accounts} would get accounts of their own: until now, their entries were treated"
+        " as one person."
     )
 
 

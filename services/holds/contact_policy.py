@@ -1,6 +1,6 @@
-"""What is remembered of a source's emergency contacts: that they are left out, or whose were accepted as they are.
+"""What is remembered about a source's emergency contacts: that they are left out, or whose were accepted.
 
-A hold's verbs set it (`services.holds.decisions`); here it is shown, and changed without a hold.
+Decisions about holds set it (`services.holds.decisions`); here it is shown, and changed without a hold.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import polars as pl
 from sqlmodel import Session
 
 from contracts.issues import EMERGENCY_CONTACTS
+from contracts.text import count
 from errors import NotFound
 from models import bulk
 from models.tables import Source
@@ -19,7 +20,7 @@ from services.districts import sources_of
 
 @dataclass(frozen=True)
 class ContactPolicy:
-    """What becomes of a source's emergency contacts. accepted: the students whose contacts no hold asks about."""
+    """How a source's emergency contacts are handled. accepted: the students whose contacts no hold asks about."""
 
     source_id: str
     left_out: bool
@@ -27,10 +28,9 @@ class ContactPolicy:
 
     def __str__(self) -> str:
         if self.left_out:
-            return f"emergency contacts of {self.source_id} are left out"
-        students = "1 student" if self.accepted == 1 else f"{self.accepted} students"
-        accepted = f" (contacts of {students} are accepted already)" if self.accepted else ""
-        return f"emergency contacts of {self.source_id} put the school on hold{accepted}"
+            return f"{self.source_id}: emergency contacts are left out"
+        accepted = f" (already accepted for {count(self.accepted, 'student')})" if self.accepted else ""
+        return f"{self.source_id}: emergency contacts put the school on hold{accepted}"
 
 
 def of_contacts(session: Session, district_id: str, source: str | None = None) -> list[ContactPolicy]:
@@ -58,7 +58,7 @@ def leave_out(session: Session, district_id: str, source: str | None = None) -> 
 
 
 def hold(session: Session, district_id: str, source: str | None = None) -> None:
-    """Hold schools for emergency contacts again, also for those accepted earlier; what was set up stays meanwhile.
+    """Hold schools for emergency contacts again, including those accepted earlier; accounts stay until then.
 
     Rule: where they were left out, the next run holds; where they were accepted, the next one that changes the school.
 

@@ -1,4 +1,4 @@
-"""Holds: opening, replacing, confirming and releasing them. A hold is never altered but for its end.
+"""Decisions about holds. A hold never changes, except that it ends.
 
 A school has at most one open hold, with one or more reasons. When its reasons or its sets change, or what was seen of a
 reason that has no set, a new hold takes its place; a reason that goes on keeps the time it began.
@@ -48,8 +48,7 @@ CONFIRM, ACCEPT, LEAVE_OUT, FIXED, RECHECK = "confirm", "accept", "leave_out", "
 # Half of what confirm does, for a form that offers each by its name.
 CONFIRM_REMOVALS, CONFIRM_CHANGES = "confirm_removals", "confirm_changes"
 
-# The reasons that a verb is about, and what there is to decide; each other one ends by itself. Any hold can be checked
-# again.
+# The reasons that each verb decides about; any other ends automatically. Any hold can be checked again.
 DECIDED: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         CONFIRM: frozenset({DATA_REMOVALS, SCHOOL_MISSING, UNUSUAL_CHANGES}),
@@ -68,6 +67,7 @@ _UNDECIDABLE = {
     ACCEPT: "no guardians or contacts to accept",
     LEAVE_OUT: "no contacts to leave out",
     FIXED: "no connection to be fixed",
+    RECHECK: "no open hold to check again",
 }
 # What the command line offers.
 VERBS = (CONFIRM, ACCEPT, LEAVE_OUT, FIXED, RECHECK)
@@ -113,7 +113,7 @@ def _is_confirmed(session: Session, hold_id: int) -> bool:
 
 
 def about_removals(session: Session, school_id: str) -> Hold | None:
-    """The school's open hold, where it is about removals: what tells nothing of them does not end it."""
+    """The school's open hold, if it is about removals: data that say nothing about them do not end it."""
     row = open_hold(session, school_id)
     if row is None or row.id is None:
         return None
@@ -272,21 +272,21 @@ def _decidable(session: Session, hold_id: int, verb: str) -> Hold:
     hold = get_hold(session, hold_id)
     open_now = open_hold(session, hold.school_id)
     if hold.ending == "released" or open_now is None:
-        raise NotPossible(f"hold {hold_id} of {hold.school_name} is released already: there is nothing to decide")
+        raise NotPossible(f"hold {hold_id} of {hold.school_name} is already released: there is nothing to decide")
     if (why := not_synced(session, hold)) is not None:
         raise NotPossible(why)
     if not is_about(verb, hold):
         titles = "; ".join(hold.title(code) for code in hold.codes)
         raise NotPossible(
             f"hold {hold_id} of {hold.school_name} ({titles}) has {_UNDECIDABLE[verb]};"
-            f" `rollcall hold show {hold_id}` says how it ends"
+            f" `rollcall hold show {hold_id}` shows how it ends"
         )
     # Housekeeping leaves an open hold's set alone.
     about_a_set = verb in _VERBS_COVERING_A_SET and not (DECIDED[verb] & set(hold.codes)) <= {SCHOOL_MISSING}
     if hold.ending is not None and about_a_set and items_of(session, hold_id).is_empty():
         raise NotPossible(
-            f"hold {hold_id} of {hold.school_name} was replaced, and what it showed has been removed since, so that"
-            f" nothing is left to decide about: decide about hold {open_now.id}, which is open now"
+            f"hold {hold_id} of {hold.school_name} was replaced, and its evidence has been deleted since, so nobody can"
+            f" decide about it anymore: decide about hold {open_now.id}, which is open now"
             f" (`rollcall hold show {open_now.id}`)"
         )
     return hold
@@ -297,7 +297,7 @@ def not_synced(session: Session, hold: Hold) -> str | None:
     school = session.get_one(School, hold.school_id)
     source = session.get(Source, school.source_id) if school.source_id is not None else None
     if school.frozen or session.get_one(District, school.district_id).frozen:
-        why = "is no longer named by the setup file"
+        why = "is no longer in the setup file"
     elif not school.on_plan:
         why = "is not on the plan"
     elif source is None or source.frozen:
@@ -305,8 +305,8 @@ def not_synced(session: Session, hold: Hold) -> str | None:
     else:
         return None
     return (
-        f"{hold.school_name} {why}, so nothing of it is synced, and hold {hold.id} stays as it is: change that in the"
-        " setup file and run `rollcall setup` first"
+        f"{hold.school_name} {why}, so it is not synced, and hold {hold.id} stays as it is: change that in the setup"
+        " file and run `rollcall setup` first"
     )
 
 
@@ -316,14 +316,14 @@ def is_about(verb: str, hold: Hold) -> bool:
 
 
 def choose(session: Session, verb: str, *, hold_ids: Sequence[int] = (), district_id: str | None = None) -> list[Hold]:
-    """The holds that a decision shall be about: those named, or all open ones of a district that the verb is about.
+    """Choose the holds to decide about: those named, or all open ones of a district that the verb applies to.
 
     Raises:
         NotFound: there is no such hold or district.
         NotPossible: both or neither were named, or the verb is about none of them.
     """
     if bool(hold_ids) == (district_id is not None):
-        raise NotPossible("give hold numbers, or --district for all holds of a district")
+        raise NotPossible("give either hold numbers or --district for all holds of a district")
     if district_id is None:
         return [_decidable(session, hold_id, verb) for hold_id in dict.fromkeys(hold_ids)]
     get_district(session, district_id)
@@ -331,7 +331,7 @@ def choose(session: Session, verb: str, *, hold_ids: Sequence[int] = (), distric
         hold for hold in open_holds(session, district_id) if is_about(verb, hold) and not_synced(session, hold) is None
     ]
     if not found:
-        raise NotPossible(f"no open hold of district {district_id} has anything that {verb.replace('_', ' ')} is about")
+        raise NotPossible(f"district {district_id} has {_UNDECIDABLE[verb]}")
     return found
 
 

@@ -52,7 +52,7 @@ _EVIDENCE: Mapping[str, Mapping[str, str]] = MappingProxyType(
 def evidence_csv(items: pl.DataFrame, reasons: Sequence[Reason | HoldReason] = ()) -> str:
     """A hold's evidence as a download; in the columns that fit, where it is of one reason.
 
-    items: ITEMS. reasons: the hold's, told with each row whose type all schools together have too many of.
+    items: ITEMS. reasons: the hold's; figures of all schools together are added to the rows of their type.
     """
     codes = items["code"].unique().to_list()
     columns = {name: name for name in ITEMS if name != "key"} if len(codes) != 1 else dict(_EVIDENCE[codes[0]])
@@ -88,20 +88,23 @@ def describe_counts(reason: Reason | HoldReason) -> list[str]:
 def effects(hold: Hold, verb: str) -> list[str]:
     """What a decision about a hold will do, in words; no personal data.
 
-    What else holds the school is told where the decision changes nothing of the data: other ones may end that, too.
+    Other reasons are listed where the decision leaves the data alone: one that changes the data may end those, too.
     """
     about = [reason for reason in hold.reasons if verb == RECHECK or reason.code in DECIDED[verb]]
     effects_of = {
-        CONFIRM: "is applied as shown",
-        CONFIRM_REMOVALS: "is applied as shown",
-        CONFIRM_CHANGES: "is applied as shown",
-        ACCEPT: "is set up as shown, and remembered until these students' guardians change",
-        LEAVE_OUT: "is left out, of all schools of this source and from now on",
-        FIXED: "the source is read again, and what is new is processed",
-        RECHECK: "the newest data are looked at again, and nothing is decided",
+        CONFIRM: "Exactly this will be applied.",
+        CONFIRM_REMOVALS: "Exactly this will be applied.",
+        CONFIRM_CHANGES: "Exactly this will be applied.",
+        ACCEPT: "These accounts will be created, and no hold asks again until these students' guardians change.",
+        LEAVE_OUT: "They will be left out at all schools of this source from now on.",
+        FIXED: "The source will be read again, and what is new processed.",
+        RECHECK: "The newest data will be checked again; nothing is decided.",
     }[verb]
-    lines = [f"{hold.title(reason.code)}: {'; '.join([*describe_counts(reason), effects_of])}" for reason in about]
+    lines = [
+        f"{': '.join(filter(None, (hold.title(reason.code), '; '.join(describe_counts(reason)))))}. {effects_of}"
+        for reason in about
+    ]
     remaining = [code for code in hold.codes if code not in {reason.code for reason in about}]
     if not remaining or verb not in _VERBS_COVERING_A_SET:
         return lines
-    return [*lines, f"the school stays on hold: {'; '.join(hold.title(code) for code in remaining)}"]
+    return [*lines, f"The school stays on hold: {'; '.join(hold.title(code) for code in remaining)}"]

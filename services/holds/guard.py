@@ -98,7 +98,7 @@ def limits_of(own: Mapping[str, list[float]] | None) -> Mapping[str, Limit]:
 
 
 def exceeds(count: int, before: int, limit: Limit) -> bool:
-    """Whether so many of so many are more than the limit. Exactly at it passes."""
+    """Whether a count out of a total exceeds the limit. Exactly at it passes."""
     # Divided, as 0.29 * 100 is less than 29.
     return count > limit.count and count / max(before, 1) > limit.share
 
@@ -289,7 +289,7 @@ def _contacts(changeset: ChangeSet, accepted: pl.DataFrame, *, asked: bool) -> R
         return Reason(EMERGENCY_CONTACTS, counts, items=items) if counts else None
     if not asked and (contacts.is_empty() or not changeset.had_contacts):
         return None
-    detail = f"{changeset.untyped} is missing, so that emergency contacts cannot be told from guardians."
+    detail = f"{changeset.untyped} is missing, so emergency contacts can't be distinguished from guardians."
     return Reason(EMERGENCY_CONTACTS, {UNTYPED_GUARDIANS: {"found": contacts.height}}, detail, items)
 
 

@@ -103,7 +103,7 @@ def add_reason(
     now: datetime,
     detail: str | None = None,
 ) -> None:
-    """Hold these schools for one more reason, one that has no set of its own; what holds them already goes on.
+    """Hold these schools for one more reason, one that has no set of its own; their other reasons remain.
 
     detail: what was seen, in words without personal data.
     """

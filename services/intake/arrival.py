@@ -15,6 +15,7 @@ from contracts.formats.delimited import FILE_ERRORS
 from contracts.roster import empty
 from contracts.text import listed
 from models.tables import Source
+from services import clock
 from services.intake.drop_folder import DropFolder, LocalFolder, Stamp
 
 OVERDUE_AFTER = timedelta(hours=2)
@@ -106,7 +107,7 @@ def inspect_drop_folder(
         return replace(seen, state=Arrival.ARRIVING, message=message, ready_at=ready_at)
     if found.double:
         collisions = "; ".join(f"{listed(names)} would both be {name}" for name, names in found.double.items())
-        message = f"a file arrived twice: {collisions}. Remove the one that is not meant"
+        message = f"a file arrived twice: {collisions}. Remove the wrong one"
         return replace(seen, state=Arrival.DOUBLE, message=message, file_errors=_whole_files(_twice(found)))
     return replace(seen, state=Arrival.READY, message="a complete set of files is ready")
 
@@ -130,7 +131,7 @@ class _FolderContents:
 
 
 def _incomplete(seen: Waiting, found: _FolderContents, now: datetime, zone: tzinfo) -> Waiting:
-    """A set of which files are missing, or not sent again: waited for, and said as file errors after two hours."""
+    """A set with files missing or not sent again: wait for them, and report file errors after two hours."""
     since = min(found.stamps[there].changed_at for names in found.written.values() for there in names)
     lacking = _lacking(seen.missing, seen.not_again)
     if now - since < OVERDUE_AFTER:
@@ -168,7 +169,7 @@ def _folder_contents(
             written[name] = new
         others = [there for there in matching if there != files[name]]
         if others and len(new) < 2:
-            notes.append(f"{files[name]} is read, and not {listed(others)}, which was written before it")
+            notes.append(f"used {files[name]}, and not {listed(others)}, which is older")
     return _FolderContents(replace(names, others=(*names.others, *no_files)), files, stamps, written, tuple(notes))
 
 
@@ -176,7 +177,7 @@ def _nothing(source: Source, found: _FolderContents, *, is_empty: bool) -> str:
     if not is_empty:
         return "no new files since the last delivery"
     return "; ".join(
-        filter(None, (f"the drop folder {source.settings['folder']} holds none of the files", found.names.found))
+        filter(None, (f"the drop folder {source.settings['folder']} has none of the files", found.names.found))
     )
 
 
@@ -196,7 +197,7 @@ def _whole_files(errors: Sequence[tuple[str, str, str | None]]) -> pl.DataFrame:
 def _time(moment: datetime, zone: tzinfo, *, up: bool = False) -> str:
     # Rounded up where it promises something from then on.
     shown = moment + timedelta(seconds=59, microseconds=999_999) if up else moment
-    return f"{shown.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+    return clock.local_time(shown, zone)
 
 
 def read_folder(folder: Path, form: Format) -> dict[str, bytes]:

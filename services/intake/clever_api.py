@@ -150,7 +150,7 @@ def _run(work: Callable[..., Coroutine[Any, Any, T]], *arguments: object) -> T:
 
 
 def _shown(error: Exception) -> RollcallError:
-    # Built anew: what an error was raised from, and its traceback, hold requests and answers.
+    # Built again: what an error was raised from, and its traceback, hold requests and answers.
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     for kind in (SourceUnreachable, SourceRefused):
@@ -429,7 +429,7 @@ class _Budget:
         except (KeyError, ValueError):
             return
         throttled = response.status_code == httpx.codes.TOO_MANY_REQUESTS
-        # Others on the way may not have been counted yet, nor those that failed before any answer told of the window.
+        # Others on the way may not have been counted yet, nor those that failed before an answer gave the window.
         remaining = min(remaining - (self._on_the_way - 1), limit - self._sent_unknown)
         if self._remaining is None or throttled or reset > self._reset:
             self._remaining, self._reset, self._sent_unknown = 0 if throttled else remaining, reset, 0
@@ -458,7 +458,7 @@ class _Api:
         return {**limit, "starting_after": cursor} if cursor else limit
 
     async def page(self, path: str, parameters: Mapping[str, str], asked: _Asked) -> _Page:
-        """One page. A token that is no longer good is fetched anew, once for all."""
+        """One page. A token that is no longer good is fetched again, once for all requests."""
         url = f"{self._connection.api_url}/{self._connection.api_version}/{path}"
         while True:
             bearer = self._bearer
@@ -482,7 +482,7 @@ class _Api:
             there = httpx.URL()
         if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
             raise SourceRefused(
-                f"Clever's next page of {asked.what} is said to be on another host, where no token of ours may go:"
+                f"Clever's next page of {asked.what} points to another host, and Rollcall sends its token nowhere else:"
                 " check ROLLCALL_CLEVER_API_URL"
             )
         following = there.params.get("starting_after")
@@ -576,11 +576,11 @@ def _read(read: Callable[[bytearray], T], body: bytearray, asked: _Asked) -> T:
         return read(body)
     except msgspec.ValidationError:
         raise SourceRefused(
-            f"Clever's answer on {asked.what} is no list of records with IDs: check ROLLCALL_CLEVER_API_URL,"
+            f"Clever's answer on {asked.what} is not a list of records with IDs: check ROLLCALL_CLEVER_API_URL,"
             " ROLLCALL_CLEVER_AUTH_URL and ROLLCALL_CLEVER_API_VERSION"
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise _unreachable(asked, "an answer that is cut off or no JSON") from None
+        raise _unreachable(asked, "an answer that is cut off or not JSON") from None
 
 
 def _judge(status: int, asked: _Asked) -> None:
@@ -590,7 +590,7 @@ def _judge(status: int, asked: _Asked) -> None:
         raise _unreachable(asked, f"HTTP {status}")
     if httpx.codes.is_success(status):
         return
-    refused = f"Clever refuses {asked.what} (HTTP {status})"
+    refused = f"Clever refused {asked.what} (HTTP {status})"
     if status == httpx.codes.UNAUTHORIZED:
         raise _Unauthorised(f"{refused}: {asked.hint}")
     if status in (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND):

@@ -13,7 +13,7 @@ from services.intake.clever_api import RemoteDistrict
 from services.status.sync_status import was_applied
 
 PAUSED, PENDING, ERROR = "paused", "pending", "error"
-# Rule: an unchanged district is fetched in full all the same when the last time is so long ago.
+# Rule: an unchanged district is fetched in full anyway if the last time is this long ago.
 FULL_FETCH_EVERY = timedelta(days=7)
 # Rule: a problem of Clever's that is there at two looks so far apart disconnects the schools.
 PATIENCE = timedelta(hours=12)
@@ -22,7 +22,7 @@ _LONGEST_REASON = 300
 
 @dataclass(frozen=True)
 class DistrictState:
-    """How a district stands on Clever's side. state: paused, pending, error, or None while all is well.
+    """The state of a district at Clever. state: paused, pending, error, or None while all is well.
 
     message: for runs; reason: for the report, with Clever's own words where it gives any; next_step: for a hold.
     """
@@ -39,14 +39,15 @@ class DistrictState:
 
 
 def district_state(remote: RemoteDistrict, now: datetime, zone: ZoneInfo) -> DistrictState:
-    """How the district stands, by its state and its pause dates, which are days in its own zone.
+    """Return the district's state at Clever, by its state and its pause dates, which are days in its own zone.
 
     Rule: paused, or today within the pause dates: the data are frozen, last year's may still be served, so nobody is
     archived and nothing is called stale. pending is an error that the district can fix, error one that Clever must fix.
     """
     if remote.is_paused(now.astimezone(zone).date()):
-        until = f" until {remote.pause_end:%Y-%m-%d}" if remote.pause_end is not None else ""
-        message = f"Clever has the district's data paused{until}: nobody is archived until then"
+        end = f"{remote.pause_end:%b} {remote.pause_end.day}, {remote.pause_end.year}" if remote.pause_end else None
+        until = f" until {end}" if end is not None else ""
+        message = f"Clever has paused the district's data{until}; nobody is archived in the meantime"
         return DistrictState(PAUSED, message, message)
     if remote.state not in _PROBLEMS:
         return DistrictState(None, None, None)
@@ -57,18 +58,18 @@ def district_state(remote: RemoteDistrict, now: datetime, zone: ZoneInfo) -> Dis
 
 _PROBLEMS = {
     PENDING: (
-        "Clever waits for the district (state pending), which can solve it in Clever: nothing is processed",
-        "Solve it in Clever, then choose I fixed it",
+        "Clever is waiting for the district (state: pending), so nothing is processed",
+        "Resolve it in Clever, then choose I fixed it",
     ),
     ERROR: (
-        "Clever has a problem with the district (state error), which Clever must solve: nothing is processed",
-        "There is nothing to do here: it ends by itself once Clever has solved it",
+        "Clever has a problem with the district (state: error), so nothing is processed",
+        "No action is needed here: it ends automatically once Clever has resolved it",
     ),
 }
 
 
 def record_district_state(session: Session, source: Source, state: DistrictState, now: datetime) -> None:
-    """Keep how the district stands, for the report to show, and since when Clever has had a problem with it."""
+    """Store the district's state, for the report to show, and since when Clever has had a problem with it."""
     source.remote_state, source.remote_reason = state.state, state.reason
     source.not_ready_since = None if state.is_ready else source.not_ready_since or now
     session.add(source)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -21,11 +21,12 @@ from errors import NotFound, NotPossible
 from models import bulk
 from models.outcomes import UP_TO_DATE, DeliveryOutcome
 from models.tables import Delivery, District, FileError, School, SchoolRun, Source
+from services import clock
 from services.intake.landing import LandedFiles, digest
 from services.mail import notices
 
 STALE_AFTER = timedelta(days=90)
-STALE_NOTICE = timedelta(days=14)  # so long before, the administrators are told
+STALE_NOTICE = timedelta(days=14)  # so long before that, administrators are warned
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,12 @@ def landed_files(landing: Path, delivery: Delivery) -> dict[str, bytes]:
         except OSError as error:
             raise NotPossible(f"{where} cannot be read ({error.strerror}): have the files sent again") from None
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-            raise NotPossible(f"{where} is not as it was taken: have the files sent again")
+            raise NotPossible(f"{where} has changed since it was received: have the files sent again")
         files[name] = content
     if not files or digest(delivery.files or []) != delivery.digest:
-        raise NotPossible(f"what is kept of delivery {delivery.id} is not what was taken: have the files sent again")
+        raise NotPossible(
+            f"the files of delivery {delivery.id} have changed since they were received: have them sent again"
+        )
     return files
 
 
@@ -213,13 +216,13 @@ def assert_applicable(delivery: Delivery, *, landing: Path | None = None) -> Non
         NotPossible: it was rejected, or is not checked yet, or its files are removed or lost.
     """
     if delivery.outcome == DeliveryOutcome.REJECTED:
-        raise NotPossible(f"delivery {delivery.id} was rejected for its file errors and cannot be applied")
+        raise NotPossible(f"delivery {delivery.id} was rejected for file errors and cannot be applied")
     if delivery.outcome != DeliveryOutcome.CLEAN:
-        raise NotPossible(f"delivery {delivery.id} is not checked yet: the next run does it")
+        raise NotPossible(f"delivery {delivery.id} is not checked yet: the next run checks it")
     if not delivery.path:
         raise NotPossible(
-            f"the files of delivery {delivery.id} are removed, as they were not needed for 30 days: have the district"
-            " send them again"
+            f"the files of delivery {delivery.id} were deleted after 30 days without use: have the district send them"
+            " again"
         )
     lost = [
         entry["name"]
@@ -294,8 +297,9 @@ def add_staleness_notice(
             continue
         zone = ZoneInfo(district.timezone)
         detail = (
-            f"The last came on {_day(received, zone)}. If nothing comes until {_day(received + STALE_AFTER, zone)}, the"
-            " sync of these schools will be put on hold, as their accounts would no longer match their records."
+            f"The last delivery arrived on {clock.local_date(received, zone)}. If nothing arrives by"
+            f" {clock.local_date(received + STALE_AFTER, zone)}, these schools will go on hold, because their accounts"
+            " would no longer match their records."
         )
         schools = select(School.id).where(
             School.source_id == source.id, col(School.on_plan).is_(True), col(School.frozen).is_(False)
@@ -314,11 +318,6 @@ def add_staleness_notice(
         source.stale_noticed_at = now
         session.add(source)
     session.flush()
-
-
-def _day(moment: datetime, zone: tzinfo) -> str:
-    local = moment.astimezone(zone)
-    return f"{local:%B} {local.day}, {local.year}"
 
 
 def _of(session: Session, source: Source) -> Source:

@@ -16,7 +16,7 @@ from errors import SourceUnreachable
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells a file that was written again from one that was not, and when it last changed."""
+    """What distinguishes a file that was written again, and when it last changed."""
 
     size: int
     mtime_ns: int  # may be the sender's clock

@@ -61,7 +61,7 @@ def land(write: Callable[[Path], bool], *, landing: Path, source_id: str, now: d
 
 
 def copy_files(drop_folder: DropFolder, waiting: Waiting, folder: Path) -> bool:
-    """Copy the waiting files' raw bytes into a folder, under the format's names; false if they changed meanwhile.
+    """Copy the waiting files' raw bytes into a folder, under the format's names; false if they changed in the meantime.
 
     Raises:
         SourceUnreachable: a file cannot be read.

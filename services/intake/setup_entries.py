@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 def _slug(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", value):
-        raise ValueError("must be lower-case letters, digits, - and _, beginning with a letter or digit")
+        raise ValueError("must be lowercase letters, digits, - and _, beginning with a letter or digit")
     return value
 
 

@@ -1,4 +1,4 @@
-"""A district's email: which news it holds, in which words."""
+"""A district's email: its news, and how it is worded."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from contracts.issues import DATA_REMOVALS, EMERGENCY_CONTACTS, TOO_MANY_GUARDIA
 from contracts.text import count
 from models import bulk
 from models.tables import District, Mail, Notice, Run, School, Source
+from services import clock
 from services.mail.notices import (
     FILE_ERRORS,
     OF_HOLDS,
@@ -33,18 +34,18 @@ from services.mail.notices import (
 )
 from services.status.sync_status import is_live
 
-# Reasons of which is told how many records they are about.
+# Reasons for which mail says how many records they are about.
 REASONS_WITH_COUNTS = frozenset({DATA_REMOVALS, UNUSUAL_CHANGES, TOO_MANY_GUARDIANS, EMERGENCY_CONTACTS})
 
 NO_ADMINISTRATORS = "the district has no administrators to mail"
 
-# What is told of something that lasts, and of its end.
+# Notices about something that lasts, and about its end.
 ONGOING, ENDED = frozenset({ON_HOLD, REMINDER, PAUSE}), frozenset({RELEASED, RESUME})
 
 
 @dataclass(frozen=True)
 class Line:
-    """A school in a mail, and what is to be said of it beside what the block says of all."""
+    """A school in a mail, and what to say about it in addition to what the block says about all."""
 
     name: str
     detail: str | None = None
@@ -62,9 +63,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Block:
-    """Schools of which the same is told.
+    """Schools about which mail says the same.
 
-    tone: held, good, note. subject: how the mail's subject says it. detail: what was seen at all of them alike.
+    tone: held, good, note. subject: its words in the mail's subject. detail: what was seen at all of them.
     """
 
     heading: str
@@ -93,13 +94,13 @@ def compose(session: Session, now: datetime) -> list[int]:
     """Make mails of the notices that are in none yet, one for each district and run; gives the new mails' IDs.
 
     Rule: one mail per district and run, so that a run is waited for until it has ended, or has died (no heartbeat
-    for five minutes). Of a school the last state is told, and only where it is not what was told before: a school held
+    for five minutes). Mail has each school's last state, and only if the mail before said otherwise: a school held
     and released again in one run is not mentioned, and a mail that would say nothing is not made. A district without
-    administrators gets a mail that counts as sent, so that it is not told old news when it gets some.
+    administrators gets a mail that counts as sent, so that it does not get old news once it has some.
     """
     made = []
     for district_id in sorted({notice.district_id for notice in _noted(session)}):
-        # Two that compose at once are put in a row here, without standing in the way of rows that refer to it.
+        # Concurrent composers are serialized here, without blocking rows that refer to the district.
         lock = select(District).where(District.id == district_id).with_for_update(key_share=True)
         district = session.exec(lock).one()
         groups: dict[int | None, list[Notice]] = {}
@@ -120,25 +121,25 @@ def _noted(session: Session, district_id: str | None = None) -> list[Notice]:
 
 
 def _ended(session: Session, notices: list[Notice]) -> list[Notice]:
-    clock = bulk.clock(session)
+    now = bulk.clock(session)
     numbers = {notice.run_id for notice in notices if notice.run_id is not None}
     runs = session.exec(select(Run).where(col(Run.id).in_(numbers)).execution_options(populate_existing=True))
-    live = {run.id for run in runs if is_live(run, clock)}
+    live = {run.id for run in runs if is_live(run, now)}
     return [notice for notice in notices if notice.run_id is None or notice.run_id not in live]
 
 
 def _mail(session: Session, district: District, notices: list[Notice], now: datetime) -> Mail | None:
     news = _news(session, notices)
     if not news:
-        # What is taken back before it was told is no news either.
+        # What was undone before any mail said so is no news either.
         for notice in notices:
             session.delete(notice)
         session.flush()
         return None
     blocks = _blocks(session, district, news)
     recipients = [] if district.frozen else list(dict.fromkeys(district.administrators))
-    at = max(notice.at for notice in news).astimezone(ZoneInfo(district.timezone))
-    values = {"district": district, "blocks": blocks, "at": f"{at:%B} {at.day}, {at:%Y, %H:%M %Z}"}
+    at = clock.local_time(max(notice.at for notice in news), ZoneInfo(district.timezone))
+    values = {"district": district, "blocks": blocks, "at": at}
     mail = Mail(
         district_id=district.id,
         message_id=f"{district.id}.{uuid_utils.uuid7().hex}",
@@ -160,7 +161,7 @@ def _mail(session: Session, district: District, notices: list[Notice], now: date
 
 
 def _news(session: Session, notices: list[Notice]) -> list[Notice]:
-    """Those that tell something new: of a school's hold and of pauses the last one, of the rest the newest ones."""
+    """Those that say something new: the last one about each school's hold and about pauses, the newest of the rest."""
     of_schools = {
         notice.school_id: notice
         for notice in notices
@@ -184,7 +185,7 @@ def _news(session: Session, notices: list[Notice]) -> list[Notice]:
 
 
 def _has_status(session: Session, school_id: str) -> bool:
-    """Rule: a school that is off the plan or frozen has no sync status, so that nothing of its hold is told."""
+    """Rule: a school that is off the plan or frozen has no sync status, so mail does not mention its hold."""
     school = session.get_one(School, school_id)
     return school.on_plan and not school.frozen
 
@@ -194,7 +195,7 @@ def _last_mailed(session: Session, *where: ColumnElement[bool] | bool) -> Notice
 
 
 def _state(notice: Notice | None) -> tuple[str, ...]:
-    """What a notice says is the case: nothing, where it is none, or tells of an end."""
+    """What a notice says is so now: nothing if there is none, or if it is about an end."""
     if notice is None or notice.kind in ENDED:
         return ()
     return (notice.detail or "",) if notice.kind == PAUSE else tuple(notice.codes or ())
@@ -229,7 +230,7 @@ class _Schools:
 
 
 def _blocks(session: Session, district: District, news: list[Notice]) -> list[Block]:
-    """What the mail says, a block for each thing that happened, those that need somebody first."""
+    """What the mail says, a block for each thing that happened, those that need action first."""
     in_order = select(School).where(School.district_id == district.id).order_by(col(School.position), col(School.id))
     sources = session.exec(select(Source).where(Source.district_id == district.id))
     schools = _Schools(
@@ -308,16 +309,12 @@ def _release_blocks(news: list[Notice], schools: _Schools) -> Iterator[Block]:
             tone="good",
             subject="no longer on hold",
             schools=schools.named_by(released),
-            points=(
-                Point(
-                    "The sync goes on", "The problem is resolved and accounts are syncing again.", "No action needed."
-                ),
-            ),
+            points=(Point("Accounts are syncing again", "The problem is resolved. No action is needed."),),
         )
 
 
 def _shared(codes: Collection[str], lines: Sequence[Line]) -> str | None:
-    """What was seen at several schools alike: it is said once. Numbers are each school's own, even where equal."""
+    """What was seen at all of several schools, to be said once. Numbers are each school's own, even if equal."""
     details = {line.detail for line in lines}
     if len(lines) < 2 or len(details) > 1 or not REASONS_WITH_COUNTS.isdisjoint(codes):
         return None
@@ -334,9 +331,8 @@ def _pause_block(notice: Notice, schools: tuple[Line, ...]) -> Block:
             schools=schools,
             points=(
                 Point(
-                    "The Clever sync runs again",
-                    "What changed in Clever meanwhile is picked up by the next sync.",
-                    "No action needed.",
+                    "Clever sync is running again",
+                    "The next sync picks up what changed in Clever in the meantime. No action is needed.",
                 ),
             ),
         )
@@ -348,16 +344,16 @@ def _pause_block(notice: Notice, schools: tuple[Line, ...]) -> Block:
         schools=schools,
         points=(
             Point(
-                "The Clever sync is paused on purpose",
-                f"It is {reason.rstrip('.')}. All accounts and classes stay as they are meanwhile.",
-                "No action needed. You get a mail when the sync runs again, and it picks up what changed.",
+                "This is planned maintenance",
+                f"Clever sync is {reason.rstrip('.')}. Until it resumes, accounts and classes stay as they are. Then"
+                " you will get an email, and the sync picks up what changed. No action is needed.",
             ),
         ),
     )
 
 
 def _subject(district: District, blocks: list[Block]) -> str:
-    """The mail in a line: what is told, of how many schools, and of which district."""
+    """The mail in a line: what happened, to how many schools, and in which district."""
     counts: dict[str, int] = {}
     for block in blocks:
         counts[block.subject] = counts.get(block.subject, 0) + len(block.schools)
@@ -366,6 +362,6 @@ def _subject(district: District, blocks: list[Block]) -> str:
         is_counted = subject in ("on hold", "still on hold", "no longer on hold")
         parts.append(f"{count(schools, 'school')} {subject}" if is_counted else subject)
     listed = ", ".join(parts)
-    # A name that is no single printable line would end the header it stands in.
+    # A name that is not a single printable line would end its header.
     name = "".join(letter if letter.isprintable() else " " for letter in district.name)
     return f"{listed[0].upper()}{listed[1:]}: {' '.join(name.split())}"

@@ -1,6 +1,6 @@
-"""Notices: what the administrators of a district have to know, each written in the transaction of what it is about.
+"""Notices: what a district's administrators have to know, each written in the transaction of what it is about.
 
-So neither is there without the other. `services.mail.compose` makes an email of them for each district and run, once
+So neither exists without the other. `services.mail.compose` makes an email of them for each district and run, once
 the run has ended. Nothing here is personal: schools' names, codes, counts and dates.
 """
 
@@ -20,12 +20,12 @@ from services import figures
 
 ON_HOLD, REMINDER, RELEASED = "on_hold", "reminder", "released"
 FILE_ERRORS, STALE_SOON, PAUSE, RESUME = "file_errors", "stale_soon", "pause", "resume"
-# Rule: ops are told of our own failed runs, administrators are not mailed.
+# Rule: ops get notifications of our own failed runs; administrators get no mail.
 NOT_MAILED = frozenset({"failed_run"})
 # Rule: a daily reminder. Less than a day, as no night begins to the minute; and never two on one day of the district's.
 REMIND_AFTER = timedelta(hours=20)
 
-# A mail that the server refused so often waits no longer; what is wrong with it stays to be seen.
+# Rollcall gives up on mail that was refused this often; its problem stays visible.
 ATTEMPTS = 5
 
 OF_HOLDS = (ON_HOLD, REMINDER, RELEASED)
@@ -43,7 +43,7 @@ def add_notice(
     codes: Collection[str] = (),
     detail: str | None = None,
 ) -> None:
-    """Note something to tell the district's administrators; they get it once the caller's transaction is committed.
+    """Note something for the district's administrators; they get it once the caller's transaction is committed.
 
     kind: held, reminder, released, file_errors, stale_soon, pause, resume. codes: of the catalogue. detail: in words,
     without personal data.
@@ -96,7 +96,7 @@ def _joined(parts: Iterable[str]) -> str | None:
 
 
 def add_release_notice(session: Session, school_id: str, *, run_id: int | None, now: datetime) -> None:
-    """Note that a school is held no longer, where it was noted that it is."""
+    """Note that a school is no longer on hold, if a notice said that it is."""
     last = _last_of_school(session, school_id)
     if last is not None and last.kind != RELEASED:
         add_notice(session, district_id=last.district_id, kind=RELEASED, at=now, school_id=school_id, run_id=run_id)
@@ -137,7 +137,7 @@ def add_pause_notice(session: Session, district_id: str, pause: str | None, *, n
 
 
 def paused_districts(session: Session) -> list[str]:
-    """The districts of which a pause was noted, and no end of it."""
+    """The districts with a notice of a pause, and none of its end."""
     newest: dict[str, str] = {}
     for notice in session.exec(select(Notice).where(col(Notice.kind).in_(OF_PAUSES)).order_by(col(Notice.id))):
         newest[notice.district_id] = notice.kind
@@ -145,7 +145,7 @@ def paused_districts(session: Session) -> list[str]:
 
 
 def add_reminders(session: Session, now: datetime) -> None:
-    """Note every held school of the districts where one was last told of a day ago, or never.
+    """Note every held school of a district where the last notice of one was a day ago, or never.
 
     Rule: a daily reminder while holds last, and no second one while the first waits for the mail server. Schools held
     for our own failed run only, off the plan or no longer named by the setup file are not reminded of.

@@ -15,6 +15,7 @@ from contracts.text import count
 from errors import DatabaseUnavailable, MailRefused, MailUnreachable
 from models.database import Database
 from models.tables import District, Mail
+from services import clock
 from services.mail import compose, notices
 from services.mail.smtp import BAD_ADDRESS, Transport, addresses, to_message
 
@@ -88,10 +89,10 @@ def has_waiting(session: Session) -> bool:
 
 
 def describe_unsent(session: Session, district_id: str | None = None) -> list[str]:
-    """What is to be said of the mails that were not sent, of a district or of all: numbers, times and no address.
+    """Describe the mail of a district, or of all, that was not sent: numbers and times, no addresses.
 
-    A line for those that wait, and one for those that are given up; none where there are none. Times are the
-    district's, of all districts UTC.
+    One line for mail that is waiting, and one for mail that was given up, if there is any. Times are the
+    district's; UTC for all districts.
     """
     statement = select(Mail).where(col(Mail.sent_at).is_(None)).order_by(col(Mail.id))
     zone: tzinfo = UTC
@@ -103,10 +104,10 @@ def describe_unsent(session: Session, district_id: str | None = None) -> list[st
     given_up = [mail for mail in unsent if mail.attempts >= notices.ATTEMPTS]
     lines = []
     if waiting:
-        wait = f"{count(len(waiting), 'mail')} {'waits' if len(waiting) == 1 else 'wait'}"
-        lines.append(f"{wait} since {waiting[0].created_at.astimezone(zone):%Y-%m-%d %H:%M %Z}{_last_answer(waiting)}")
+        wait = f"{count(len(waiting), 'email')} {'has' if len(waiting) == 1 else 'have'} been waiting"
+        lines.append(f"{wait} since {clock.local_time(waiting[0].created_at, zone)}{_last_answer(waiting)}")
     if given_up:
-        were = f"{count(len(given_up), 'mail')} {'was' if len(given_up) == 1 else 'were'}"
+        were = f"{count(len(given_up), 'email')} {'was' if len(given_up) == 1 else 'were'}"
         lines.append(f"{were} given up after {count(notices.ATTEMPTS, 'refusal')}{_last_answer(given_up[::-1])}")
     return lines
 

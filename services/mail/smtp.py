@@ -44,7 +44,7 @@ class Transport(Protocol):
         """
 
     def close(self) -> None:
-        """End the connection; nothing that fails meanwhile takes anything back."""
+        """End the connection; a failure here undoes nothing."""
 
 
 @dataclass
@@ -126,8 +126,9 @@ class Server:
                 )
             case ssl.SSLError():
                 return MailRefused(
-                    f"{where} and we find no safe connection ({error.reason or type(error).__name__}), and nothing was"
-                    " sent: ROLLCALL_SMTP_SECURITY and ROLLCALL_SMTP_PORT must fit together"
+                    f"{where} and Rollcall could not agree on a safe connection"
+                    f" ({error.reason or type(error).__name__}), and nothing was sent: ROLLCALL_SMTP_SECURITY and"
+                    " ROLLCALL_SMTP_PORT must fit together"
                 )
             case smtplib.SMTPAuthenticationError():
                 return _refusal(
@@ -135,7 +136,7 @@ class Server:
                 )
             case smtplib.SMTPSenderRefused(smtp_code=530):
                 return MailRefused(
-                    f"{where} wants a login or encryption first (530): see ROLLCALL_SMTP_USER and"
+                    f"{where} requires a login or encryption first (530): see ROLLCALL_SMTP_USER and"
                     " ROLLCALL_SMTP_SECURITY"
                 )
             case smtplib.SMTPSenderRefused():
@@ -145,7 +146,7 @@ class Server:
             case smtplib.SMTPNotSupportedError():
                 # Of STARTTLS and logins only, in words of smtplib's own.
                 return MailRefused(
-                    f"{where} does not offer what is asked of it ({str(error).rstrip('.')}), and nothing was sent: see"
+                    f"{where} does not offer what Rollcall needs ({str(error).rstrip('.')}), and nothing was sent: see"
                     " ROLLCALL_SMTP_SECURITY and ROLLCALL_SMTP_USER"
                 )
             case _:

@@ -18,7 +18,7 @@ def backup(database: Database, file: Path) -> None:
     if database.dialect != "sqlite":
         raise NotPossible("this database is PostgreSQL: back it up with pg_dump")
     if file.exists():
-        raise NotPossible(f"{file} exists already and is not overwritten")
+        raise NotPossible(f"{file} already exists and will not be overwritten")
     if not file.parent.is_dir():
-        raise NotPossible(f"{file.parent} is no folder")
+        raise NotPossible(f"{file.parent} is not a folder")
     copy_embedded(Path(str(database.engine.url.database)), file)

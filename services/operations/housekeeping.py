@@ -1,4 +1,4 @@
-"""Housekeeping: what has served its time goes, from the landing area and from the database.
+"""Housekeeping: what is past its retention is deleted from the landing area and the database.
 
 Raw files of deliveries, evidence of ended holds, issues of replaced deliveries and finished mails are kept for 30 days;
 what a live hold or a delivery still in use needs stays. A district with a live run has its turn the next day.
@@ -52,24 +52,24 @@ class Cleaned:
         message = f"removed {removed}" if removed else "nothing to remove"
         if not self.busy:
             return message
-        busy = count(self.busy, "district with a run under way is", "districts with a run under way are")
-        return f"{message}; {busy} left for the next time"
+        busy = count(self.busy, "district with a sync in progress", "districts with a sync in progress")
+        return f"{message}; skipped {busy}"
 
 
 _COUNTED = {
     "deliveries": ("delivery's files", "deliveries' files"),
     "evidence": ("record of ended holds", "records of ended holds"),
     "issues": ("issue",),
-    "mails": ("mail",),
-    "folders": ("left-over folder",),
+    "mails": ("email",),
+    "folders": ("leftover folder",),
 }
 
 
 def clean(database: Database, *, landing: Path, now: datetime) -> Cleaned:
     """Remove what is older than 30 days and nobody needs, district by district, each in a transaction of its own.
 
-    Rule: a delivery's age counts from when it was last sent. Its row stays, as runs and holds tell of it; its files
-    go, after the database has let go of them, so that what a killed housekeeping leaves behind is a left-over. Status
+    Rule: a delivery's age counts from when it was last sent. Its row stays, because runs and holds refer to it; its
+    files are deleted once the database no longer names them, so that a killed run leaves leftovers only. Status
     changes caused by time alone are recorded. A run that died stays for its district's next run.
 
     Raises:
@@ -94,7 +94,7 @@ def clean(database: Database, *, landing: Path, now: datetime) -> Cleaned:
         record_status_changes(session, None, reason="housekeeping", now=now)
     if refused:
         raise TransientError(
-            f"{count(len(refused), 'folder')} of the landing area {landing} cannot be removed: {refused[0]}"
+            f"{count(len(refused), 'folder')} of the landing area {landing} cannot be deleted: {refused[0]}"
         )
     return done
 
@@ -109,7 +109,7 @@ class _DistrictCleanup:
 
 
 def _clean_district(session: Session, district_id: str, landing: Path, now: datetime) -> _DistrictCleanup:
-    # As a run that begins does: none begins meanwhile.
+    # As a starting run does, so that none starts in the meantime.
     session.exec(select(District).where(District.id == district_id).with_for_update(key_share=True)).one()
     open_runs = session.exec(select(Run).where(Run.district_id == district_id, col(Run.ended_at).is_(None))).all()
     if any(is_live(run, bulk.clock(session)) for run in open_runs):
@@ -205,9 +205,9 @@ def _clean_issues(session: Session, district_id: str, now: datetime) -> int:
 
 
 def _clean_mails(session: Session, now: datetime) -> int:
-    """Remove the mails that are done with, sent or given up, and what they told of.
+    """Delete the mail that was sent or given up, and its notices.
 
-    Rule: what was last told of a hold or pause that goes on stays, as by it its end is known to be news. A mail that
+    Rule: the last notice of a hold or pause that continues stays, because its end is news only after it. A mail that
     went to nobody, as its district has no administrators, counts as sent.
     """
     mails = bulk.read(

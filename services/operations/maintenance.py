@@ -20,7 +20,7 @@ from services.status.sync_status import record_status_changes
 
 @dataclass(frozen=True)
 class Resumed:
-    """What resuming came to. ended: whether there was a pause to end. still: the pauses of these syncs that go on.
+    """The result of resuming. ended: whether there was a pause to end. still: the pauses of these syncs that continue.
 
     missed: IDs of the districts whose syncs run again, and whose last run met the pause.
     """
@@ -43,9 +43,9 @@ def pause(
     if not reason:
         raise NotPossible("a pause needs a reason: the schools' administrators read it")
     if until is not None and until <= now:
-        raise NotPossible("the end of the pause lies in the past")
+        raise NotPossible("the end of the pause is in the past")
     districts = _districts(session, district_id)
-    # An earlier pause may have ended by itself, and nobody has come by since.
+    # An earlier pause may have ended on schedule, with nothing recorded since.
     record_status_changes(session, _schools(session, district_id), reason=reason, now=now)
     for former in _open(session, district_id, now):
         former.ended_at, former.ended_by = now, by
@@ -59,7 +59,7 @@ def pause(
 
 
 def resume(session: Session, district_id: str | None, *, by: str, now: datetime) -> Resumed:
-    """End the pause of a district, or the one of all (None); the other one, where there is one, goes on.
+    """End the pause of a district, or the one of all (None); the other one, if there is one, continues.
 
     Raises:
         NotFound: there is no such district.
@@ -105,11 +105,11 @@ def add_notices_of_ended_pauses(session: Session, now: datetime) -> None:
 
 
 def describe(resumed: Resumed, district_id: str | None) -> str:
-    """What resuming came to, as a sentence."""
+    """The result of resuming, as a sentence."""
     whose = "all districts" if district_id is None else f"district {district_id}"
-    message = f"the pause of {whose} is over" if resumed.ended else f"there was no pause of {whose} to end"
+    message = f"the pause of {whose} has ended" if resumed.ended else f"there is no pause of {whose} to end"
     going_on = sorted({pause.district_id or "all districts" for pause in resumed.still})
-    return f"{message}; still paused by another one: {', '.join(going_on)}" if going_on else message
+    return f"{message}; another pause continues: {', '.join(going_on)}" if going_on else message
 
 
 def _districts(session: Session, district_id: str | None) -> list[str]:

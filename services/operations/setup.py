@@ -1,4 +1,4 @@
-"""What ops set up in TOML files: reading them, and bringing the database to what they say.
+"""Setup files, in TOML: reading them, and updating the database to match.
 
 Districts, their sources and their schools; nothing of a roster, and no run.
 """
@@ -125,7 +125,7 @@ class Setup(Entry):
 
 @cache
 def _setup_of(entries: tuple[type[SourceEntry], ...]) -> type[Setup]:
-    """The setup whose sources are these, told apart by their kind."""
+    """The setup with sources of these entries, distinguished by their kind."""
     source: Any = Annotated[Union[entries], Field(discriminator="kind")]  # noqa: UP007
     district: Any = create_model("DistrictEntry", __base__=DistrictEntry, source=(list[source], []))
     return create_model("Setup", __base__=Setup, district=(Annotated[list[district], Field(min_length=1)], ...))
@@ -145,7 +145,7 @@ def read_setup(path: Path) -> Setup:
     else:
         files = sorted(file for file in path.glob("*.toml") if not file.name.startswith("."))
         if not files:
-            raise SetupError(f"{path} holds no setup file, .toml")
+            raise SetupError(f"{path} has no setup file (.toml)")
         districts, problems = [], []
         for file in files:
             found, wrong = _read_file(file)
@@ -165,11 +165,11 @@ def _read_file(path: Path) -> tuple[list[DistrictEntry], list[str]]:
     except OSError as error:
         raise SetupError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise SetupError(f"{path} is not text in UTF-8") from None
+        raise SetupError(f"{path} is not UTF-8 text") from None
     try:
         raw = _cleaned(tomllib.loads(content))
     except tomllib.TOMLDecodeError as error:
-        raise SetupError(f"{path} is not TOML: {error}") from None
+        raise SetupError(f"{path} is not valid TOML: {error}") from None
     try:
         setup = _setup_of(tuple(adapter.entry for adapter in ADAPTERS.values())).model_validate(raw)
     except ValidationError as error:
@@ -208,8 +208,10 @@ def _unnamed(session: Session, setup: Setup) -> list[District | Source | School]
 
 
 def would_freeze(session: Session, setup: Setup) -> list[str]:
-    """What setting it up would freeze, a line each; what goes with its district is not told."""
-    return [f"{name} would be frozen" for name in _describe_unnamed(session, _unnamed(session, setup))]
+    """What setting it up would freeze, a line each; a frozen district stands for all it has."""
+    return [
+        f"{name.removesuffix(':')} would be frozen" for name in _describe_unnamed(session, _unnamed(session, setup))
+    ]
 
 
 def _describe_unnamed(session: Session, rows: list[District | Source | School]) -> list[str]:
@@ -229,9 +231,9 @@ def _describe_unnamed(session: Session, rows: list[District | Source | School]) 
 
 
 def apply_setup(session: Session, setup: Setup, *, add: bool = False, now: datetime | None = None) -> list[str]:
-    """Bring the database to what the setup says; gives each change in words, none the second time.
+    """Update the database to match the setup; return each change in words, none the second time.
 
-    Rule: setting up never deletes. What the setup no longer names is frozen as it is; named again, it goes on. Schools
+    Rule: setting up never deletes. What the setup no longer lists is frozen; listed again, it resumes. Schools
     whose sync status changes by it have that recorded, at `now` (None: the present). add: what the setup does not name
     is left alone, and what is new comes behind it.
 
@@ -269,7 +271,7 @@ def apply_setup(session: Session, setup: Setup, *, add: bool = False, now: datet
         changes += [f"{entry.name}: {word}" for word in words]
     if not add:
         changes += [
-            f"{name} frozen, as the setup file no longer names it" for name in _describe_unnamed(session, others)
+            f"{name} frozen, because the setup file no longer lists it" for name in _describe_unnamed(session, others)
         ]
         for row in others:
             row.frozen = True
@@ -364,7 +366,7 @@ _NOT_SET_UP = {
 
 
 def _bring(session: Session, held: Row | None, wanted: Row, *, silent: bool = False) -> list[str]:
-    """Write one entry; gives what changed. `silent`: its return from being frozen is told of its district."""
+    """Write one entry; gives what changed. `silent`: its district's line says already that it is no longer frozen."""
     if held is None:
         session.add(wanted)
         session.flush()
@@ -372,7 +374,7 @@ def _bring(session: Session, held: Row | None, wanted: Row, *, silent: bool = Fa
     words = []
     if held.frozen:
         held.frozen = False
-        words += [] if silent else ["named again, no longer frozen"]
+        words += [] if silent else ["listed again, no longer frozen"]
     for field in type(wanted).model_fields.keys() - _NOT_SET_UP:
         before, after = getattr(held, field), getattr(wanted, field)
         if before == after:
@@ -399,7 +401,7 @@ def _describe_change(key: str, before: object, after: object) -> str:
 
 def _shown_limits(limits: Any) -> str:
     limits_set = [f"{kind} {share:.4g}, {count:.0f}" for kind, (share, count) in sorted((limits or {}).items())]
-    return "; ".join(limits_set) or "none of its own"
+    return "; ".join(limits_set) or "the default"
 
 
 def _shown(value: object) -> str:
@@ -437,7 +439,7 @@ def _message(details: ErrorDetails, key: str) -> str:
         case "extra_forbidden":
             return f"unknown key {key}"
         case "missing" | "too_short" if key == "district":
-            return "no [[district]] is named"
+            return "the file has no [[district]]"
         case "missing":
             return f"{key} is missing"
         case "string_type":
@@ -496,22 +498,22 @@ def _contradictions(setup: Setup, others: Iterable[District | Source | School] =
             key = adapter.location_key
             other = locations.setdefault((key, adapter.location_of(source.settings)), label)
             if other != label:
-                yield f"{label}: {key} is that of {other} already"
+                yield f"{label}: {key} is already used by {other}"
         claims = taken.get(district.id, {})
         for school in district.school:
             label = f'{here}, school "{school.id}"'
             if school.source is None and school.external_id is None:
                 continue
             if school.source is None:
-                yield f"{label}: source is missing, as external_id is given"
+                yield f"{label}: source is missing: external_id needs one"
             elif school.source not in sources:
-                yield f"{label}: source {school.source} is none of the district's"
+                yield f"{label}: source {school.source} is not one of the district's sources"
             elif school.external_id is None:
                 yield f"{label}: external_id is missing"
             else:
                 other = claims.setdefault((school.source, school.external_id), school.id)
                 if other != school.id:
-                    yield f'{label}: external_id {school.external_id} is that of school "{other}" already'
+                    yield f'{label}: external_id {school.external_id} is already used by school "{other}"'
 
 
 def _doubles(identifiers: Iterable[str]) -> list[str]:

@@ -132,7 +132,7 @@ def _changes(rows: TableDiffs, new_pairs: pl.DataFrame, who: pl.DataFrame) -> pl
 
 
 def _people_changes(rows: TableDiffs, who: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
-    """Of people: written, joining a school as they are, and removed; the schools' other links of them are not told."""
+    """Of people: written, joining a school as they are, and removed; the schools' other links of them are left out."""
     context, moves = rows.context, rows.moves
     coming = moves.replaced.select("school_id", link_id="new_link_id")
     of_link = {"type": _type_of(), "key": "account_id", "record_id": "record_id", "name": "name"}

@@ -1,4 +1,4 @@
-"""What one school's transaction has to do, and what people, the guard and whoever looks at a hold are told of it."""
+"""What one school's transaction has to do, and what the guard and people who look at a hold see of it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class ChangeSet:
     class_id, link_id, is_owner. guardianships: id, student_link_id, guardian_link_id, relationship, type. All of them
     rows to be active. The ``ended_`` series hold the IDs of rows to archive; `unseen`: link IDs in no row, whose link
     goes if nothing holds it; `freed_emails` (link_id, account_id, email): held by another until now; `freed_ids`:
-    links that give up their external ID; `ended_choices`: class memberships left by choice that are in no row any more.
+    links that give up their external ID; `ended_choices`: class memberships left by choice that are in no row anymore.
     `changes`: CHANGES; `before`: active before, by type; `issues`: ISSUES; `updates`: UPDATES; `families`: FAMILIES.
     `after`, absent is 0: of CLASS_MEMBERSHIPS how many there will be in the classes that stay; of the people who stay
     how many will have a value of a field that some of them lose, as `students_email`. `reasons`: to hold the school;

@@ -88,7 +88,7 @@ TABLE_DIFFS: Mapping[str, Mapping[str, Schema]] = {
         # Active until now.
         "before": {**CLASS_MEMBERSHIP_ROWS, **_AT_CLASS},
         "ended": {**CLASS_MEMBERSHIP_ROWS, **_AT_CLASS},
-        # Left by choice, and in no row any more.
+        # Left by choice, and in no row anymore.
         "ended_choices": {**CLASS_MEMBERSHIP_ROWS, **_AT_CLASS},
     },
     "guardianships": {
@@ -101,7 +101,7 @@ TABLE_DIFFS: Mapping[str, Mapping[str, Schema]] = {
         # Who is, and shall be, whose guardian at which school.
         "before": {**_PAIR, "school_id": pl.String},
         "after": {**_PAIR, "school_id": pl.String},
-        "gone": {"guardian_link_id": pl.String, "school_id": pl.String},  # of nobody there any more
+        "gone": {"guardian_link_id": pl.String, "school_id": pl.String},  # of nobody there anymore
     },
     # Guardians are where their students are.
     "moves": {
@@ -631,7 +631,7 @@ def _links(
 def _unseen(context: DiffContext, moves: Moves, class_memberships: ClassMemberships) -> pl.DataFrame:
     """MEMBERSHIP_KEY of links in no row: at the schools they leave, and at those in whose classes they still are.
 
-    Whom nothing holds any more is where they were last. Guardians are where their students are. Which of them go, and
+    Whom nothing holds anymore is where they were last. Guardians are where their students are. Which of them go, and
     when, is decided inside the schools' transactions.
     """
     stored = context.stored

@@ -60,7 +60,7 @@ FILE_ERRORS: Schema = {
     "row": pl.String,  # the physical line as it came; personal data
 }
 
-# A school's issues are those of its present source; a former one's say nothing about it any more.
+# A school's issues are those of its present source; a former one's say nothing about it anymore.
 _ISSUES = """
 SELECT o.format, i.code, s.key AS school, i.file, i.line, i.record_id, i.detail, i.dependents, i.row,
        i.other_rows

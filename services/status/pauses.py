@@ -13,6 +13,7 @@ from datetime import datetime, tzinfo
 from sqlmodel import Session, col, or_, select
 
 from models.tables import Pause
+from services import clock
 
 
 def in_force(session: Session, district_id: str, *, now: datetime) -> Pause | None:
@@ -39,12 +40,8 @@ def end_of(pause: Pause) -> datetime | None:
 
 def describe(pause: Pause, zone: tzinfo) -> str:
     """A pause as a sentence: why, and until when, in the zone given."""
-    until = (
-        "until somebody resumes it"
-        if pause.until is None
-        else f"until {pause.until.astimezone(zone):%Y-%m-%d %H:%M %Z}"
-    )
-    return f"paused for maintenance {until}: {pause.reason}"
+    until = "further notice" if pause.until is None else clock.local_time(pause.until, zone)
+    return f"paused for maintenance until {until}: {pause.reason}"
 
 
 def _last_to_end(pauses: list[Pause]) -> Pause | None:

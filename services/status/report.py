@@ -63,7 +63,7 @@ class DistrictReport:
     file_errors: int
     errors: int  # of no known school
     alerts: int  # of no known school
-    notices: tuple[str, ...] = ()  # what Clever says of the district, where that stands in the way
+    notices: tuple[str, ...] = ()  # what Clever says about the district, if that blocks it
 
 
 def district_report(session: Session, district_id: str | None = None, *, now: datetime) -> list[DistrictReport]:
@@ -118,7 +118,7 @@ def district_report(session: Session, district_id: str | None = None, *, now: da
 
 
 def _notices(session: Session) -> dict[str, tuple[str, ...]]:
-    """By district, what Clever last said of it where that stands in the way, in words."""
+    """By district, what Clever last said about it in words, if that blocks it."""
     found: dict[str, tuple[str, ...]] = {}
     for source in session.exec(
         select(Source).where(col(Source.remote_reason).is_not(None), col(Source.frozen).is_(False))

@@ -26,8 +26,8 @@ from services.status import pauses
 
 # A run is live while its last heartbeat is younger than this.
 LIVE = timedelta(minutes=5)
-SILENT = "the run that had it in hand sent no heartbeat for five minutes"
-PAUSE_OVER = "the end of the maintenance pause came"
+SILENT = "its run sent no heartbeat for five minutes"
+PAUSE_OVER = "the maintenance pause ended as scheduled"
 
 
 class Status(StrEnum):
@@ -107,7 +107,7 @@ def statuses(
 ) -> list[SchoolStatus]:
     """Every school of the district, or of all, with its status, in the setup file's order.
 
-    school_ids: ours, of the schools to derive; None for all. A night asks for each school by itself, so the work is
+    school_ids: ours, of the schools to derive; None for all. A night asks for one school at a time, so the work is
     bounded by the schools asked for.
 
     Rule: off the plan, none; no source, Setup sync; a live run has it in hand, Processing; Clever and the maintenance
@@ -245,7 +245,7 @@ def record_status_changes(session: Session, school_ids: Collection[str] | None, 
 
 
 def _end_of_pause(session: Session, school: SchoolStatus, last: StatusChange, now: datetime) -> datetime | None:
-    """When the pause that a school was under ended by itself; None where somebody ended it."""
+    """When the pause that a school was under ended on schedule; None if somebody ended it."""
     ended = [pause for pause in pauses.of_district(session, school.district_id) if not pauses.holds(pause, now)]
     ends = {pauses.end_of(pause): pause for pause in ended}
     end = max((end for end in ends if end is not None and end >= last.at), default=None)

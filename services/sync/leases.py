@@ -19,11 +19,12 @@ from models import bulk
 from models.database import Database
 from models.outcomes import UP_TO_DATE, DeliveryOutcome, RunOutcome
 from models.tables import Delivery, District, Run, School, SchoolRun, Source
+from services import clock
 from services.intake.adapters import ADAPTERS
 from services.status.sync_status import SILENT, is_live, record_status_changes
 from services.version import VERSION
 
-# A heartbeat that met a locked database is tried again after so many seconds.
+# Seconds after which a heartbeat that met a locked database is tried again.
 _AGAIN = 1.0
 
 
@@ -41,11 +42,11 @@ def begin_run(session: Session, district_id: str, source_id: str, *, schools: li
     ended as interrupted and taken over.
 
     Raises:
-        Busy: another run has the district in hand; says since when.
+        Busy: another run is syncing the district; says since when.
         NotFound: there is no such district.
         NotPossible: the setup file no longer names the district.
     """
-    # Two that begin at once are put in a row here, without standing in the way of rows that refer to the district.
+    # Concurrent starts are serialized here, without blocking rows that refer to the district.
     district = session.exec(select(District).where(District.id == district_id).with_for_update(key_share=True)).first()
     if district is None:
         raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
@@ -80,7 +81,7 @@ def _shown(session: Session, district_id: str, moment: datetime) -> str:
     """A moment as the district's people read it."""
     district = session.get(District, district_id)
     zone = ZoneInfo(district.timezone if district is not None else "UTC")
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+    return clock.local_time(moment, zone)
 
 
 def _take_over(session: Session, district_id: str, now: datetime) -> None:
@@ -88,12 +89,12 @@ def _take_over(session: Session, district_id: str, now: datetime) -> None:
     former = _open_run(session, district_id, lock=True)
     if former is None:
         return
-    clock = bulk.clock(session)
-    if is_live(former, clock):
+    present = bulk.clock(session)
+    if is_live(former, present):
         raise _busy(session, former)
-    # Kept while the run is still open: afterwards nothing tells since when it had been silent.
+    # Kept while the run is still open: afterward nothing shows since when it had been silent.
     schools = session.exec(select(School.id).where(School.district_id == district_id)).all()
-    record_status_changes(session, schools, SILENT, max(now, clock))
+    record_status_changes(session, schools, SILENT, max(now, present))
     former.ended_at, former.outcome = now, RunOutcome.INTERRUPTED
     former.notes = [*(former.notes or []), f"no heartbeat since {_shown(session, district_id, former.heartbeat_at)}"]
     session.add(former)
@@ -103,7 +104,7 @@ def _take_over(session: Session, district_id: str, now: datetime) -> None:
 def record_skipped_run(
     session: Session, district_id: str, source_id: str, *, schools: list[str] | None, note: str, now: datetime
 ) -> None:
-    """Record a run that met a maintenance pause before it began: it is caught up once the pause is over."""
+    """Record a run that met a maintenance pause before it began: it runs once the pause is over."""
     session.add(
         Run(
             district_id=district_id,
@@ -224,7 +225,7 @@ def wait_for_run(
     *,
     every: float = 1.0,
 ) -> None:
-    """Wait until no live run has the district in hand, at most `timeout` seconds; `on_wait` is told once, of which.
+    """Wait until no live run is syncing the district, at most `timeout` seconds; `on_wait` is called once for each.
 
     Raises:
         Busy: it still has.

@@ -38,9 +38,9 @@ from services.sync.requests import SyncRequest, inspection
 
 @dataclass(frozen=True)
 class FetchResult:
-    """What there is to process. outcome: how the run ends at once, None where it goes on.
+    """What there is to process. outcome: how the run ends now, None if it continues.
 
-    message: for people, without personal data. notes: what lies in the source's place and is not read.
+    message: for people, without personal data. notes: what is in the source's place but was not read.
     """
 
     outcome: RunOutcome | None
@@ -63,7 +63,7 @@ def active_pause(database: Database, request: SyncRequest) -> str | None:
 
 
 def record_skipped_run(database: Database, request: SyncRequest, pause: str) -> None:
-    """Record a run that a pause kept from beginning: it is caught up once that is over."""
+    """Record a run that a pause kept from starting: it runs once the pause is over."""
     with database.transaction() as session:
         schools = _listed(request.schools)
         leases.record_skipped_run(
@@ -75,7 +75,7 @@ def begin(database: Database, request: SyncRequest) -> int:
     """Take the district's lease.
 
     Raises:
-        Busy: another run has the district in hand.
+        Busy: another run is syncing the district.
     """
     with database.transaction() as session:
         run = leases.begin_run(
@@ -123,7 +123,7 @@ def take_delivery(
 
 
 def _finish(database: Database, request: SyncRequest, run_id: int, taken: FetchResult) -> FetchResult:
-    """With nothing new taken: whether there is something left to do, and what."""
+    """Find out what is left to do when nothing new was taken."""
     with database.transaction() as session:
         leases.assert_open(session, run_id)
         source = source_of(session, request.source_id)
@@ -166,7 +166,7 @@ def _chosen(database: Database, request: SyncRequest, run_id: int, delivery_id: 
         leases.assert_open(session, run_id)
         source = source_of(session, request.source_id)
         deliveries.choose_delivery(session, source, delivery_id)
-        return _ready(session, run_id, delivery_id, f"applying delivery {delivery_id} as asked")
+        return _ready(session, run_id, delivery_id, f"applying delivery {delivery_id} again, as requested")
 
 
 @tenacity.retry(
@@ -209,7 +209,7 @@ def _take(
         if len(findings.file_errors):
             _reject_incomplete(database, source.id, findings, run_id)
         if findings.outcome is None:
-            nothing_new = f"{name} has nothing new since the last time, so it was not fetched again"
+            nothing_new = f"{name} has nothing new since the last sync, so nothing was fetched"
             return FetchResult(RunOutcome.NOTHING, nothing_new)
         return FetchResult(findings.outcome, findings.message, notes=findings.notes)
 
@@ -217,10 +217,10 @@ def _take(
         return adapter.fetch(source, findings, folder)
 
     landed = land(fetched, landing=landing, source_id=source.id, now=clock.now())
-    # Not before: a district may be told of whose records are refused.
+    # Not before: Clever may describe the district and still refuse its records.
     _reached(database, source.id, run_id)
     if landed is None:
-        message = "the files changed while they were being copied; they will be taken once they are quiet"
+        message = "the files changed while they were being copied; they will be picked up once they stop changing"
         return FetchResult(RunOutcome.ARRIVING, message, notes=findings.notes)
     landed = replace(landed, stamps=findings.stamps)
     return replace(_recorded(database, source.id, run_id, landed, findings, landing=landing), notes=findings.notes)
@@ -260,7 +260,7 @@ def _recorded(
 
 
 def _reached(database: Database, source_id: str, run_id: int) -> None:
-    """The source answers: what was held because it did not goes on."""
+    """The source answers: the holds because it did not are over."""
     with database.transaction() as session:
         leases.assert_open(session, run_id)
         schools = read_scope(session, source_id).school_ids
@@ -348,7 +348,7 @@ def provision_one(database: Database, run: RunContext, changeset: ChangeSet) -> 
     """Guard and provision one school in one transaction.
 
     Raises:
-        WriteConflict: another district took an email meanwhile; plan again, once.
+        WriteConflict: another district took an email in the meantime; plan again, once.
         LeaseLost: the run is no longer open; nothing was written.
         DataError, DatabaseUnavailable: nothing was written.
     """
@@ -373,7 +373,7 @@ def fail_schools(database: Database, run: RunContext, schools: list[str], error:
 def fail_run(
     database: Database, request: SyncRequest, run_id: int, delivery_id: int | None, error: BaseException
 ) -> None:
-    """Record that the run failed before any school had its turn: those without an outcome are held for it."""
+    """Record that the run failed before every school was synced: those without an outcome go on hold for it."""
     with database.transaction() as session:
         scope = read_scope(session, request.source_id)
         run = RunContext(run_id, delivery_id or 0, scope, {})

@@ -100,15 +100,13 @@ def _files(
     delivery = session.get(Delivery, source.current_delivery_id) if source.current_delivery_id is not None else None
     if delivery is None or adapter.is_remote:
         return None, findings.message
-    errors = (
-        "; the last files have errors, which stop everything" if deliveries.has_file_errors(session, source) else ""
-    )
-    message = f"{findings.message}{errors}; delivery {delivery.id} applied again"
+    errors = "; the last delivery was rejected for file errors" if deliveries.has_file_errors(session, source) else ""
+    message = f"{findings.message}{errors}; what applying delivery {delivery.id} again would change:"
     return deliveries.landed_files(landing, delivery), message
 
 
 def _fetched(source: Source, findings: Findings, adapter: SourceAdapter, landing: Path) -> dict[str, bytes] | None:
-    """The source's files as they are now, None if they changed meanwhile; nothing of them stays."""
+    """The source's files as they are now, None if they changed in the meantime; nothing of them stays."""
     landing.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".preview-", dir=landing) as folder:
         if not adapter.fetch(source, findings, Path(folder)):

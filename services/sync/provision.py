@@ -268,7 +268,7 @@ def _without_leavers(session: Session, changes: ChangeSet) -> ChangeSet:
     """Who has left the organization since the plan was made is not brought back by it, unless enforcement does.
 
     The plan leaves out those who had left when it was made. It takes no lock, so people may leave until the accounts
-    are locked here; only now nobody can any more.
+    are locked here; only now nobody can anymore.
     """
     condition, parameters = bulk.in_list(
         session,
@@ -442,7 +442,7 @@ def _archive(session: Session, table: str, ids: pl.Series, now: datetime) -> Non
 
 
 def _archive_people(session: Session, school_id: str, unseen: pl.Series, now: datetime) -> None:
-    """Of the links in no row, archive those that nothing active holds any more, and accounts with their last link.
+    """Of the links in no row, archive those that nothing active holds anymore, and accounts with their last link.
 
     Students go before guardians: a guardian goes when the last of their students goes. Nobody goes yet who is in a
     class of another school that is on hold: nothing of that changes meanwhile, and its release archives them.

@@ -27,7 +27,7 @@ DISTANT_PAST = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class SyncRequest:
-    """What a run was asked to do. schools: ours, None for all. now: take a complete set as it stands.
+    """What a run was asked to do. schools: ours, None for all. now: take a complete set without waiting.
 
     by_hand: asked for by a person, who wants the schools they name done again even if the delivery is done with them,
     and the source asked for new data even if it says that it has none. kind: the source's. is_pausable: a maintenance

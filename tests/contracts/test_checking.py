@@ -86,14 +86,14 @@ def test_left_out_rows_of_somebody_in_scope_say_nothing_about_them() -> None:
     assert found.school_members.rows() == [(0, "1"), (1, "1")]
 
 
-def test_a_class_led_by_a_left_out_teacher_stands_without_one() -> None:
+def test_a_class_led_by_a_left_out_teacher_is_kept_without_one() -> None:
     files = Files(teachers=[teacher("T1", "2")])
     found = settled(files, schools=["1"])
     assert found.issues.rows() == []
     assert members(found) == [("C1", "1", "S1", False)]
 
 
-def test_schools_in_scope_that_are_not_named_are_told() -> None:
+def test_schools_in_scope_that_are_not_named_are_reported() -> None:
     assert settled(Files(), schools=["1", "3"]).missing_schools == ("3",)
 
 
@@ -387,17 +387,17 @@ def test_a_rejected_guardian_who_was_provisioned_still_reaches_the_student() -> 
     assert pairs(found) == [("S1", "LG1")]
 
 
-def test_all_errors_of_a_record_are_told_at_once_and_its_alerts_follow_from_them() -> None:
+def test_all_errors_of_a_record_are_reported_at_once_and_its_alerts_follow_from_them() -> None:
     files = Files().with_teacher(teacher("T2", first_name="", email="", phone="unlisted"))
     assert codes(settled(files)) == ["name_missing", "teacher_email_missing"]
 
 
-def test_a_bad_row_of_somebody_who_is_created_all_the_same_hides_no_alert() -> None:
+def test_a_bad_row_of_somebody_who_is_created_anyway_hides_no_alert() -> None:
     files = Files(students=[student("S1", grade="Owls"), student("S1", "9", grade="Owls")])
     assert codes(settled(files)) == ["grade_unknown", "school_unknown"]
 
 
-def test_the_emails_of_a_delivery_are_told_normalised() -> None:
+def test_the_emails_of_a_delivery_are_reported_normalized() -> None:
     files = Files(teachers=[teacher("T1", email="T1@Unified.Example")]).with_student(student("S2", email="bad"))
     assert checked(files).emails() == ["g1@mail.example", "g2@mail.example", "t1@unified.example"]
 

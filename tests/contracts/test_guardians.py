@@ -169,7 +169,7 @@ def test_a_relationship_given_twice_for_one_student_is_a_conflict_and_for_two_st
     assert sorted(found.guardianships["relationship"].drop_nulls()) == ["Aunt", "Guardian"]
 
 
-def test_issues_of_a_guardian_stand_at_every_school_of_their_students() -> None:
+def test_issues_of_a_guardian_are_reported_at_every_school_of_their_students() -> None:
     files = _of(guardian_of("G2", phone="unlisted"))
     files.students.append(student("S3", "2", guardian=guardian_of("G2", phone="unlisted")))
     files.enrollments.append({"class_id": "C1", "student_id": "S3"})

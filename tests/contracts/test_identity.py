@@ -116,7 +116,7 @@ def test_a_student_is_known_by_name_and_birth_date_or_email(
     assert found(files, known, "S1") == ("L" if is_same else None)
 
 
-def test_without_birth_date_a_guardian_in_common_tells() -> None:
+def test_without_birth_date_a_guardian_in_common_decides() -> None:
     files = pupils(student("S1", birth_date=""))
     pupil = link("L", "student", "S900", first_name="Stu1", last_name="Dent1")
     parent = link("LG", "guardian", "G1", email="g1@mail.example")
@@ -339,7 +339,7 @@ def owners(by: str, rows: list[tuple[str, str]]) -> pl.DataFrame:
             [("n1", "ada"), ("n2", "ada"), ("n2", "max")],
             [("c1", "ada"), ("c2", "ada"), ("c2", "max")],
             {("c1", "n1"), ("c2", "n2")},
-            id="told apart by all their teachers",
+            id="distinguished by all their teachers",
         ),
         pytest.param(
             [("n1", None, "1", "Art")],

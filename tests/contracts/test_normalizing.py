@@ -68,7 +68,7 @@ def test_a_placeholder_as_a_name_is_an_alert_and_real_names_are_none() -> None:
     assert one(found, "G5", "first_name", "last_name") == ("Gua5", None)
 
 
-def test_hidden_characters_inside_ids_and_names_are_told_by_their_code_point() -> None:
+def test_hidden_characters_inside_ids_and_names_are_reported_by_their_code_point() -> None:
     files = Files(schools=[school("1", "Lin\u200bcoln")])
     files.with_student(student("S\u200b2", first_name="An\u00adn", last_name="Dent", guardian=guardian_of("G2")))
     files.with_student(student("S3", guardian=guardian_of("G3", first_name="Bo\u2060b")))
@@ -82,7 +82,7 @@ def test_hidden_characters_inside_ids_and_names_are_told_by_their_code_point() -
     ]
 
 
-def test_two_ids_that_look_the_same_are_each_told_of_the_other() -> None:
+def test_two_ids_that_look_the_same_are_each_reported_the_other() -> None:
     files = (
         Files()
         .with_student(student("S2"))
@@ -95,7 +95,7 @@ def test_two_ids_that_look_the_same_are_each_told_of_the_other() -> None:
     ]
 
 
-def test_damaged_names_are_told_by_their_column() -> None:
+def test_damaged_names_are_reported_by_their_column() -> None:
     files = Files().with_student(student("S2", first_name="Jos\ufffd", last_name="Mu\u00c3\u00b1oz"))
     files.with_student(student("S3", first_name="Jos\u00e9", last_name="Mu\u00f1oz"))
     files.classes.append(class_("C9", class_name="M&eacute;dia"))
@@ -124,7 +124,7 @@ def _dates(files: Files, **options: Any) -> tuple[list[date | None], list[tuple[
 def test_dates_are_month_first_day_first_or_unclear_as_the_column_shows() -> None:
     assert _dates(_born("3/4/2014", "12/31/2014")) == ([date(2014, 3, 4), date(2014, 12, 31)], [], ())
     days = ("3/4/2014", "31/12/2014", "30/12/2014", "29/12/2014")
-    note = "column birth_date is read with the day first, as most of its dates can be read in no other way"
+    note = "column birth_date was read day first, because most of its dates make sense in no other way"
     day_first = [date(2014, 4, 3), date(2014, 12, 31), date(2014, 12, 30), date(2014, 12, 29)]
     assert _dates(_born(*days)) == (day_first, [], (note,))
     mixed = ("3/4/2014", "31/12/2014", "12/30/2014", "29/12/2014", "5/6/2014")

@@ -149,7 +149,7 @@ def test_what_refers_to_a_teacher_never_provisioned_falls_with_them() -> None:
     assert kept(found, "class_students") == [(None, "CT2")]
 
 
-def test_a_class_stands_with_one_of_its_teachers() -> None:
+def test_a_class_is_kept_with_one_of_its_teachers() -> None:
     files = Files().with_teacher(teacher("T2", email=""))
     files.classes.append(class_("CT2", "T1"))
     found = settled(files)
@@ -250,7 +250,7 @@ def test_an_enrollment_names_a_known_class_and_a_known_student() -> None:
     assert (None, "C1") in kept(found, "class_students")
 
 
-def test_an_enrollment_of_the_unknown_stands_at_every_school_of_the_student() -> None:
+def test_an_enrollment_of_the_unknown_is_reported_at_every_school_of_the_student() -> None:
     files = Files(students=[student("S1"), student("S1", "2")])
     files.enrollments.append(enrollment("C9", "S1"))
     assert issues(settled(files)) == [
@@ -314,7 +314,7 @@ def test_an_enrolled_teacher_teaches_the_class_beside_those_of_the_class() -> No
     assert found.class_members["kind"].sort().to_list() == ["employee", "employee", "student"]
 
 
-def test_a_class_stands_with_an_enrolled_teacher_only() -> None:
+def test_a_class_is_kept_with_an_enrolled_teacher_only() -> None:
     files = Files(classes=[class_("C1", "T8")])
     files.enrollments.append(enrollment("C1", "T1"))
     found = settled(files)
@@ -330,7 +330,7 @@ def test_a_class_whose_only_students_are_teachers_has_none() -> None:
     ]
 
 
-def test_an_enrolled_teacher_of_another_school_is_told_at_the_enrollment() -> None:
+def test_an_enrolled_teacher_of_another_school_is_reported_at_the_enrollment() -> None:
     files = Files(teachers=[teacher("T1"), teacher("T2", "2")])
     files.enrollments.append(enrollment("C1", "T2", school_id="2"))
     found = settled(files)
@@ -473,7 +473,7 @@ def test_whoever_stays_in_a_class_as_last_applied_is_not_without_one() -> None:
     # S2 and T2 stay in C1, which has a row that is not right; S1 stays in C2, having such a row.
     in_classes = [("C1", "LS2", False), ("C1", "L2", True), ("C2", "LS1", False)]
     assert shown(settled(files, stored(*everybody, class_members=in_classes))) == expected
-    # Whoever is not among the students any more goes, and leaves the class without any.
+    # Whoever is not among the students anymore goes, and leaves the class without any.
     files.students = [row for row in files.students if row["student_id"] != "S1"]
     found = settled(files, stored(*everybody, class_members=in_classes))
     assert [code for code in codes(found) if code.startswith("class_without")] == ["class_without_students"]
@@ -482,7 +482,7 @@ def test_whoever_stays_in_a_class_as_last_applied_is_not_without_one() -> None:
 # --- rows of unknown schools ---
 
 
-def test_whoever_may_belong_to_the_classs_school_is_not_told_to_be_of_another() -> None:
+def test_whoever_may_belong_to_the_classs_school_is_not_reported_as_of_another() -> None:
     files = Files(teachers=[teacher("T1", "2"), teacher("T1", "9")], students=[student("S1", "2"), student("S1", "9")])
     assert shown(settled(files)) == [
         ("school_unknown", "2", "students.csv", 3, "S1", None),
@@ -512,7 +512,7 @@ def test_a_newcomer_of_an_unknown_school_is_an_error_and_whoever_is_provisioned_
         ("former_school_unknown", "1", "students.csv", 4, "S3", None),
         ("former_school_unknown", "1", "teachers.csv", 3, "T2", None),
         ("former_school_unknown", "2", "students.csv", 4, "S3", None),
-        # What else is wrong with them, or with their guardians, is told there, too.
+        # What else is wrong with them, or with their guardians, is listed there, too.
         ("grade_unknown", "1", "students.csv", 4, "S3", None),
         ("grade_unknown", "2", "students.csv", 4, "S3", None),
         ("phone_invalid", "1", "students.csv", 4, "G3", None),
@@ -537,7 +537,7 @@ def test_a_class_of_an_unknown_school_is_an_error_where_it_is_active() -> None:
     ]
 
 
-def test_a_school_that_is_nearly_right_is_named_and_told_of_there() -> None:
+def test_a_school_that_is_nearly_right_is_named_and_reported_there() -> None:
     files = Files(schools=[school("01"), school("02")], teachers=[teacher("T1", "01")])
     files.students = [student("S1", "01"), student("S2", "1", last_name=""), student("S3", "2")]
     files.classes = [class_("C1", "T1", "01"), class_("C2", "T1", "1")]

@@ -41,7 +41,7 @@ SMALL = contract(
 )
 
 
-def test_every_rule_is_told_by_code_and_row_and_a_null_keeps_no_rule() -> None:
+def test_every_rule_is_reported_by_code_and_row_and_a_null_keeps_no_rule() -> None:
     frame = pl.DataFrame({"name": ["Ada", None, "Beatrix"], "age": [9, None, 3], "limit": [5, 5, 5]})
     found = violations(SMALL, frame).sort("code", "at")
     assert found.schema == {"code": pl.String, "at": pl.UInt32}

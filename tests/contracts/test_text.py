@@ -1,4 +1,4 @@
-"""What every value loses, told by Python's tables of Unicode; and counts and lists in words."""
+"""What every value loses, checked against Python's tables of Unicode; and counts and lists in words."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_count_has_its_plural(number: int, many: str | None, words: str) -> No
     assert count(number, "cell", many) == words
 
 
-def test_a_list_is_told_as_a_sentence_does_and_cut_where_it_is_long() -> None:
+def test_a_list_is_reported_as_a_sentence_does_and_cut_where_it_is_long() -> None:
     assert [listed(range(1, number)) for number in (2, 3, 4, 6, 7, 9)] == [
         "1",
         "1 and 2",

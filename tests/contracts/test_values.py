@@ -519,7 +519,7 @@ _WHOLE = (
 )
 
 
-def test_damaged_names_are_told_from_names_of_all_languages() -> None:
+def test_damaged_names_are_distinguished_from_names_of_all_languages() -> None:
     expected: dict[str | None, object] = {**dict.fromkeys(_DAMAGED, True), **dict.fromkeys(_WHOLE, False)}
     found = values.is_damaged(pl.Series("name", list(expected)))
     assert dict(zip(expected, found, strict=True)) == expected

@@ -18,7 +18,7 @@ def test_a_page_is_the_one_the_code_gives(name: str) -> None:
         pytest.fail(f"docs/{name} is out of date; `make docs` writes it again", pytrace=False)
 
 
-def test_the_commands_stand_in_the_order_and_under_the_headings_of_the_help() -> None:
+def test_the_commands_are_in_the_order_and_under_the_headings_of_the_help() -> None:
     def listed(*arguments: str) -> list[tuple[str, str]]:
         """Panel, or command, in order of the help."""
         shown = CliRunner().invoke(app, [*arguments, "--help"], env={"COLUMNS": "200"}).output

@@ -1,6 +1,6 @@
 """What a night costs, step by step and in ratios of one run: `make bench`. No test: times are of one day and machine.
 
-Run as `python -m tests.end_to_end.bench [STUDENTS]` (10,000 unless told). The district has a school for every 500
+Run as `python -m tests.end_to_end.bench [STUDENTS]` (10,000 by default). The district has a school for every 500
 students. PostgreSQL is as the wheel sets it up, its syncing to disk included.
 """
 

@@ -137,7 +137,7 @@ def people_of_two_schools(database: Database) -> set[str]:
 
 
 def snapshot(database: Database, without: Collection[str] = ()) -> Snapshot:
-    """By school, everything stored of it, told by external IDs; `without` leaves out what people have of their own."""
+    """By school, everything stored of it, by external IDs; `without` leaves out what people have of their own."""
     found: Snapshot = {}
     with database.reading() as session:
         for table, sql in _SNAPSHOTS.items():

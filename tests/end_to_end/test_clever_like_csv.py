@@ -143,7 +143,7 @@ def as_records(district: District) -> CleverDistrict:
 
 
 def stored(database: Database, ids: dict[str, str]) -> Rows:
-    """By table, what both sources have in common, told by Clever's IDs; guardians by their full name."""
+    """By table, what both sources have in common, by Clever's IDs; guardians by their full name."""
 
     def known(external_id: str | None) -> str | None:
         return ids.get(external_id, external_id) if external_id is not None else None

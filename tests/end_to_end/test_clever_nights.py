@@ -233,9 +233,9 @@ UNREACHABLE = "the next run tries again; if it lasts, check the network and stat
             "Clever has no token for district {id}: check in Clever that the district has connected the app, and that"
             " its ID in the setup file is right",
         ),
-        (Faults(token_refused=True), f"Clever refuses district {{id}} (HTTP 401): {CHECK_DISTRICT}"),
-        (Faults(district_status=403), f"Clever refuses district {{id}} (HTTP 403): {CHECK_DISTRICT}"),
-        (Faults(district_status=404), f"Clever refuses district {{id}} (HTTP 404): {CHECK_DISTRICT}"),
+        (Faults(token_refused=True), f"Clever refused district {{id}} (HTTP 401): {CHECK_DISTRICT}"),
+        (Faults(district_status=403), f"Clever refused district {{id}} (HTTP 403): {CHECK_DISTRICT}"),
+        (Faults(district_status=404), f"Clever refused district {{id}} (HTTP 404): {CHECK_DISTRICT}"),
         (
             Faults(failed_every=1, failed_statuses=(503,)),
             f"Clever did not give district {{id}} (HTTP 503): {UNREACHABLE}",
@@ -355,7 +355,7 @@ def test_a_type_of_records_that_stays_refused_is_one_hold_all_along(connected: L
     connected.api.faults = Faults(before_page=refuse_contacts)
     connected.night()
     said = (
-        f"Clever refuses the contacts of district {connected.district_id} (HTTP 403): check in Clever that the district"
+        f"Clever refused the contacts of district {connected.district_id} (HTTP 403): check in Clever that the district"
         " still shares them with the app"
     )
     first = open_holds(connected)
@@ -374,7 +374,7 @@ def test_a_hold_says_what_is_wrong_now(connected: Lakeside) -> None:
         connected.api.faults = Faults(district_status=status_code)
         connected.night()
     assert {hold.reasons[0].detail for hold in open_holds(connected)} == {
-        f"Clever refuses district {connected.district_id} (HTTP 403): {CHECK_DISTRICT}"
+        f"Clever refused district {connected.district_id} (HTTP 403): {CHECK_DISTRICT}"
     }
 
 
@@ -406,10 +406,10 @@ def test_while_clever_is_paused_nobody_is_archived(
     connected.give(with_state(changed, **pause))
     at(during)
     outcomes = {outcome.school_id: outcome.outcome for outcome in connected.night(nightly=True)}
-    # Whose school is gone is told where they still are.
+    # Whose school is gone is listed where they still are.
     assert outcomes == {SCHOOLS[0]: "applied", SCHOOLS[2]: "unchanged"}
     until = " until 2026-11-23" if by_dates else ""
-    notice = f"Clever has the district's data paused{until}: nobody is archived until then"
+    notice = f"Clever has paused the district's data{until}; nobody is archived in the meantime"
     assert (active_people(connected), held_for(connected), notices(connected)) == (everybody, {}, (notice,))
     assert connected.statuses() == CONNECTED
     names = {
@@ -454,8 +454,8 @@ def test_who_takes_the_address_of_somebody_missing_gets_it_while_clever_is_pause
     assert everybody - active_people(clever) == {leaver}
 
 
-PENDING = "Clever waits for the district (state pending), which can solve it in Clever: nothing is processed"
-ERROR = "Clever has a problem with the district (state error), which Clever must solve: nothing is processed"
+PENDING = "Clever is waiting for the district (state: pending), so nothing is processed"
+ERROR = "Clever has a problem with the district (state: error), so nothing is processed"
 HALF_A_DAY = timedelta(hours=12)
 
 
@@ -492,13 +492,13 @@ def test_a_problem_of_clever_s_at_two_looks_twelve_hours_apart_disconnects_the_s
     assert look(NOW, state="pending") == ("not_ready", set())
     assert look(NOW + HALF_A_DAY - timedelta(seconds=1), state="error") == ("not_ready", set())
     assert connected.statuses() == CONNECTED
-    said = f"{PENDING}. Clever says: Terms. Solve it in Clever, then choose I fixed it"
+    said = f"{PENDING}. Clever says: Terms. Resolve it in Clever, then choose I fixed it"
     assert look(NOW + HALF_A_DAY, state="pending", error="Terms") == ("disconnected", {said})
     assert (connected.statuses(), held_for(connected)) == (ON_HOLD, {key: ["disconnected"] for key in CONNECTED})
-    said = f"{ERROR}. There is nothing to do here: it ends by itself once Clever has solved it"
+    said = f"{ERROR}. No action is needed here: it ends automatically once Clever has resolved it"
     assert look(NOW + 2 * HALF_A_DAY, state="error") == ("disconnected", {said})
     assert snapshot(connected.database) == before
-    # The first look that finds neither ends it, and what comes after begins anew.
+    # The first look that finds neither ends it, and what comes after starts over.
     assert look(NOW + 3 * HALF_A_DAY, state="success") == ("nothing", set())
     assert connected.statuses() == CONNECTED
     assert look(NOW + 4 * HALF_A_DAY, state="pending") == ("not_ready", set())
@@ -536,9 +536,7 @@ def test_a_new_district_that_clever_has_a_problem_with_stays_in_setup(
 
 # --- the nightly skip -------------------------------------------------------------------------------------------------
 
-SKIPPED = (
-    "Clever has nothing new since the last time, so it was not fetched again; delivery 1 is finished for all schools"
-)
+SKIPPED = "Clever has nothing new since the last sync, so nothing was fetched; delivery 1 is finished for all schools"
 
 
 def test_only_a_nightly_run_skips_what_clever_has_nothing_new_for(connected: Lakeside) -> None:
@@ -553,7 +551,7 @@ def test_only_a_nightly_run_skips_what_clever_has_nothing_new_for(connected: Lak
     assert connected.pages_asked() > pages
 
 
-def test_a_nightly_run_fetches_what_clever_has_synced_anew(connected: Lakeside, remote: CleverDistrict) -> None:
+def test_a_nightly_run_fetches_what_clever_has_synced_again(connected: Lakeside, remote: CleverDistrict) -> None:
     for last_sync in ("2026-09-02T06:12:45.000Z", ""):
         connected.give(with_state(remote, last_sync=last_sync))
         connected.night(nightly=True)

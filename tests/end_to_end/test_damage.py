@@ -164,7 +164,7 @@ DISTRICT = generate(11, schools=3, students=240, teachers=24, classes=24, enroll
 
 @pytest.fixture(scope="module")
 def started(embedded_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation after its first night, which nothing writes to any more."""
+    """An installation after its first night, which nothing writes to anymore."""
     folder = tmp_path_factory.mktemp("damage")
     shutil.copy(embedded_template, folder / "rollcall.sqlite")
     with open_database(f"sqlite:///{folder}/rollcall.sqlite", backups=None) as database:

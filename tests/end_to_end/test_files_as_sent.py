@@ -1,4 +1,4 @@
-"""Nights of files under other names than the format's: what is taken, and what is told of the rest."""
+"""Nights of files under other names than the format's: what is taken, and what the notes say about the rest."""
 
 from __future__ import annotations
 
@@ -72,14 +72,12 @@ def test_capitals_are_taken_and_land_under_the_formats_names(birch: Installation
         )
 
 
-def test_two_files_of_one_name_are_told_until_one_is_removed(birch: Installation) -> None:
+def test_two_files_of_one_name_are_reported_until_one_is_removed(birch: Installation) -> None:
     send(birch, 2)
     (birch.drop() / "schools.csv").write_bytes((birch.drop() / "Schools.csv").read_bytes())
     (birch.drop() / "notes.txt").write_text("left out")
     birch.night()
-    said = (
-        "a file arrived twice: Schools.csv and schools.csv would both be schools.csv. Remove the one that is not meant"
-    )
+    said = "a file arrived twice: Schools.csv and schools.csv would both be schools.csv. Remove the wrong one"
     with birch.database.reading() as session:
         state, outcome, notes = told(session)
         assert (state, outcome, notes[0], notes[-1]) == (

@@ -475,7 +475,7 @@ def test_a_district_has_limits_of_its_own(place: Installation) -> None:
     del files.students["0035"]
     assert night(place, files) == {"lincoln": ("data_removals",)}
     assert describe_counts(held(place).reasons[0]) == [
-        "1 of 10 students would be removed; the limit is 0% and 0, the district's own"
+        "1 of 10 students would be removed (limit: 0% and 0, set for this district)"
     ]
 
 
@@ -484,16 +484,14 @@ def test_what_is_held_however_few_it_is_names_no_limit(place: Installation) -> N
     night(place, files)
     files.students = {}
     night(place, files)
-    assert describe_counts(held(place).reasons[0]) == [
-        "all 3 students would be removed, which is held however few they are"
-    ]
+    assert describe_counts(held(place).reasons[0]) == ["all 3 students would be removed (on hold whatever the limits)"]
 
 
 @pytest.mark.parametrize(("share", "shown"), [(0.125, "12.5%"), (0.29, "29%"), (0.0, "0%"), (1.0, "100%")])
-def test_a_limit_is_told_as_it_was_set(share: float, shown: str) -> None:
+def test_a_limit_is_reported_as_it_was_set(share: float, shown: str) -> None:
     counts = {"students": {"removed": 3, "before": 9, "limit_share": share, "limit_count": 2}}
     assert describe_counts(HoldReason(hold_id=1, code="data_removals", counts=counts)) == [
-        f"3 of 9 students would be removed; the limit is {shown} and 2"
+        f"3 of 9 students would be removed (limit: {shown} and 2)"
     ]
 
 
@@ -515,14 +513,14 @@ def test_all_holds_of_a_district_are_decided_about_at_once(place: Installation) 
     with place.database.transaction() as session:
         chosen = decisions.choose(session, decisions.CONFIRM, district_id="unified")
         assert effects(chosen[0], decisions.CONFIRM) == [
-            "Many people or classes would be removed: 20 of 40 students would be removed; the limit is 10% and 10;"
-            " is applied as shown"
+            "Many people or classes would be removed: 20 of 40 students would be removed (limit: 10% and 10)."
+            " Exactly this will be applied."
         ]
         assert decisions.to_run(chosen, decisions.CONFIRM) == {"unified": ["lincoln", "adams"]}
         assert decisions.to_run(chosen, decisions.FIXED) == {"unified": None}
-        with pytest.raises(NotPossible, match="no open hold of district unified has anything that accept is about"):
+        with pytest.raises(NotPossible, match="district unified has no guardians or contacts to accept"):
             decisions.choose(session, decisions.ACCEPT, district_id="unified")
-        with pytest.raises(NotPossible, match="give hold numbers, or --district"):
+        with pytest.raises(NotPossible, match="give either hold numbers or --district"):
             decisions.choose(session, decisions.ACCEPT)
         for hold in chosen:
             decisions.decide(session, hold.id, decisions.CONFIRM, by="ops", now=datetime.now(UTC))
@@ -612,7 +610,7 @@ def test_classes_without_any_student_hold_though_their_teachers_stay(place: Inst
         "enrollments.csv has its header and no rows; in the delivery applied last it had 60.",
     )
     assert describe_counts(reason) == [
-        "all 30 student class memberships would be removed, which is held however few they are"
+        "all 30 student class memberships would be removed (on hold whatever the limits)"
     ]
     assert active(place, "class_membership") == 62
     # The rows of one school only.
@@ -633,11 +631,11 @@ def test_a_field_that_nobody_has_any_more_holds_and_is_confirmed(place: Installa
     (reason,) = hold.reasons
     assert (reason.counts, reason.detail) == (
         {"students_grade": {"emptied": 12, "before": 12}},
-        "12 of 12 students lose their grades, and nobody listed for this school has one any more: the column may be"
+        "12 of 12 students lose their grades, and nobody listed for this school has one anymore: the column may be"
         " empty, or no longer exported or shared.",
     )
     assert describe_counts(reason) == [
-        "12 of 12 students would lose their grade, and nobody keeps one, which is held however few they are"
+        "12 of 12 students would lose their grade, and nobody keeps one (on hold whatever the limits)"
     ]
     assert evidence(place, hold).select("record_id", "field", "before", "after").rows() == [
         (f"0{number:03}", "grade", "3", None) for number in range(12)
@@ -654,7 +652,7 @@ def grades(place: Installation) -> dict[str | None, int]:
         return dict(bulk.read(session, sql, {}, {"grade": pl.String, "n": pl.Int64}).iter_rows())
 
 
-def test_ids_that_changed_are_told_as_such(place: Installation) -> None:
+def test_ids_that_changed_are_reported_as_such(place: Installation) -> None:
     files = Files.of(30)
     night(place, files)
     files.students = {f"N{each}" if each[0] == "0" else each: told for each, told in files.students.items()}
@@ -663,7 +661,7 @@ def test_ids_that_changed_are_told_as_such(place: Installation) -> None:
     told = {"ids": 30, "before": 30, "limit_share": 0.1, "limit_count": 10}
     assert (reason.counts, describe_counts(reason)) == (
         {"students": told},
-        ["30 IDs would change, all of 30 students, which is held however few they are"],
+        ["the IDs of all 30 students would change (on hold whatever the limits)"],
     )
 
 
@@ -730,12 +728,12 @@ def test_schools_that_together_lose_many_are_held_and_confirmed_together(three: 
         hold.reasons[0].detail == "The school is within its own limits, but 2 schools together exceed the district's."
     )
     assert describe_counts(hold.reasons[0]) == [
-        "7 of 120 students of all schools together would be at none of them any more, 4 of them from this school; the"
-        " district's limit is 5% and 2, the district's own"
+        "7 of 120 students of all schools together would no longer be at any of them, 4 of them from this school"
+        " (limit of all schools together: 5% and 2, set for this district)"
     ]
     with three.database.reading() as session:
         shown = evidence_csv(store.items_of(session, hold.id), hold.reasons)
-    figures = "7 of 120 students of all schools together would be at none of them any more"
+    figures = "7 of 120 students of all schools together would no longer be at any of them"
     assert pl.read_csv(io.StringIO(shown), infer_schema=False).select("record_id", "all_schools").rows() == [
         (f"1{number:03}", figures) for number in range(4)
     ]
@@ -760,7 +758,7 @@ def test_a_school_confirmed_alone_counts_on_until_the_last_is_released(three: In
     decide(three, held(three, "adams"), decisions.CONFIRM)
     assert night(three) == {"grant": HELD}
     assert counted(three) == {"grant": together(1, removed=7, schools=3)}
-    # It is over: what goes from now on is counted anew.
+    # It is over: what goes from now on is counted from zero.
     decide(three, held(three, "grant"), decisions.CONFIRM)
     assert night(three) == {}
     assert night(three, of_three(lincoln=5, adams=4, grant=1)) == {}
@@ -828,7 +826,7 @@ def test_nothing_is_decided_about_a_school_that_is_not_synced(place: Installatio
             listed = [each.id for each in store.open_holds(session)]
             (report,) = district_report(session, now=datetime.now(UTC))
         shown = [row.hold.id for row in report.schools if row.hold is not None]
-        # Without a source it has a sync status all the same.
+        # Without a source it still has a sync status.
         assert (listed, shown) == (([hold.id], [hold.id]) if "source" in change else ([], []))
         with pytest.raises(NotPossible, match=said):
             decide(place, hold, decisions.CONFIRM)

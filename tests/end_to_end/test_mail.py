@@ -1,4 +1,4 @@
-"""A run that is killed between holding a school and sending its mail: the mail is sent all the same, and once."""
+"""A run that is killed between holding a school and sending its mail: the mail is still sent, and once."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ FULL = Files.of(40, 40)
 
 @dataclass
 class Calendar:
-    """An installation whose nights are played at the times told; each gives the subjects of what was mailed then."""
+    """An installation whose nights are played at the times given; each returns the subjects of its mail."""
 
     place: Installation
     set_clock: Callable[[datetime], None]
@@ -104,7 +104,7 @@ def test_file_errors_are_mailed_once_and_reminded_of_daily_until_clean_files_com
     assert calendar.night(4) == []
 
 
-def test_staleness_is_told_once_fourteen_days_before_and_holds_after_ninety(calendar: Calendar) -> None:
+def test_staleness_is_reported_once_fourteen_days_before_and_holds_after_ninety(calendar: Calendar) -> None:
     calendar.night(0, FULL)
     assert [calendar.night(day) for day in (1, 30, 75)] == [[], [], []]
     assert calendar.night(76) == ["New files needed soon: unified schools"]

@@ -545,7 +545,7 @@ NIGHTMARES = [
         guardians_not_exported,
         ALL,
         {
-            "data_removals": "No guardians are listed for any student of this school any more; there were 94: they may"
+            "data_removals": "No guardians are listed for any student of this school anymore; there were 94: they may"
             " no longer be exported or shared."
         },
         no_guardians,

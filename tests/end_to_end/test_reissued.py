@@ -1,4 +1,4 @@
-"""IDs that are issued anew, and schools that change their source: everybody keeps their account, none is doubled."""
+"""IDs that are reissued, and schools that change their source: everybody keeps their account, none is doubled."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FILES = dict.fromkeys(KEYS, "files")
 CLEVER = dict.fromkeys(KEYS, "clever")
 Rows = list[tuple[object, ...]]
 
-# What must be the same before and after: told by account and class, never by an ID of a source.
+# What must be the same before and after: by account and class, never by an ID of a source.
 _KEPT = {
     "accounts": "SELECT id, archived_at IS NULL AS active, role, email FROM account",
     "members": """
@@ -109,7 +109,7 @@ def renumbered(
 
 
 def distinct_classes(district: District) -> District:
-    """The district whose classes have a name of their own each, as a school's are told apart by."""
+    """The district whose classes have a name of their own each, because a school's classes are distinguished by it."""
     named = pl.concat_str("name", pl.int_range(pl.len()).cast(pl.String), separator=" ")
     return replace(district, classes=district.classes.with_columns(name=named))
 
@@ -260,7 +260,7 @@ def goes_over_and_back(lakeside: Mixed) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """Where the schools get their data from now on, and whose IDs are issued anew at once: in the files, in both."""
+    """Where the schools get their data from now on, and whose IDs are reissued at once: in the files, in both."""
 
     sources: tuple[str, str, str]
     new_ids: tuple[str, ...] = ()

@@ -57,7 +57,7 @@ def test_no_text_names_a_file_or_column_that_the_format_lacks() -> None:
     assert "Clever" not in "".join(f"{entry.meaning} {entry.remedy}" for entry in catalogue("toy-1.0").values())
 
 
-def test_what_is_wrong_is_told_in_its_words() -> None:
+def test_what_is_wrong_is_reported_in_its_words() -> None:
     bad = FILES | {
         "staff.csv": b"sourcedId,orgSourcedId,givenName,familyName,workEmail\nT1,1,Tea,Cher,\n",
         "pupils.csv": b"sourcedId,orgSourcedId,givenName,familyName,birthDate\nS1,9,Ann,Ames,soon\nS2,1,Ben,Birk,\n",

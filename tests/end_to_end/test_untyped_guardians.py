@@ -46,7 +46,7 @@ def decide(place: Installation, verb: str) -> None:
         decisions.decide(session, hold.id, verb, by="ops", now=clock.now())
 
 
-MISSING = "students.csv: column guardian_type is missing, so that emergency contacts cannot be told from guardians."
+MISSING = "students.csv: column guardian_type is missing, so emergency contacts can't be distinguished from guardians."
 
 
 def untyped(found: str) -> list[tuple[str, list[str], str | None]]:

@@ -182,7 +182,7 @@ def test_who_moves_to_another_sources_school_stays_until_that_source_has_spoken(
     assert active(lincoln.database) == everybody(3)
 
 
-def test_who_is_left_under_a_school_that_schools_csv_lacks_stays_and_is_told_of(
+def test_who_is_left_under_a_school_that_schools_csv_lacks_stays_and_is_reported(
     lincoln: Installation, csv_files: Callable[..., dict[str, bytes]]
 ) -> None:
     lincoln.send(csv_files(TEACHERS, students(s3="9", s5="9"), CLASSES, enrollments(3, 5)))

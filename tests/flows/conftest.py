@@ -110,7 +110,7 @@ def prefect_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory, prefect_template: Path) -> Iterator[Server]:
     """The one server of all tests that need none of their own; every flow here runs against it."""
     home = tmp_path_factory.mktemp("prefect")
-    # Prefect loads all authorities anew for each of a run's many clients, though nothing here is encrypted.
+    # Prefect loads all authorities again for each of a run's many clients, though nothing here is encrypted.
     first, end, _ = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----\n")
     (home / "one.pem").write_text(first + end)
     with pytest.MonkeyPatch.context() as environment:

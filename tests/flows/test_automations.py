@@ -59,7 +59,7 @@ def mailbox() -> Iterator[Mailbox]:
         serving.join()
 
 
-def test_the_shipped_automations_tell_of_schools_going_on_hold_and_of_failed_runs(
+def test_the_shipped_automations_report_schools_going_on_hold_and_of_failed_runs(
     own_server: str,
     installation: Installation,
     small_district: District,

@@ -67,20 +67,20 @@ def test_a_clever_district_is_synced_paused_and_resumed(installed: Lakeside) -> 
     assert rollcall("sync", "lakeside").exit_code == 0
     assert everyone(installed) == {"connected"}
     said = rollcall("pause", "lakeside", "--reason", "moving house", "--until", "2099-01-02T03:04").stdout
-    assert said == "lakeside: paused for maintenance until 2099-01-02 03:04 EST: moving house\n"
+    assert said == "lakeside: paused for maintenance until Jan 2, 2099, 3:04 AM EST: moving house\n"
     asked = len(installed.api.requests)
     refused = rollcall("sync", "lakeside")
     assert (refused.exit_code, len(installed.api.requests)) == (1, asked)
-    assert "lakeside/clever is paused for maintenance until 2099-01-02 03:04 EST: moving house" in refused.stdout
+    assert "lakeside/clever is paused for maintenance until Jan 2, 2099, 3:04 AM EST: moving house" in refused.stdout
     (district,) = shown("status", "--json")
     assert {row["status"] for row in district["schools"]} == {"paused"}
-    assert "Paused for maintenance until 2099-01-02 03:04 EST: moving house" in rollcall("status").stdout
+    assert "Paused for maintenance until Jan 2, 2099, 3:04 AM EST: moving house" in rollcall("status").stdout
     resumed = rollcall("resume", "lakeside")
     assert resumed.exit_code == 0
-    assert "the pause of district lakeside is over\nlakeside missed a sync: catching up\n" in resumed.stdout
+    assert "the pause of district lakeside has ended\nlakeside missed a sync; running it now\n" in resumed.stdout
     assert everyone(installed) == {"connected"}
     assert len(installed.api.requests) > asked
-    assert rollcall("resume", "lakeside").stdout == "there was no pause of district lakeside to end\n"
+    assert rollcall("resume", "lakeside").stdout == "there is no pause of district lakeside to end\n"
 
 
 def test_a_refusing_clever_holds_the_schools_and_fixed_reconnects_and_processes_at_once(installed: Lakeside) -> None:
@@ -107,8 +107,7 @@ def test_the_night_checks_every_district_inside_its_window_only(
     assert everyone(installed) == {"connected"}
     assert ran(clever_nightly(return_state=True)).name == "Completed"
     assert installed.last_run().notes == [
-        "Clever has nothing new since the last time, so it was not fetched again;"
-        " delivery 1 is finished for all schools"
+        "Clever has nothing new since the last sync, so nothing was fetched; delivery 1 is finished for all schools"
     ]
 
 
@@ -118,7 +117,7 @@ def test_what_the_night_leaves_is_named_and_goes_first_the_next(
     moments = iter([IN_WINDOW + timedelta(hours=4, minutes=59)] * 2)
     monkeypatch.setattr(clock, "now", lambda: next(moments, IN_WINDOW + timedelta(hours=5)))
     state = ran(clever_nightly(return_state=True))
-    assert (state.name, state.message) == ("Left for the next night", "no district; not started any more: lakeside")
+    assert (state.name, state.message) == ("Left for the next night", "no district; not started: lakeside")
     assert installed.api.requests == []
     late = sync(nightly=True, start_by=IN_WINDOW)
     assert late.name == "Left for the next night"

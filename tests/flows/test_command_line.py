@@ -144,8 +144,8 @@ def test_a_delivery_that_cannot_be_applied_is_refused_before_any_run(
             )
             session.flush()
     for delivery, said in (
-        (rejected, "delivery 1 was rejected for its file errors and cannot be applied"),
-        (unchecked, "delivery 2 is not checked yet: the next run does it"),
+        (rejected, "delivery 1 was rejected for file errors and cannot be applied"),
+        (unchecked, "delivery 2 is not checked yet: the next run checks it"),
         (lost, "schools.csv of delivery 3 cannot be found in the landing area"),
     ):
         assert said in refused(("sync", "unified", "--delivery", str(delivery)))
@@ -181,7 +181,7 @@ def test_a_script_says_that_a_setup_may_freeze(installation: Installation) -> No
     file = installation.home / "coast.toml"
     file.write_text(COAST)
     assert rollcall("setup", str(file), "--yes").stdout == (
-        "Coast: added\nUnified School District: frozen, as the setup file no longer names it\n2 changes\n"
+        "Coast: added\nUnified School District: frozen, because the setup file no longer lists it\n2 changes\n"
     )
 
 
@@ -215,7 +215,7 @@ def frozen(installation: Installation) -> dict[str, bool]:
         (("setup", "/nowhere.toml"), "nowhere.toml"),
         (("pause", "nowhere", "--reason", "x"), "there is no district nowhere"),
         (("pause", "--reason", " "), "a pause needs a reason"),
-        (("pause", "--reason", "x", "--until", "2020-01-01"), "the end of the pause lies in the past"),
+        (("pause", "--reason", "x", "--until", "2020-01-01"), "the end of the pause is in the past"),
         (("pause", "--reason", "x", "--until", "soon"), '"soon" is not a valid time'),
         (("resume", "nowhere"), "there is no district nowhere"),
         (("hold", "fixed", "99"), "there is no hold 99"),
@@ -230,7 +230,7 @@ def test_a_users_mistake_gets_a_sentence_and_exit_code_2(
 def test_reading_commands_say_what_there_is(installation: Installation, small_district: District) -> None:
     installation.drop(small_district)
     rollcall("sync", "unified", "--now")
-    assert "  clean, in force  " in rollcall("deliveries", "unified").stdout
+    assert "  clean, current  " in rollcall("deliveries", "unified").stdout
     assert "done" in rollcall("runs", "unified").stdout
     assert rollcall("holds").stdout == "no school is on hold\n"
     assert str(installation.home) in rollcall("settings").stdout
@@ -268,7 +268,7 @@ def test_what_a_problem_means_and_how_to_fix_it_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("-q", "check", "drop"), ("check", "drop", "--quiet"), ("check", "-q", "drop")])
-def test_quiet_may_stand_anywhere(
+def test_quiet_can_go_anywhere(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     files = {
@@ -283,7 +283,7 @@ def test_quiet_may_stand_anywhere(
 
 
 @pytest.mark.parametrize("arguments", [("--log-json", "settings"), ("settings", "--log-json")])
-def test_log_json_may_stand_anywhere(
+def test_log_json_can_go_anywhere(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["rollcall", *arguments])
@@ -293,12 +293,12 @@ def test_log_json_may_stand_anywhere(
     assert json.loads(capsys.readouterr().err)["message"] == "heard"
 
 
-def test_what_stands_behind_two_dashes_is_no_option(installation: Installation) -> None:
+def test_what_follows_two_dashes_is_no_option(installation: Installation) -> None:
     with pytest.raises(SetupError, match="there is no folder --quiet"):
         rollcall("check", "--", "--quiet")
 
 
-def test_what_runs_log_is_told_as_json_only(installation: Installation, small_district: District) -> None:
+def test_what_runs_log_is_reported_as_json_only(installation: Installation, small_district: District) -> None:
     installation.drop(small_district)
     (installation.home / "drop" / "classes.csv").write_text("class_id\n")
     assert rollcall("sync", "unified", "--now").stderr == ""
@@ -306,7 +306,7 @@ def test_what_runs_log_is_told_as_json_only(installation: Installation, small_di
     assert {"prefect.flow_runs", "prefect.task_runs"} <= {json.loads(line)["logger"] for line in logged}
 
 
-def test_mail_that_waits_is_told_below_the_report(installation: Installation) -> None:
+def test_mail_that_waits_is_reported_below_the_report(installation: Installation) -> None:
     assert "Mail" not in rollcall("status").stdout
     with installation.database.transaction() as session:
         session.add(
@@ -322,7 +322,7 @@ def test_mail_that_waits_is_told_below_the_report(installation: Installation) ->
             )
         )
     assert rollcall("status", "unified").stdout.splitlines()[-1] == (
-        "Mail to the administrators: 1 mail waits since 2026-11-20 04:10 PST;"
+        "Email to administrators: 1 email has been waiting since Nov 20, 2026, 4:10 AM PST;"
         " last answer: the mail server smtp.example:587 refuses the login (454)"
     )
 
@@ -354,7 +354,7 @@ def test_the_choice_about_emergency_contacts_is_shown_and_changed(installation: 
         rollcall("emergency-contacts", "nowhere")
 
 
-def test_housekeeping_is_told_and_so_are_the_files_it_removed(
+def test_housekeeping_is_reported_and_so_are_the_files_it_removed(
     installation: Installation, small_district: District
 ) -> None:
     for number in range(2):

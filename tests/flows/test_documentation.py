@@ -110,7 +110,7 @@ def test_the_pages_are_played_one_after_the_other_and_leave_alone_what_is_set_up
     # The school that is shared but not set up is named with its ID.
     assert "c8b53dff2f72108e56bb2beb (Harbor Middle School)" in here["preview"]
     assert "Connected" in here["sync"]
-    assert "Paused for maintenance until somebody resumes it: moving to new servers" in here["status"]
+    assert "Paused for maintenance until further notice: moving to new servers" in here["status"]
     assert [(each["district"], [row["status"] for row in each["schools"]]) for each in shown("status", "--json")] == [
         ("unified", ["connected"]),
         ("lakeside", ["connected"]),
@@ -171,7 +171,7 @@ def test_the_demo_plays_two_nights(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     last = ended.stdout.split("The second night")[1]
-    for words in ("Connected", "On hold", "Setup sync", "not on the plan", "! Lincoln", "Where to look next"):
+    for words in ("Connected", "On hold", "Setup sync", "Not on the plan", "! Lincoln", "Where to look next"):
         assert words in last
 
 

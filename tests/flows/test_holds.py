@@ -67,7 +67,7 @@ def words(text: str) -> str:
 def test_a_hold_is_shown_with_its_counts_limits_and_cause(emptied: Installation, tmp_path: Path) -> None:
     first, *_ = open_ids()
     told = rollcall("hold", "show", str(first)).stdout
-    assert re.search(r"  all \d+ students would be removed, which is held however few they are\n", told)
+    assert re.search(r"  all \d+ students would be removed \(on hold whatever the limits\)\n", told)
     assert "students.csv has its header and no rows; in the delivery applied last it had" in words(told)
     assert [line for line in told.splitlines() if line.startswith("rollcall hold ")] == [
         f"rollcall hold confirm {first}",
@@ -93,7 +93,7 @@ def test_all_holds_of_a_district_are_confirmed_in_one_run(emptied: Installation)
     assert len(runs_shown()) == before + 1
     for told in (rollcall("hold", "show", str(ids[0])).stdout, rollcall("runs", "unified").stdout):
         assert "the year is over" in told
-    assert "confirm by" in rollcall("runs", "unified").stdout
+    assert "confirmed by" in rollcall("runs", "unified").stdout
 
 
 def runs_shown() -> list[str]:
@@ -106,7 +106,7 @@ def test_several_holds_by_their_numbers_and_the_others_stay(emptied: Installatio
     assert open_ids() == [third]
 
 
-def test_a_confirmation_that_no_longer_covers_tells_what_is_new(emptied: Installation) -> None:
+def test_a_confirmation_that_no_longer_covers_names_what_is_new(emptied: Installation) -> None:
     first, *_ = open_ids()
     cut(emptied, "classes.csv")
     for file in (emptied.home / "drop").iterdir():
@@ -118,11 +118,11 @@ def test_a_confirmation_that_no_longer_covers_tells_what_is_new(emptied: Install
     assert re.search(r"Not covered by your decision: \d+ class", words(result.stdout))
     assert len(open_ids()) == 3
     (newer,) = [each for each in open_ids() if f"now as hold {each}\n" in result.stdout]
-    told = [line for line in rollcall("hold", "show", str(newer)).stdout.splitlines() if "confirm by" in line]
-    assert [line.split(" by ")[0] for line in told] == [f"hold {first}, which it replaces: confirm"]
+    told = [line for line in rollcall("hold", "show", str(newer)).stdout.splitlines() if "confirmed by" in line]
+    assert [line.split(" by ")[0] for line in told] == [f"hold {first}, which it replaces: confirmed"]
 
 
-def test_fixed_too_early_tells_that_the_source_still_cannot_be_reached(
+def test_fixed_too_early_says_that_the_source_still_cannot_be_reached(
     installation: Installation, small_district: District
 ) -> None:
     installation.drop(small_district)
@@ -147,7 +147,7 @@ def test_fixed_too_early_tells_that_the_source_still_cannot_be_reached(
     assert "stays on hold" not in result.stdout
 
 
-def test_a_confirmation_that_cannot_be_applied_yet_tells_what_stands_in_its_way(emptied: Installation) -> None:
+def test_a_confirmation_that_cannot_be_applied_yet_says_what_stands_in_its_way(emptied: Installation) -> None:
     (emptied.home / "drop").rename(emptied.home / "away")
     assert rollcall("sync", "unified").exit_code == 1
     first, *_ = open_ids()
@@ -202,7 +202,7 @@ def test_a_hold_whose_evidence_is_removed_is_refused_and_the_open_one_named(
     assert rollcall("housekeeping").exit_code == 0
     told = refused(("hold", "confirm", str(last), str(first), "--yes"))
     (replaced_by,) = [new for new in open_ids() if rollcall("hold", "show", str(first)).stdout.count(f"by hold {new} ")]
-    said = f"error: hold {first} of Lincoln School was replaced, and what it showed has been removed since"
+    said = f"error: hold {first} of Lincoln School was replaced, and its evidence has been deleted since"
     assert said in told
     assert f"decide about hold {replaced_by}, which is open now (`rollcall hold show {replaced_by}`)" in told
     assert (decided(emptied, last), decided(emptied, first)) == ([], [])

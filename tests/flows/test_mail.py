@@ -1,4 +1,4 @@
-"""A run's mail: one for the district, whatever is held, and none where nothing is to be told."""
+"""A run's mail: one for the district, whatever is held, and none if there is no news."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [form.format(record) for record in caplog.records if not record.name.startswith("mail.log")]
 
 
-def test_a_mail_that_cannot_be_sent_is_told_by_the_task_and_quotes_nobody(
+def test_a_mail_that_cannot_be_sent_is_reported_by_the_task_and_quotes_nobody(
     installation: Installation,
     small_district: District,
     monkeypatch: pytest.MonkeyPatch,
@@ -79,9 +79,15 @@ def test_a_mail_that_cannot_be_sent_is_told_by_the_task_and_quotes_nobody(
         monkeypatch.setenv("ROLLCALL_SMTP_PORT", str(port))
         assert ran(sync_district("unified", now=True, return_state=True)).name == "Rejected"
         waits = "; last answer: refused for 1 of 1 recipient (451): administrators entry 1 in the setup file"
-        ended = "Finished in state Mail left('mails composed 1, sent 0, refused 1; 1 mail waits since "
+        ended = (
+            "Finished in state Mail not sent('emails composed: 1, sent: 0, refused: 1; 1 email has been waiting since "
+        )
         assert [line for line in logged(caplog) if line.startswith(ended) and waits in line]
-        assert [line for line in logged(caplog) if line.startswith("1 mail waits since ") and line.endswith(waits)]
+        assert [
+            line
+            for line in logged(caplog)
+            if line.startswith("1 email has been waiting since ") and line.endswith(waits)
+        ]
         inbox.refused, inbox.on_sender = {}, "550 sync@rollcall.example is not known to it@unified.example"
         ran(sync_district("unified", return_state=True))
         refused = f"the mail server 127.0.0.1:{port} refuses the sender (ROLLCALL_MAIL_FROM) (550)"
@@ -89,6 +95,6 @@ def test_a_mail_that_cannot_be_sent_is_told_by_the_task_and_quotes_nobody(
         assert [line for line in logged(caplog) if line.startswith(failed)]
         inbox.on_sender = "250 OK"
         ran(sync_district("unified", return_state=True))
-        assert "mails composed 0, sent 1, refused 0" in logged(caplog)
+        assert "emails composed: 0, sent: 1, refused: 0" in logged(caplog)
     seen = "\n".join([*logged(caplog), everything_prefect_kept(prefect_server)])
     assert [said for said in ("it@unified.example", "sync@rollcall.example", "not known") if said in seen] == []

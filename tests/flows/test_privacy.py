@@ -78,7 +78,7 @@ def test_nothing_personal_leaves_the_database(
     assert [planted for planted in (NAME, EMAIL, PHONE) if planted.lower() in seen.lower()] == []
 
 
-def test_rejected_files_do_not_tell_what_is_in_them(
+def test_rejected_files_do_not_show_what_is_in_them(
     installation: Installation, prefect_server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     for file, content in FILES.items():

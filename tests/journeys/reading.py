@@ -26,7 +26,7 @@ def read() -> dict[str, object]:
             with opened() as database, database.reading() as session:
                 sync_status.statuses(session, now=clock.now())
                 found = session.connection().exec_driver_sql("SELECT count(*) FROM link").scalar_one()
-        except Exception as error:  # noqa: BLE001  told to the test
+        except Exception as error:  # noqa: BLE001  reported to the test
             errors.append(repr(error))
             continue
         lost += found < most

@@ -315,7 +315,7 @@ def _open(url: str, start: multiprocessing.synchronize.Barrier, outcomes: multip
     start.wait()
     try:
         open_database(url, backups=None).close()
-    except Exception as error:  # noqa: BLE001  told to the test
+    except Exception as error:  # noqa: BLE001  reported to the test
         outcomes.put(repr(error))
     else:
         outcomes.put("open")

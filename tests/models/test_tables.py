@@ -59,7 +59,7 @@ def test_a_school_has_one_open_hold(district: Database) -> None:
         session.add(Hold(school_id="d/1", opened_at=AT))
 
 
-def test_moments_come_back_in_utc_whatever_zone_they_were_told_in(district: Database) -> None:
+def test_moments_come_back_in_utc_whatever_zone_they_were_given_in(district: Database) -> None:
     told = AT.astimezone(timezone(timedelta(hours=-8)))
     with district.transaction() as session:
         session.exec(select(Source)).one().last_received_at = told

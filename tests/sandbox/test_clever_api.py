@@ -279,7 +279,7 @@ def test_a_rotated_token_is_refused_and_the_next_one_listed(api: CleverApi, clie
 # Faults
 
 
-def test_a_token_expires_after_so_many_requests_until_it_is_fetched_anew(api: CleverApi, client: httpx.Client) -> None:
+def test_a_token_expires_after_so_many_requests_until_it_is_fetched_again(api: CleverApi, client: httpx.Client) -> None:
     api.faults = Faults(token_requests=2)
     assert statuses(client, 4) == [200, 200, 401, 401]
     client.headers.update(bearer(tokens(client, district=DISTRICT.id)["data"][0]["access_token"]))

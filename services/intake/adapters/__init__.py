@@ -92,7 +92,7 @@ class SourceAdapter(Protocol):
         """Whether fetching again would bring nothing new. The caller knows whether every school is done."""
 
     def fetch(self, source: Source, findings: Findings, folder: Path) -> bool:
-        """Write the files that were found into a folder, under the format's names; false if they changed meanwhile.
+        """Write the files that were found into a folder, under the format's names; false if they have changed.
 
         Raises:
             SourceUnreachable, SourceRefused: the source cannot be reached, or rejects us.

@@ -56,20 +56,20 @@ class CleverApi:
         return str(settings["district_id"])
 
     def inspect(self, asked: Inspection) -> Findings:
-        """See how the district stands on Clever's side."""
+        """Ask Clever for the district's state."""
         remote = clever_api.get_district(self._connection, asked.source.settings["district_id"])
         state = clever_state.district_state(remote, asked.now, asked.zone)
         return Findings(
             None if state.is_ready else RunOutcome.NOT_READY,
             state.message or "what Clever has now",
             may_remove=state.state != clever_state.PAUSED,
-            # As it was before the records are fetched: what is synced meanwhile is for the next time.
+            # As it was before the records are fetched: what is synced in the meantime is for the next run.
             version=remote.last_sync,
             details=(remote, state),
         )
 
     def record(self, session: Session, source: Source, findings: Findings, now: datetime) -> str | None:
-        """Keep how the district stands; a problem that lasts puts its schools on hold."""
+        """Store the district's state; a problem that lasts puts its schools on hold."""
         _, state = findings.details
         clever_state.record_district_state(session, source, state, now)
         return f"{state.reason}. {state.next_step}" if clever_state.has_lasted(session, source, now) else None

@@ -342,5 +342,5 @@ def test_the_second_night_says_what_the_first_said(case: str, people: int, notes
 def test_a_count_of_rows_at_the_end_is_an_error_of_its_file() -> None:
     reading = read_files(FORMAT, _night("08-footer-sqlcmd", 2))
     assert reading.file_errors.rows() == [
-        ("columns_invalid", "students.csv", 33, "1 cell, 16 columns", "(30 rows affected)")
+        ("columns_invalid", "students.csv", 33, "1 cell for 16 columns", "(30 rows affected)")
     ]

@@ -1,4 +1,4 @@
-"""The format check and reader: every bad row told at its line, no good row lost or misplaced."""
+"""The format check and reader: every bad row reported at its line, no good row lost or misplaced."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_header_of_two_words_and_unnamed_columns_is_known_again() -> None:
 
     assert reading.rows["pets.csv"].rows() == [(2, "1", "2"), (4, "3", "4")]
     assert reading.notes == (
-        "pets.csv: unknown columns left out: 2 without a name",
+        "pets.csv: ignored unknown columns: 2 without a name",
         "pets.csv: line 3 skipped, as it repeats the header",
     )
 
@@ -141,8 +141,8 @@ def test_dashes_that_stand_for_values_are_values() -> None:
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ("(30 rows affected)", ("columns_invalid", 4, "1 cell, 3 columns", "(30 rows affected)")),
-        ("Total,30", ("columns_invalid", 4, "2 cells, 3 columns", "Total,30")),
+        ("(30 rows affected)", ("columns_invalid", 4, "1 cell for 3 columns", "(30 rows affected)")),
+        ("Total,30", ("columns_invalid", 4, "2 cells for 3 columns", "Total,30")),
         (",Total: 1,", ("id_missing", 4, "column id", ",Total: 1,")),
     ],
 )
@@ -235,7 +235,7 @@ def test_a_column_is_read_under_any_of_its_spellings_the_published_one_first() -
     reading = _read("Nr,PID,Name\n1,2,Ada", spelled)
     assert reading.rows["people.csv"].rows() == [(2, "2", "Ada")]
     assert reading.columns == {"people.csv": {"id": "PID", "name": "Name"}}
-    assert reading.notes == ("people.csv: column Nr is not read, as the file has PID too",)
+    assert reading.notes == ("people.csv: column Nr was ignored, because the file also has PID",)
 
     assert _errors("Nr,Name,NR\n1,Ada,", spelled) == [("column_duplicate", 1, "column Nr", "Nr,Name,NR")]
     assert _errors("Nr,Name\n ,Ada", spelled) == [("id_missing", 2, "column Nr", " ,Ada")]
@@ -247,10 +247,10 @@ def test_unknown_columns_are_left_out_and_named_in_the_notes() -> None:
 
     assert reading.rows["people.csv"].rows() == [(2, "1", "Ada", None)]
     assert reading.file_errors.rows() == []
-    assert reading.notes == ("people.csv: unknown columns left out: Locker, Home Room, 2 without a name",)
+    assert reading.notes == ("people.csv: ignored unknown columns: Locker, Home Room, 2 without a name",)
 
 
-def test_names_of_unknown_columns_are_not_told_of_a_file_with_errors() -> None:
+def test_names_of_unknown_columns_are_not_reported_a_file_with_errors() -> None:
     assert _read("17,Ada Planted,ada@planted.example\n18,Ben,x").notes == ()
     assert _read("id,name,Locker\n1,Ada").notes == ()
 
@@ -269,13 +269,13 @@ def test_a_very_wide_file_is_read_and_checked() -> None:
     reading = _read("\n".join([",".join(names), ",".join(cells), short]))
 
     assert reading.rows["people.csv"].rows() == [(2, "1", "Ada", None)]
-    assert reading.file_errors.rows() == [("columns_invalid", "people.csv", 3, "2001 cells, 2002 columns", short)]
+    assert reading.file_errors.rows() == [("columns_invalid", "people.csv", 3, "2001 cells for 2002 columns", short)]
 
 
 # --- whole files ---
 
 
-def test_a_missing_file_is_told_and_the_others_are_checked() -> None:
+def test_a_missing_file_is_reported_and_the_others_are_checked() -> None:
     reading = read_files(
         Format("test", (PEOPLE, PETS, LOOSE), read_files, _no_roster),
         {"loose.csv": b"a,b,c\n1,2\n", "other.csv": b"\x00"},
@@ -284,7 +284,7 @@ def test_a_missing_file_is_told_and_the_others_are_checked() -> None:
     assert reading.file_errors.rows() == [
         ("file_missing", "people.csv", None, "found other.csv", None),
         ("file_missing", "pets.csv", None, "found other.csv", None),
-        ("columns_invalid", "loose.csv", 2, "2 cells, 3 columns", "1,2"),
+        ("columns_invalid", "loose.csv", 2, "2 cells for 3 columns", "1,2"),
     ]
     assert {name: rows.columns for name, rows in reading.rows.items()} == {
         "people.csv": ["line", "id", "name", "note"],
@@ -319,12 +319,12 @@ def test_a_file_that_is_no_text_is_unreadable(data: bytes, detail: str | None) -
     assert _errors(data) == [("file_unreadable", None, detail, None)]
 
 
-def test_another_encoding_is_told_at_its_first_bad_line_and_the_rest_is_checked() -> None:
+def test_another_encoding_is_reported_at_its_first_bad_line_and_the_rest_is_checked() -> None:
     data = "id,name\r\n1,Ada\r\r\n2,Zoë\r\n3,Nuñez,x\r\n,Ben\r\n4,Ana".encode("latin-1")
 
     assert _errors(data) == [
         ("encoding_invalid", 4, "looks like Windows-1252", "2,Zo\ufffd"),
-        ("columns_invalid", 5, "3 cells, 2 columns", "3,Nu\ufffdez,x"),
+        ("columns_invalid", 5, "3 cells for 2 columns", "3,Nu\ufffdez,x"),
         ("id_missing", 6, "column id", ",Ben"),
     ]
 
@@ -358,7 +358,7 @@ def test_the_likely_encoding_is_named_where_one_alone_fits(data: bytes, detail: 
 
 
 @pytest.mark.parametrize(("kilobytes", "detail"), [(200, "looks like DOS (code page 437 or 850)"), (256, None)])
-def test_no_more_than_256_kb_from_the_bad_line_on_tell_the_encoding(kilobytes: int, detail: str | None) -> None:
+def test_no_more_than_256_kb_from_the_bad_line_on_show_the_encoding(kilobytes: int, detail: str | None) -> None:
     plain = b"1,Ada..\n" * (kilobytes * 128)
     data = b"id,name\n1,Ada\n2,Ang\x82lica\n" + plain + NAMES.encode("cp437")
 
@@ -370,7 +370,7 @@ def _encoding_errors(data: bytes) -> list[tuple[object, object]]:
     return [(line, detail) for code, line, detail, _ in _errors(data) if code == "encoding_invalid"]
 
 
-def test_bad_utf_16_is_told_at_its_line() -> None:
+def test_bad_utf_16_is_reported_at_its_line() -> None:
     data = codecs.BOM_UTF16_LE + "id,name\n1,Ada\n2,B".encode("utf-16-le") + b"e"
 
     assert _errors(data) == [("encoding_invalid", 3, None, "2,B\ufffd")]
@@ -402,7 +402,7 @@ def test_what_is_no_file_of_the_format_is_named_in_the_notes_and_where_one_is_mi
     assert reading.notes == (f"not files of the format, left out: {listed}",)
 
 
-def test_two_names_of_one_file_are_told_and_neither_is_read() -> None:
+def test_two_names_of_one_file_are_reported_and_neither_is_read() -> None:
     files = {"people.csv": b"id,name\n1,Ada\n", "People.csv": b"x", "notes.txt": b""}
     reading = read_files(Format("test", (PEOPLE,), read_files, _no_roster), files)
 
@@ -416,7 +416,7 @@ def test_two_names_of_one_file_are_told_and_neither_is_read() -> None:
 # --- the header ---
 
 
-def test_each_missing_required_column_is_told() -> None:
+def test_each_missing_required_column_is_reported() -> None:
     assert _errors("\nnote,nom\nx,y") == [
         ("column_missing", 2, "column id", "note,nom"),
         ("column_missing", 2, "column name", "note,nom"),
@@ -433,7 +433,7 @@ def test_each_missing_required_column_is_told() -> None:
         (["identity,first,last,more", "1,Ada"], None),
     ],
 )
-def test_a_first_line_that_is_no_header_is_told_once(lines: list[str], detail: str | None) -> None:
+def test_a_first_line_that_is_no_header_is_reported_once(lines: list[str], detail: str | None) -> None:
     assert _errors("\n".join(lines)) == [("header_missing", 1, detail, lines[0])]
 
 
@@ -445,14 +445,14 @@ def test_a_header_is_looked_for_no_further_than_a_title_goes() -> None:
     assert _errors("\n".join([*title, "x", "id,name"])) == [("header_missing", 1, None, "title")]
 
 
-def test_an_encoding_is_told_beside_a_missing_header() -> None:
+def test_an_encoding_is_reported_beside_a_missing_header() -> None:
     assert _errors("1,Ada\n2,Zoë".encode("latin-1")) == [
         ("header_missing", 1, None, "1,Ada"),
         ("encoding_invalid", 2, None, "2,Zo\ufffd"),
     ]
 
 
-def test_duplicate_columns_are_told_by_our_name_or_by_their_places() -> None:
+def test_duplicate_columns_are_reported_by_our_name_or_by_their_places() -> None:
     header = "id,Name,name ,Pet,pet,PET,,"
 
     assert _errors(f"{header}\n1,2,3,4,5,6,7,8") == [
@@ -462,13 +462,13 @@ def test_duplicate_columns_are_told_by_our_name_or_by_their_places() -> None:
 
 
 @pytest.mark.parametrize(("separator", "words"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")])
-def test_another_separator_is_told_and_the_rest_is_checked_with_it(separator: str, words: str) -> None:
+def test_another_separator_is_reported_and_the_rest_is_checked_with_it(separator: str, words: str) -> None:
     lines = ["id,name,note", '1,"a;b",c'.replace("a;b", "a,b".replace(",", separator)), "2,Ben", ",Cy,x"]
     header, good, short, nameless = (line.replace(",", separator) for line in lines)
 
     assert _errors("\n".join([header, good, short, nameless])) == [
         ("separator_invalid", 1, f"{words} instead of commas", header),
-        ("columns_invalid", 3, "2 cells, 3 columns", short),
+        ("columns_invalid", 3, "2 cells for 3 columns", short),
         ("id_missing", 4, "column id", nameless),
     ]
 
@@ -477,17 +477,17 @@ def test_a_comma_file_whose_values_hold_other_separators_is_one_of_commas() -> N
     assert _rows("id,name,a;b|c;d\n1,x;y;z,2") == [(2, "1", "x;y;z", None)]
 
 
-def test_a_header_with_bad_quotes_is_told_and_the_quotes_of_the_rest_are_checked() -> None:
+def test_a_header_with_bad_quotes_is_reported_and_the_quotes_of_the_rest_are_checked() -> None:
     assert _errors('id,na"me\n1,Ada,3\n2,B"en') == [
         ("quotes_invalid", 1, None, 'id,na"me'),
         ("quotes_invalid", 3, None, '2,B"en'),
     ]
 
 
-def test_a_header_broken_over_two_lines_is_told_and_still_read() -> None:
+def test_a_header_broken_over_two_lines_is_reported_and_still_read() -> None:
     assert _errors('id,"name\n",note\n1,Ada,x\n2,Ben') == [
         ("line_break_in_cell", 1, None, 'id,"name'),
-        ("columns_invalid", 4, "2 cells, 3 columns", "2,Ben"),
+        ("columns_invalid", 4, "2 cells for 3 columns", "2,Ben"),
     ]
 
 
@@ -497,9 +497,9 @@ def test_a_header_broken_over_two_lines_is_told_and_still_read() -> None:
 @pytest.mark.parametrize(
     ("row", "cells"), [("1", 1), ("1,Ada", 2), ("1,Ada,x,", 4), ("1,Ada,x,y,z", 5), ('1,"Ada,x"', 2), ('"1",A,,"b"', 4)]
 )
-def test_a_row_with_too_few_or_too_many_cells_is_told(row: str, cells: int) -> None:
+def test_a_row_with_too_few_or_too_many_cells_is_reported(row: str, cells: int) -> None:
     assert _errors(f"id,name,note\n9,Zed,z\n{row}\n8,Yan,y") == [
-        ("columns_invalid", 3, f"{cells} cell{'s' if cells > 1 else ''}, 3 columns", row)
+        ("columns_invalid", 3, f"{cells} cell{'s' if cells > 1 else ''} for 3 columns", row)
     ]
 
 
@@ -518,23 +518,23 @@ def test_a_row_with_too_few_or_too_many_cells_is_told(row: str, cells: int) -> N
         '1,"Ada"",',
     ],
 )
-def test_a_quote_that_does_not_enclose_the_whole_cell_is_told(row: str) -> None:
+def test_a_quote_that_does_not_enclose_the_whole_cell_is_reported(row: str) -> None:
     assert _errors(f"id,name\n9,Zed\n{row}\n8,Yan") == [("quotes_invalid", 3, None, row)]
 
 
 def test_an_unclosed_quote_swallows_no_other_line() -> None:
     assert _errors('id,name\n1,"Ada\n2,Ben\n3,Cy,x\n4,"Di\n5,"Ed"\n,F') == [
         ("quotes_invalid", 2, None, '1,"Ada'),
-        ("columns_invalid", 4, "3 cells, 2 columns", "3,Cy,x"),
+        ("columns_invalid", 4, "3 cells for 2 columns", "3,Cy,x"),
         ("quotes_invalid", 5, None, '4,"Di'),
         ("id_missing", 7, "column id", ",F"),
     ]
 
 
-def test_a_line_break_inside_a_cell_is_told_once_at_the_line_it_opens_on() -> None:
+def test_a_line_break_inside_a_cell_is_reported_once_at_the_line_it_opens_on() -> None:
     assert _errors('id,name,note\n1,"Ada\n\nof the hill",x\n2,Ben\n3,"C\ny","d\r\nd"\n4,Di,x') == [
         ("line_break_in_cell", 2, None, '1,"Ada'),
-        ("columns_invalid", 5, "2 cells, 3 columns", "2,Ben"),
+        ("columns_invalid", 5, "2 cells for 3 columns", "2,Ben"),
         ("line_break_in_cell", 6, None, '3,"C'),
     ]
 
@@ -563,7 +563,7 @@ def test_the_end_of_a_broken_cell_is_looked_for_within_a_hundred_lines(between: 
     assert _errors("\n".join(lines))[0] == (code, 2, None, '1,"Ada')
 
 
-def test_a_null_character_is_told_before_any_other_error_of_its_line() -> None:
+def test_a_null_character_is_reported_before_any_other_error_of_its_line() -> None:
     assert _errors('id,name\n1,A\0da\n2,B"en\0\n3,\0,x\n\0,D\n4,Di') == [
         ("nul_character", 2, None, "1,A\0da"),
         ("nul_character", 3, None, '2,B"en\0'),
@@ -572,14 +572,14 @@ def test_a_null_character_is_told_before_any_other_error_of_its_line() -> None:
     ]
 
 
-def test_a_null_character_inside_a_broken_record_is_told_on_its_own_line() -> None:
+def test_a_null_character_inside_a_broken_record_is_reported_on_its_own_line() -> None:
     assert _errors('id,name\n1,"Ada\nx\0y"\n2,Ben') == [
         ("line_break_in_cell", 2, None, '1,"Ada'),
         ("nul_character", 3, None, 'x\0y"'),
     ]
 
 
-def test_each_empty_cell_under_a_required_id_is_told_with_its_column() -> None:
+def test_each_empty_cell_under_a_required_id_is_reported_with_its_column() -> None:
     home = FileFormat("home.csv", (*PETS.columns, Column("street")))
     reading = _read('ID,Owner ID,Street\n1,2,x\n,2,x\n\u00a0\u200b,y,\n1, "" ,\n,," ""x"""\n3,4,x', home)
 
@@ -593,13 +593,13 @@ def test_each_empty_cell_under_a_required_id_is_told_with_its_column() -> None:
     assert reading.rows["home.csv"].rows() == [(2, "1", "2", "x"), (7, "3", "4", "x")]
 
 
-def test_every_bad_row_is_told_however_many() -> None:
+def test_every_bad_row_is_reported_however_many() -> None:
     bad = [f"{number},x,y" for number in range(5000)]
 
     assert [error[1] for error in _errors("\n".join(["id,name", *bad]))] == list(range(2, 5002))
 
 
-def test_a_failure_of_polars_tells_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_polars_shows_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_args: object, **_options: object) -> None:
         raise pl.exceptions.ComputeError("could not parse 'Ada Planted'")
 
@@ -715,7 +715,7 @@ def _cells_by_the_book(line: str) -> list[str] | None:
 @example(["a,a,a", '"', '",a,a'])
 @example([',,"\0', '"'])
 @example([', "', ',"'])
-def test_every_line_is_read_told_or_part_of_a_broken_record(lines: list[str]) -> None:
+def test_every_line_is_read_reported_or_part_of_a_broken_record(lines: list[str]) -> None:
     reading = _read("\n".join(["a,b,c", *lines]), LOOSE)
     read = {row[0]: list(row[1:]) for row in reading.rows["loose.csv"].rows()}
     told = {line: code for code, _, line, _, _ in reading.file_errors.rows()}
@@ -749,7 +749,7 @@ def test_every_line_is_read_told_or_part_of_a_broken_record(lines: list[str]) ->
 
 @settings(deadline=None)
 @given(st.binary(max_size=80))
-def test_any_bytes_are_read_or_told(data: bytes) -> None:
+def test_any_bytes_are_read_or_reported(data: bytes) -> None:
     reading = _read(data)
 
     assert not reading.file_errors.is_empty()

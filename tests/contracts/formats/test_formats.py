@@ -30,7 +30,7 @@ def test_fields_are_named_by_their_columns_and_files() -> None:
 
 
 def test_columns_that_read_alike_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^columns of x\.csv cannot be told apart: sourced_id$"):
+    with pytest.raises(ValueError, match=r"^columns of x\.csv have the same spelling: sourced_id$"):
         FileFormat("x.csv", (Column("sourced_id"), Column("b", aliases=("Sourced ID",))))
 
 
@@ -81,6 +81,6 @@ def test_names_of_files_match_without_case_and_what_cannot_be_seen_at_their_ends
         ),
     ],
 )
-def test_other_names_are_told(others: tuple[str, ...], found: str | None, notes: tuple[str, ...]) -> None:
+def test_other_names_are_reported(others: tuple[str, ...], found: str | None, notes: tuple[str, ...]) -> None:
     names = Names({}, others)
     assert (names.found, names.notes) == (found, notes)

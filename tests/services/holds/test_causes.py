@@ -176,14 +176,14 @@ def test_nobody_of_a_type_listed_for_a_school() -> None:
         return seen(THERE if "students" in kinds else (*HERE, *THERE), listed=listed.filter(~here))
 
     assert removals(changed(before), without("students", "guardians"), ["students", "guardians"]) == (
-        "No students are listed for this school any more; it had 20."
+        "No students are listed for this school anymore; it had 20."
     )
     assert removals(changed(before), without("employees", "classes")) == (
-        "No employees are listed for this school any more; it had 3. No classes are listed for this school any more; it"
+        "No employees are listed for this school anymore; it had 3. No classes are listed for this school anymore; it"
         " had 10."
     )
     assert removals(changed(before), without("guardians")) == (
-        "No guardians are listed for any student of this school any more; there were 30: they may no longer be exported"
+        "No guardians are listed for any student of this school anymore; there were 30: they may no longer be exported"
         " or shared."
     )
     # It says so of what is lost only, once where a file says it, and not of a school that is missing altogether.
@@ -212,7 +212,7 @@ def test_leading_zeros_that_are_lost() -> None:
     assert removals(changed(remove_students=gone, create_classes=new), seen()) is None
 
 
-def test_ids_that_were_issued_anew_and_those_among_them_that_lost_their_zeros() -> None:
+def test_ids_that_were_reissued_and_those_among_them_that_lost_their_zeros() -> None:
     changes = pl.concat(
         [
             renumbered("students", {"0010": "10", "0011": "N11", "12": "N12"}),
@@ -287,7 +287,7 @@ def test_another_schools_people() -> None:
     )
 
 
-def test_another_schools_people_are_nothing_to_tell_of_a_type_that_did_not_cross() -> None:
+def test_another_schools_people_are_nothing_to_report_for_a_type_that_did_not_cross() -> None:
     assert removals(NOTHING, seen([*((each, "1") for each, _ in THERE), *THERE]), ["employees", "classes"]) is None
 
 
@@ -313,7 +313,7 @@ def test_ids_that_belong_to_others_now() -> None:
     assert removals(changed(remove_students=ids[1:], create_students=ids[1:]), seen()) is None
 
 
-def test_ids_issued_anew_that_nothing_else_confirms() -> None:
+def test_ids_reissued_that_nothing_else_confirms() -> None:
     now = [(f"N{each}", "1") for each, _ in HERE]
     named = students([*now, *THERE]).with_columns(pl.col("name").str.replace("of N", "of "))
     assert removals(NOTHING, seen([*now, *THERE], members=named)) == (
@@ -462,7 +462,7 @@ def test_only_what_crossed_its_limit_has_a_cause() -> None:
 def test_values_that_are_gone_altogether(field: str, shown: str) -> None:
     lost = altered("students", field, [("x", None)] * 29)
     assert changes(lost, seen(), f"students_{field}") == (
-        f"29 of 30 students lose their {shown}, and nobody listed for this school has one any more: the column may be"
+        f"29 of 30 students lose their {shown}, and nobody listed for this school has one anymore: the column may be"
         " empty, or no longer exported or shared."
     )
     # Somebody still has one: they were lost otherwise, each for a reason of its own.
@@ -526,7 +526,7 @@ def test_a_common_last_name_has_not_slipped() -> None:
     assert changes(changeset, seen(links=links(*people)), "students_last_name") is None
 
 
-def test_causes_of_two_kinds_are_told_both_and_of_each_one() -> None:
+def test_causes_of_two_kinds_are_reported_both_and_of_each_one() -> None:
     values = [(f"p{number}@old.example", f"p{number + 1}@old.example") for number in range(20)]
     people = [{"link_id": f"l{number}", "email": f"p{number}@old.example"} for number in range(21)]
     both = pl.concat([altered(kind, "email", values).updates for kind in ("students", "employees")])
@@ -650,8 +650,8 @@ def shared(*ids: str) -> CauseEvidence:
 
 def test_guardians_who_shared_an_account_get_their_own() -> None:
     told = (
-        "{} guardians who shared one account would get accounts of their own: their entries were taken for one person"
-        " until now, and are told apart."
+        "{} guardians who shared one account would get accounts of their own: until now, their entries were"
+        " treated as one person."
     )
     # One ID for all: each student loses the one and gets their own; the first keeps the account.
     others = {f"n{number}": None for number in range(1, 20)}
@@ -695,8 +695,8 @@ def test_guardians_who_shared_an_account_are_seen_in_what_is_stored(sqlite_datab
         "data_removals": {"guardianships": {"removed": 29, "before": 30, "limit_share": 0.2, "limit_count": 20}}
     }
     assert found["data_removals"].startswith(
-        "30 guardians who shared one account would get accounts of their own: their entries were taken for one person"
-        " until now, and are told apart."
+        "30 guardians who shared one account would get accounts of their own: until now, their entries were"
+        " treated as one person."
     )
 
 

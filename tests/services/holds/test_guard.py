@@ -185,7 +185,7 @@ def test_the_evidence_of_removals_is_all_of_them() -> None:
     )
 
 
-def test_changed_ids_count_as_removals_and_are_told_with_the_new_ones() -> None:
+def test_changed_ids_count_as_removals_and_are_reported_with_the_new_ones() -> None:
     changes = removing("students", 11, 20).changes.with_columns(
         action=pl.lit("change_id"), record_id=pl.lit("old"), new_id=pl.lit("new")
     )
@@ -317,7 +317,7 @@ def test_six_guardians_hold_and_five_do_not() -> None:
     assert judged == [[], [], [], ["too_many_guardians"], ["too_many_guardians"]]
 
 
-def test_one_contact_holds_and_is_told_by_type() -> None:
+def test_one_contact_holds_and_is_reported_by_type() -> None:
     (reason,) = judge(replace(NOTHING, families=family("s1", 2, contacts=1)))
     assert (reason.code, reason.counts) == ("emergency_contacts", {"emergency": {"found": 1}})
     assert reason.items.select("record_id", "field").rows() == [("s1", "emergency")]

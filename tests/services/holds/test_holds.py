@@ -105,7 +105,7 @@ def test_a_confirmation_covers_fewer_removals_too(started: Database) -> None:
     assert active_students(started) == 60
 
 
-def test_a_confirmation_that_no_longer_covers_leaves_the_hold_and_tells_what_is_new(started: Database) -> None:
+def test_a_confirmation_that_no_longer_covers_leaves_the_hold_and_names_what_is_new(started: Database) -> None:
     outcomes(started, district(range(50)))
     (first,) = open_ids(started)
     confirm(started, first)
@@ -134,8 +134,8 @@ def test_a_replaced_hold_whose_evidence_is_removed_is_refused_and_the_open_one_n
     (second,) = open_ids(started)
     clean(started, landing=tmp_path, now=NOW + timedelta(days=31))
     said = (
-        f"^hold {first} of Lincoln was replaced, and what it showed has been removed since, so that nothing is left to"
-        rf" decide about: decide about hold {second}, which is open now \(`rollcall hold show {second}`\)$"
+        f"^hold {first} of Lincoln was replaced, and its evidence has been deleted since, so nobody can decide about it"
+        rf" anymore: decide about hold {second}, which is open now \(`rollcall hold show {second}`\)$"
     )
     with pytest.raises(NotPossible, match=said):
         confirm(started, first)
@@ -169,7 +169,7 @@ def decisions(database: Database, hold_id: int) -> list[tuple[int, str, str, str
         return [(each.hold_id, each.verb, each.by, each.why) for each in store.get_hold(session, hold_id).decisions]
 
 
-def test_what_was_decided_about_the_holds_it_replaced_is_told_of_a_hold(started: Database) -> None:
+def test_what_was_decided_about_the_holds_it_replaced_is_reported_a_hold(started: Database) -> None:
     made = []
     for here in (40, 45, 50):
         outcomes(started, district(range(here)))
@@ -206,7 +206,7 @@ def test_what_cannot_be_confirmed_is_refused(started: Database) -> None:
         with pytest.raises(NotFound, match="there is no hold 999"):
             decide(session, 999, CONFIRM, by="ops", now=NOW)
         holds.release(session, "unified/lincoln", now=NOW)
-        with pytest.raises(NotPossible, match="released already"):
+        with pytest.raises(NotPossible, match="already released"):
             decide(session, only, CONFIRM, by="ops", now=NOW)
 
 

@@ -243,7 +243,7 @@ def test_passing_failures_cost_nothing_but_time(folder: Path, impatient: None, f
     [
         ({"failed_every": 1, "failed_statuses": (502,)}, "HTTP 502"),
         ({"failed_every": 1, "failed_as_html": True, "failed_statuses": (500,)}, "HTTP 500"),
-        ({"html_every": 1}, "an answer that is cut off or no JSON"),
+        ({"html_every": 1}, "an answer that is cut off or not JSON"),
         ({"cut_short_every": 1}, "no answer, RemoteProtocolError"),
         ({"disconnected_every": 1}, "no answer, RemoteProtocolError"),
         ({"silent_after_pages": 0}, "no answer, ReadTimeout"),
@@ -310,7 +310,7 @@ def test_a_body_that_trickles_times_out(monkeypatch: pytest.MonkeyPatch, folder:
 # --- tokens ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_that_expires_on_the_way_is_fetched_anew_once(folder: Path) -> None:
+def test_a_token_that_expires_on_the_way_is_fetched_again_once(folder: Path) -> None:
     with standing_in(unified(), token_requests=15) as (api, url):
         fetch(connection(url, 90), unified().id, folder)
     assert landed(folder) == expected(unified())
@@ -332,7 +332,7 @@ def test_a_district_that_left_is_refused(folder: Path, status: int) -> None:
             with pytest.raises(SourceRefused) as raised:
                 ask(connection(url), unified().id)
             assert said(raised) == (
-                f"Clever refuses district {unified().id} (HTTP {status}): check in Clever that the district is still"
+                f"Clever refused district {unified().id} (HTTP {status}): check in Clever that the district is still"
                 " connected to the app"
             )
     assert len(api.requests) == (8 if status == 401 else 4)
@@ -354,7 +354,7 @@ def test_a_wrong_secret(folder: Path) -> None:
     with standing_in(unified()) as (api, url), pytest.raises(SourceRefused) as raised:
         fetch(connection(url, secret="wr0ng"), unified().id, folder)
     assert said(raised) == (
-        f"Clever refuses Rollcall the token of district {unified().id} (HTTP 401): check ROLLCALL_CLEVER_CLIENT_ID and"
+        f"Clever refused Rollcall the token of district {unified().id} (HTTP 401): check ROLLCALL_CLEVER_CLIENT_ID and"
         " ROLLCALL_CLEVER_CLIENT_SECRET against the app's settings in Clever"
     )
     assert len(api.requests) == 1
@@ -415,7 +415,7 @@ def test_a_list_refused_is_not_an_empty_list(folder: Path, status: int, hint: st
     api = in_place_of(CleverApi([plain(3)]), "sections", answer)
     with serving(api) as url, pytest.raises(SourceRefused) as raised:
         fetch(connection(url), "d" * 24, folder)
-    assert said(raised).startswith(f"Clever refuses the sections of district {'d' * 24} (HTTP {status}): {hint}")
+    assert said(raised).startswith(f"Clever refused the sections of district {'d' * 24} (HTTP {status}): {hint}")
     assert asked == ["/v3.1/sections"]
 
 
@@ -439,7 +439,7 @@ def test_a_link_to_another_host_is_refused(folder: Path, host: str) -> None:
     with standing_in(unified(), foreign_next=host) as (_, url), pytest.raises(SourceRefused) as raised:
         fetch(connection(url), unified().id, folder)
     assert said(raised).endswith(
-        f" of district {unified().id} is said to be on another host, where no token of ours may go: check"
+        f" of district {unified().id} points to another host, and Rollcall sends its token nowhere else: check"
         " ROLLCALL_CLEVER_API_URL"
     )
 
@@ -455,12 +455,16 @@ def test_a_repeated_cursor_is_refused(folder: Path, faults: dict[str, Any]) -> N
 @pytest.mark.parametrize(
     ("pages", "error", "message"),
     [
-        ([b'{"data":[{"data":{"id":"a"}},{"data":{"name":"s3cret"}}]}'], SourceRefused, "is no list of records with"),
-        ([b'{"data":[{"data":{"id":7}}]}'], SourceRefused, "is no list of records with IDs"),
-        ([b'{"data":[{"data":{"id":""}}]}'], SourceRefused, "is no list of records with IDs"),
-        ([b'{"data":[{"data":["s3cret"]}]}'], SourceRefused, "is no list of records with IDs"),
-        ([b'{"message":"s3cret"}'], SourceRefused, "is no list of records with IDs"),
-        ([b'{"data":[{"data":{"id":"a","name":"s3cret\xff"}}]}'] * 5, SourceUnreachable, "cut off or no JSON"),
+        (
+            [b'{"data":[{"data":{"id":"a"}},{"data":{"name":"s3cret"}}]}'],
+            SourceRefused,
+            "is not a list of records with",
+        ),
+        ([b'{"data":[{"data":{"id":7}}]}'], SourceRefused, "is not a list of records with IDs"),
+        ([b'{"data":[{"data":{"id":""}}]}'], SourceRefused, "is not a list of records with IDs"),
+        ([b'{"data":[{"data":["s3cret"]}]}'], SourceRefused, "is not a list of records with IDs"),
+        ([b'{"message":"s3cret"}'], SourceRefused, "is not a list of records with IDs"),
+        ([b'{"data":[{"data":{"id":"a","name":"s3cret\xff"}}]}'] * 5, SourceUnreachable, "cut off or not JSON"),
         ([page_of("b", "a")], SourceUnreachable, "gives the students of district d+ out of order"),
         ([page_of("b"), page_of("a", "c")], SourceUnreachable, "gives the students of district d+ out of order"),
         ([page_of("a", "b"), page_of("a")], SourceUnreachable, "gives the same page of the students of district d+"),
@@ -552,7 +556,7 @@ def said(raised: pytest.ExceptionInfo[BaseException]) -> str:
     return str(error)
 
 
-def test_no_log_tells_of_a_person_a_token_or_a_cursor(
+def test_no_log_mentions_a_person_a_token_or_a_cursor(
     folder: Path, impatient: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -581,7 +585,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert said(raised) == "the landing area cannot be written (No such file or directory)"
 
 
-def test_what_stops_one_record_type_stops_all_and_is_told_as_it_is(folder: Path) -> None:
+def test_what_stops_one_record_type_stops_all_and_is_reported_as_it_is(folder: Path) -> None:
     def lose(kind: str, count: int) -> None:
         if kind == "contacts":
             raise LeaseLost("the run was taken over")

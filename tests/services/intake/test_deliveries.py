@@ -95,7 +95,7 @@ def taken_before() -> tuple[Source, Shelf]:
 def test_an_empty_folder_is_nothing() -> None:
     waiting = inspect_drop_folder(a_source(), Shelf())
     assert (waiting.state, waiting.missing) == (Arrival.NOTHING, FILES)
-    assert waiting.message == "the drop folder drop/unified holds none of the files"
+    assert waiting.message == "the drop folder drop/unified has none of the files"
 
 
 def test_every_file_there_counts_as_written_the_first_time() -> None:
@@ -124,7 +124,7 @@ def test_says_from_when_arriving_files_would_be_taken() -> None:
     waiting = inspect_drop_folder(a_source(), Shelf(schools=HOUR, teachers=90, students=HOUR))
     assert waiting.ready_at == NOW + timedelta(seconds=210)
     assert waiting.message == (
-        "files are still arriving; they will be picked up after 2026-11-23 01:04 PST unless one changes"
+        "files are still arriving; they will be picked up after Nov 23, 2026, 1:04 AM PST unless one changes"
     )
 
 
@@ -137,7 +137,7 @@ def test_quiet_is_judged_by_the_places_own_clock() -> None:
 
 
 @pytest.mark.parametrize("change", ["size", "mtime", "ctime"])
-def test_size_or_either_time_tells_a_file_written_again(change: str) -> None:
+def test_size_or_either_time_shows_a_file_written_again(change: str) -> None:
     source, place = taken_before()
     for name in ("schools", "teachers"):
         place.write(name, HOUR)
@@ -185,7 +185,7 @@ def test_an_overdue_set_is_said_as_file_errors() -> None:
         ("file_missing", "teachers.csv", None, "not sent again with the others", None),
     ]
     assert waiting.message == (
-        "files arrived at 2026-11-22 22:00 PST, but not all of them within two hours: schools.csv is missing;"
+        "files arrived at Nov 22, 2026, 10:00 PM PST, but not all of them within two hours: schools.csv is missing;"
         " teachers.csv was not sent again with the others. Send the complete set of files again"
     )
 
@@ -202,7 +202,7 @@ def test_after_a_rejected_delivery_only_the_files_with_errors_have_to_be_sent_ag
     assert inspect_drop_folder(source, place, with_error=with_error).state == Arrival.ARRIVING
 
 
-def test_now_takes_a_complete_set_as_it_stands() -> None:
+def test_now_takes_a_complete_set_as_it_is() -> None:
     source, place = taken_before()
     place.write("students", 1)
     assert inspect_drop_folder(source, place, as_it_stands=True).state == Arrival.READY
@@ -238,7 +238,7 @@ def test_of_two_names_that_match_one_file_the_one_written_again_is_read(first: s
         place.write(name, HOUR)
     waiting = inspect_drop_folder(source, place)
     assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, second)
-    assert waiting.notes == (f"{second} is read, and not {first}, which was written before it",)
+    assert waiting.notes == (f"used {second}, and not {first}, which is older",)
 
     source.stamps = {name: stamp.as_list() for name, stamp in waiting.stamps.items()}
     assert inspect_drop_folder(source, place).state == Arrival.NOTHING
@@ -278,15 +278,14 @@ def test_two_names_that_match_one_file_and_were_both_written_are_said_as_a_file_
             [("file_duplicate", "students.csv", None, "found Students.CSV and students.csv", None)],
         )
         assert waiting.message == (
-            "a file arrived twice: Students.CSV and students.csv would both be students.csv. Remove the one that is not"
-            " meant"
+            "a file arrived twice: Students.CSV and students.csv would both be students.csv. Remove the wrong one"
         )
     del place.stamps["students.csv"]
     waiting = inspect_drop_folder(source, place, now=NOW + timedelta(seconds=200))
     assert (waiting.state, waiting.files["students.csv"]) == (Arrival.READY, "Students.CSV")
 
 
-def test_a_file_that_came_twice_is_told_with_those_that_did_not_come() -> None:
+def test_a_file_that_came_twice_is_reported_with_those_that_did_not_come() -> None:
     source, place = taken_before()
     for name in ("students", "STUDENTS.csv", "teachers"):
         place.write(name, 3 * HOUR)
@@ -313,7 +312,7 @@ def test_whatever_else_lies_there_is_named_in_the_notes_and_for_a_missing_file()
     only_others = inspect_drop_folder(a_source(), Shelf(**{"students_2026.csv": HOUR}))
     assert (only_others.state, only_others.message, only_others.notes) == (
         Arrival.NOTHING,
-        "the drop folder drop/unified holds none of the files; found students_2026.csv",
+        "the drop folder drop/unified has none of the files; found students_2026.csv",
         ("not a file of the format, left out: students_2026.csv",),
     )
 
@@ -655,7 +654,9 @@ def test_lost_or_altered_files_are_refused(session: Session, drop: Path, tmp_pat
     delivery = delivery_of(session, take(session, drop, tmp_path / "landing"))
     file = tmp_path / "landing" / delivery.path / "students.csv"
     file.write_bytes(b"altered")
-    with pytest.raises(NotPossible, match=rf"students\.csv of delivery {delivery.id} .* is not as it was taken"):
+    with pytest.raises(
+        NotPossible, match=rf"students\.csv of delivery {delivery.id} .* has changed since it was received"
+    ):
         deliveries.landed_files(tmp_path / "landing", delivery)
     file.unlink()
     with pytest.raises(NotPossible, match=rf"students\.csv of delivery {delivery.id} .* cannot be read"):

@@ -109,7 +109,7 @@ def test_a_school_without_a_sync_status_is_in_no_mail(district: Database, change
     assert (mail.subject, "Lincoln" in mail.text) == ("1 school on hold: Unified", False)
 
 
-def test_a_run_that_died_is_told_of_as_well(district: Database) -> None:
+def test_a_run_that_died_is_reported_as_well(district: Database) -> None:
     run = begin(district)
     hold(district, LINCOLN, REMOVALS, run=run)
     with district.transaction() as session:
@@ -117,14 +117,14 @@ def test_a_run_that_died_is_told_of_as_well(district: Database) -> None:
     assert subjects(district) == ["1 school on hold: Unified"]
 
 
-def test_what_is_rolled_back_is_not_told(district: Database) -> None:
+def test_what_is_rolled_back_is_not_reported(district: Database) -> None:
     with pytest.raises(RuntimeError), district.transaction() as session:
         holds.hold_school(session, LINCOLN, [REMOVALS], run_id=None, delivery_id=None, now=NOW)
         raise RuntimeError
     assert subjects(district) == []
 
 
-def test_of_a_school_the_last_state_is_told(district: Database) -> None:
+def test_of_a_school_the_last_state_is_reported(district: Database) -> None:
     run = begin(district)
     hold(district, LINCOLN, REMOVALS, run=run)
     hold(district, ADAMS, REMOVALS, run=run)
@@ -182,7 +182,7 @@ def test_a_reminder_comes_daily_while_holds_last_and_the_one_before_was_sent(dis
     assert subjects(district) == []
 
 
-def test_a_reminder_tells_what_holds_now(district: Database) -> None:
+def test_a_reminder_says_what_holds_now(district: Database) -> None:
     hold(district, LINCOLN, REMOVALS)
     composed(district)
     sent(district)
@@ -221,12 +221,12 @@ CHANGES = {"students_last_name": {"changed": 30, "before": 40}, "guardianships":
         ),
         (
             [Reason("data_removals", {"students": {"ids": 30, "before": 40}, "classes": {"removed": 1, "before": 1}})],
-            "30 IDs would change, of 40 students; the only class would be removed",
+            "the IDs of 30 of 40 students would change; the only class would be removed",
             "Many people or classes would be removed",
         ),
         (
             [Reason("data_removals", TOGETHER, "The school is within its own limits.", PLANTED)],
-            "180 of 3000 students of all schools together would be at none of them any more, 60 of them from this"
+            "180 of 3000 students of all schools together would no longer be at any of them, 60 of them from this"
             " school; The school is within its own limits",
             "Many people or classes would be removed",
         ),
@@ -275,7 +275,7 @@ def words(text: str) -> list[str]:
     return sorted(re.findall(r"\w+", text.lower()))
 
 
-def test_file_errors_are_told_with_the_schools_and_what_is_wrong(district: Database) -> None:
+def test_file_errors_are_reported_with_the_schools_and_what_is_wrong(district: Database) -> None:
     run = begin(district)
     with district.transaction() as session:
         places = [("columns_invalid", "students.csv", 3), ("file_missing", "classes.csv", 0)]
@@ -288,7 +288,7 @@ def test_file_errors_are_told_with_the_schools_and_what_is_wrong(district: Datab
         assert said in mail.text
 
 
-def test_coming_staleness_is_told_once_for_each_delivery(district: Database) -> None:
+def test_coming_staleness_is_reported_once_for_each_delivery(district: Database) -> None:
     def noted(days: float) -> list[str]:
         with district.transaction() as session:
             deliveries.add_staleness_notice(session, NOW + timedelta(days=days))
@@ -305,7 +305,7 @@ def test_coming_staleness_is_told_once_for_each_delivery(district: Database) -> 
     assert noted(157) == ["New files needed soon: Unified"]
 
 
-def test_a_pause_is_told_when_it_begins_and_when_it_is_over(district: Database) -> None:
+def test_a_pause_is_reported_when_it_begins_and_when_it_is_over(district: Database) -> None:
     with district.transaction() as session:
         source = session.get_one(Source, "unified/files")
         source.kind, source.format, source.pausable = "clever", "clever-3", True
@@ -313,7 +313,7 @@ def test_a_pause_is_told_when_it_begins_and_when_it_is_over(district: Database) 
         maintenance.pause(session, None, reason="new servers", until=at(5), by="ops", now=NOW)
     (mail,) = composed(district)
     assert mail.subject == "Clever sync paused for maintenance: Unified"
-    assert "until 2026-03-02 06:00 PST: new servers" in " ".join(mail.text.split())
+    assert "until Mar 2, 2026, 6:00 AM PST: new servers" in " ".join(mail.text.split())
     with district.transaction() as session:
         maintenance.add_notices_of_ended_pauses(session, at(4))
     assert subjects(district) == []

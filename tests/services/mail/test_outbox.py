@@ -34,7 +34,7 @@ SENDER = "Rollcall <sync@rollcall.example>"
 
 
 class Inbox:
-    """What a server accepted: (recipients, message). It answers as told, and 250 when not told."""
+    """What a server accepted: (recipients, message). It answers as set up, otherwise 250."""
 
     def __init__(self) -> None:
         self.accepted: list[tuple[list[str], bytes]] = []
@@ -79,7 +79,7 @@ def free_port() -> int:
 
 @contextmanager
 def listening(inbox: Inbox, **how: Any) -> Iterator[int]:
-    """A server on this machine's port, as told."""
+    """A server on this machine's port, as set up."""
     controller = Controller(inbox, hostname="127.0.0.1", port=free_port(), **how)
     controller.start()
     try:
@@ -229,8 +229,8 @@ def test_what_is_no_address_keeps_nobody_else_from_the_mail(waiting: Database, i
     message = message_from_bytes(inbox.accepted[0][1], policy=policy.default)
     assert message["To"] == f"{IT}, it@xn--schle-mva.example, {HEAD}"
     assert unsent(waiting, "unified") == [
-        "1 mail waits since 2026-03-02 01:00 PST; last answer: refused for 3 of 6 recipients (553): administrators"
-        " entries 1, 3, 4 in the setup file"
+        "1 email has been waiting since Mar 2, 2026, 1:00 AM PST; last answer: refused for 3 of 6 recipients (553):"
+        " administrators entries 1, 3, 4 in the setup file"
     ]
 
 
@@ -350,29 +350,33 @@ def unsent(database: Database, district_id: str | None = None) -> list[str]:
         return outbox.describe_unsent(session, district_id)
 
 
-def test_what_was_not_sent_is_told_in_numbers(waiting: Database, inbox: Inbox, server: Server) -> None:
+def test_what_was_not_sent_is_reported_in_numbers(waiting: Database, inbox: Inbox, server: Server) -> None:
     with waiting.transaction() as session:
         session.add(District(id="other", name="Other", timezone="America/Chicago", administrators=[]))
-    assert unsent(waiting, "unified") == ["1 mail waits since 2026-03-02 01:00 PST"]
-    assert (unsent(waiting), unsent(waiting, "other")) == (["1 mail waits since 2026-03-02 09:00 UTC"], [])
+    assert unsent(waiting, "unified") == ["1 email has been waiting since Mar 2, 2026, 1:00 AM PST"]
+    assert (unsent(waiting), unsent(waiting, "other")) == (
+        ["1 email has been waiting since Mar 2, 2026, 9:00 AM UTC"],
+        [],
+    )
     inbox.refused = {HEAD: "451 try later"}
     send(waiting, server)
     add(waiting, "m2", ["ops@unified.example"])
     inbox.refused = {HEAD: "550 no such user", "ops@unified.example": "452 full"}
     send(waiting, server)
     assert unsent(waiting, "unified") == [
-        f"2 mails wait since 2026-03-02 01:00 PST; last answer: refused for 1 of 2 recipients (550){HEADS_ENTRY}"
+        "2 emails have been waiting since Mar 2, 2026, 1:00 AM PST; last answer: refused for 1 of 2 recipients (550)"
+        f"{HEADS_ENTRY}"
     ]
     for _ in range(3):
         send(waiting, server)
     assert unsent(waiting, "unified") == [
-        "1 mail waits since 2026-03-02 01:00 PST; last answer: refused for 1 of 1 recipient (452)",
-        f"1 mail was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550){HEADS_ENTRY}",
+        "1 email has been waiting since Mar 2, 2026, 1:00 AM PST; last answer: refused for 1 of 1 recipient (452)",
+        f"1 email was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550){HEADS_ENTRY}",
     ]
     inbox.refused = {HEAD: "550 no such user"}
     send(waiting, server)
     assert unsent(waiting, "unified") == [
-        f"1 mail was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550){HEADS_ENTRY}"
+        f"1 email was given up after 5 refusals; last answer: refused for 1 of 2 recipients (550){HEADS_ENTRY}"
     ]
 
 
@@ -382,7 +386,7 @@ USER, PASSWORD = "sync@rollcall.example", "s3cret-w0rd"
 
 
 class Logins:
-    """What a server was told to log in with; it lets the right one in, and answers any other as told."""
+    """The logins that a server got; it accepts the right one, and answers any other as set up."""
 
     def __init__(self, refusal: str = "535 5.7.8 Authentication credentials invalid") -> None:
         self.tried: list[tuple[str, str]] = []
@@ -421,7 +425,7 @@ def safe_server(inbox: Inbox, logins: Logins, authority: Authority, security: st
 
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch, authority: Authority) -> Callable[..., smtp.Transport]:
-    """The transport of an installation that knows the authority, has a login, and is otherwise set up as told."""
+    """The transport of an installation that knows the authority, has a login, and is otherwise set up as given."""
 
     def transport(port: int, security: str, **others: str) -> smtp.Transport:
         values = {"HOST": "127.0.0.1", "PORT": str(port), "SECURITY": security, "USER": USER, "PASSWORD": PASSWORD}
@@ -496,7 +500,7 @@ def assert_private(error: BaseException) -> None:
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_wrong_password_is_told_and_not_tried_again(
+def test_a_wrong_password_is_reported_and_not_tried_again(
     waiting: Database,
     inbox: Inbox,
     logins: Logins,
@@ -535,7 +539,7 @@ def test_nothing_is_sent_in_the_clear_to_a_server_without_encryption(
     with listening(inbox, authenticator=logins, auth_require_tls=False) as port:
         said = refused(waiting, configured(port, "starttls"))
     assert said == (
-        f"the mail server 127.0.0.1:{port} does not offer what is asked of it (STARTTLS extension not supported by"
+        f"the mail server 127.0.0.1:{port} does not offer what Rollcall needs (STARTTLS extension not supported by"
         " server), and nothing was sent: see ROLLCALL_SMTP_SECURITY and ROLLCALL_SMTP_USER"
     )
     assert (inbox.accepted, logins.tried) == ([], [])
@@ -547,13 +551,13 @@ def test_a_server_that_is_not_encrypted_from_the_start_gets_nothing(
     with listening(inbox, authenticator=logins, auth_require_tls=False) as port:
         said = refused(waiting, configured(port, "tls"))
     assert said == (
-        f"the mail server 127.0.0.1:{port} and we find no safe connection (WRONG_VERSION_NUMBER), and nothing was sent:"
-        " ROLLCALL_SMTP_SECURITY and ROLLCALL_SMTP_PORT must fit together"
+        f"the mail server 127.0.0.1:{port} and Rollcall could not agree on a safe connection (WRONG_VERSION_NUMBER),"
+        " and nothing was sent: ROLLCALL_SMTP_SECURITY and ROLLCALL_SMTP_PORT must fit together"
     )
     assert (inbox.accepted, logins.tried) == ([], [])
 
 
-def test_a_server_without_logins_is_told_of(
+def test_a_server_without_logins_is_reported(
     waiting: Database, inbox: Inbox, authority: Authority, configured: Callable[..., smtp.Transport]
 ) -> None:
     context = authority.server_context("127.0.0.1")
@@ -563,13 +567,13 @@ def test_a_server_without_logins_is_told_of(
     assert inbox.accepted == []
 
 
-def test_a_server_that_wants_encryption_or_a_login_is_told_of(
+def test_a_server_that_wants_encryption_or_a_login_is_reported(
     waiting: Database, inbox: Inbox, logins: Logins, authority: Authority
 ) -> None:
     with safe_server(inbox, logins, authority, "starttls") as port:
         said = refused(waiting, Server("127.0.0.1", port, SENDER, security="none", timeout=5))
     assert said == (
-        f"the mail server 127.0.0.1:{port} wants a login or encryption first (530): see ROLLCALL_SMTP_USER and"
+        f"the mail server 127.0.0.1:{port} requires a login or encryption first (530): see ROLLCALL_SMTP_USER and"
         " ROLLCALL_SMTP_SECURITY"
     )
 

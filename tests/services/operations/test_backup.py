@@ -31,10 +31,10 @@ def test_a_backup_holds_what_was_committed_and_opens(sqlite_database: Database, 
 def test_a_file_that_is_there_is_not_overwritten(sqlite_database: Database, tmp_path: Path) -> None:
     file = tmp_path / "copy.sqlite"
     file.write_text("dear")
-    with pytest.raises(NotPossible, match="exists already"):
+    with pytest.raises(NotPossible, match="already exists"):
         backup(sqlite_database, file)
     assert file.read_text() == "dear"
-    with pytest.raises(NotPossible, match="is no folder"):
+    with pytest.raises(NotPossible, match="is not a folder"):
         backup(sqlite_database, tmp_path / "nowhere" / "copy.sqlite")
 
 

@@ -187,7 +187,7 @@ def test_a_delivery_whose_files_are_removed_is_refused_in_plain_words(started: D
     with started.transaction() as session:
         old = delivered(session, landing, 31 * DAY)
     clean(started, landing=landing, now=NOW)
-    said = f"the files of delivery {old} are removed, as they were not needed for 30 days"
+    said = f"the files of delivery {old} were deleted after 30 days without use"
     with started.transaction() as session:
         with pytest.raises(NotPossible, match=said):
             requests.sync_requests(session, "unified", None, old)
@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_removed_is_said_when_all_else_is_done(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("services.operations.housekeeping.shutil.rmtree", refuse)
-    with pytest.raises(TransientError, match=r"1 folder of the landing area .* cannot be removed: Permission denied"):
+    with pytest.raises(TransientError, match=r"1 folder of the landing area .* cannot be deleted: Permission denied"):
         clean(started, landing=landing, now=NOW)
     with started.reading() as session:
         assert session.exec(select(Mail)).all() == []
@@ -386,7 +386,7 @@ def test_what_nobody_could_be_mailed_of_goes_as_well(started: Database, landing:
     assert told(started) == []
 
 
-def test_what_was_told_of_a_hold_or_pause_that_goes_on_stays_until_its_end_is_told(
+def test_what_was_reported_a_hold_or_pause_that_goes_on_stays_until_its_end_is_reported(
     started: Database, landing: Path
 ) -> None:
     with started.transaction() as session:
@@ -425,12 +425,12 @@ def test_a_status_that_time_alone_changed_is_recorded(started: Database, landing
         ).all()
     assert kept == [
         ("paused", raised, "new disks"),
-        ("setup_sync", raised + timedelta(hours=1), "the end of the maintenance pause came"),
+        ("setup_sync", raised + timedelta(hours=1), "the maintenance pause ended as scheduled"),
     ]
 
 
-def test_what_went_is_told() -> None:
+def test_what_went_is_reported() -> None:
     assert str(Cleaned()) == "nothing to remove"
     assert str(Cleaned(deliveries=2, mails=1, busy=1)) == (
-        "removed 2 deliveries' files, 1 mail; 1 district with a run under way is left for the next time"
+        "removed 2 deliveries' files, 1 email; skipped 1 district with a sync in progress"
     )

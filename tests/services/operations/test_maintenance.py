@@ -147,7 +147,7 @@ def test_resuming_again_ends_nothing(session: Session) -> None:
     resume(session, "lakeside", NOW + 2 * HOUR)
     again = resume(session, "lakeside", NOW + 3 * HOUR)
     assert again == Resumed(False, (), ())
-    assert maintenance.describe(again, "lakeside") == "there was no pause of district lakeside to end"
+    assert maintenance.describe(again, "lakeside") == "there is no pause of district lakeside to end"
     assert len(kept(session, "lakeside/clever")) == 2
     ended = session.exec(select(Pause)).one()
     assert (ended.ended_at, ended.ended_by) == (NOW + 2 * HOUR, "ops")
@@ -185,7 +185,7 @@ def test_of_two_pauses_the_one_of_all_goes_on_after_the_districts_own(session: S
     resumed = resume(session, "lakeside", NOW + 3 * HOUR)
     assert resumed == Resumed(True, (everywhere,), ())
     assert maintenance.describe(resumed, "lakeside") == (
-        "the pause of district lakeside is over; still paused by another one: all districts"
+        "the pause of district lakeside has ended; another pause continues: all districts"
     )
     assert statuses(session, NOW + 3 * HOUR) == all_but("lakeside/clever", "hilltop/clever")
     assert resume(session, None, NOW + 4 * HOUR) == Resumed(True, (), ("lakeside",))
@@ -203,7 +203,7 @@ def test_of_two_pauses_the_districts_own_goes_on_after_the_one_of_all(session: S
     resumed = resume(session, None, NOW + 3 * HOUR)
     assert resumed == Resumed(True, (own,), ("hilltop",))
     assert maintenance.describe(resumed, None) == (
-        "the pause of all districts is over; still paused by another one: lakeside"
+        "the pause of all districts has ended; another pause continues: lakeside"
     )
     assert statuses(session, NOW + 3 * HOUR) == all_but("lakeside/clever")
     sync_status.record_status_changes(session, None, "a run began", NOW + 20 * HOUR)
@@ -260,7 +260,7 @@ def test_a_district_missed_is_named_by_its_own_resume_only(session: Session) -> 
 def test_nonsense_is_refused_and_changes_nothing(session: Session) -> None:
     with pytest.raises(NotPossible, match="a pause needs a reason"):
         pause(session, "lakeside", " \n", NOW)
-    with pytest.raises(NotPossible, match="the end of the pause lies in the past"):
+    with pytest.raises(NotPossible, match="the end of the pause is in the past"):
         pause(session, "lakeside", "moving", NOW, until=NOW)
     for verb in (
         lambda district: pause(session, district, "moving", NOW),
@@ -274,9 +274,9 @@ def test_nonsense_is_refused_and_changes_nothing(session: Session) -> None:
     assert statuses(session, NOW) == all_but()
 
 
-def test_a_pause_is_told_with_its_end_in_the_districts_zone(session: Session) -> None:
+def test_a_pause_is_reported_with_its_end_in_the_districts_zone(session: Session) -> None:
     zone = ZoneInfo("America/New_York")
     open_ended = pause(session, "lakeside", "moving", NOW)
-    assert pauses.describe(open_ended, zone) == "paused for maintenance until somebody resumes it: moving"
+    assert pauses.describe(open_ended, zone) == "paused for maintenance until further notice: moving"
     ending = pause(session, "hilltop", "moving", NOW, until=NOW + HOUR)
-    assert pauses.describe(ending, zone) == "paused for maintenance until 2026-11-23 05:00 EST: moving"
+    assert pauses.describe(ending, zone) == "paused for maintenance until Nov 23, 2026, 5:00 AM EST: moving"

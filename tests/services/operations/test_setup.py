@@ -147,7 +147,7 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
         ]
 
 
-def test_changes_are_told_in_words_and_no_address_with_them(database: Database, file: Path, tmp_path: Path) -> None:
+def test_changes_are_reported_in_words_and_no_address_with_them(database: Database, file: Path, tmp_path: Path) -> None:
     apply(database, file, UNIFIED)
     changed = (
         UNIFIED.replace("Lincoln High School", "Lincoln High")
@@ -198,12 +198,12 @@ def test_what_is_no_longer_named_is_frozen_and_named_again_goes_on(database: Dat
     apply(database, file, UNIFIED + COAST)
     without_grant = UNIFIED[: UNIFIED.index('[[district.school]]\nid = "grant"')]
     assert apply(database, file, without_grant) == [
-        "Unified School District: school Grant Middle School frozen, as the setup file no longer names it",
-        "Coast District: frozen, as the setup file no longer names it",
+        "Unified School District: school Grant Middle School frozen, because the setup file no longer lists it",
+        "Coast District: frozen, because the setup file no longer lists it",
     ]
     assert apply(database, file, without_grant) == []
     assert apply(database, file, UNIFIED) == [
-        "Unified School District: school Grant Middle School named again, no longer frozen"
+        "Unified School District: school Grant Middle School listed again, no longer frozen"
     ]
     without_files = """
     [[district]]
@@ -213,9 +213,9 @@ def test_what_is_no_longer_named_is_frozen_and_named_again_goes_on(database: Dat
     administrators = ["it@unified.example"]
     """
     assert apply(database, file, without_files) == [
-        "Unified School District: source files frozen, as the setup file no longer names it",
-        "Unified School District: school Lincoln High School frozen, as the setup file no longer names it",
-        "Unified School District: school Grant Middle School frozen, as the setup file no longer names it",
+        "Unified School District: source files frozen, because the setup file no longer lists it",
+        "Unified School District: school Lincoln High School frozen, because the setup file no longer lists it",
+        "Unified School District: school Grant Middle School frozen, because the setup file no longer lists it",
     ]
     with database.reading() as session:
         assert session.exec(select(School.frozen, School.source_id).order_by(col(School.id))).all() == [
@@ -224,17 +224,17 @@ def test_what_is_no_longer_named_is_frozen_and_named_again_goes_on(database: Dat
         ]
 
 
-def test_what_a_setup_would_freeze_is_told_before(database: Database, file: Path) -> None:
+def test_what_a_setup_would_freeze_is_reported_before(database: Database, file: Path) -> None:
     apply(database, file, UNIFIED + COAST)
     for text, would in (
-        (COAST, ["Unified School District: would be frozen"]),
+        (COAST, ["Unified School District would be frozen"]),
         (
             UNIFIED[: UNIFIED.index("[[district.source]]")],
             [
                 "Unified School District: source files would be frozen",
                 "Unified School District: school Lincoln High School would be frozen",
                 "Unified School District: school Grant Middle School would be frozen",
-                "Coast District: would be frozen",
+                "Coast District would be frozen",
             ],
         ),
         (UNIFIED + COAST, []),
@@ -279,9 +279,9 @@ def test_what_is_added_is_not_in_the_way_of_what_is_left_alone(database: Databas
         '[[district.school]]\nid = "adams"\nname = "Adams"\nsource = "files"\nexternal_id = "0101"\n'
     )
     for text, said in (
-        (coast.format("files", "drop/unified"), f'district "coast", source "files": folder is that of {FILES} already'),
-        (again, f'district "seaside", source "clever": district_id is that of {AT_LAKESIDE} already'),
-        (moved, f'{HERE}, school "adams": external_id 0101 is that of school "lincoln" already'),
+        (coast.format("files", "drop/unified"), f'district "coast", source "files": folder is already used by {FILES}'),
+        (again, f'district "seaside", source "clever": district_id is already used by {AT_LAKESIDE}'),
+        (moved, f'{HERE}, school "adams": external_id 0101 is already used by school "lincoln"'),
     ):
         with pytest.raises(SetupError) as raised:
             added(database, file, text)
@@ -299,7 +299,7 @@ def test_a_folder_of_files_is_one_setup(file: Path, tmp_path: Path) -> None:
     whole = read_setup(file)
     folder = tmp_path / "districts"
     folder.mkdir()
-    with pytest.raises(SetupError, match=r"districts holds no setup file, \.toml"):
+    with pytest.raises(SetupError, match=r"districts has no setup file \(\.toml\)"):
         read_setup(folder)
     (folder / "b.toml").write_text(COAST)
     (folder / "a.toml").write_text(UNIFIED.replace("drop/unified", "../drop/unified"))
@@ -321,12 +321,12 @@ def test_a_folder_of_files_is_one_setup(file: Path, tmp_path: Path) -> None:
 def test_a_district_takes_what_is_its_own_along(database: Database, file: Path) -> None:
     apply(database, file, UNIFIED + COAST)
     assert apply(database, file, COAST) == [
-        "Unified School District: frozen, as the setup file no longer names it",
+        "Unified School District: frozen, because the setup file no longer lists it",
     ]
     with database.reading() as session:
         assert session.exec(select(Source.frozen)).all() == [True]
         assert session.exec(select(School.frozen)).all() == [True, True]
-    assert apply(database, file, UNIFIED + COAST) == ["Unified School District: named again, no longer frozen"]
+    assert apply(database, file, UNIFIED + COAST) == ["Unified School District: listed again, no longer frozen"]
     with database.reading() as session:
         assert session.exec(select(Source.frozen)).all() == [False]
         assert session.exec(select(School.frozen)).all() == [False, False]
@@ -396,7 +396,7 @@ def test_nonsense_about_a_clever_source_is_refused(file: Path, good: str, bad: s
 def test_no_two_sources_are_the_same_district_in_clever(file: Path) -> None:
     again = '[[district.source]]\nid = "more"\nkind = "clever"\ndistrict_id = "5f0000000000000000000001"\n'
     here = 'district "lakeside", source'
-    assert refusal(file, CLEVER + again) == [f'{here} "more": district_id is that of {here} "clever" already']
+    assert refusal(file, CLEVER + again) == [f'{here} "more": district_id is already used by {here} "clever"']
 
 
 def test_a_folder_may_be_absolute(file: Path) -> None:
@@ -418,8 +418,8 @@ FILES = f'{HERE}, source "files"'
         ('external_id = "0101"', "", f"{LINCOLN}: external_id is missing"),
         ('external_id = "0101"', 'external_id = " "', f"{LINCOLN}: external_id is empty"),
         ('external_id = "0101"', "external_id = 101", f"{LINCOLN}: external_id must be text in quotes"),
-        ('source = "files"', "", f"{LINCOLN}: source is missing, as external_id is given"),
-        ('source = "files"', 'source = "clever"', f"{LINCOLN}: source clever is none of the district's"),
+        ('source = "files"', "", f"{LINCOLN}: source is missing: external_id needs one"),
+        ('source = "files"', 'source = "clever"', f"{LINCOLN}: source clever is not one of the district's sources"),
         ("on_plan = true", 'on_plan = "yes"', f"{LINCOLN}: on_plan must be true or false"),
         ("on_plan = true", "onplan = true", f"{LINCOLN}: unknown key onplan"),
         ("Lincoln High School", "x" * 61, f"{LINCOLN}: name is longer than 60 characters"),
@@ -429,14 +429,14 @@ FILES = f'{HERE}, source "files"'
         (
             'id = "lincoln"',
             'id = "Lincoln High"',
-            f'{HERE}, school "Lincoln High": id must be lower-case letters, digits, - and _, beginning with a letter'
+            f'{HERE}, school "Lincoln High": id must be lowercase letters, digits, - and _, beginning with a letter'
             " or digit",
         ),
         ('id = "grant"', "", f"{HERE}, school 2: id is missing"),
         (
             "on_plan = false",
             'source = "files"\nexternal_id = "0101"',
-            f'{HERE}, school "grant": external_id 0101 is that of school "lincoln" already',
+            f'{HERE}, school "grant": external_id 0101 is already used by school "lincoln"',
         ),
         ('kind = "csv"', 'kind = "fax"', f"{FILES}: kind must be clever or csv"),
         ('kind = "csv"', "", f"{FILES}: kind is missing"),
@@ -513,23 +513,23 @@ def test_no_two_sources_share_a_folder_under_whatever_name(file: Path, tmp_path:
     (tmp_path / "drop" / "unified").mkdir()
     (tmp_path / "alias").symlink_to(tmp_path / "drop")
     source = '[[district.source]]\nid = "more"\nkind = "csv"\nformat = "csv-1.0"\nfolder = "alias/unified"\n'
-    assert refusal(file, UNIFIED + source) == [f'{HERE}, source "more": folder is that of {FILES} already']
+    assert refusal(file, UNIFIED + source) == [f'{HERE}, source "more": folder is already used by {FILES}']
     assert refusal(file, UNIFIED + COAST + source) == [
-        f'district "coast", source "more": folder is that of {FILES} already'
+        f'district "coast", source "more": folder is already used by {FILES}'
     ]
 
 
 def test_a_file_that_names_nothing_is_refused_rather_than_freezing_everything(file: Path) -> None:
-    assert refusal(file, "") == ["no [[district]] is named"]
-    assert refusal(file, "district = []") == ["no [[district]] is named"]
+    assert refusal(file, "") == ["the file has no [[district]]"]
+    assert refusal(file, "district = []") == ["the file has no [[district]]"]
 
 
 def test_files_that_cannot_be_read_are_said(file: Path) -> None:
     with pytest.raises(SetupError, match=r"rollcall.toml cannot be read: No such file"):
         read_setup(file)
-    assert refusal(file, "[[district]")[0].startswith(f"{file} is not TOML: ")
+    assert refusal(file, "[[district]")[0].startswith(f"{file} is not valid TOML: ")
     file.write_bytes("name = 'Zoë'".encode("latin-1"))
-    with pytest.raises(SetupError, match="is not text in UTF-8"):
+    with pytest.raises(SetupError, match="is not UTF-8 text"):
         read_setup(file)
 
 
@@ -545,7 +545,7 @@ LIMITED = UNIFIED.replace(
 )
 
 
-def test_limits_are_brought_into_the_database_told_and_taken_back(database: Database, file: Path) -> None:
+def test_limits_are_written_to_the_database_reported_and_removed_again(database: Database, file: Path) -> None:
     def limits() -> object:
         with database.reading() as session:
             return session.get_one(District, "unified").limits
@@ -553,10 +553,10 @@ def test_limits_are_brought_into_the_database_told_and_taken_back(database: Data
     apply(database, file, UNIFIED)
     assert limits() is None
     own = "students 0.05, 5"
-    assert apply(database, file, LIMITED) == [f"Unified School District: limits none of its own → {own}"]
+    assert apply(database, file, LIMITED) == [f"Unified School District: limits the default → {own}"]
     assert limits() == {"students": [0.05, 5]}
     assert apply(database, file, LIMITED) == []
-    assert apply(database, file, UNIFIED) == [f"Unified School District: limits {own} → none of its own"]
+    assert apply(database, file, UNIFIED) == [f"Unified School District: limits {own} → the default"]
     assert limits() is None
 
 
@@ -574,7 +574,7 @@ def test_limits_of_all_schools_together_are_kept_beside_those_of_each(database: 
     )
     apply(database, file, UNIFIED)
     told = "class_memberships 0.3, 7; district_students 0.08, 200; students 0.05, 5"
-    assert apply(database, file, both) == [f"Unified School District: limits none of its own → {told}"]
+    assert apply(database, file, both) == [f"Unified School District: limits the default → {told}"]
     with database.reading() as session:
         own = limits_of(session.get_one(District, "unified").limits)
     assert {name: own[name] for name in ("students", "district_students", "student_class_memberships")} == {

@@ -191,7 +191,7 @@ def test_an_email_that_changes_hands_is_emptied_before_it_is_taken(started: Data
     assert ("student", "s1", False, False, "ann@unified.example") in people(started)
 
 
-def test_a_guardian_is_told_by_the_ids_that_the_source_gives(started: Database) -> None:
+def test_a_guardian_is_known_by_the_ids_that_the_source_gives(started: Database) -> None:
     both = {**PARENT, "external_id": "g1", "guardian_ids": ["g1", "g2"]}
     unknown = person(4, "guardian", None, phone="+12025550124")
     with_others = replace(EVERYBODY, people=frame(roster.SETTLED_PEOPLE, [TEACHER, ANN, BEN, both, unknown]))
@@ -288,7 +288,7 @@ def test_a_name_that_is_only_parted_or_spelled_otherwise_is_no_change(started: D
     assert told(started, EVERYBODY) == []
 
 
-def test_another_name_email_and_phone_are_told_by_old_and_new_value(started: Database) -> None:
+def test_another_name_email_and_phone_are_reported_by_old_and_new_value(started: Database) -> None:
     other = with_people(
         {**PARENT, "first_name": None, "last_name": "Firstg1 Other", "phone": None},
         {**ANN, "last_name": "Other", "email": "s1@unified.example"},
@@ -340,7 +340,7 @@ def test_a_value_that_todays_rules_read_as_the_new_one_has_not_changed(started: 
         ("students", "s1", "email", "ann@unified.example", "new@unified.example"),
         ("students", "s1", "grade", "4", "5"),
     ]
-    # It is written all the same.
+    # It is written anyway.
     assert counts(started, given)["unified/lincoln"] == {"guardians_update": 1, "students_update": 1}
 
 

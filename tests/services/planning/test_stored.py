@@ -1,4 +1,4 @@
-"""What settling is told of the database: who is where, and what other sources of the district have spoken of."""
+"""What settling knows of the database: who is where, and what other sources of the district have named."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_who_is_where_and_who_was_until_when(started: Database) -> None:
     assert stored.other_schools.rows() == []
 
 
-def test_other_sources_schools_are_told_with_the_delivery_that_they_last_applied(started: Database) -> None:
+def test_other_sources_schools_are_reported_with_the_delivery_that_they_last_applied(started: Database) -> None:
     with started.transaction() as session:
         session.add(Source(id="unified/clever", district_id="unified", key="clever", kind="clever", format="clever-3"))
         session.flush()

@@ -272,7 +272,7 @@ def at(minutes: float) -> datetime:
     return NOW + timedelta(minutes=minutes)
 
 
-def test_changes_since_one_are_told_with_the_status_before_that_was_not_processing(session: Session) -> None:
+def test_changes_since_one_are_reported_with_the_status_before_that_was_not_processing(session: Session) -> None:
     a_school(session, "adams")
     add(session, District(id="other", name="Other", timezone="America/Los_Angeles", administrators=[]))
     add(session, School(id="other/lincoln", district_id="other", key="lincoln", name="Lincoln"))
@@ -349,7 +349,7 @@ def test_a_change_by_silence_is_kept_with_the_time_it_took_effect(session: Sessi
     record_status_changes(session, None, "the next run", at(60))
     assert history(session) == [
         (at(0), "processing", "delivery 2"),
-        (at(5), "connected", "the run that had it in hand sent no heartbeat for five minutes"),
+        (at(5), "connected", "its run sent no heartbeat for five minutes"),
     ]
 
 

@@ -13,6 +13,7 @@ from errors import Busy, DatabaseUnavailable, LeaseLost, NotFound, NotPossible
 from models import bulk
 from models.database import Database
 from models.tables import Delivery, District, Run, School, SchoolRun, Source, StatusChange
+from services import clock
 from services.sync import leases
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -88,7 +89,7 @@ def test_an_open_run_is_the_districts_lease(database: Database) -> None:
     with pytest.raises(Busy) as raised:
         begin(database, now=LATER)
     assert str(raised.value) == (
-        f"district unified is already being synced (run {first}, started 2026-11-23 09:00 UTC);"
+        f"district unified is already being synced (run {first}, started Nov 23, 2026, 9:00 AM UTC);"
         " try again when it has ended"
     )
     begin(database, "valley")
@@ -156,7 +157,7 @@ def test_a_run_silent_for_five_minutes_is_ended_as_interrupted_and_taken_over(da
     assert (died.ended_at, died.outcome, died.notes) == (
         LATER,
         "interrupted",
-        [f"no heartbeat since {at:%Y-%m-%d %H:%M} UTC"],
+        [f"no heartbeat since {clock.local_time(at, UTC)}"],
     )
 
 
@@ -467,7 +468,7 @@ def test_a_take_over_keeps_the_time_at_which_processing_ended(database: Database
             school,
             hour_ago + timedelta(minutes=5),
             "setup_sync",
-            "the run that had it in hand sent no heartbeat for five minutes",
+            "its run sent no heartbeat for five minutes",
         )
         for school in BOTH
     ]
