@@ -101,7 +101,7 @@ async def sync_district(
     if failed:
         raise SchoolsFailed(failed)
     ending = min(endings.values(), key=list(STATES).index, default=RunOutcome.NOTHING)
-    message = ", ".join(f"{source}: {end}" for source, end in endings.items())
+    message = ", ".join(f"{source}: {STATES[end]}" for source, end in endings.items())
     return Completed(name=STATES[ending], message="; ".join([message, *pauses]))
 
 

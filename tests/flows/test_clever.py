@@ -131,11 +131,11 @@ def test_runs_of_a_paused_district_end_in_the_state_paused(
     state = ran(maintenance_pause(reason="new disks", district="lakeside", return_state=True))
     assert (state.name, state.message) == (
         "Paused",
-        "lakeside: paused for maintenance until somebody resumes it: new disks",
+        "lakeside: paused for maintenance until further notice: new disks",
     )
     for run in (sync(), ran(clever_nightly(return_state=True))):
         assert run.name == "Paused"
-        assert "paused for maintenance until somebody resumes it: new disks" in (run.message or "")
+        assert "paused for maintenance until further notice: new disks" in (run.message or "")
     assert installed.api.requests == []
     assert everyone(installed) == {"paused"}
     assert ran(maintenance_resume(district="lakeside", return_state=True)).name == "Completed"

@@ -72,7 +72,7 @@ def test_a_cut_file_holds_and_a_confirmation_lets_it_happen(
         file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
     result = rollcall("preview", "unified")
     assert result.exit_code == 0
-    assert "would be put on hold" in result.stdout
+    assert "would go on hold" in result.stdout
     assert shown("holds", "--json") == []
     assert rollcall("sync", "unified", "--now").exit_code == 1
     holds = shown("holds", "unified", "--json")
@@ -163,12 +163,14 @@ def test_a_setup_that_would_freeze_is_shown_and_asked_about(
     file = installation.home / "coast.toml"
     file.write_text(COAST)
     said = refused(("setup", str(file)))
-    assert said == "error: nothing was changed: --add leaves alone what the file does not name, --yes has it frozen"
+    assert said == (
+        "error: nothing was changed; use --yes to freeze what the file does not list, or --add to leave it alone"
+    )
     monkeypatch.setattr("cli.setup._can_ask", lambda: True)
     declined = CliRunner().invoke(app, ["setup", str(file)], input="n\n")
     assert declined.stdout.splitlines()[:2] == [
-        f"{file} does not name all that is set up:",
-        "  Unified School District: would be frozen",
+        f"{file} does not list everything that is set up:",
+        "  Unified School District would be frozen",
     ]
     assert (declined.exit_code, frozen(installation)) == (1, {"unified": False})
     assert rollcall("setup", "--add", str(file)).stdout == "Coast: added\n1 change\n"
@@ -307,7 +309,7 @@ def test_what_runs_log_is_reported_as_json_only(installation: Installation, smal
 
 
 def test_mail_that_waits_is_reported_below_the_report(installation: Installation) -> None:
-    assert "Mail" not in rollcall("status").stdout
+    assert "Email" not in rollcall("status").stdout
     with installation.database.transaction() as session:
         session.add(
             Mail(
@@ -368,6 +370,6 @@ def test_housekeeping_is_reported_and_so_are_the_files_it_removed(
         bulk.execute(session, "UPDATE delivery SET received_at = :at, last_received_at = :at", long_ago)
     assert rollcall("housekeeping").stdout == "removed 1 delivery's files\n"
     assert rollcall("deliveries", "unified").stdout.count("removed") == 1
-    with pytest.raises(NotPossible, match="the files of delivery 1 are removed"):
+    with pytest.raises(NotPossible, match="the files of delivery 1 were deleted"):
         rollcall("sync", "unified", "--delivery", "1")
     assert ran(housekeeping(return_state=True)).message == "nothing to remove"

@@ -88,7 +88,7 @@ def test_all_holds_of_a_district_are_confirmed_in_one_run(emptied: Installation)
     before = len(runs_shown())
     result = rollcall("hold", "confirm", "--district", "unified", "--why", "the year is over", "--yes")
     assert result.exit_code == 0
-    assert words(result.stdout).count("is applied as shown") == 3
+    assert words(result.stdout).count("Exactly this will be applied.") == 3
     assert open_ids() == []
     assert len(runs_shown()) == before + 1
     for told in (rollcall("hold", "show", str(ids[0])).stdout, rollcall("runs", "unified").stdout):
@@ -134,7 +134,7 @@ def test_fixed_too_early_says_that_the_source_still_cannot_be_reached(
     assert result.exit_code == 1
     assert (
         f"Lincoln School stays on hold, as hold {ids[0]}\n"
-        f"its source still cannot be reached: the drop folder {folder} cannot be read (No such file or directory):"
+        f"Its source still cannot be reached: the drop folder {folder} cannot be read (No such file or directory):"
         " check that it is there, that its disk is mounted, and that Rollcall's user may read it\n"
     ) in result.stdout
     assert "another reason" not in result.stdout
@@ -152,7 +152,7 @@ def test_a_confirmation_that_cannot_be_applied_yet_says_what_stands_in_its_way(e
     assert rollcall("sync", "unified").exit_code == 1
     first, *_ = open_ids()
     said = rollcall("hold", "confirm", str(first)).stdout
-    assert f"Lincoln School stays on hold, as hold {first}\nits source cannot be reached: the drop folder" in said
+    assert f"Lincoln School stays on hold, as hold {first}\nIts source cannot be reached: the drop folder" in said
     assert ("another reason" in said, "next run" in said) == (False, False)
     (emptied.home / "away").rename(emptied.home / "drop")
     assert rollcall("sync", "unified").exit_code == 1
@@ -174,10 +174,10 @@ def test_a_recheck_looks_at_the_newest_data(emptied: Installation, small_distric
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("confirm",), "give hold numbers, or --district"),
-        (("confirm", "1", "--district", "unified"), "give hold numbers, or --district"),
+        (("confirm",), "give either hold numbers or --district"),
+        (("confirm", "1", "--district", "unified"), "give either hold numbers or --district"),
         (("accept", "--district", "nowhere"), "there is no district nowhere"),
-        (("leave-out", "--district", "unified"), "no open hold of district unified"),
+        (("leave-out", "--district", "unified"), "district unified has no contacts to leave out"),
         (("accept", "1"), "has no guardians or contacts to accept"),
         (("show", "1", "--reason", "stale"), "hold 1 has no reason stale; it has data_removals"),
     ],
