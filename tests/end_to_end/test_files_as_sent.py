@@ -51,7 +51,7 @@ def test_capitals_are_taken_and_land_under_the_formats_names(birch: Installation
             RunOutcome.DONE,
             [
                 "received delivery 2",
-                *(f"{name.title()}.csv is read, and not {name}.csv, which was written before it" for name in names),
+                *(f"used {name.title()}.csv, and not {name}.csv, which is older" for name in names),
             ],
         )
         delivery = session.exec(select(Delivery).where(Delivery.id == 2)).one()

@@ -228,10 +228,10 @@ def test_contacts_left_out_are_asked_about_again(place: Installation) -> None:
     night(place, files)
     decide(place, held(place), decisions.LEAVE_OUT)
     assert again(place) == {}
-    assert kept_in_mind(place) == ["emergency contacts of unified/files are left out"]
+    assert kept_in_mind(place) == ["unified/files: emergency contacts are left out"]
     with place.database.transaction() as session:
         contact_policy.hold(session, "unified")
-    assert kept_in_mind(place) == ["emergency contacts of unified/files put the school on hold"]
+    assert kept_in_mind(place) == ["unified/files: emergency contacts put the school on hold"]
     # Without any new files: the current delivery is not done with the schools under what is decided now.
     assert night(place) == {"lincoln": ("emergency_contacts",)}
     assert active(place, "guardianship") == 1
@@ -248,8 +248,8 @@ def test_contacts_accepted_are_asked_about_again(place: Installation) -> None:
     night(place, files)
     decide(place, held(place), decisions.ACCEPT)
     assert again(place) == {}
-    said = "emergency contacts of unified/files put the school on hold"
-    assert kept_in_mind(place) == [f"{said} (contacts of 1 student are accepted already)"]
+    said = "unified/files: emergency contacts put the school on hold"
+    assert kept_in_mind(place) == [f"{said} (already accepted for 1 student)"]
     with place.database.transaction() as session:
         contact_policy.hold(session, "unified", "files")
         with pytest.raises(NotFound, match=r"^district unified has no source other; it has files$"):
@@ -809,19 +809,19 @@ def test_nothing_is_decided_about_a_school_that_is_not_synced(place: Installatio
     hold = held(place)
     for change, why in (
         ("on_plan = false", "is not on the plan"),
-        ("frozen = true", "is no longer named by the setup file"),
+        ("frozen = true", "is no longer in the setup file"),
         ("source_id = NULL", "has no source"),
     ):
         with place.database.transaction() as session:
             bulk.execute(session, f"UPDATE school SET {change} WHERE id = 'unified/lincoln'")
         said = (
-            f"^lincoln {why}, so nothing of it is synced, and hold {hold.id} stays as it is: change that in the setup"
+            f"^lincoln {why}, so it is not synced, and hold {hold.id} stays as it is: change that in the setup"
             " file and run `rollcall setup` first$"
         )
         with place.database.reading() as session:
             with pytest.raises(NotPossible, match=said):
                 decisions.choose(session, decisions.CONFIRM, hold_ids=[hold.id])
-            with pytest.raises(NotPossible, match="no open hold of district unified has anything"):
+            with pytest.raises(NotPossible, match="district unified has no removals or changes to confirm"):
                 decisions.choose(session, decisions.CONFIRM, district_id="unified")
             listed = [each.id for each in store.open_holds(session)]
             (report,) = district_report(session, now=datetime.now(UTC))

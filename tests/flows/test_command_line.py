@@ -263,7 +263,7 @@ def test_what_a_problem_means_and_how_to_fix_it_is_said(tmp_path: Path) -> None:
     entry = catalogue()["id_missing"]
     said = rollcall("check", str(tmp_path)).stdout
     assert said == (
-        "1 file error. The whole delivery was rejected\n"
+        "1 file error. The whole delivery is rejected.\n"
         f"\nclasses.csv: {entry.title} (id_missing, 1)\n  line 2: {entry.title}: column class_id.\n"
         f"    {entry.meaning}\n    {entry.remedy}\n"
     )
@@ -345,8 +345,8 @@ def test_enforcement_is_shown_and_switched(installation: Installation) -> None:
 
 
 def test_the_choice_about_emergency_contacts_is_shown_and_changed(installation: Installation) -> None:
-    on_hold = "emergency contacts of unified/files put the school on hold\n"
-    left_out = "emergency contacts of unified/files are left out\n"
+    on_hold = "unified/files: emergency contacts put the school on hold\n"
+    left_out = "unified/files: emergency contacts are left out\n"
     assert rollcall("emergency-contacts", "unified").stdout == on_hold
     assert rollcall("emergency-contacts", "unified", "leave-out", "--source", "files").stdout == left_out
     assert rollcall("emergency-contacts", "unified").stdout == left_out
