@@ -60,7 +60,7 @@ def send_waiting(
                 try:
                     turned_down = _handed_over(transport, mail, left, sender, pause)
                 except (MailUnreachable, MailRefused) as error:
-                    _note_problem(database, mail.id, str(error))
+                    _record_problem(database, mail.id, str(error))
                     raise
                 _mark(database, mail.id, left, turned_down, now)
                 sent += not turned_down
@@ -179,7 +179,7 @@ def _entries(district: District, recipients: Collection[str]) -> str:
     return f": administrators {'entry' if len(numbers) == 1 else 'entries'} {', '.join(numbers)} in the setup file"
 
 
-def _note_problem(database: Database, mail_id: int, problem: str) -> None:
+def _record_problem(database: Database, mail_id: int, problem: str) -> None:
     with database.transaction() as session:
         mail = _locked(session, mail_id)
         mail.problem = problem
