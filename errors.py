@@ -28,7 +28,14 @@ from pathlib import Path
 
 
 class RollcallError(Exception):
-    """Base of all of Rollcall's own errors; the message is fit to be shown to a person."""
+    """Base of all of Rollcall's own errors; the message is fit to be shown to a person.
+
+    hint: what to do at the command line, such as which command lists the districts. The report leaves it out.
+    """
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        self.message = message
+        super().__init__(f"{message}; {hint}" if hint else message)
 
 
 class TransientError(RollcallError):

@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable
 from email.utils import parseaddr
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.addresses import mail_address
 from contracts.text import clean, without_invisible_text
@@ -65,6 +65,25 @@ class Settings(BaseSettings):
         default="", validate_default=True, description="the sender of mail, such as Rollcall <sync@HOST>"
     )
     mail_folder: Path = Field(default=Path(), description="where mail is written if there is no mail server")
+
+    operators: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="email addresses of those who see every district in the report, with commas between"
+    )
+    report_host: str = Field(default="127.0.0.1", description="the address that the report listens on")
+    report_port: int = Field(default=8321, ge=0, le=65535, description="its port; 0: any free one")
+    report_url: str = Field(
+        default="", description="the report's address as people open it, such as https://rollcall.HOST"
+    )
+    report_proxies: str = Field(
+        default="", description="addresses of the proxies before the report, whose forwarded headers it believes"
+    )
+
+    @field_validator("operators", mode="before")
+    @classmethod
+    def _addresses(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(mail_address(clean(address)) for address in value.split(",") if clean(address))
 
     @field_validator("smtp_security", mode="before")
     @classmethod
@@ -124,10 +143,12 @@ class Settings(BaseSettings):
             raise ValueError("must be postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE")
         return value
 
-    @field_validator("clever_api_url", "clever_auth_url")
+    @field_validator("clever_api_url", "clever_auth_url", "report_url")
     @classmethod
     def _tokens_stay_private(cls, value: str) -> str:
         address = value.rstrip("/")
+        if not address:
+            return address
         if not re.fullmatch(r"https?://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[\w./-]*)?", address, re.ASCII):
             raise ValueError("must be an address such as https://HOST, without user, query or fragment")
         parts = urlsplit(address)
@@ -175,6 +196,11 @@ class Settings(BaseSettings):
             auth_url=self.clever_auth_url,
             page_size=self.clever_page_size,
         )
+
+    @property
+    def report_address(self) -> str:
+        """The report's address as people open it."""
+        return self.report_url or f"http://{self.report_host}:{self.report_port}"
 
     @property
     def mail_sender(self) -> str:

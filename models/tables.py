@@ -45,6 +45,11 @@ class District(SQLModel, table=True):
     date_order: str | None = Field(
         default=None, description="month, day: which is first in dates such as 3/4/2014; null: the dates show it"
     )
+    setup_keys: list[str] | None = _json("what the setup file says of it, which the report shows and does not change")
+    mail_schedule: dict[str, str] | None = _json(
+        "email address -> each, daily, weekly or never; administrators that it does not name get each mail"
+    )
+    pause_notices: bool = Field(default=True, description="administrators get mail of maintenance pauses")
 
 
 class Source(SQLModel, table=True):
@@ -62,6 +67,7 @@ class Source(SQLModel, table=True):
     pausable: bool = Field(default=False, description="a maintenance pause stops it")
     position: int = 0
     frozen: bool = False
+    in_report: bool = Field(default=False, description="set up in the report, and so left alone by the setup file")
     stamps: dict[str, list[int]] | None = _json(
         "file name -> [size, mtime_ns, ctime_ns] at the last taking; files written again since differ"
     )
@@ -96,6 +102,9 @@ class School(SQLModel, table=True):
     on_plan: bool = True
     frozen: bool = False
     position: int = 0
+    administrators: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    teachers: int = Field(default=0, description="active accounts whose link is a teacher's, as of its last change")
+    students: int = Field(default=0, description="active accounts whose link is a student's, as of its last change")
 
 
 class Delivery(SQLModel, table=True):
@@ -305,6 +314,10 @@ class SchoolRun(SQLModel, table=True):
     counts: dict[str, int] | None = _json()
     reasons: list[str] | None = _json()
     digest: str = Field(default="", description="of the setup and settings that matter, and Rollcall's version")
+    teachers: int | None = Field(default=None, description="the school's, once this was done; null: before 0.2")
+    students: int | None = None
+    errors: int | None = None
+    alerts: int | None = Field(default=None, description="muted ones included")
 
 
 class Hold(SQLModel, table=True):
@@ -445,3 +458,136 @@ class Mail(SQLModel, table=True):
     sent_at: datetime | None = _at("accepted for all, or written to a file", nullable=True)
     attempts: int = 0
     problem: str | None = Field(default=None, description="of the last attempt: what kind, never an address")
+
+
+class AlertMute(SQLModel, table=True):
+    """An alert type that a school's administrators do not want counted for a while. Errors are never muted."""
+
+    __tablename__ = "alert_mute"
+    id: int | None = Field(default=None, primary_key=True)
+    school_id: str = Field(foreign_key="school.id", index=True)
+    code: str
+    reason: str
+    by: str
+    at: datetime = _at()
+    until: datetime = _at("when it ends by itself")
+    ended_at: datetime | None = _at("ended by somebody before that", nullable=True)
+    ended_by: str | None = None
+
+
+class ReportSession(SQLModel, table=True):
+    """Somebody signed in to the report. The cookie's token is kept hashed.
+
+    Rule: it ends after 30 minutes without a request, and after 12 hours in any case.
+    """
+
+    __tablename__ = "report_session"
+    id: int | None = Field(default=None, primary_key=True)
+    token_hash: str = Field(unique=True)
+    email: str = Field(index=True)
+    method: str = Field(description="link, or the OpenID provider's name")
+    created_at: datetime = _at()
+    last_seen_at: datetime = _at()
+    ended_at: datetime | None = _at("signed out, or replaced", nullable=True)
+
+
+class SignInLink(SQLModel, table=True):
+    """One request for a sign-in link, granted or not; the counts that limit requests are of these rows.
+
+    Rule: 15 minutes, once, bound to the browser that asked; another browser gives the code of the same mail.
+    """
+
+    __tablename__ = "sign_in_link"
+    id: int | None = Field(default=None, primary_key=True)
+    email: str = Field(index=True)
+    network: str = Field(default="", index=True, description="the address it was asked from, hashed")
+    token_hash: str = Field(unique=True)
+    code_hash: str = ""
+    browser_hash: str = Field(default="", description="of the cookie of the browser that asked; empty: of no browser")
+    tries: int = Field(default=0, description="wrong codes given")
+    created_at: datetime = _at()
+    used_at: datetime | None = _at(nullable=True)
+
+
+class OpenIdRequest(SQLModel, table=True):
+    """A sign-in at an OpenID provider under way, bound to the browser that began it."""
+
+    __tablename__ = "openid_request"
+    id: int | None = Field(default=None, primary_key=True)
+    state_hash: str = Field(unique=True)
+    browser_hash: str
+    provider: str
+    nonce: str
+    code_verifier: str
+    created_at: datetime = _at()
+    used_at: datetime | None = _at(nullable=True)
+
+
+class OpenIdIdentity(SQLModel, table=True):
+    """Who somebody is at an OpenID provider, tied to the email address that the setup names."""
+
+    __tablename__ = "openid_identity"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+    id: int | None = Field(default=None, primary_key=True)
+    issuer: str
+    subject: str = Field(description="the provider's own ID of the person: sub, oid, or Clever's ID")
+    email: str = Field(index=True)
+    linked_at: datetime = _at()
+
+
+class AccessToken(SQLModel, table=True):
+    """A read-only token by which a program reads one district's report."""
+
+    __tablename__ = "access_token"
+    id: int | None = Field(default=None, primary_key=True)
+    district_id: str = Field(foreign_key="district.id", index=True)
+    name: str
+    token_hash: str = Field(unique=True)
+    created_at: datetime = _at()
+    created_by: str
+    last_used_at: datetime | None = _at(nullable=True)
+    revoked_at: datetime | None = _at(nullable=True)
+
+
+class AuditEntry(SQLModel, table=True):
+    """Who did or saw what in the report. Only ever added to; a trigger refuses the rest."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (Index("audit_entry_district", "district_id", "id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = _at()
+    actor: str = Field(description="an email address, or token: and its name")
+    action: str = Field(description="see `services.access.audit`")
+    district_id: str | None = Field(default=None, foreign_key="district.id", description="null: of none")
+    school_id: str | None = Field(default=None, foreign_key="school.id")
+    subject: str | None = Field(default=None, description="what it was about: an ID of ours, never a value")
+    detail: str | None = Field(default=None, description="in words; no personal data of the roster")
+    network: str | None = Field(default=None, description="the address it came from")
+
+
+class Webhook(SQLModel, table=True):
+    """An address that a district wants sync status changes posted to, signed with a secret of its own."""
+
+    __tablename__ = "webhook"
+    id: int | None = Field(default=None, primary_key=True)
+    district_id: str = Field(foreign_key="district.id", index=True)
+    url: str
+    secret: str
+    created_at: datetime = _at()
+    created_by: str
+    last_change_id: int = Field(default=0, description="the status change that was posted last")
+    ended_at: datetime | None = _at(nullable=True)
+
+
+class WebhookCall(SQLModel, table=True):
+    """One posting of a webhook: written once, and sent until its address has accepted it."""
+
+    __tablename__ = "webhook_call"
+    id: int | None = Field(default=None, primary_key=True)
+    webhook_id: int = Field(foreign_key="webhook.id", index=True)
+    body: str
+    created_at: datetime = _at()
+    next_at: datetime = _at("when it is tried next")
+    sent_at: datetime | None = _at(nullable=True)
+    attempts: int = 0
+    problem: str | None = Field(default=None, description="of the last attempt: what kind")

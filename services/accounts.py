@@ -17,6 +17,7 @@ from contracts.roster import GUARDIAN, STAFF, TEACHER
 from errors import NotFound, NotPossible, WriteConflict
 from models import bulk
 from models.tables import Account, Class, ClassMembership, District, Link, Source
+from services import school_counts
 from services.districts import get_district
 
 
@@ -159,6 +160,7 @@ def leave_organization(session: Session, district_id: str, account_id: str, *, n
         condition, parameters = bulk.in_list(session, column, ids)
         sql = f"UPDATE {table} SET active = false, left_at = :now WHERE active AND {condition}"
         bulk.execute(session, sql, {**parameters, "now": now})
+    school_counts.recount(session, school_counts.schools_of_links(session, pl.Series(ids, dtype=pl.String)))
     has_no_link = "NOT EXISTS (SELECT 1 FROM link l WHERE l.account_id = account.id AND l.archived_at IS NULL)"
     archiving = f"UPDATE account SET archived_at = :now, email = NULL WHERE archived_at IS NULL AND {has_no_link} AND"
     bulk.execute(session, f"{archiving} id = :id AND district_id IS NULL", {"id": account_id, "now": now})

@@ -61,6 +61,7 @@ class SchoolEntry(Entry):
     # Setup files written before 0.2 say source_id.
     external_id: Annotated[Line | None, Field(validation_alias=AliasChoices("external_id", "source_id"))] = None
     on_plan: bool = True
+    administrators: list[Annotated[str, AfterValidator(mail_address)]] = Field(default_factory=list)
 
 
 class LimitEntry(Entry):
@@ -335,6 +336,7 @@ def _bring_schools(session: Session, entry: DistrictEntry, returns: bool, add: b
                 source_id=f"{entry.id}/{wanted.source}" if wanted.source is not None else None,
                 external_id=wanted.external_id,
                 on_plan=wanted.on_plan,
+                administrators=wanted.administrators,
                 position=_position(held, identifier, number, add),
             ),
             silent=returns,
@@ -352,6 +354,12 @@ _KEYS: dict[tuple[type, str], str] = {
 _UNTOLD = {"id", "district_id", "key", "position", "pausable"}
 _NOT_SET_UP = {
     "frozen",
+    "setup_keys",
+    "mail_schedule",
+    "pause_notices",
+    "in_report",
+    "teachers",
+    "students",
     "stamps",
     "last_delivery_id",
     "current_delivery_id",

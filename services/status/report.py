@@ -11,16 +11,13 @@ from sqlmodel import Session, col, select
 
 from contracts.issues import CATALOGUE, Severity
 from models.tables import (
-    Account,
     District,
     FileError,
     Hold,
     HoldReason,
     Issue,
-    Link,
     Pause,
     School,
-    SchoolMembership,
     Source,
 )
 from services.status import pauses
@@ -72,8 +69,6 @@ def district_report(session: Session, district_id: str | None = None, *, now: da
     Rule: sorted by status so that what needs action comes first; inside a status by errors, then alerts, most first;
     schools not on the plan last. A teacher is who the SIS gives as one, whatever the account adopted for them is.
     """
-    teachers = _accounts(session, "employee", "teacher", district_id)
-    students = _accounts(session, "student", "student", district_id)
     issues = _issues_by_school(session, district_id)
     unplaced = _issues_of_no_school(session)
     file_errors = _file_errors(session)
@@ -88,8 +83,8 @@ def district_report(session: Session, district_id: str | None = None, *, now: da
             name=school.name,
             on_plan=school.on_plan,
             status=school.status,
-            teachers=teachers.get(school.school_id, 0),
-            students=students.get(school.school_id, 0),
+            teachers=school.teachers,
+            students=school.students,
             errors=errors,
             alerts=alerts,
             hold=holds.get(school.school_id) if school.status is not None else None,
@@ -137,25 +132,6 @@ def _by_severity(counts: Mapping[str, int]) -> tuple[int, int]:
         return sum(count for code, count in counts.items() if CATALOGUE[code].severity == severity)
 
     return of(Severity.ERROR), of(Severity.ALERT)
-
-
-def _accounts(session: Session, kind: str, role: str, district_id: str | None) -> dict[str, int]:
-    found = session.exec(
-        select(SchoolMembership.school_id, func.count(func.distinct(Link.account_id)))
-        .join(Link, col(Link.id) == SchoolMembership.link_id)
-        .join(Account, col(Account.id) == Link.account_id)
-        .join(School, col(School.id) == SchoolMembership.school_id)
-        .where(
-            col(SchoolMembership.active).is_(True),
-            col(Link.archived_at).is_(None),
-            col(Account.archived_at).is_(None),
-            Link.kind == kind,
-            Link.role == role,
-            *of_district(district_id),
-        )
-        .group_by(col(SchoolMembership.school_id))
-    )
-    return dict(found.all())
 
 
 def _counted(rows: Collection[tuple[str, str, int]]) -> dict[str, dict[str, int]]:

@@ -66,6 +66,8 @@ class SchoolStatus:
     source_id: str | None  # its present source; None where it has none
     on_plan: bool
     status: Status | None
+    teachers: int = 0
+    students: int = 0
 
 
 def is_live(run: Run, now: datetime) -> bool:
@@ -157,6 +159,8 @@ def statuses(
                 source_id=source_id,
                 on_plan=facts.on_plan,
                 status=_derive(facts),
+                teachers=school.teachers,
+                students=school.students,
             )
         )
     return found

@@ -19,6 +19,7 @@ from contracts.roster import ISSUES, Schema
 from models import bulk
 from models.outcomes import SchoolOutcome
 from models.tables import SchoolRun, Source
+from services import school_counts
 from services.holds import decisions, holds, store
 from services.intake import deliveries
 from services.planning.changesets import LINK_ROWS, PERSON_FIELDS, ChangeSet, Plan, Reason
@@ -130,6 +131,7 @@ def provision_school(session: Session, run: RunContext, changeset: ChangeSet, *,
         )
     else:
         _apply(session, changeset, now)
+        _recount(session, changeset)
         decisions.forget_accepted(session, changeset.school_id, changeset.lapsed)
         decisions.remember_accepted(session, changeset.school_id, changeset.reasons, changeset.families)
         holds.release(session, changeset.school_id, run_id=run.run_id, now=now)
@@ -143,6 +145,14 @@ def provision_school(session: Session, run: RunContext, changeset: ChangeSet, *,
         why = f"delivery {run.delivery_id} {outcome.outcome}"
     sync_status.record_status_changes(session, [changeset.school_id], reason=why, now=now)
     return outcome
+
+
+def _recount(session: Session, changes: ChangeSet) -> None:
+    """Count the school's people again, and those of other schools that its people are at too."""
+    if changes.is_empty:
+        return
+    shared = school_counts.schools_of_links(session, pl.concat([changes.links["id"], changes.unseen]).unique())
+    school_counts.recount(session, {changes.school_id, *shared})
 
 
 def _lasting(session: Session, run: RunContext, school_id: str, now: datetime) -> list[Reason]:
@@ -219,6 +229,8 @@ def _record(session: Session, run: RunContext, outcomes: list[SchoolResult], now
     for row in session.exec(earlier):
         session.delete(row)
     session.flush()
+    counted = school_counts.school_counts(session, run.scope.source_id, [outcome.school_id for outcome in outcomes])
+    figures = {row.pop("school_id"): row for row in counted.to_dicts()}
     session.add_all(
         SchoolRun(
             run_id=run.run_id,
@@ -230,6 +242,7 @@ def _record(session: Session, run: RunContext, outcomes: list[SchoolResult], now
             counts=dict(outcome.counts),
             reasons=list(outcome.reasons),
             digest=run.digests.get(outcome.school_id, ""),
+            **figures[outcome.school_id],
         )
         for outcome in outcomes
     )

@@ -1,0 +1,1 @@
+"""The SIS sync report: a web application for administrators, over services."""

@@ -1,0 +1,198 @@
+"""The application: its routes, its middleware, and what its pages share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from models.database import Database
+from report import rendering
+from report.caching import Cached
+from report.pages import load
+from report.protection import Protection
+from report.routing import Asked, Page, is_htmx, routes, wants_json
+from report.texts import language_for
+from services import clock
+from services.access import sessions, viewers
+from services.access.viewers import NOBODY, Viewer
+from services.status.report import DistrictReport, district_report
+from settings import Settings
+
+log = logging.getLogger("rollcall.report")
+
+ERRORS = {
+    404: ("We couldn't find that page", "It may have moved, or you may not have access to it."),
+    405: ("That page can't be opened this way", "Go back and use the buttons on the page."),
+    409: ("That isn't possible right now", "Go back, reload the page and look at how things are now."),
+    500: ("Something went wrong on our side", "Nothing was changed. Please try again; our team has been notified."),
+    503: ("The report is busy", "Please try again in a minute. Your data are safe."),
+}
+
+
+class Report:
+    """What all pages share: the database, the settings, and reports kept for a moment."""
+
+    def __init__(self, database: Database, settings: Settings, *, keep: float = 2.0) -> None:
+        self.database = database
+        self.settings = settings
+        self.is_secure = urlsplit(settings.report_address).scheme == "https"
+        self._reports: Cached[DistrictReport] = Cached(keep)
+        self._background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="report")
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie. Over HTTPS a browser takes it from this very host only."""
+        return "__Host-rollcall" if self.is_secure else "rollcall"
+
+    def who(self, request: Request, now: datetime) -> Viewer:
+        """Who asks, by the session's cookie or an access token."""
+        token = request.cookies.get(self.cookie)
+        if token is None:
+            return NOBODY
+        with self.database.reading() as session:
+            found = sessions.find(session, token, now=now)
+            if found is None or found.id is None:
+                return NOBODY
+            viewer = viewers.viewer_of(session, found.email, self.settings.operators)
+        if sessions.is_to_be_noted(found, now):
+            number = found.id
+            self.background(lambda: self._note(number))
+        # Whoever the setup no longer names is signed in no longer.
+        return viewer if viewer.sees_anything else NOBODY
+
+    def _note(self, session_id: int) -> None:
+        with self.database.transaction() as session:
+            sessions.note(session, session_id, now=clock.now())
+
+    def background(self, do: Callable[[], object]) -> None:
+        """Do something after the answer; what goes wrong is logged by its kind only."""
+
+        def guarded() -> None:
+            try:
+                do()
+            except Exception as error:  # noqa: BLE001
+                log.error("a task in the background failed with %s", type(error).__name__)
+
+        self._background.submit(guarded)
+
+    def district_report(self, asked: Asked, district_id: str) -> DistrictReport:
+        """The report of a district, at most a moment old. Pages of it change nothing of it."""
+        return self._reports.get(district_id, lambda: district_report(asked.session, district_id, now=asked.now)[0])
+
+    def forget(self, asked: Asked) -> None:
+        """Read everything again, as something was changed."""
+        self._reports.clear()
+
+    def set_session(self, response: Response, token: str) -> None:
+        """Give a browser its session's token, for as long as the browser is open."""
+        response.set_cookie(self.cookie, token, path="/", secure=self.is_secure, httponly=True, samesite="lax")
+
+    def clear_session(self, response: Response) -> None:
+        """Take a browser's session away."""
+        response.delete_cookie(self.cookie, path="/", secure=self.is_secure, httponly=True, samesite="lax")
+
+    def render(self, asked: Asked, page: Page) -> Response:
+        """A page for whoever asked, or, for htmx, the block of it that it may change."""
+        block = page.block if is_htmx(asked.request) else None
+        district = asked._district
+        zone = ZoneInfo(district.timezone) if district is not None else ZoneInfo("UTC")
+        values = {
+            **shared_values(asked.request, asked.viewer, asked.now, zone),
+            "district": district,
+            "school": asked._school,
+            **page.values,
+        }
+        html = rendering.rendered(language_of(asked.request), page.template, values, block)
+        return HTMLResponse(html, status_code=page.status)
+
+    def error(self, request: Request, viewer: Viewer, status: int, message: str | None = None) -> Response:
+        """The page for an error. message: what stands in the way, where that is known."""
+        title, remedy = ERRORS.get(status, ERRORS[500])
+        if wants_json(request):
+            return JSONResponse({"error": message or title}, status_code=status)
+        values = {
+            **shared_values(request, viewer, clock.now(), ZoneInfo("UTC")),
+            "district": None,
+            "school": None,
+            "status": status,
+            "title": title,
+            "message": message,
+            "remedy": remedy,
+        }
+        block = "main" if is_htmx(request) else None
+        html = rendering.rendered(language_of(request), "error.html", values, block)
+        return HTMLResponse(html, status_code=status)
+
+    def close(self) -> None:
+        """Let what runs in the background end."""
+        self._background.shutdown(wait=True)
+
+
+def language_of(request: Request) -> str:
+    """The language to answer in."""
+    return language_for(request.headers.get("accept-language", ""))
+
+
+def shared_values(request: Request, viewer: Viewer, now: datetime, zone: ZoneInfo) -> Mapping[str, Any]:
+    """What every template may use."""
+    return {
+        "viewer": viewer,
+        "now": now,
+        "zone": zone,
+        "path": request.url.path,
+        "language": language_of(request),
+        "is_static": False,
+        "said": request.query_params.get("said"),
+    }
+
+
+def create_app(database: Database, settings: Settings, *, keep: float = 2.0) -> Starlette:
+    """The report over a database. keep: how many seconds a district's report is kept."""
+    load()
+    report = Report(database, settings, keep=keep)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> Any:
+        yield
+        report.close()
+
+    hosts = {urlsplit(settings.report_address).hostname or "", "localhost", "127.0.0.1", "[::1]"}
+    app = Starlette(
+        routes=[*routes(), Mount("/static", StaticFiles(directory=rendering.STATIC), name="static")],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=sorted(hosts), www_redirect=False),
+            Middleware(Protection, is_secure=report.is_secure),
+            Middleware(GZipMiddleware, minimum_size=1_000),
+        ],
+        exception_handlers={404: _not_found, 405: _not_found, 500: _failed, Exception: _failed},
+        lifespan=lifespan,
+    )
+    app.state.report = report
+    return app
+
+
+def _not_found(request: Request, error: Exception) -> Response:
+    report: Report = request.app.state.report
+    return report.error(request, report.who(request, clock.now()), getattr(error, "status_code", 404))
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    # Never the exception itself: it may hold values of a roster.
+    log.error("%s %s failed with %s", request.method, request.scope.get("path", ""), type(error).__name__)
+    report: Report = request.app.state.report
+    return report.error(request, NOBODY, 500)

@@ -1,0 +1,79 @@
+"""What every answer is protected by: where a request may come from, and what a browser may do with a page.
+
+Rule: no token in forms. An unsafe method is refused unless the browser says that it comes from our own pages
+(Sec-Fetch-Site), or, from a browser that does not say, unless Origin is ours; cookies are SameSite=Lax.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    "X-Frame-Options": "DENY",
+}
+STATIC = "/static/"
+
+
+class Protection:
+    """Middleware: refuses what comes from other sites, and adds the headers that restrict a page."""
+
+    def __init__(self, app: ASGIApp, *, is_secure: bool) -> None:
+        self._app = app
+        self._headers = HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if is_secure else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, unless another site sent it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def protected(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(self._headers)
+                if not scope["path"].startswith(STATIC):
+                    headers["Cache-Control"] = "no-store"
+                    headers.append("Vary", "HX-Request, Accept, Cookie")
+            await send(message)
+
+        if scope["method"] not in SAFE_METHODS and not is_ours(Headers(scope=scope)):
+            refusal = PlainTextResponse("This request did not come from a page of this site.", status_code=403)
+            await refusal(scope, receive, protected)
+            return
+        await self._app(scope, receive, protected)
+
+
+def is_ours(headers: Headers) -> bool:
+    """Whether an unsafe request comes from a page of ours, or from no browser that carries somebody's cookies."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin")
+    if origin is None:
+        # A browser says at least one of the two for an unsafe request.
+        return "cookie" not in headers
+    return urlsplit(origin).netloc == headers.get("host", "")

@@ -1,0 +1,113 @@
+"""How pages are made: the templates' environment, and how times, numbers and statuses are written in them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_decimal
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from report.texts import translations
+from services.status.sync_status import LABELS, Status
+
+TEMPLATES, STATIC = Path(__file__).parent / "templates", Path(__file__).parent / "static"
+
+# By status: the name of its icon in templates/icons.html.
+ICONS = {
+    Status.CONNECTED: "check",
+    Status.ON_HOLD: "hand",
+    Status.PAUSED: "pause",
+    Status.PROCESSING: "sync",
+    Status.SETUP_SYNC: "plug",
+    None: "minus",
+}
+
+
+@cache
+def environment(language: str) -> Environment:
+    """The templates' environment in a language. Everything is escaped; a name that is missing is an error."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+    )
+    made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    made.filters |= {
+        "number": lambda value: format_decimal(value, locale=language),
+        "exact": lambda moment, zone: exact(moment, zone, language),
+        "ago": lambda moment, now: ago(moment, now, language),
+        "day": lambda moment, zone: format_datetime(moment.astimezone(zone), "MMM d", locale=language),
+        "label": lambda status: LABELS[status],
+        "icon_of": lambda status: ICONS[status],
+    }
+    made.globals |= {"asset": asset, "Status": Status}
+    return made
+
+
+def exact(moment: datetime, zone: ZoneInfo, language: str = "en") -> str:
+    """A moment in a district's own time: Nov 30, 2026, 5:10 AM PST."""
+    local = moment.astimezone(zone)
+    return format_datetime(local, "MMM d, y, h:mm a", locale=language).replace("\u202f", " ") + f" {local:%Z}"
+
+
+def ago(moment: datetime, now: datetime, language: str = "en") -> str:
+    """How long ago a moment was, or how long until it comes, in words: 3 hours ago, in 2 days."""
+    apart = moment - now
+    if abs(apart) < timedelta(seconds=10):
+        return translations(language).gettext("just now")
+    return format_timedelta(apart, add_direction=True, threshold=1.2, locale=language)
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a file of report/static, which changes with its content, so that browsers may keep it."""
+    content = (STATIC / name).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line to draw as a small chart: points as SVG coordinates in a box of the given size, and what it says."""
+
+    points: str
+    width: int
+    height: int
+    last: tuple[float, float] | None
+
+
+def sparkline(values: Sequence[float | None], *, width: int = 84, height: int = 22) -> Line:
+    """The line of a small chart through these values, oldest first; a None is passed over."""
+    known = [(number, value) for number, value in enumerate(values) if value is not None]
+    if not known:
+        return Line("", width, height, None)
+    low, high = min(value for _, value in known), max(value for _, value in known)
+    step = (width - 6) / max(len(values) - 1, 1)
+    span = (high - low) or 1.0
+
+    def place(number: int, value: float) -> tuple[float, float]:
+        level = 0.5 if high == low else (value - low) / span
+        return round(3 + number * step, 1), round(height - 3 - level * (height - 6), 1)
+
+    points = [place(number, value) for number, value in known]
+    return Line(" ".join(f"{x},{y}" for x, y in points), width, height, points[-1])
+
+
+def rendered(language: str, template: str, values: dict[str, Any], block: str | None) -> str:
+    """A page, or one block of it."""
+    made = environment(language)
+    if block is None:
+        return made.get_template(template).render(values)
+    from jinja2_fragments import render_block
+
+    return render_block(made, template, block, values)

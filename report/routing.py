@@ -1,0 +1,289 @@
+"""How a request becomes an answer: who asks, what they may see, one transaction, the audit log, and the page or JSON.
+
+Every page is a plain function of an `Asked`, registered with `get` or `post`. What it is about, by the parts of its
+address (``{district}``, ``{school}``), is looked up here, within the viewer's scope, so that no page can forget it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from errors import DatabaseUnavailable, NotFound, NotPossible
+from models.tables import District, School
+from services import clock
+from services.access import audit, viewers
+from services.access.audit import Action
+from services.access.viewers import Viewer
+from services.districts import get_district
+
+if TYPE_CHECKING:
+    from report.app import Report
+
+# What a form may send: fields, files, and bytes of each.
+MAX_FIELDS, MAX_FILES, MAX_FILE_BYTES = 5_000, 12, 200 * 1024 * 1024
+
+
+class Scope(Enum):
+    """Whose page it is."""
+
+    ANYBODY = "anybody"
+    SIGNED_IN = "signed in"
+    DISTRICT = "administrators of the district"
+    SCHOOL = "administrators of the school"
+    OPERATORS = "operators"
+
+
+@dataclass
+class Asked:
+    """A request, as a page meets it.
+
+    session: reads for a page, may write for a form. district, school: those that the address names, in the viewer's
+    scope. form: what was sent. about, detail: for the audit log, set by the page.
+    """
+
+    request: Request
+    report: Report
+    session: Session
+    viewer: Viewer
+    now: datetime
+    form: FormData
+    _district: District | None = None
+    _school: School | None = None
+    about: str | None = None
+    detail: str | None = None
+    after: list[Callable[[], object]] = field(default_factory=list)
+
+    @property
+    def district(self) -> District:
+        """The district that the page is of."""
+        assert self._district is not None
+        return self._district
+
+    @property
+    def school(self) -> School:
+        """The school that the page is of."""
+        assert self._school is not None
+        return self._school
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The parameters of the address."""
+        return self.request.query_params
+
+    @property
+    def part(self) -> Mapping[str, str]:
+        """The parts of the address's path."""
+        return self.request.path_params
+
+    def field(self, name: str) -> str:
+        """A field of the form as text, without blanks at its ends; empty where it is missing."""
+        value = self.form.get(name)
+        return value.strip() if isinstance(value, str) else ""
+
+    def fields(self, name: str) -> list[str]:
+        """All values of a field of the form."""
+        return [value for value in self.form.getlist(name) if isinstance(value, str)]
+
+    def afterwards(self, do: Callable[[], object]) -> None:
+        """Do something in the background once the transaction is committed."""
+        self.after.append(do)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page to render. block: the part that a request of htmx gets. data: what a program gets in its place."""
+
+    template: str
+    values: Mapping[str, Any]
+    block: str | None = None
+    data: Callable[[], Any] | None = None
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """Go to another page. said: a message to show there, by its key in report/notes.py."""
+
+    path: str
+
+
+Answer = Page | Redirect | Response
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A page's address, who may open it, and what of it is audited.
+
+    shows_people: it shows personal data of the roster. changes: it changes something.
+    """
+
+    method: str
+    path: str
+    scope: Scope
+    handler: Callable[[Asked], Answer]
+    action: Action | None
+    shows_people: bool
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes something."""
+        return self.method == "POST"
+
+
+ENDPOINTS: list[Endpoint] = []
+
+Handler = Callable[[Asked], Answer]
+
+
+def get(path: str, scope: Scope, *, people: Action | None = None) -> Callable[[Handler], Handler]:
+    """Register a page. people: the action to audit, for one that shows personal data of the roster."""
+    return _register("GET", path, scope, people, shows_people=people is not None)
+
+
+def post(path: str, scope: Scope, action: Action | None) -> Callable[[Handler], Handler]:
+    """Register a form's address. action: what is audited; None only where the handler audits by itself."""
+    return _register("POST", path, scope, action, shows_people=False)
+
+
+def _register(
+    method: str, path: str, scope: Scope, action: Action | None, *, shows_people: bool
+) -> Callable[[Handler], Handler]:
+    def register(handler: Handler) -> Handler:
+        ENDPOINTS.append(Endpoint(method, path, scope, handler, action, shows_people))
+        return handler
+
+    return register
+
+
+def routes() -> list[Route]:
+    """Every page's route, in the order they were registered."""
+    return [Route(endpoint.path, _answering(endpoint), methods=[endpoint.method]) for endpoint in ENDPOINTS]
+
+
+def _answering(endpoint: Endpoint) -> Callable[[Request], Any]:
+    async def answer(request: Request) -> Response:
+        if endpoint.method == "GET":
+            return await run_in_threadpool(_answer, endpoint, request, FormData())
+        async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FILE_BYTES) as form:
+            return await run_in_threadpool(_answer, endpoint, request, form)
+
+    return answer
+
+
+def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
+    report: Report = request.app.state.report
+    now = clock.now()
+    viewer = report.who(request, now)
+    if endpoint.scope is not Scope.ANYBODY and not viewer.name:
+        return _sign_in_first(request)
+    after: list[Callable[[], object]] = []
+    try:
+        opened = report.database.transaction if endpoint.changes else report.database.reading
+        with opened() as session:
+            asked = Asked(request, report, session, viewer, now, form, after=after)
+            _look_up(endpoint, asked)
+            response = _rendered(asked, endpoint.handler(asked))
+            if endpoint.action is not None and endpoint.changes:
+                _audit(endpoint, asked, session)
+        if endpoint.action is not None and not endpoint.changes:
+            with report.database.transaction() as session:
+                _audit(endpoint, asked, session)
+    except NotFound:
+        return report.error(request, viewer, 404)
+    except NotPossible as error:
+        return report.error(request, viewer, 409, error.message)
+    except DatabaseUnavailable:
+        return report.error(request, viewer, 503)
+    for each in after:
+        report.background(each)
+    if endpoint.changes:
+        report.forget(asked)
+    return response
+
+
+def _look_up(endpoint: Endpoint, asked: Asked) -> None:
+    """Find what the address names, within the viewer's scope.
+
+    Raises:
+        NotFound: it does not exist, or not for this viewer.
+        NotPossible: a program with a read-only token wants to change something.
+    """
+    viewer, part = asked.viewer, asked.part
+    if endpoint.changes and viewer.is_read_only:
+        raise NotPossible("this access token can only read")
+    if endpoint.scope is Scope.OPERATORS and not viewer.is_operator:
+        raise NotFound("there is no such page")
+    if endpoint.scope is Scope.DISTRICT:
+        asked._district = viewers.district_for(asked.session, viewer, part["district"])
+    if endpoint.scope is Scope.SCHOOL:
+        asked._school = viewers.school_for(asked.session, viewer, f"{part['district']}/{part['school']}")
+        asked._district = get_district(asked.session, asked._school.district_id)
+
+
+def _audit(endpoint: Endpoint, asked: Asked, session: Session) -> None:
+    assert endpoint.action is not None
+    client = asked.request.client
+    audit.record(
+        session,
+        endpoint.action,
+        actor=asked.viewer.name or "nobody signed in",
+        at=asked.now,
+        district_id=asked._district.id if asked._district is not None else None,
+        school_id=asked._school.id if asked._school is not None else None,
+        subject=asked.about,
+        detail=asked.detail,
+        network=client.host if client is not None else None,
+    )
+
+
+def _rendered(asked: Asked, answer: Answer) -> Response:
+    match answer:
+        case Redirect(path):
+            if is_htmx(asked.request):
+                return Response(status_code=204, headers={"HX-Redirect": path})
+            return RedirectResponse(path, status_code=303)
+        case Page():
+            if wants_json(asked.request):
+                if answer.data is None:
+                    raise NotFound("this page has no JSON")
+                return JSONResponse(answer.data(), status_code=answer.status)
+            return asked.report.render(asked, answer)
+        case _:
+            return answer
+
+
+def is_htmx(request: Request) -> bool:
+    """Whether htmx asks, for a part of a page."""
+    return request.headers.get("hx-request") == "true"
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a program asks: it accepts JSON, and no HTML."""
+    accepted = request.headers.get("accept", "")
+    return "application/json" in accepted and "text/html" not in accepted
+
+
+def _sign_in_first(request: Request) -> Response:
+    if wants_json(request):
+        return JSONResponse(
+            {"error": "sign in, or send an access token"}, status_code=401, headers={"WWW-Authenticate": "Bearer"}
+        )
+    back = request.url.path if request.method == "GET" else "/"
+    if request.url.query and request.method == "GET":
+        back += f"?{request.url.query}"
+    target = f"/sign-in?next={quote(back, safe='')}" if back != "/" else "/sign-in"
+    if is_htmx(request):
+        return Response(status_code=204, headers={"HX-Redirect": target})
+    return RedirectResponse(target, status_code=303)

@@ -1,0 +1,114 @@
+"""Who somebody is in the report, and what they may see.
+
+Rule: district administrators see their districts, school administrators their schools (the setup names both), operators
+all. What somebody may not see is not found, exactly like what does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import String, cast
+from sqlmodel import Session, col, select
+
+from errors import NotFound
+from models.tables import District, School
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Somebody, or a program, who reads the report.
+
+    name: an email address, or a token's name. districts: IDs of those they administer. schools: IDs of those they
+    administer, beside the districts' own. is_read_only: a program with a token.
+    """
+
+    name: str
+    is_operator: bool = False
+    districts: frozenset[str] = frozenset()
+    schools: frozenset[str] = frozenset()
+    is_read_only: bool = False
+
+    @property
+    def sees_anything(self) -> bool:
+        """Whether there is anything for them at all."""
+        return self.is_operator or bool(self.districts or self.schools)
+
+    def administers(self, district_id: str) -> bool:
+        """Whether they see all of a district."""
+        return self.is_operator or district_id in self.districts
+
+    def sees_school(self, school: School) -> bool:
+        """Whether they see a school."""
+        return self.administers(school.district_id) or school.id in self.schools
+
+
+NOBODY = Viewer("")
+
+
+def viewer_of(session: Session, email: str, operators: Collection[str]) -> Viewer:
+    """Who the person with this address is. Addresses are compared casefolded.
+
+    Rule: districts and schools that the setup file no longer names are nobody's to see but the operators'.
+    """
+    wanted = email.casefold()
+
+    def names(administrators: list[str]) -> bool:
+        return wanted in {address.casefold() for address in administrators}
+
+    districts = session.exec(select(District).where(col(District.frozen).is_(False)))
+    schools = session.exec(
+        select(School)
+        .join(District, col(District.id) == School.district_id)
+        # Most schools name nobody: what the database can leave out is not read.
+        .where(
+            col(School.frozen).is_(False),
+            col(District.frozen).is_(False),
+            cast(col(School.administrators), String) != "[]",
+        )
+    )
+    return Viewer(
+        wanted,
+        is_operator=wanted in {operator.casefold() for operator in operators},
+        districts=frozenset(district.id for district in districts if names(district.administrators)),
+        schools=frozenset(school.id for school in schools if names(school.administrators)),
+    )
+
+
+def visible_districts(session: Session, viewer: Viewer) -> list[District]:
+    """The districts that somebody sees all of, in the setup file's order."""
+    found = session.exec(
+        select(District).where(col(District.frozen).is_(False)).order_by(col(District.position), col(District.id))
+    )
+    return [district for district in found if viewer.administers(district.id)]
+
+
+def visible_schools(session: Session, viewer: Viewer) -> list[School]:
+    """The schools that somebody sees beside their districts' own, by name."""
+    found = session.exec(select(School).where(col(School.id).in_(viewer.schools)).order_by(School.name))
+    return list(found)
+
+
+def district_for(session: Session, viewer: Viewer, district_id: str) -> District:
+    """Return a district that somebody may see all of.
+
+    Raises:
+        NotFound: there is none, or not for them.
+    """
+    district = session.get(District, district_id)
+    if district is None or not viewer.administers(district.id) or (district.frozen and not viewer.is_operator):
+        raise NotFound(f"there is no district {district_id}")
+    return district
+
+
+def school_for(session: Session, viewer: Viewer, school_id: str) -> School:
+    """Return a school that somebody may see.
+
+    Raises:
+        NotFound: there is none, or not for them.
+    """
+    school = session.get(School, school_id)
+    if school is None or not viewer.sees_school(school) or (school.frozen and not viewer.is_operator):
+        raise NotFound(f"there is no school {school_id}")
+    return school
