@@ -220,6 +220,7 @@ class Settings(BaseSettings):
     def shown(self) -> dict[str, str]:
         """Give every setting as it may be shown, by its environment variable; secrets masked."""
         values = {name: str(getattr(self, name)) for name in type(self).model_fields}
+        values["operators"] = ",".join(self.operators)
         values["database_url"] = _masked(self.database_url)
         return {f"ROLLCALL_{name.upper()}": value for name, value in values.items()}
 

@@ -34,6 +34,15 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+REPORT = {
+    "ROLLCALL_OPERATORS": "",
+    "ROLLCALL_REPORT_HOST": "127.0.0.1",
+    "ROLLCALL_REPORT_PORT": "8321",
+    "ROLLCALL_REPORT_URL": "",
+    "ROLLCALL_REPORT_PROXIES": "",
+}
+
+
 def test_everything_lies_inside_home(tmp_path: Path) -> None:
     assert get_settings().shown() == {
         "ROLLCALL_HOME": f"{tmp_path}/.rollcall",
@@ -43,6 +52,7 @@ def test_everything_lies_inside_home(tmp_path: Path) -> None:
         **CLEVER,
         **MAIL,
         "ROLLCALL_MAIL_FOLDER": f"{tmp_path}/.rollcall/mail",
+        **REPORT,
     }
     assert get_settings().backups == tmp_path / ".rollcall" / "backups"
 
@@ -61,6 +71,7 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         **CLEVER,
         **MAIL,
         "ROLLCALL_MAIL_FOLDER": f"{tmp_path}/rc/mail",
+        **REPORT,
     }
 
 

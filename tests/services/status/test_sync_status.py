@@ -25,6 +25,7 @@ from models.tables import (
     Source,
     StatusChange,
 )
+from services.school_counts import recount
 from services.status.report import DistrictReport, HoldSummary, SchoolReport, district_report
 from services.status.sync_status import (
     KeptChange,
@@ -404,6 +405,8 @@ def test_counts_active_accounts_of_the_sync_at_each_school(session: Session) -> 
     assert account is not None and membership is not None
     account.archived_at, membership.active = NOW, False
     session.flush()
+    recount(session, [ADAMS, LINCOLN])
+    session.expire_all()
     assert [(row.key, row.teachers, row.students) for row in the_report(session).schools] == [
         ("adams", 1, 0),
         ("lincoln", 2, 1),
