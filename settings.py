@@ -18,6 +18,7 @@ from contracts.text import clean, without_invisible_text
 from errors import SetupError
 
 if TYPE_CHECKING:
+    from services.access.openid import Provider
     from services.intake.clever_api import Connection
     from services.mail.smtp import Transport
 
@@ -77,6 +78,43 @@ class Settings(BaseSettings):
     report_proxies: str = Field(
         default="", description="addresses of the proxies before the report, whose forwarded headers it believes"
     )
+
+    clever_sign_in: bool = Field(
+        default=False, description="let people sign in to the report with Clever, by the same client ID and secret"
+    )
+    google_client_id: str = Field(default="", description="the client ID for signing in with Google")
+    google_client_secret: SecretStr = Field(default=SecretStr(""), description="its secret")
+    google_domains: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Google Workspace domains whose people may sign in with Google, with commas between"
+    )
+    google_url: str = Field(default="https://accounts.google.com", description="where Google signs people in")
+    microsoft_client_id: str = Field(default="", description="the client ID for signing in with Microsoft")
+    microsoft_client_secret: SecretStr = Field(default=SecretStr(""), description="its secret")
+    microsoft_tenants: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
+        default=(), description="Microsoft's tenant of each district, as DISTRICT=TENANT-ID, with commas between"
+    )
+    microsoft_url: str = Field(
+        default="https://login.microsoftonline.com", description="where Microsoft signs people in"
+    )
+
+    @field_validator("google_domains", mode="before")
+    @classmethod
+    def _domains(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(clean(domain).casefold() for domain in value.split(",") if clean(domain))
+
+    @field_validator("microsoft_tenants", mode="before")
+    @classmethod
+    def _tenants(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        named = [pair.partition("=") for pair in value.split(",") if clean(pair)]
+        pairs = tuple((clean(district), clean(tenant).lower()) for district, _, tenant in named)
+        # common, organizations and consumers would let in everybody whom Microsoft knows.
+        if any(not (district and re.fullmatch(r"[0-9a-f-]{36}", tenant)) for district, tenant in pairs):
+            raise ValueError("must be DISTRICT=TENANT-ID, with commas between; the ID is a GUID such as Entra shows it")
+        return pairs
 
     @field_validator("operators", mode="before")
     @classmethod
@@ -143,7 +181,7 @@ class Settings(BaseSettings):
             raise ValueError("must be postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE")
         return value
 
-    @field_validator("clever_api_url", "clever_auth_url", "report_url")
+    @field_validator("clever_api_url", "clever_auth_url", "report_url", "google_url", "microsoft_url")
     @classmethod
     def _tokens_stay_private(cls, value: str) -> str:
         address = value.rstrip("/")
@@ -197,6 +235,35 @@ class Settings(BaseSettings):
             page_size=self.clever_page_size,
         )
 
+    def openid_providers(self) -> tuple[Provider, ...]:
+        """The OpenID providers that people may sign in to the report with."""
+        from services.access.openid import CLEVER, GOOGLE, MICROSOFT, Provider
+
+        found = []
+        if self.clever_sign_in and self.clever_client_id:
+            found.append(
+                Provider(CLEVER, "Clever", self.clever_auth_url, self.clever_client_id, self.clever_client_secret)
+            )
+        if self.google_client_id and self.google_domains:
+            domains = frozenset(self.google_domains)
+            found.append(
+                Provider(GOOGLE, "Google", self.google_url, self.google_client_id, self.google_client_secret, domains)
+            )
+        if self.microsoft_client_id:
+            found += [
+                Provider(
+                    MICROSOFT,
+                    "Microsoft",
+                    f"{self.microsoft_url}/{tenant}/v2.0",
+                    self.microsoft_client_id,
+                    self.microsoft_client_secret,
+                    tenant=tenant,
+                    district_id=district,
+                )
+                for district, tenant in self.microsoft_tenants
+            ]
+        return tuple(found)
+
     @property
     def report_address(self) -> str:
         """The report's address as people open it."""
@@ -221,6 +288,8 @@ class Settings(BaseSettings):
         """Give every setting as it may be shown, by its environment variable; secrets masked."""
         values = {name: str(getattr(self, name)) for name in type(self).model_fields}
         values["operators"] = ",".join(self.operators)
+        values["google_domains"] = ",".join(self.google_domains)
+        values["microsoft_tenants"] = ",".join(f"{district}={tenant}" for district, tenant in self.microsoft_tenants)
         values["database_url"] = _masked(self.database_url)
         return {f"ROLLCALL_{name.upper()}": value for name, value in values.items()}
 

@@ -172,6 +172,12 @@ def locking(session: Session, strength: Literal["UPDATE", "KEY SHARE"]) -> str:
     return "" if _embedded(session) else f" FOR {strength}"
 
 
+def lock_table(session: Session, table: str) -> None:
+    """Keep other writers out of a table until the transaction ends; on SQLite they are kept out anyway."""
+    if not _embedded(session):
+        execute(session, f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+
+
 def clock(session: Session) -> datetime:
     """Tell the time by the database's own clock, which all machines share."""
     if _embedded(session):

@@ -505,22 +505,30 @@ class SignInLink(SQLModel, table=True):
     code_hash: str = ""
     browser_hash: str = Field(default="", description="of the cookie of the browser that asked; empty: of no browser")
     tries: int = Field(default=0, description="wrong codes given")
+    issuer: str | None = Field(default=None, description="of an OpenID identity that is tied to the address by it")
+    subject: str | None = None
     created_at: datetime = _at()
     used_at: datetime | None = _at(nullable=True)
 
 
 class OpenIdRequest(SQLModel, table=True):
-    """A sign-in at an OpenID provider under way, bound to the browser that began it."""
+    """A sign-in at an OpenID provider under way, bound to the browser that began it.
+
+    Rule: 15 minutes, once. An identity that no address is tied to yet waits here until an emailed link confirms one.
+    """
 
     __tablename__ = "openid_request"
     id: int | None = Field(default=None, primary_key=True)
     state_hash: str = Field(unique=True)
-    browser_hash: str
+    browser_hash: str = Field(index=True)
     provider: str
     nonce: str
     code_verifier: str
+    next_path: str = Field(default="/", description="the page to go on to")
+    issuer: str | None = Field(default=None, description="of the identity that waits")
+    subject: str | None = None
     created_at: datetime = _at()
-    used_at: datetime | None = _at(nullable=True)
+    used_at: datetime | None = _at("when the provider sent the browser back", nullable=True)
 
 
 class OpenIdIdentity(SQLModel, table=True):

@@ -11,12 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from sqlmodel import Session
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
@@ -25,10 +26,12 @@ from report import rendering
 from report.caching import Cached
 from report.pages import load
 from report.protection import Protection
-from report.routing import Asked, Page, is_htmx, routes, wants_json
+from report.routing import Asked, Page, bearer, is_htmx, routes, wants_json
 from report.texts import language_for
 from services import clock
-from services.access import sessions, viewers
+from services.access import audit, sessions, sign_in, tokens, viewers
+from services.access.audit import Action
+from services.access.secrets import new_secret
 from services.access.viewers import NOBODY, Viewer
 from services.status.report import DistrictReport, district_report
 from settings import Settings
@@ -61,6 +64,9 @@ class Report:
 
     def who(self, request: Request, now: datetime) -> Viewer:
         """Who asks, by the session's cookie or an access token."""
+        program = bearer(request)
+        if program is not None:
+            return self._program(request, program, now)
         token = request.cookies.get(self.cookie)
         if token is None:
             return NOBODY
@@ -78,6 +84,21 @@ class Report:
     def _note(self, session_id: int) -> None:
         with self.database.transaction() as session:
             sessions.note(session, session_id, now=clock.now())
+
+    def _program(self, request: Request, token: str, now: datetime) -> Viewer:
+        """The program that sends a token; nobody for a request that might change something."""
+        if request.method not in ("GET", "HEAD"):
+            return NOBODY
+        with self.database.reading() as session:
+            viewer, found = tokens.find(session, token)
+        if found is not None and found.id is not None and tokens.is_to_be_noted(found, now):
+            number = found.id
+            self.background(lambda: self._note_token(number))
+        return viewer
+
+    def _note_token(self, token_id: int) -> None:
+        with self.database.transaction() as session:
+            tokens.note(session, token_id, now=clock.now())
 
     def background(self, do: Callable[[], object]) -> None:
         """Do something after the answer; what goes wrong is logged by its kind only."""
@@ -98,9 +119,38 @@ class Report:
         """Read everything again, as something was changed."""
         self._reports.clear()
 
-    def set_session(self, response: Response, token: str) -> None:
-        """Give a browser its session's token, for as long as the browser is open."""
+    def enter(self, asked: Asked, session: Session, viewer: Viewer, *, method: str, path: str) -> Response:
+        """Sign somebody in, in the place of whoever was in this browser, and go on to a page. Audits it."""
+        before = asked.request.cookies.get(self.cookie)
+        token = sessions.begin(session, viewer.name, method, now=asked.now, replaces=before)
+        audit.record_person(
+            session, Action.SIGNED_IN, viewer, at=asked.now, detail=f"by {method}", network=asked.network
+        )
+        response = RedirectResponse(path, status_code=303)
         response.set_cookie(self.cookie, token, path="/", secure=self.is_secure, httponly=True, samesite="lax")
+        response.delete_cookie(self.browser_cookie, path="/", secure=self.is_secure, httponly=True, samesite="lax")
+        return response
+
+    @property
+    def browser_cookie(self) -> str:
+        """The name of the cookie that tells the browser in which somebody began to sign in."""
+        return f"{self.cookie}-browser"
+
+    def browser(self, asked: Asked) -> str:
+        """The secret of the browser that asks; a new one for a browser that has none."""
+        return asked.request.cookies.get(self.browser_cookie) or new_secret()
+
+    def set_browser(self, response: Response, secret: str) -> None:
+        """Let a browser keep its secret for as long as a link lasts."""
+        response.set_cookie(
+            self.browser_cookie,
+            secret,
+            max_age=int(sign_in.LASTS.total_seconds()),
+            path="/",
+            secure=self.is_secure,
+            httponly=True,
+            samesite="lax",
+        )
 
     def clear_session(self, response: Response) -> None:
         """Take a browser's session away."""
@@ -175,8 +225,8 @@ def create_app(database: Database, settings: Settings, *, keep: float = 2.0) -> 
     app = Starlette(
         routes=[*routes(), Mount("/static", StaticFiles(directory=rendering.STATIC), name="static")],
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=sorted(hosts), www_redirect=False),
             Middleware(Protection, is_secure=report.is_secure),
+            Middleware(TrustedHostMiddleware, allowed_hosts=sorted(hosts), www_redirect=False),
             Middleware(GZipMiddleware, minimum_size=1_000),
         ],
         exception_handlers={404: _not_found, 405: _not_found, 500: _failed, Exception: _failed},

@@ -6,6 +6,7 @@ Rule: no token in forms. An unsafe method is refused unless the browser says tha
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -77,3 +78,11 @@ def is_ours(headers: Headers) -> bool:
         # A browser says at least one of the two for an unsafe request.
         return "cookie" not in headers
     return urlsplit(origin).netloc == headers.get("host", "")
+
+
+def own_path(address: str) -> str:
+    """A page of ours to go on to, as an address names it; the first page, where it names anything else.
+
+    Browsers read a backslash as a slash, and leave out tabs and line ends: //host and its like are another host's.
+    """
+    return address if re.fullmatch(r"/(?!/)[^\\\s\x00-\x1f\x7f]*", address) else "/"

@@ -6,6 +6,7 @@ address (``{district}``, ``{school}``), is looked up here, within the viewer's s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,14 +26,18 @@ from models.tables import District, School
 from services import clock
 from services.access import audit, viewers
 from services.access.audit import Action
-from services.access.viewers import Viewer
+from services.access.viewers import NOBODY, Viewer
 from services.districts import get_district
 
 if TYPE_CHECKING:
     from report.app import Report
 
+log = logging.getLogger("rollcall.report")
+
 # What a form may send: fields, files, and bytes of each.
 MAX_FIELDS, MAX_FILES, MAX_FILE_BYTES = 5_000, 12, 200 * 1024 * 1024
+# What anybody may send without having signed in.
+MAX_ANYBODYS_BYTES = 16 * 1024
 
 
 class Scope(Enum):
@@ -86,6 +91,11 @@ class Asked:
     def part(self) -> Mapping[str, str]:
         """The parts of the address's path."""
         return self.request.path_params
+
+    @property
+    def network(self) -> str:
+        """The network address that the request came from."""
+        return self.request.client.host if self.request.client is not None else ""
 
     def field(self, name: str) -> str:
         """A field of the form as text, without blanks at its ends; empty where it is missing."""
@@ -176,6 +186,13 @@ def _answering(endpoint: Endpoint) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
         if endpoint.method == "GET":
             return await run_in_threadpool(_answer, endpoint, request, FormData())
+        # What somebody sends is read only once it is known that they may send so much.
+        if endpoint.scope is Scope.ANYBODY:
+            length = request.headers.get("content-length", "")
+            if not length.isdecimal() or int(length) > MAX_ANYBODYS_BYTES:
+                return Response(status_code=413)
+        elif not (await run_in_threadpool(request.app.state.report.who, request, clock.now())).name:
+            return _sign_in_first(request)
         async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FILE_BYTES) as form:
             return await run_in_threadpool(_answer, endpoint, request, form)
 
@@ -184,12 +201,12 @@ def _answering(endpoint: Endpoint) -> Callable[[Request], Any]:
 
 def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
     report: Report = request.app.state.report
-    now = clock.now()
-    viewer = report.who(request, now)
-    if endpoint.scope is not Scope.ANYBODY and not viewer.name:
-        return _sign_in_first(request)
+    now, viewer = clock.now(), NOBODY
     after: list[Callable[[], object]] = []
     try:
+        viewer = report.who(request, now)
+        if endpoint.scope is not Scope.ANYBODY and not viewer.name:
+            return _sign_in_first(request)
         opened = report.database.transaction if endpoint.changes else report.database.reading
         with opened() as session:
             asked = Asked(request, report, session, viewer, now, form, after=after)
@@ -206,6 +223,10 @@ def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
         return report.error(request, viewer, 409, error.message)
     except DatabaseUnavailable:
         return report.error(request, viewer, 503)
+    except Exception as error:  # noqa: BLE001
+        # Never the exception itself, which the server would log: it may hold values of a roster.
+        log.error("%s %s failed with %s", endpoint.method, endpoint.path, type(error).__name__)
+        return report.error(request, viewer, 500)
     for each in after:
         report.background(each)
     if endpoint.changes:
@@ -218,11 +239,8 @@ def _look_up(endpoint: Endpoint, asked: Asked) -> None:
 
     Raises:
         NotFound: it does not exist, or not for this viewer.
-        NotPossible: a program with a read-only token wants to change something.
     """
     viewer, part = asked.viewer, asked.part
-    if endpoint.changes and viewer.is_read_only:
-        raise NotPossible("this access token can only read")
     if endpoint.scope is Scope.OPERATORS and not viewer.is_operator:
         raise NotFound("there is no such page")
     if endpoint.scope is Scope.DISTRICT:
@@ -234,7 +252,6 @@ def _look_up(endpoint: Endpoint, asked: Asked) -> None:
 
 def _audit(endpoint: Endpoint, asked: Asked, session: Session) -> None:
     assert endpoint.action is not None
-    client = asked.request.client
     audit.record(
         session,
         endpoint.action,
@@ -244,7 +261,7 @@ def _audit(endpoint: Endpoint, asked: Asked, session: Session) -> None:
         school_id=asked._school.id if asked._school is not None else None,
         subject=asked.about,
         detail=asked.detail,
-        network=client.host if client is not None else None,
+        network=asked.network or None,
     )
 
 
@@ -260,6 +277,8 @@ def _rendered(asked: Asked, answer: Answer) -> Response:
                     raise NotFound("this page has no JSON")
                 return JSONResponse(answer.data(), status_code=answer.status)
             return asked.report.render(asked, answer)
+        case _ if asked.viewer.is_read_only:
+            raise NotFound("an access token reads JSON only")
         case _:
             return answer
 
@@ -270,9 +289,15 @@ def is_htmx(request: Request) -> bool:
 
 
 def wants_json(request: Request) -> bool:
-    """Whether a program asks: it accepts JSON, and no HTML."""
+    """Whether a program asks: it sends an access token, or accepts JSON and no HTML."""
     accepted = request.headers.get("accept", "")
-    return "application/json" in accepted and "text/html" not in accepted
+    return bearer(request) is not None or ("application/json" in accepted and "text/html" not in accepted)
+
+
+def bearer(request: Request) -> str | None:
+    """The access token that a request carries."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _sign_in_first(request: Request) -> Response:

@@ -40,6 +40,15 @@ REPORT = {
     "ROLLCALL_REPORT_PORT": "8321",
     "ROLLCALL_REPORT_URL": "",
     "ROLLCALL_REPORT_PROXIES": "",
+    "ROLLCALL_CLEVER_SIGN_IN": "False",
+    "ROLLCALL_GOOGLE_CLIENT_ID": "",
+    "ROLLCALL_GOOGLE_CLIENT_SECRET": "",
+    "ROLLCALL_GOOGLE_DOMAINS": "",
+    "ROLLCALL_GOOGLE_URL": "https://accounts.google.com",
+    "ROLLCALL_MICROSOFT_CLIENT_ID": "",
+    "ROLLCALL_MICROSOFT_CLIENT_SECRET": "",
+    "ROLLCALL_MICROSOFT_TENANTS": "",
+    "ROLLCALL_MICROSOFT_URL": "https://login.microsoftonline.com",
 }
 
 
@@ -240,3 +249,22 @@ def test_a_sender_that_no_mail_can_come_from_is_refused(monkeypatch: pytest.Monk
     assert str(raised.value) == (
         f"ROLLCALL_MAIL_FROM: is not an email address: {why}; it must look like sync@HOST or Rollcall <sync@HOST>"
     )
+
+
+TENANT = "11111111-2222-3333-4444-555555555555"
+
+
+def test_who_may_sign_in_with_google_and_microsoft_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLCALL_GOOGLE_DOMAINS", " Unified.example ,, coast.example")
+    monkeypatch.setenv("ROLLCALL_MICROSOFT_TENANTS", f"unified={TENANT.upper()}, coast = {TENANT}")
+    settings = get_settings()
+    assert settings.google_domains == ("unified.example", "coast.example")
+    assert settings.microsoft_tenants == (("unified", TENANT), ("coast", TENANT))
+    assert settings.openid_providers() == ()
+
+
+@pytest.mark.parametrize("value", [f"unified={TENANT[1:]}", "unified=common", TENANT, f"={TENANT}", "organizations"])
+def test_a_tenant_that_lets_in_everybody_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ROLLCALL_MICROSOFT_TENANTS", value)
+    with pytest.raises(SetupError, match=r"^ROLLCALL_MICROSOFT_TENANTS: must be DISTRICT=TENANT-ID"):
+        get_settings()

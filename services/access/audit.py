@@ -6,12 +6,20 @@ roster.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
+import polars as pl
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from models.tables import AuditEntry
+from services.access.viewers import Viewer
+
+COLUMNS = ("at", "person", "action", "district", "school", "subject", "detail", "network")
 
 
 class Action(StrEnum):
@@ -21,6 +29,8 @@ class Action(StrEnum):
     SIGNED_OUT = "signed_out"
     SIGN_IN_FAILED = "sign_in_failed"
     LINK_MADE = "link_made"
+    ACCOUNT_CONNECTED = "account_connected"
+    ACCOUNT_DISCONNECTED = "account_disconnected"
     TOKEN_MADE = "token_made"
     TOKEN_REVOKED = "token_revoked"
     PEOPLE_VIEWED = "people_viewed"
@@ -61,13 +71,79 @@ def record(
     session.flush()
 
 
+def record_person(
+    session: Session,
+    action: Action,
+    viewer: Viewer,
+    *,
+    at: datetime,
+    actor: str | None = None,
+    detail: str | None = None,
+    network: str | None = None,
+) -> None:
+    """Add what somebody did, or was done, that is of no one page: an entry for each district of theirs, or one of none.
+
+    actor: who did it, where that is not the person.
+    """
+    districts = viewer.districts | {school.partition("/")[0] for school in viewer.schools}
+    places: list[str | None] = [*sorted(districts)] or [None]
+    for district_id in places:
+        record(
+            session,
+            action,
+            actor=actor or viewer.name,
+            at=at,
+            district_id=district_id,
+            detail=detail,
+            network=network,
+        )
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which entries are asked for. person: part of who did it. since, until: from and before these moments."""
+
+    district_id: str | None = None
+    person: str = ""
+    action: Action | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 def entries(
-    session: Session, district_id: str | None = None, *, before: int | None = None, limit: int = 100
+    session: Session, asked: Filter, *, before: int | None = None, limit: int | None = None
 ) -> list[AuditEntry]:
-    """The entries of a district, or all, newest first. before: only those with a lower number."""
+    """The entries that a filter lets through, newest first. before: only those with a lower number."""
     statement = select(AuditEntry).order_by(col(AuditEntry.id).desc()).limit(limit)
-    if district_id is not None:
-        statement = statement.where(AuditEntry.district_id == district_id)
+    if asked.district_id is not None:
+        statement = statement.where(AuditEntry.district_id == asked.district_id)
+    if asked.person:
+        statement = statement.where(func.lower(AuditEntry.actor).contains(asked.person.lower(), autoescape=True))
+    if asked.action is not None:
+        statement = statement.where(AuditEntry.action == asked.action)
+    if asked.since is not None:
+        statement = statement.where(AuditEntry.at >= asked.since)
+    if asked.until is not None:
+        statement = statement.where(AuditEntry.at < asked.until)
     if before is not None:
         statement = statement.where(col(AuditEntry.id) < before)
     return list(session.exec(statement))
+
+
+def to_frame(found: Sequence[AuditEntry], zone: ZoneInfo) -> pl.DataFrame:
+    """Entries for a download: at (in the zone, with its offset), person, action, district, school, subject, detail,
+    network; all text."""
+    rows = [
+        (
+            entry.at.astimezone(zone).isoformat(timespec="seconds"),
+            entry.actor,
+            entry.action,
+            entry.district_id,
+            entry.school_id,
+            entry.subject,
+            entry.detail,
+            entry.network,
+        )
+        for entry in found
+    ]
+    return pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String), orient="row")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
+from models import bulk
 from models.tables import ReportSession
 from services.access.secrets import hashed, new_secret
 
@@ -32,9 +33,7 @@ def find(session: Session, token: str, *, now: datetime) -> ReportSession | None
     found = session.exec(
         select(ReportSession).where(ReportSession.token_hash == hashed(token), col(ReportSession.ended_at).is_(None))
     ).one_or_none()
-    if found is None or now - found.last_seen_at > IDLE or now - found.created_at > LONGEST:
-        return None
-    return found
+    return found if found is not None and _lasts(found, now) else None
 
 
 def is_to_be_noted(found: ReportSession, now: datetime) -> bool:
@@ -70,3 +69,22 @@ def end_all(session: Session, email: str, *, now: datetime) -> int:
         session.add(each)
     session.flush()
     return len(found)
+
+
+def of(session: Session, email: str, *, now: datetime) -> list[ReportSession]:
+    """Somebody's sessions that last, the one used last first."""
+    found = session.exec(
+        select(ReportSession)
+        .where(ReportSession.email == email.casefold(), col(ReportSession.ended_at).is_(None))
+        .order_by(col(ReportSession.last_seen_at).desc())
+    )
+    return [each for each in found if _lasts(each, now)]
+
+
+def clean(session: Session, before: datetime) -> int:
+    """Remove sessions begun before a moment that are long over; gives how many."""
+    return bulk.execute(session, "DELETE FROM report_session WHERE created_at < :before", {"before": before})
+
+
+def _lasts(found: ReportSession, now: datetime) -> bool:
+    return now - found.last_seen_at <= IDLE and now - found.created_at <= LONGEST

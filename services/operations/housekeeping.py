@@ -1,7 +1,8 @@
 """Housekeeping: what is past its retention is deleted from the landing area and the database.
 
-Raw files of deliveries, evidence of ended holds, issues of replaced deliveries and finished mails are kept for 30 days;
-what a live hold or a delivery still in use needs stays. A district with a live run has its turn the next day.
+Raw files of deliveries, evidence of ended holds, issues of replaced deliveries, finished mails and sessions of the
+report are kept for 30 days, requests to sign in for a day; what a live hold or a delivery still in use needs stays. A
+district with a live run has its turn the next day.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from models import bulk
 from models.database import Database
 from models.outcomes import UP_TO_DATE
 from models.tables import Delivery, District, Run, Source
+from services.access import openid, sessions, sign_in
 from services.mail import compose, notices
 from services.status.sync_status import is_live, record_status_changes
 
@@ -44,6 +46,7 @@ class Cleaned:
     evidence: int = 0
     issues: int = 0
     mails: int = 0
+    sign_ins: int = 0
     folders: int = 0
     busy: int = 0
 
@@ -61,6 +64,7 @@ _COUNTED = {
     "evidence": ("record of ended holds", "records of ended holds"),
     "issues": ("issue",),
     "mails": ("email",),
+    "sign_ins": ("sign-in",),
     "folders": ("leftover folder",),
 }
 
@@ -91,6 +95,7 @@ def clean(database: Database, *, landing: Path, now: datetime) -> Cleaned:
     refused += kept
     with database.transaction() as session:
         done = _sum(done, Cleaned(folders=len(removed), mails=_clean_mails(session, now)))
+        done = _sum(done, Cleaned(sign_ins=_clean_sign_ins(session, now)))
         record_status_changes(session, None, reason="housekeeping", now=now)
     if refused:
         raise TransientError(
@@ -231,6 +236,15 @@ def _clean_mails(session: Session, now: datetime) -> int:
     bulk.execute(session, f"DELETE FROM notice WHERE {condition}", parameters)
     done, parameters = bulk.in_list(session, "id", mails["id"])
     return bulk.execute(session, f"DELETE FROM mail WHERE {done}", parameters)
+
+
+def _clean_sign_ins(session: Session, now: datetime) -> int:
+    """Remove sessions of the report that are long over, and what was begun to sign in. The audit log stays."""
+    return (
+        sessions.clean(session, now - KEPT)
+        + sign_in.clean(session, now - LEFT_OVER)
+        + openid.clean(session, now - LEFT_OVER)
+    )
 
 
 def _listed(kinds: Iterable[str]) -> str:

@@ -24,14 +24,16 @@ def test_the_commands_are_in_the_order_and_under_the_headings_of_the_help() -> N
         shown = CliRunner().invoke(app, [*arguments, "--help"], env={"COLUMNS": "200"}).output
         return re.findall(r"^╭─ ([A-Z][a-z ]+) ─|^│ ([a-z][a-z-]+) ", shown, re.M)
 
-    members = [f"### rollcall hold {name}" for _, name in listed("hold") if name]
+    members = {
+        group: [f"### rollcall {group} {name}" for _, name in listed(group) if name] for group in ("hold", "report")
+    }
     expected = []
     for panel, name in listed():
         if panel and panel != "Options":
             expected.append(f"## {panel}")
         elif name:
-            expected += members if name == "hold" else [f"### rollcall {name}"]
-    assert len(expected) == 6 + 17 + 6
+            expected += members.get(name, [f"### rollcall {name}"])
+    assert len(expected) == 7 + 17 + 6 + 2
     assert re.findall("^##+ .*$", PAGES["cli.md"](), re.M) == expected
 
 

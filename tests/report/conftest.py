@@ -22,6 +22,7 @@ from services.operations.setup import apply_setup, read_setup
 from settings import Settings
 from tests.conftest import Beginnings
 from tests.end_to_end.nights import play
+from tests.report.site import Site, site_over
 
 OPERATOR, UNIFIED, RIVERBEND = "ops@rollcall.example", "it@unified.example", "office@riverbend.example"
 LINCOLN_OFFICE = "office@lincoln.example"  # administers one school of Unified
@@ -64,6 +65,13 @@ def samples(beginnings: Beginnings, kind: str) -> Iterator[Database]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path, operators=(OPERATOR,))
+
+
+@pytest.fixture
+def site(sqlite_database: Database, settings: Settings) -> Iterator[Site]:
+    """The report over two districts without a roster, on SQLite."""
+    with site_over(sqlite_database, settings) as site:
+        yield site
 
 
 Browser = Callable[[str | None], httpx.Client]

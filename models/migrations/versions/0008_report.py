@@ -105,6 +105,8 @@ def _create_tables() -> None:
         sa.Column("code_hash", sa.String(), nullable=False),
         sa.Column("browser_hash", sa.String(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("issuer", sa.String(), nullable=True),
+        sa.Column("subject", sa.String(), nullable=True),
         sa.Column("created_at", UTC(timezone=True), nullable=False),
         sa.Column("used_at", UTC(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -120,11 +122,15 @@ def _create_tables() -> None:
         sa.Column("provider", sa.String(), nullable=False),
         sa.Column("nonce", sa.String(), nullable=False),
         sa.Column("code_verifier", sa.String(), nullable=False),
+        sa.Column("next_path", sa.String(), nullable=False),
+        sa.Column("issuer", sa.String(), nullable=True),
+        sa.Column("subject", sa.String(), nullable=True),
         sa.Column("created_at", UTC(timezone=True), nullable=False),
         sa.Column("used_at", UTC(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("state_hash"),
     )
+    op.create_index("ix_openid_request_browser_hash", "openid_request", ["browser_hash"])
     op.create_table(
         "openid_identity",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -205,6 +211,12 @@ def _protect_audit() -> None:
                 f"CREATE TRIGGER audit_entry_no_{verb.lower()} BEFORE {verb} ON audit_entry"
                 " BEGIN SELECT RAISE(ABORT, 'the audit log is only ever added to'); END"
             )
+        # INSERT OR REPLACE removes a row without its DELETE trigger.
+        op.execute(
+            "CREATE TRIGGER audit_entry_no_replace BEFORE INSERT ON audit_entry"
+            " WHEN EXISTS (SELECT 1 FROM audit_entry WHERE id = NEW.id)"
+            " BEGIN SELECT RAISE(ABORT, 'the audit log is only ever added to'); END"
+        )
         return
     op.execute(
         "CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS"
@@ -213,6 +225,10 @@ def _protect_audit() -> None:
     op.execute(
         "CREATE TRIGGER audit_entry_only_added BEFORE UPDATE OR DELETE ON audit_entry"
         " FOR EACH ROW EXECUTE FUNCTION refuse_audit_change()"
+    )
+    op.execute(
+        "CREATE TRIGGER audit_entry_not_emptied BEFORE TRUNCATE ON audit_entry"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()"
     )
 
 

@@ -1,0 +1,95 @@
+"""The audit log: of a district for its administrators, of all for operators, and as a download."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from report.routing import Answer, Asked, Page, Scope, get
+from services.access import audit
+from services.access.audit import Action, Filter
+from services.csv_export import to_csv
+
+PER_PAGE = 100
+
+
+@get("/audit", Scope.OPERATORS)
+def of_all(asked: Asked) -> Answer:
+    """The audit log of everybody."""
+    return _page(asked, "/audit", ZoneInfo("UTC"), None)
+
+
+@get("/audit.csv", Scope.OPERATORS, people=Action.DOWNLOADED)
+def of_all_as_csv(asked: Asked) -> Answer:
+    """The same as a download."""
+    return _download(asked, ZoneInfo("UTC"), None, "audit.csv")
+
+
+@get("/districts/{district}/audit", Scope.DISTRICT)
+def of_district(asked: Asked) -> Answer:
+    """The audit log of a district."""
+    return _page(asked, f"/districts/{asked.district.id}/audit", ZoneInfo(asked.district.timezone), asked.district.id)
+
+
+@get("/districts/{district}/audit.csv", Scope.DISTRICT, people=Action.DOWNLOADED)
+def of_district_as_csv(asked: Asked) -> Answer:
+    """The same as a download."""
+    name = f"{asked.district.id}-audit.csv"
+    return _download(asked, ZoneInfo(asked.district.timezone), asked.district.id, name)
+
+
+def _page(asked: Asked, address: str, zone: ZoneInfo, district_id: str | None) -> Page:
+    before = asked.query.get("before", "")
+    found = audit.entries(
+        asked.session,
+        _filter(asked, zone, district_id),
+        before=int(before) if before.isdecimal() and len(before) < 18 else None,
+        limit=PER_PAGE + 1,
+    )
+    typed = {name: asked.query.get(name, "") for name in ("person", "action", "since", "until")}
+    filters = {name: value for name, value in typed.items() if value}
+    more = {"before": str(found[PER_PAGE - 1].id)} if len(found) > PER_PAGE else None
+    values = {
+        "tab": "audit",
+        "address": address,
+        "typed": typed,
+        "actions": list(Action),
+        "entries": found[:PER_PAGE],
+        "newest": f"{address}?{urlencode(filters)}" if before else None,
+        "older": f"{address}?{urlencode(filters | more)}" if more is not None else None,
+        "download": f"{address}.csv?{urlencode(filters)}",
+        "shows_district": district_id is None,
+    }
+    return Page("audit.html", values)
+
+
+def _download(asked: Asked, zone: ZoneInfo, district_id: str | None, name: str) -> Response:
+    found = audit.entries(asked.session, _filter(asked, zone, district_id))
+    asked.about, asked.detail = "audit log", f"{len(found)} entries"
+    return Response(
+        to_csv(audit.to_frame(found, zone)),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _filter(asked: Asked, zone: ZoneInfo, district_id: str | None) -> Filter:
+    action = asked.query.get("action", "")
+    return Filter(
+        district_id,
+        person=asked.query.get("person", "").strip(),
+        action=Action(action) if action in set(Action) else None,
+        since=_midnight(asked.query.get("since", ""), zone, 0),
+        until=_midnight(asked.query.get("until", ""), zone, 1),
+    )
+
+
+def _midnight(day: str, zone: ZoneInfo, later: int) -> datetime | None:
+    """The beginning of a day in a zone, or of the one after it; none for what is no day."""
+    try:
+        return datetime.combine(date.fromisoformat(day) + timedelta(days=later), time(), zone)
+    except (ValueError, OverflowError):
+        return None
