@@ -23,12 +23,15 @@ from models.tables import (
     Mail,
     Notice,
     Pause,
+    ReportSession,
     Run,
     School,
     SchoolRun,
+    SignInLink,
     Source,
     StatusChange,
 )
+from services.access import sessions, sign_in
 from services.holds import holds
 from services.intake import deliveries
 from services.mail import compose, notices
@@ -427,6 +430,18 @@ def test_a_status_that_time_alone_changed_is_recorded(started: Database, landing
         ("paused", raised, "new disks"),
         ("setup_sync", raised + timedelta(hours=1), "the maintenance pause ended as scheduled"),
     ]
+
+
+def test_what_was_begun_to_sign_in_is_kept_for_a_day_and_sessions_for_thirty(started: Database, landing: Path) -> None:
+    with started.transaction() as session:
+        for age in (timedelta(hours=23), 2 * DAY, 31 * DAY):
+            sign_in.make(session, "it@unified.example", now=NOW - age)
+            sessions.begin(session, "it@unified.example", "link", now=NOW - age)
+    assert clean(started, landing=landing, now=NOW) == Cleaned(sign_ins=3)
+    with started.reading() as session:
+        links = [NOW - link.created_at for link in session.exec(select(SignInLink))]
+        begun = [NOW - each.created_at for each in session.exec(select(ReportSession).order_by(col(ReportSession.id)))]
+    assert (links, begun) == ([timedelta(hours=23)], [timedelta(hours=23), 2 * DAY])
 
 
 def test_what_went_is_reported() -> None:

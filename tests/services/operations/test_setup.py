@@ -96,6 +96,9 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "rostering_enforcement": False,
                 "limits": None,
                 "date_order": None,
+                "setup_keys": None,
+                "mail_schedule": None,
+                "pause_notices": True,
             }
         ]
         assert [source.model_dump() for source in session.exec(select(Source))] == [
@@ -119,6 +122,7 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "not_ready_since": None,
                 "leaves_out_contacts": False,
                 "stale_noticed_at": None,
+                "in_report": False,
             }
         ]
         assert [school.model_dump() for school in session.exec(select(School).order_by(col(School.position)))] == [
@@ -129,7 +133,10 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "name": "Lincoln High School",
                 "source_id": "unified/files",
                 "external_id": "0101",
+                "administrators": [],
                 "on_plan": True,
+                "teachers": 0,
+                "students": 0,
                 "frozen": False,
                 "position": 0,
             },
@@ -140,11 +147,40 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "name": "Grant Middle School",
                 "source_id": None,
                 "external_id": None,
+                "administrators": [],
                 "on_plan": False,
+                "teachers": 0,
+                "students": 0,
                 "frozen": False,
                 "position": 1,
             },
         ]
+
+
+WITH_OFFICE = UNIFIED.replace(
+    'name = "Lincoln High School"', 'name = "Lincoln High School"\nadministrators = [" office@lincoln.example "]'
+)
+
+
+def test_a_schools_administrators_are_brought_in_and_taken_out_without_their_address(
+    database: Database, file: Path
+) -> None:
+    def administrators() -> list[str]:
+        with database.reading() as session:
+            return session.get_one(School, "unified/lincoln").administrators
+
+    apply(database, file, WITH_OFFICE)
+    assert administrators() == ["office@lincoln.example"]
+    assert apply(database, file, WITH_OFFICE) == []
+    assert apply(database, file, UNIFIED) == [
+        "Unified School District: school Lincoln High School administrators changed"
+    ]
+    assert administrators() == []
+
+
+def test_a_schools_administrator_without_an_address_is_refused_with_its_number(file: Path) -> None:
+    (said,) = refusal(file, WITH_OFFICE.replace('" office@lincoln.example "', '"office@lincoln.example", "office"'))
+    assert said.startswith('district "unified", school "lincoln": administrators entry 2 is not an email address: ')
 
 
 def test_changes_are_reported_in_words_and_no_address_with_them(database: Database, file: Path, tmp_path: Path) -> None:
