@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from contracts.text import count
 from report.routing import Answer, Asked, Page, Scope, get
 from services.access import audit
 from services.access.audit import Action, Filter
@@ -68,7 +69,7 @@ def _page(asked: Asked, address: str, zone: ZoneInfo, district_id: str | None) -
 
 def _download(asked: Asked, zone: ZoneInfo, district_id: str | None, name: str) -> Response:
     found = audit.entries(asked.session, _filter(asked, zone, district_id))
-    asked.about, asked.detail = "audit log", f"{len(found)} entries"
+    asked.about, asked.detail = "audit log", count(len(found), "entry", "entries")
     return Response(
         to_csv(audit.to_frame(found, zone)),
         media_type="text/csv; charset=utf-8",
