@@ -105,7 +105,7 @@ def hold_show(
         evidence = figures.number(items.height, "rows")
         out.print(f"\n{evidence} of evidence. To get all of it: rollcall hold show {hold.id} --csv FILE")
     if unsynced is not None:
-        out.print(escape(unsynced))
+        out.print(escape(f"{unsynced}; {decisions.SETUP_FIRST}"))
     elif hold.ending is None:
         out.print("\nWhat you can do:")
         for verb in decisions.VERBS:

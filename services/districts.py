@@ -18,7 +18,7 @@ def get_district(session: Session, district_id: str) -> District:
     """
     district = session.get(District, district_id)
     if district is None:
-        raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
+        raise NotFound(f"there is no district {district_id}", hint="`rollcall status` lists them")
     return district
 
 
@@ -41,7 +41,9 @@ def find_school(session: Session, district_id: str, key: str) -> School:
     """
     school = session.get(School, f"{district_id}/{key}")
     if school is None:
-        raise NotFound(f"district {district_id} has no school {key}; `rollcall status {district_id}` lists them")
+        raise NotFound(
+            f"district {district_id} has no school {key}", hint=f"`rollcall status {district_id}` lists them"
+        )
     return school
 
 

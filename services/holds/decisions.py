@@ -73,6 +73,8 @@ _UNDECIDABLE = {
 VERBS = (CONFIRM, ACCEPT, LEAVE_OUT, FIXED, RECHECK)
 # What these decide, they decide for a set that was shown; the other verbs for whatever comes.
 _VERBS_COVERING_A_SET = (CONFIRM, CONFIRM_REMOVALS, CONFIRM_CHANGES, ACCEPT)
+# What comes first where the school of a hold is not synced.
+SETUP_FIRST = "change that in the setup file and run `rollcall setup` first"
 # What these decide is about the whole source, so that all its schools are to be processed.
 OF_SOURCE = (LEAVE_OUT, FIXED)
 
@@ -274,20 +276,20 @@ def _decidable(session: Session, hold_id: int, verb: str) -> Hold:
     if hold.ending == "released" or open_now is None:
         raise NotPossible(f"hold {hold_id} of {hold.school_name} is already released: there is nothing to decide")
     if (why := not_synced(session, hold)) is not None:
-        raise NotPossible(why)
+        raise NotPossible(why, hint=SETUP_FIRST)
     if not is_about(verb, hold):
         titles = "; ".join(hold.title(code) for code in hold.codes)
         raise NotPossible(
-            f"hold {hold_id} of {hold.school_name} ({titles}) has {_UNDECIDABLE[verb]};"
-            f" `rollcall hold show {hold_id}` shows how it ends"
+            f"hold {hold_id} of {hold.school_name} ({titles}) has {_UNDECIDABLE[verb]}",
+            hint=f"`rollcall hold show {hold_id}` shows how it ends",
         )
     # Housekeeping leaves an open hold's set alone.
     about_a_set = verb in _VERBS_COVERING_A_SET and not (DECIDED[verb] & set(hold.codes)) <= {SCHOOL_MISSING}
     if hold.ending is not None and about_a_set and items_of(session, hold_id).is_empty():
         raise NotPossible(
             f"hold {hold_id} of {hold.school_name} was replaced, and its evidence has been deleted since, so nobody can"
-            f" decide about it anymore: decide about hold {open_now.id}, which is open now"
-            f" (`rollcall hold show {open_now.id}`)"
+            f" decide about it anymore: decide about hold {open_now.id}, which is open now",
+            hint=f"`rollcall hold show {open_now.id}` shows it",
         )
     return hold
 
@@ -304,10 +306,7 @@ def not_synced(session: Session, hold: Hold) -> str | None:
         why = "has no source"
     else:
         return None
-    return (
-        f"{hold.school_name} {why}, so it is not synced, and hold {hold.id} stays as it is: change that in the setup"
-        " file and run `rollcall setup` first"
-    )
+    return f"{hold.school_name} {why}, so it is not synced, and hold {hold.id} stays as it is"
 
 
 def is_about(verb: str, hold: Hold) -> bool:
@@ -323,7 +322,10 @@ def choose(session: Session, verb: str, *, hold_ids: Sequence[int] = (), distric
         NotPossible: both or neither were named, or the verb is about none of them.
     """
     if bool(hold_ids) == (district_id is not None):
-        raise NotPossible("give either hold numbers or --district for all holds of a district")
+        raise NotPossible(
+            "name either holds or a district",
+            hint="give either hold numbers or --district for all holds of a district",
+        )
     if district_id is None:
         return [_decidable(session, hold_id, verb) for hold_id in dict.fromkeys(hold_ids)]
     get_district(session, district_id)

@@ -114,7 +114,7 @@ def get_hold(session: Session, hold_id: int) -> Hold:
     """
     found = _holds(session, [hold_id])
     if not found:
-        raise NotFound(f"there is no hold {hold_id}; `rollcall holds` lists the open ones")
+        raise NotFound(f"there is no hold {hold_id}", hint="`rollcall holds` lists the open ones")
     return found[0]
 
 

@@ -245,7 +245,7 @@ def choose_delivery(session: Session, source: Source, delivery_id: int) -> Deliv
     """
     delivery = session.get(Delivery, delivery_id, populate_existing=True)
     if delivery is None or delivery.source_id != source.id:
-        raise NotFound(f"there is no delivery {delivery_id} of {source.id}; `rollcall deliveries` lists them")
+        raise NotFound(f"there is no delivery {delivery_id} of {source.id}", hint="`rollcall deliveries` lists them")
     assert_applicable(delivery)
     held = _of(session, source)
     held.current_delivery_id = delivery_id

@@ -49,7 +49,7 @@ def begin_run(session: Session, district_id: str, source_id: str, *, schools: li
     # Concurrent starts are serialized here, without blocking rows that refer to the district.
     district = session.exec(select(District).where(District.id == district_id).with_for_update(key_share=True)).first()
     if district is None:
-        raise NotFound(f"there is no district {district_id}; `rollcall status` lists them")
+        raise NotFound(f"there is no district {district_id}", hint="`rollcall status` lists them")
     if district.frozen:
         raise NotPossible(f"the setup file no longer names district {district_id}: it is frozen and not synced")
     former = _open_run(session, district_id)

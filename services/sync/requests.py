@@ -68,7 +68,8 @@ def sync_requests(
         sources = [source for source in sources if delivery is not None and source.id == delivery.source_id]
         if not sources:
             raise NotFound(
-                f"district {district_id} has no delivery {delivery_id}; `rollcall deliveries {district_id}` lists them"
+                f"district {district_id} has no delivery {delivery_id}",
+                hint=f"`rollcall deliveries {district_id}` lists them",
             )
         assert delivery is not None
         deliveries.assert_applicable(delivery, landing=landing)

@@ -815,7 +815,7 @@ def test_nothing_is_decided_about_a_school_that_is_not_synced(place: Installatio
         with place.database.transaction() as session:
             bulk.execute(session, f"UPDATE school SET {change} WHERE id = 'unified/lincoln'")
         said = (
-            f"^lincoln {why}, so it is not synced, and hold {hold.id} stays as it is: change that in the setup"
+            f"^lincoln {why}, so it is not synced, and hold {hold.id} stays as it is; change that in the setup"
             " file and run `rollcall setup` first$"
         )
         with place.database.reading() as session:

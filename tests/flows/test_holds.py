@@ -204,7 +204,7 @@ def test_a_hold_whose_evidence_is_removed_is_refused_and_the_open_one_named(
     (replaced_by,) = [new for new in open_ids() if rollcall("hold", "show", str(first)).stdout.count(f"by hold {new} ")]
     said = f"error: hold {first} of Lincoln School was replaced, and its evidence has been deleted since"
     assert said in told
-    assert f"decide about hold {replaced_by}, which is open now (`rollcall hold show {replaced_by}`)" in told
+    assert f"decide about hold {replaced_by}, which is open now; `rollcall hold show {replaced_by}` shows it" in told
     assert (decided(emptied, last), decided(emptied, first)) == ([], [])
 
 

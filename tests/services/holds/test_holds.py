@@ -135,7 +135,7 @@ def test_a_replaced_hold_whose_evidence_is_removed_is_refused_and_the_open_one_n
     clean(started, landing=tmp_path, now=NOW + timedelta(days=31))
     said = (
         f"^hold {first} of Lincoln was replaced, and its evidence has been deleted since, so nobody can decide about it"
-        rf" anymore: decide about hold {second}, which is open now \(`rollcall hold show {second}`\)$"
+        f" anymore: decide about hold {second}, which is open now; `rollcall hold show {second}` shows it$"
     )
     with pytest.raises(NotPossible, match=said):
         confirm(started, first)
