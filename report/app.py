@@ -111,6 +111,9 @@ class Report:
 
         self._background.submit(guarded)
 
+    def start(self, district_id: str, schools: list[str] | None) -> None:
+        """Process a district's schools now. schools: their keys; None: all. To be written with starting syncs."""
+
     def district_report(self, asked: Asked, district_id: str) -> DistrictReport:
         """The report of a district, at most a moment old. Pages of it change nothing of it."""
         return self._reports.get(district_id, lambda: district_report(asked.session, district_id, now=asked.now)[0])

@@ -7,6 +7,7 @@ address (``{district}``, ``{school}``), is looked up here, within the viewer's s
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -212,7 +213,8 @@ def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
             asked = Asked(request, report, session, viewer, now, form, after=after)
             _look_up(endpoint, asked)
             response = _rendered(asked, endpoint.handler(asked))
-            if endpoint.action is not None and endpoint.changes:
+            # A form that comes back with what is wrong with it has changed nothing.
+            if endpoint.action is not None and endpoint.changes and response.status_code < 400:
                 _audit(endpoint, asked, session)
         if endpoint.action is not None and not endpoint.changes:
             with report.database.transaction() as session:
@@ -281,6 +283,13 @@ def _rendered(asked: Asked, answer: Answer) -> Response:
             raise NotFound("an access token reads JSON only")
         case _:
             return answer
+
+
+def download(name: str, csv: str) -> Response:
+    """A CSV file to keep. name: without its ending. The mark at its start lets a spreadsheet read it as UTF-8."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    headers = {"Content-Disposition": f'attachment; filename="{safe}.csv"'}
+    return Response("\ufeff" + csv, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def is_htmx(request: Request) -> bool:

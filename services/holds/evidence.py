@@ -23,7 +23,7 @@ from services.holds.decisions import (
     RECHECK,
 )
 from services.holds.store import Hold
-from services.planning.changesets import ITEMS, Reason
+from services.planning.changesets import ITEMS, TYPES, Reason
 
 _EVIDENCE: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -78,6 +78,21 @@ def evidence_csv(items: pl.DataFrame, reasons: Sequence[Reason | HoldReason] = (
             )
         )
     return to_csv(table)
+
+
+def evidence_table(items: pl.DataFrame, code: str) -> pl.DataFrame:
+    """Some of a reason's evidence in the columns of its download, those left out that are empty throughout."""
+    columns = _EVIDENCE.get(code)
+    if columns is None or items.is_empty():
+        return pl.DataFrame()
+    table = items.select(**{name: pl.col(column) for name, column in columns.items()})
+    return table.select(series for series in table if series.null_count() < table.height)
+
+
+def removals(counted: pl.DataFrame) -> list[tuple[str, int]]:
+    """What confirming a hold's removals would remove, by type. counted: as `store.counted_items` gives it."""
+    removed = counted.filter(pl.col("is_removal"))
+    return sorted(removed.select("type", "many").iter_rows(), key=lambda each: TYPES.index(each[0]))
 
 
 def describe_counts(reason: Reason | HoldReason) -> list[str]:

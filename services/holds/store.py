@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 from sqlmodel import Session, col, select
 
 from contracts.formats import DEFAULT_FORMAT
-from contracts.issues import catalogue
+from contracts.issues import DATA_REMOVALS, catalogue
 from errors import NotFound
 from models import bulk
 from models.tables import Decision, District, HoldReason, School, Source
 from models.tables import Hold as HoldRow
 from services.planning.changesets import ITEMS
+
+# What of a hold is read first.
+_READ_FIRST = ("students", "employees", "guardians", "classes")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,32 @@ class Hold:
         """The codes of its reasons, sorted."""
         return [reason.code for reason in self.reasons]
 
+    def as_data(self) -> dict[str, Any]:
+        """What a program reads of it: IDs, codes and counts, no personal data."""
+        return {
+            "id": self.id,
+            "district": self.district_id,
+            "school": self.school_key,
+            "opened_at": self.opened_at.isoformat(),
+            "ended_at": self.ended_at.isoformat() if self.ended_at is not None else None,
+            "ending": self.ending,
+            "replaced_by": self.replaced_by,
+            "reasons": [
+                {
+                    "code": reason.code,
+                    "title": self.title(reason.code),
+                    "since": reason.since.isoformat(),
+                    "counts": reason.counts or {},
+                    "detail": reason.detail,
+                }
+                for reason in self.reasons
+            ],
+            "decisions": [
+                {"verb": decision.verb, "by": decision.by, "why": decision.why, "at": decision.at.isoformat()}
+                for decision in self.decisions
+            ],
+        }
+
     def title(self, code: str) -> str:
         """What a reason is called, in the words of the school's format."""
         return catalogue(self.form)[code].title
@@ -68,6 +98,29 @@ def items_of(session: Session, hold_id: int) -> pl.DataFrame:
         " ORDER BY code, type, record_id, counterpart_id, key",
         {"hold": hold_id},
         ITEMS,
+    )
+
+
+def sample_of(session: Session, hold_id: int, code: str, *, limit: int = 20) -> pl.DataFrame:
+    """The first of what a hold shows for one reason, ITEMS: people first, then classes, then who is in them."""
+    rank = " ".join(f"WHEN '{kind}' THEN {number}" for number, kind in enumerate(_READ_FIRST))
+    return bulk.read(
+        session,
+        f"SELECT {', '.join(ITEMS)} FROM hold_item WHERE hold_id = :hold AND code = :code"
+        f" ORDER BY CASE type {rank} ELSE {len(_READ_FIRST)} END, type, record_id, counterpart_id, key LIMIT :most",
+        {"hold": hold_id, "code": code, "most": limit},
+        ITEMS,
+    )
+
+
+def counted_items(session: Session, hold_id: int) -> pl.DataFrame:
+    """How much a hold shows: code, type, is_removal (gone, not under a new ID), many."""
+    return bulk.read(
+        session,
+        "SELECT code, type, (code = :removals AND new_id IS NULL) AS is_removal,"
+        " count(*) AS many FROM hold_item WHERE hold_id = :hold GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        {"hold": hold_id, "removals": DATA_REMOVALS},
+        {"code": pl.String, "type": pl.String, "is_removal": pl.Boolean, "many": pl.Int64},
     )
 
 

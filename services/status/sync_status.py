@@ -264,6 +264,27 @@ def _last_kept(session: Session, school_ids: Collection[str] | None) -> dict[str
     return {change.school_id: change for change in found}
 
 
+def since(session: Session, school_id: str, status: Status | None) -> datetime | None:
+    """Since when a school has its present status, as kept; None where no change to it is kept.
+
+    Rule: as in `changes_since`, Processing is passed by: a school that is still on hold after a night has been so since
+    before.
+    """
+    same = col(StatusChange.status).is_not_distinct_from(status)
+    others = select(func.coalesce(func.max(StatusChange.id), 0)).where(
+        StatusChange.school_id == school_id,
+        ~same,
+        col(StatusChange.status).is_distinct_from(Status.PROCESSING),
+    )
+    return session.exec(
+        select(StatusChange.at)
+        .where(StatusChange.school_id == school_id, same, col(StatusChange.id) > others.scalar_subquery())
+        # Every night's processing is one of its own.
+        .order_by(col(StatusChange.id).desc() if status == Status.PROCESSING else col(StatusChange.id))
+        .limit(1)
+    ).first()
+
+
 @dataclass(frozen=True)
 class KeptChange:
     """A status change as kept. status, before: null without a sync status; reason: codes and IDs, no personal data."""

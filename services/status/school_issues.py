@@ -1,0 +1,191 @@
+"""A school's errors and alerts for its page: by type, the first ones of each, and what to fix first. It only reads.
+
+Whatever there is of a type, only the first few are read: a school with a hundred thousand errors costs what one does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+from sqlmodel import Session
+
+from contracts.formats import FORMATS
+from contracts.issues import CATALOGUE, Entry, Severity, catalogue
+from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Schema
+from models import bulk
+from services.status.issues import location
+
+FIRST = 5
+# What to fix first: at most so many records, or those that so much of what falls along depends on.
+_AT_MOST, _MOST_OF_IT = 20, 0.8
+
+_COUNTED: Schema = {"code": pl.String, "many": pl.Int64, "dependents": pl.Int64}
+_FOUND: Schema = {
+    "code": pl.String,
+    "file": pl.String,
+    "line": pl.UInt32,
+    "record_id": pl.String,
+    "detail": pl.String,
+    "dependents": pl.UInt32,
+    "row": pl.String,
+    "other_rows": pl.String,
+}
+_COLUMNS = 'code, file, line, record_id, detail, dependents, "row", other_rows'
+_HERE = "FROM issue WHERE school_id = :school AND source_id = :source"
+_FIRST = f"""
+SELECT {_COLUMNS} FROM (SELECT {_COLUMNS}, row_number() OVER
+(PARTITION BY code ORDER BY dependents DESC, file, line, record_id, id) AS n {_HERE}) numbered WHERE n <= :first
+ORDER BY code, n
+"""
+_ROOTS = f"""
+SELECT {_COLUMNS} FROM (SELECT {_COLUMNS}, row_number() OVER
+(PARTITION BY file, coalesce(record_id, CAST(line AS VARCHAR)) ORDER BY dependents DESC, code, id) AS n {_HERE}
+AND dependents > 0) numbered WHERE n = 1 ORDER BY dependents DESC, file, line, record_id LIMIT :most
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One record with a problem. location: for people, such as students.csv:12. name: of its person or class.
+
+    detail: what exactly, where there is more to say than the type. Rows hold personal data; so does name.
+    """
+
+    code: str
+    title: str
+    location: str
+    record_id: str | None
+    name: str | None
+    detail: str | None
+    dependents: int
+
+
+@dataclass(frozen=True)
+class IssueType:
+    """All problems of one type at a school. many: records concerned. dependents: records left out along with them."""
+
+    entry: Entry
+    many: int
+    dependents: int
+    first: tuple[Found, ...]
+
+    @property
+    def code(self) -> str:
+        """The code of the catalogue."""
+        return self.entry.code
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it keeps accounts or classes from being created."""
+        return self.entry.severity is Severity.ERROR
+
+
+@dataclass(frozen=True)
+class FixFirst:
+    """The few records that hold up the most others. come_right: these and, at most, those that depend on them."""
+
+    records: tuple[Found, ...]
+    come_right: int
+
+
+def issue_types(session: Session, school_id: str, source_id: str | None, form: str) -> list[IssueType]:
+    """The school's problems by type: errors first, then those with the most records.
+
+    source_id: the school's present source; a former one's say nothing any more. form: in whose words.
+    """
+    if source_id is None:
+        return []
+    parameters = {"school": school_id, "source": source_id}
+    counted = bulk.read(
+        session,
+        f"SELECT code, count(*) AS many, sum(dependents) AS dependents {_HERE} GROUP BY code",
+        parameters,
+        _COUNTED,
+    )
+    first: dict[str, list[Found]] = {}
+    for found in _found(bulk.read(session, _FIRST, {**parameters, "first": FIRST}, _FOUND), form):
+        first.setdefault(found.code, []).append(found)
+    types = [
+        IssueType(catalogue(form)[code], many, dependents or 0, tuple(first[code]))
+        for code, many, dependents in counted.iter_rows()
+    ]
+    return sorted(types, key=lambda each: (not each.is_error, -each.many, each.code))
+
+
+def fix_first(session: Session, school_id: str, source_id: str | None, form: str) -> FixFirst | None:
+    """What to fix first at a school; None where nothing depends on any record with an error.
+
+    Rule: the records that the most others depend on, as many as make up four fifths of all that depends on any, and at
+    most twenty. What depends on two of them is counted with both.
+    """
+    if source_id is None:
+        return None
+    parameters = {"school": school_id, "source": source_id}
+    total = bulk.read(
+        session,
+        f"SELECT sum(d) AS total FROM (SELECT max(dependents) AS d {_HERE} AND dependents > 0"
+        " GROUP BY file, coalesce(record_id, CAST(line AS VARCHAR))) roots",
+        parameters,
+        {"total": pl.Int64},
+    )["total"][0]
+    if not total:
+        return None
+    roots = bulk.read(session, _ROOTS, {**parameters, "most": _AT_MOST}, _FOUND)
+    before = roots["dependents"].cast(pl.Int64).cum_sum().shift(1, fill_value=0)
+    chosen = roots.filter(before < _MOST_OF_IT * total)
+    return FixFirst(tuple(_found(chosen, form)), chosen.height + int(chosen["dependents"].sum()))
+
+
+def _found(frame: pl.DataFrame, form: str) -> list[Found]:
+    entries = catalogue(form)
+    placed = frame.with_columns(location())
+    return [
+        Found(
+            code=row["code"],
+            title=entries[row["code"]].title,
+            location=row["location"] or row["file"],
+            record_id=row["record_id"],
+            name=_name(row["code"], row["record_id"], json.loads(row["row"]) if row["row"] else {}, form),
+            detail=row["detail"],
+            dependents=row["dependents"],
+        )
+        for row in placed.iter_rows(named=True)
+    ]
+
+
+def _name(code: str, record_id: str | None, row: Mapping[str, str | None], form: str) -> str | None:
+    """Whose row it is, or which class's: of the several in it, the one with this ID, else the guardian for theirs."""
+    columns = {column.field: column.name for file in FORMATS[form].files for column in file.columns if column.field}
+
+    def value(whose: str, field: str) -> str | None:
+        column = columns.get((whose, field))
+        return row.get(column) if column is not None else None
+
+    def name_of(whose: str) -> str | None:
+        parts = [value(whose, each) for each in ("first_name", "last_name", "name")]
+        return " ".join(part for part in parts if part) or None
+
+    kinds = (GUARDIAN, EMPLOYEE, STUDENT, "class")
+    for whose in kinds:
+        if record_id is not None and value(whose, "external_id") == record_id:
+            return name_of(whose)
+    if code.startswith("guardian"):
+        return name_of(GUARDIAN)
+    if (own := [row.get(each) for each in ("first_name", "last_name")]) and any(own):
+        return " ".join(part for part in own if part)
+    return row.get("name")
+
+
+def counted(types: list[IssueType], muted: frozenset[str] = frozenset()) -> tuple[int, int]:
+    """How many records have errors, and how many alerts, those of muted types left out."""
+    errors = sum(each.many for each in types if each.is_error)
+    alerts = sum(each.many for each in types if not each.is_error and each.code not in muted)
+    return errors, alerts
+
+
+def is_alert(code: str) -> bool:
+    """Whether a code is an alert's."""
+    return code in CATALOGUE and CATALOGUE[code].severity is Severity.ALERT
