@@ -6,14 +6,14 @@ Rule: the issues of earlier nights are not stored, only how many there were.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from errors import NotFound
-from models.outcomes import UP_TO_DATE
-from models.tables import Decision, Hold, SchoolRun
+from models.outcomes import UP_TO_DATE, RunOutcome
+from models.tables import Decision, Hold, Run, School, SchoolRun
 from services.planning.changesets import TYPES
 
 # What people are told of; pairs of them are only in what `compared` gives.
@@ -25,18 +25,30 @@ _DID: Mapping[str, tuple[str, ...]] = {
     "reactivated": ("reactivate",),
     "removed": ("remove",),
 }
+# How a run ends that went no further than its source.
+STOPPED = (
+    RunOutcome.REJECTED,
+    RunOutcome.NOT_READY,
+    RunOutcome.DISCONNECTED,
+    RunOutcome.STALE,
+    RunOutcome.PAUSED,
+    RunOutcome.INTERRUPTED,
+    RunOutcome.FAILED,
+)
 FIGURES = ("teachers", "students", "errors", "alerts")
 
 
 @dataclass(frozen=True)
 class Night:
-    """What one run did at a school. counts: by type and action, as stored; see `ChangeSet.counts`.
+    """What one run did at a school. id: None where it stopped before it reached the school; outcome: then the run's.
+
+    counts: by type and action, as stored; see `ChangeSet.counts`.
 
     teachers, students, errors, alerts: the school's, once it was done; None: before they were kept. reasons: codes of
     its hold, or what kind of failure. decisions: those made about its holds since the night before.
     """
 
-    id: int
+    id: int | None
     run_id: int
     at: datetime
     outcome: str
@@ -67,23 +79,42 @@ class Compared:
 
 
 def nights_of(session: Session, school_id: str, *, limit: int = 14) -> list[Night]:
-    """The school's last runs, newest first, each with what was decided since the one before."""
-    found = list(
-        session.exec(
-            select(SchoolRun)
-            .where(SchoolRun.school_id == school_id)
-            .order_by(col(SchoolRun.at).desc(), col(SchoolRun.id).desc())
-            .limit(limit + 1)
-        )
+    """The school's last runs, newest first, each with what was decided since the one before.
+
+    Rule: a run of its source that stopped before it reached the school, such as for file errors, is a night too.
+    """
+    reached = session.exec(
+        select(SchoolRun)
+        .where(SchoolRun.school_id == school_id)
+        .order_by(col(SchoolRun.at).desc(), col(SchoolRun.id).desc())
+        .limit(limit + 1)
     )
-    shown, before = found[:limit], [*(run.at for run in found[1:]), None]
+    merged = [*map(_night, reached), *_stopped(session, school_id, limit + 1)]
+    found = sorted(merged, key=lambda night: (night.at, night.run_id), reverse=True)[: limit + 1]
+    before = [*(night.at for night in found[1:]), None]
     decided = _decisions(session, school_id)
     return [
-        _night(
-            run,
-            tuple(each for each in decided if each.at <= run.at and (since is None or each.at > since)),
+        replace(
+            night, decisions=tuple(each for each in decided if each.at <= night.at and (not since or each.at > since))
         )
-        for run, since in zip(shown, before, strict=False)
+        for night, since in zip(found[:limit], before, strict=False)
+    ]
+
+
+def _stopped(session: Session, school_id: str, limit: int) -> list[Night]:
+    """Runs of the school's source that stopped before they did anything there."""
+    reached = select(SchoolRun.id).where(SchoolRun.run_id == Run.id, SchoolRun.school_id == school_id)
+    runs = session.exec(
+        select(Run)
+        .join(School, col(School.source_id) == Run.source_id)
+        .where(School.id == school_id, col(Run.outcome).in_(STOPPED), ~reached.exists())
+        .order_by(col(Run.id).desc())
+        .limit(limit)
+    )
+    return [
+        Night(None, run.id or 0, run.ended_at or run.started_at, run.outcome or "", {}, (), None, None, None, None)
+        for run in runs
+        if run.schools is None or school_id in run.schools
     ]
 
 
@@ -115,7 +146,7 @@ def get_night(session: Session, school_id: str, night_id: int) -> Night:
     found = session.get(SchoolRun, night_id)
     if found is None or found.school_id != school_id:
         raise NotFound(f"there is no night {night_id}")
-    return _night(found, ())
+    return _night(found)
 
 
 def last_success(session: Session, school_id: str) -> datetime | None:
@@ -130,7 +161,7 @@ def last_success(session: Session, school_id: str) -> datetime | None:
 
 def compare(one: Night, other: Night) -> Compared:
     """Two nights side by side, in either order."""
-    earlier, later = sorted((one, other), key=lambda night: (night.at, night.id))
+    earlier, later = sorted((one, other), key=lambda night: (night.at, night.run_id))
     changes = {}
     for kind in TYPES:
         for did, actions in _DID.items():
@@ -141,8 +172,7 @@ def compare(one: Night, other: Night) -> Compared:
     return Compared(earlier, later, figures, changes)
 
 
-def _night(run: SchoolRun, decisions: tuple[Decision, ...]) -> Night:
-    assert run.id is not None
+def _night(run: SchoolRun) -> Night:
     return Night(
         id=run.id,
         run_id=run.run_id,
@@ -154,5 +184,4 @@ def _night(run: SchoolRun, decisions: tuple[Decision, ...]) -> Night:
         students=run.students,
         errors=run.errors,
         alerts=run.alerts,
-        decisions=decisions,
     )
