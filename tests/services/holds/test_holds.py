@@ -15,6 +15,7 @@ from models.database import Database
 from models.tables import Run
 from services.holds import holds, store
 from services.holds.decisions import CONFIRM, RECHECK, choose, decide, uncovered
+from services.holds.shown import shown
 from services.operations.housekeeping import clean
 from services.planning.stored import read_scope
 from services.sync import provision
@@ -89,6 +90,27 @@ def test_the_same_set_keeps_the_hold_and_another_replaces_it(started: Database) 
         old, new = store.get_hold(session, first), store.get_hold(session, second)
         assert (old.ending, old.replaced_by) == ("replaced", second)
         assert (new.opened_at, new.reasons[0].since) == (NOW + timedelta(hours=48), NOW)
+
+
+def test_a_page_shows_a_sample_and_what_confirming_would_remove(started: Database) -> None:
+    outcomes(started, district(range(50)))
+    with started.reading() as session:
+        found = shown(session, *open_ids(started))
+    (reason,) = found.reasons
+    assert (reason.many, reason.counts) == (50, ("50 of 100 students would be removed; the limit is 10% and 10",))
+    assert reason.evidence.select("type", "record_id").rows() == [("students", f"s{n}") for n in range(50, 70)]
+    assert (found.removals, found.to_remove) == ((("students", 50),), 50)
+    assert (dict(found.offered), found.not_synced) == ({"confirm-removals": "confirm_removals"}, None)
+    assert (found.about("confirm_removals"), found.stays_for("confirm_removals")) == ([reason], [])
+    assert (found.about("accept"), found.stays_for("accept")) == ([], [reason])
+
+
+def test_a_page_offers_nothing_about_a_hold_that_is_over(started: Database) -> None:
+    outcomes(started, district(range(50)))
+    (first,) = open_ids(started)
+    outcomes(started, district(range(49)), hours=1)
+    with started.reading() as session:
+        assert dict(shown(session, first).offered) == {}
 
 
 def test_a_confirmation_applies_exactly_what_was_shown(started: Database) -> None:

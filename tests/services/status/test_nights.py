@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlmodel import Session, SQLModel
@@ -35,7 +36,7 @@ def add(session: Session, row: SQLModel) -> None:
 
 
 def a_night(
-    session: Session, day: int, outcome: str = "applied", *, school: str | None = LINCOLN, **values: object
+    session: Session, day: int, outcome: str = "applied", *, school: str | None = LINCOLN, **values: Any
 ) -> int:
     """A run that day, and what it did at a school; gives the number of the school's."""
     at = NOW + timedelta(days=day)
@@ -50,6 +51,7 @@ def a_night(
     add(session, run)
     if school is None:
         return 0
+    assert run.id is not None
     done = SchoolRun(run_id=run.id, school_id=school, source_id="unified/files", at=at, outcome=outcome, **values)
     add(session, done)
     assert done.id is not None
@@ -59,6 +61,7 @@ def a_night(
 def a_decision(session: Session, day: float, verb: str, *, applied: float | None = None) -> None:
     hold = Hold(school_id=LINCOLN, opened_at=NOW, ended_at=NOW if applied is not None else None)
     add(session, hold)
+    assert hold.id is not None
     applied_at = NOW + timedelta(days=applied) if applied is not None else None
     decision = Decision(hold_id=hold.id, verb=verb, by="ops", at=NOW + timedelta(days=day), applied_at=applied_at)
     add(session, decision)

@@ -38,7 +38,7 @@ def an_issue(
     line: int = 2,
     dependents: int = 0,
     source: str = FILES,
-    **row: str | None,
+    row: dict[str, str | None] | None = None,
 ) -> Issue:
     return Issue(
         source_id=source,
@@ -72,7 +72,7 @@ def test_types_come_errors_first_then_by_how_many(session: Session) -> None:
 
 
 def test_a_record_is_told_by_its_own_name(session: Session) -> None:
-    family = {
+    family: dict[str, str | None] = {
         "student_id": "s1",
         "student_first_name": "Ana",
         "student_last_name": "Ruiz",
@@ -82,11 +82,11 @@ def test_a_record_is_told_by_its_own_name(session: Session) -> None:
     }
     add(
         session,
-        an_issue("phone_invalid", "s1", line=2, **family),
-        an_issue("phone_invalid", "g1", line=3, **family),
-        an_issue("guardian_unreachable", None, line=4, **family),
-        an_issue("class_without_students", "c1", file="classes.csv", class_id="c1", class_name="Art", teacher_id="t1"),
-        an_issue("record_not_shared", "x", line=5, first_name="Lee", last_name=None),
+        an_issue("phone_invalid", "s1", line=2, row=family),
+        an_issue("phone_invalid", "g1", line=3, row=family),
+        an_issue("guardian_unreachable", None, line=4, row=family),
+        an_issue("class_without_students", "c1", file="classes.csv", row={"class_id": "c1", "class_name": "Art"}),
+        an_issue("record_not_shared", "x", line=5, row={"first_name": "Lee", "last_name": None}),
         an_issue("grade_unknown", "s9", line=6),
     )
     types = issue_types(session, LINCOLN, FILES, "csv-1.0")

@@ -33,6 +33,7 @@ from services.status.sync_status import (
     changes_since,
     newest_change,
     record_status_changes,
+    since,
     statuses,
 )
 
@@ -485,3 +486,18 @@ def test_a_report_is_of_one_district_or_of_all(session: Session) -> None:
         ("valley", ["east"]),
     ]
     assert [one.district_id for one in district_report(session, "valley", now=NOW)] == ["valley"]
+
+
+def test_a_status_lasts_through_the_nights_processing(session: Session) -> None:
+    kept = ("setup_sync", "processing", "on_hold", "processing", "on_hold", "processing")
+    for hours, status in enumerate(kept):
+        change = StatusChange(school_id=LINCOLN, at=NOW + timedelta(hours=hours), status=status, reason="x")
+        add(session, change)
+    at = {status: since(session, LINCOLN, status) for status in (Status.ON_HOLD, Status.PROCESSING, Status.CONNECTED)}
+    assert at == {
+        Status.ON_HOLD: NOW + timedelta(hours=2),
+        Status.PROCESSING: NOW + timedelta(hours=5),
+        Status.CONNECTED: None,
+    }
+    add(session, StatusChange(school_id=LINCOLN, at=NOW + timedelta(hours=6), status=None, reason="x"))
+    assert since(session, LINCOLN, None) == NOW + timedelta(hours=6)

@@ -1,0 +1,174 @@
+"""In a real browser: a red school understood and put right, a hold reviewed and confirmed, a muted alert that ends."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page, sync_playwright
+from sqlmodel import select
+
+from models.database import Database
+from models.tables import AlertMute, Source
+from report.app import Report
+from report.serving import served
+from services import clock
+from services.access import sessions
+from settings import Settings
+from tests.end_to_end.nights import play
+from tests.report.conftest import LINCOLN_OFFICE, UNIFIED
+
+pytestmark = pytest.mark.journeys
+
+CHROMIUM = Path("/usr/bin/chromium")
+Opened = Callable[..., Page]
+
+
+@pytest.fixture
+def kind() -> str:
+    return "sqlite"
+
+
+@pytest.fixture
+def chromium() -> Iterator[Chromium]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"needs Chromium at {CHROMIUM}")
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(samples: Database, settings: Settings, chromium: Chromium) -> Iterator[Opened]:
+    """Opens a page as somebody; what the console calls an error, or axe a violation, fails the test."""
+    wrong: list[str] = []
+    with served(samples, settings, keep=0) as address:
+
+        def open_(email: str, path: str, **context: Any) -> Page:
+            with samples.transaction() as session:
+                token = sessions.begin(session, email, "link", now=clock.now())
+            made = chromium.new_context(base_url=address, **context)
+            made.add_cookies([{"name": "rollcall", "value": token, "url": address}])
+            page = made.new_page()
+            page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+            page.on("request", lambda asked: None if asked.url.startswith(address) else wrong.append(asked.url))
+            page.goto(path)
+            return page
+
+        yield open_
+        for context in chromium.contexts:
+            context.close()
+    assert wrong == []
+
+
+def is_accessible(page: Page) -> None:
+    """Nothing that axe finds, in both color schemes, and no sideways scrolling."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page).response["violations"]
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def folder_of(database: Database) -> Path:
+    with database.reading() as session:
+        return Path(session.get_one(Source, "unified/files").settings["folder"])
+
+
+def night(database: Database, schools: list[str] | None = None) -> None:
+    play(database, folder_of(database).parents[1] / "landing", "unified", schools=schools)
+
+
+def put_right(file: Path, key: str, record_id: str, **values: str) -> None:
+    """Correct a record in a file that the district sends: every row of its ID."""
+    with file.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        if row[key] == record_id:
+            row |= values
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_a_red_school_is_understood_and_put_right(opened: Opened, samples: Database, tmp_path: Path) -> None:
+    page = opened(UNIFIED, "/districts/unified")
+    page.get_by_role("link", name="Lincoln High School").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Lincoln High School"
+    is_accessible(page)
+    assert page.get_by_text("Fix these 3 records, and up to 10 records come right").is_visible()
+    page.get_by_text("3 other records come right once this is fixed").click()
+    assert page.get_by_text("Mónica Colón: 3 records wait for it").is_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download these records (CSV): Teacher without an email address").click()
+    download.value.save_as(tmp_path / "teachers.csv")
+    with (tmp_path / "teachers.csv").open(encoding="utf-8-sig", newline="") as stream:
+        assert [(row["line"], row["record_id"]) for row in csv.DictReader(stream)] == [("16", "T07002")]
+    drop = folder_of(samples)
+    put_right(drop / "teachers.csv", "teacher_id", "T07002", teacher_email="monica.colon@unified.example")
+    put_right(drop / "classes.csv", "class_id", "C2026-07003", teacher_id="T00001")
+    put_right(drop / "students.csv", "student_id", "007003", student_last_name="Newcomb")
+    put_right(drop / "students.csv", "guardian_id", "G007008", guardian_phone="+14155550177")
+    for file in drop.iterdir():
+        file.touch()
+    night(samples)
+    page.reload()
+    assert page.get_by_text("No errors", exact=True).is_visible()
+    assert page.locator(".pill").inner_text() == "Connected"
+    is_accessible(page)
+
+
+def test_a_hold_is_reviewed_and_confirmed_with_the_keyboard_on_a_phone(
+    opened: Opened, samples: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Report, "start", lambda self, district_id, schools: night(samples, schools))
+    page = opened(UNIFIED, "/schools/unified/jefferson", viewport={"width": 360, "height": 740})
+    is_accessible(page)
+    page.get_by_role("link", name="Confirm removals").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/confirm-removals")
+    assert page.get_by_text("35 records are removed from Jefferson Elementary School:").is_visible()
+    is_accessible(page)
+    page.get_by_label("Why (optional)").fill("They moved")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/jefferson?said=*")
+    assert page.get_by_text("Removals confirmed. They're applied now").is_visible()
+    for _ in range(60):
+        if page.locator(".pill").inner_text() == "Connected":
+            break
+        page.wait_for_timeout(500)
+        page.reload()
+    assert page.locator(".pill").inner_text() == "Connected"
+    assert page.get_by_text("“They moved”").is_visible()
+    is_accessible(page)
+
+
+def test_a_muted_alert_ends(opened: Opened, samples: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = opened(LINCOLN_OFFICE, "/schools/unified/lincoln")
+    assert page.locator("a[href='#alerts']").inner_text().split() == ["7", "Alerts"]
+    page.get_by_role("link", name="Mute: Phone number is not valid").click()
+    is_accessible(page)
+    page.get_by_label("Reason").fill("These families have no phone")
+    until = (clock.now() + timedelta(days=10)).date().isoformat()
+    page.get_by_label("Until the end of").fill(until)
+    page.get_by_role("button", name="Mute").click()
+    page.wait_for_url("**/lincoln?said=muted*")
+    assert page.locator("a[href='#alerts']").inner_text().split() == ["4", "Alerts"]
+    assert page.get_by_text("These families have no phone").is_visible()
+    is_accessible(page)
+    with samples.reading() as session:
+        (mute,) = session.exec(select(AlertMute))
+    monkeypatch.setattr(clock, "now", lambda: mute.until)
+    page = opened(LINCOLN_OFFICE, "/schools/unified/lincoln")
+    assert page.locator("a[href='#alerts']").inner_text().split() == ["7", "Alerts"]
+    assert page.get_by_text("These families have no phone").count() == 0
