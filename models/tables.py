@@ -320,6 +320,20 @@ class SchoolRun(SQLModel, table=True):
     alerts: int | None = Field(default=None, description="muted ones included")
 
 
+class RecordChange(SQLModel, table=True):
+    """What one run changed of a person or a class at a school: which fields, and never a value."""
+
+    __tablename__ = "record_change"
+    __table_args__ = (Index("record_change_subject", "subject_id", "id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="run.id")
+    school_id: str = Field(foreign_key="school.id")
+    subject_id: str = Field(description="the person's account, or the class")
+    at: datetime = _at()
+    action: str = Field(description="one of `services.planning.changesets.ACTIONS`")
+    fields: str | None = Field(default=None, description="see `services.sync.record_changes`, sorted, one a line")
+
+
 class Hold(SQLModel, table=True):
     """A school's sync put on hold. Never altered but for its end: released, or replaced by a newer hold."""
 

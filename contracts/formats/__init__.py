@@ -125,7 +125,7 @@ class Format:
 
     `mapper` takes what its `reader` read. `source_name`: of records that another system holds, what it is called,
     such as Clever; None where districts send the files themselves. `nouns`: what it calls a class, or classes, if
-    otherwise.
+    otherwise. `record_types`: where issues name types of records in place of files, whose fields each holds.
     """
 
     name: str
@@ -134,6 +134,7 @@ class Format:
     mapper: Callable[[Reading], Roster]
     source_name: str | None = None
     nouns: Mapping[str, str] = field(default_factory=dict)
+    record_types: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, files: Mapping[str, bytes]) -> Reading:
         """Check and read the files, by name; those that are not of the format are not looked into.
@@ -191,8 +192,26 @@ class Format:
         return next((file for (table, _), file, _ in self._fields if table == whose), "the files")
 
     def tables_of(self, name: str) -> frozenset[str]:
-        """Whose fields a file holds, as `contracts.roster.Field` names them."""
+        """Whose fields a file, or a type of records, holds, as `contracts.roster.Field` names them."""
+        if name in self.record_types:
+            return frozenset({self.record_types[name]})
         return frozenset(table for (table, _), file, _ in self._fields if file == name)
+
+    def values_of(self, name: str, whose: str, row: Mapping[str, str | None]) -> dict[str, str]:
+        """What a row of a file, as it came, holds of a person, class or enrollment: by field, without empty ones.
+
+        row: by column as the header spells it. A format without columns has rows by field.
+        """
+        given = {column_name(key): value for key, value in row.items() if value is not None}
+        columns = next((file.columns for file in self.files if file.name == name), ())
+        if not columns:
+            return {"external_id" if key == "id" else key: value for key, value in given.items()}
+        found: dict[str, str] = {}
+        for column in columns:
+            value = next((given[each] for each in map(column_name, column.spellings) if each in given), None)
+            if column.field is not None and column.field[0] == whose and value is not None:
+                found[column.field[1]] = value
+        return found
 
     def names(self, reading: Reading) -> dict[Field, str]:
         """How the files' headers spell each field."""

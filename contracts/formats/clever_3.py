@@ -356,4 +356,14 @@ FORMAT: Final = Format(
     to_roster,
     source_name="Clever",
     nouns=MappingProxyType({"class": "section", "classes": "sections"}),
+    record_types=MappingProxyType(
+        {
+            "school": "school",
+            "student": STUDENT,
+            "teacher": EMPLOYEE,
+            "staff": EMPLOYEE,
+            "contact": GUARDIAN,
+            "section": "class",
+        }
+    ),
 )

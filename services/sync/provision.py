@@ -15,7 +15,7 @@ import polars as pl
 from sqlmodel import Session, col, select
 
 from contracts.issues import DISCONNECTED, FAILED_RUN, FILE_ERRORS, STALE
-from contracts.roster import ISSUES, Schema
+from contracts.roster import ISSUES, Schema, empty
 from models import bulk
 from models.outcomes import SchoolOutcome
 from models.tables import SchoolRun, Source
@@ -25,7 +25,8 @@ from services.intake import deliveries
 from services.planning.changesets import LINK_ROWS, PERSON_FIELDS, ChangeSet, Plan, Reason
 from services.planning.stored import Scope
 from services.status import sync_status
-from services.sync import leases
+from services.sync import leases, record_changes
+from services.sync.record_changes import UPDATED_FIELDS
 
 _FIELD_SCHEMA: Schema = {name: LINK_ROWS[name] for name in PERSON_FIELDS}
 
@@ -130,7 +131,8 @@ def provision_school(session: Session, run: RunContext, changeset: ChangeSet, *,
             changeset.school_id, SchoolOutcome.ON_HOLD, {}, tuple(sorted(reason.code for reason in reasons)), hold.id
         )
     else:
-        _apply(session, changeset, now)
+        updated = _apply(session, changeset, now)
+        record_changes.record(session, run.run_id, changeset, updated, now=now)
         _recount(session, changeset)
         decisions.forget_accepted(session, changeset.school_id, changeset.lapsed)
         decisions.remember_accepted(session, changeset.school_id, changeset.reasons, changeset.families)
@@ -249,17 +251,20 @@ def _record(session: Session, run: RunContext, outcomes: list[SchoolResult], now
     session.flush()
 
 
-def _apply(session: Session, changes: ChangeSet, now: datetime) -> None:
-    """Write one school's ChangeSet. Every email and ID that changes hands is emptied before anything takes it."""
+def _apply(session: Session, changes: ChangeSet, now: datetime) -> pl.DataFrame:
+    """Write one school's ChangeSet. Every email and ID that changes hands is emptied before anything takes it.
+
+    Returns UPDATED_FIELDS of the people written.
+    """
     if changes.is_empty:
-        return
+        return empty(UPDATED_FIELDS)
     accounts = pl.concat(
         [changes.links["account_id"], changes.freed_emails["account_id"], _accounts_of(session, changes.unseen)]
     ).unique()
     _lock(session, accounts)
     changes = _without_leavers(session, changes)
     _free(session, changes)
-    _write_people(session, changes.links, now)
+    updated = _write_people(session, changes.links, now)
     bulk.upsert(session, "class", changes.classes.with_columns(archived_at=_never()))
     for table, rows in (
         ("school_membership", changes.memberships),
@@ -275,6 +280,7 @@ def _apply(session: Session, changes: ChangeSet, now: datetime) -> None:
     _archive_people(session, changes.school_id, changes.unseen, now)
     condition, parameters = bulk.in_list(session, "id", changes.ended_choices)
     bulk.execute(session, f"UPDATE class_membership SET by_choice = false WHERE {condition}", parameters)
+    return updated
 
 
 def _without_leavers(session: Session, changes: ChangeSet) -> ChangeSet:
@@ -348,14 +354,14 @@ def _free(session: Session, changes: ChangeSet) -> None:
         bulk.execute(session, f"UPDATE {table} SET email = NULL WHERE {losers} AND {emails}", {**taken, **parameters})
 
 
-def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
+def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Write changed links, and of their accounts what is theirs to change.
 
     Rule: an account's field is rewritten only when that field of its oldest active link changed; adoption and return
-    fill empty fields and overwrite none.
+    fill empty fields and overwrite none. Returns UPDATED_FIELDS of the links that were there.
     """
     if links.is_empty():
-        return
+        return empty(UPDATED_FIELDS)
     rows = links.select(list(LINK_ROWS)).with_columns(archived_at=_never(), left_at=_never())
     condition, parameters = bulk.in_list(session, "id", links["id"])
     before = bulk.read(
@@ -367,6 +373,20 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> None:
     _insert_accounts(session, links.filter(pl.col("new") & ~pl.col("adopts")), now)
     bulk.upsert(session, "link", rows)
     _update_accounts(session, links, before)
+    return _updated_fields(links, before)
+
+
+def _updated_fields(links: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """UPDATED_FIELDS of the written links that were there. before: id and PERSON_FIELDS of those."""
+    compared = links.join(before, on="id", suffix="_before")
+    return pl.concat(
+        [
+            compared.filter(pl.col(name).ne_missing(pl.col(f"{name}_before"))).select(
+                subject_id="account_id", field=pl.lit(name)
+            )
+            for name in PERSON_FIELDS
+        ]
+    )
 
 
 def _insert_accounts(session: Session, links: pl.DataFrame, now: datetime) -> None:

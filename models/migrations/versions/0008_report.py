@@ -1,4 +1,4 @@
-"""What the report needs: who signs in, what they did, muted alerts, and counts kept with schools and their runs."""
+"""What the report needs: who signs in, what they did, muted alerts, counts, and what each run changed of a record."""
 
 from __future__ import annotations
 
@@ -83,6 +83,20 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_alert_mute_school_id", "alert_mute", ["school_id"])
+    op.create_table(
+        "record_change",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("school_id", sa.String(), nullable=False),
+        sa.Column("subject_id", sa.String(), nullable=False),
+        sa.Column("at", UTC(timezone=True), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("fields", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"]),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("record_change_subject", "record_change", ["subject_id", "id"])
     op.create_table(
         "report_session",
         sa.Column("id", sa.Integer(), nullable=False),
