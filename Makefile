@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-journeys test-faults bench lint format docs lock clean
+.PHONY: help install demo test test-journeys test-faults bench lint format messages docs lock clean
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,12 @@ lint: install ## check style, types and import directions
 format: install ## bring the code into its style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: install ## collect the report's texts, and add those that are new to report/locale/*.po
+	@texts=$$(mktemp) && cd report && ../$(BIN)/pybabel -q extract --mapping-file babel.cfg --keyword marked --no-location \
+		--sort-output --output-file $$texts . && for file in locale/*.po; do \
+		../$(BIN)/pybabel -q update --input-file $$texts --output-file $$file --locale $$(basename $$file .po) \
+		--no-fuzzy-matching --no-wrap --ignore-obsolete --ignore-pot-creation-date; done; rm -f $$texts
 
 docs: install ## write the reference pages from the code
 	@$(BIN)/python -m cli.reference

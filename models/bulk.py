@@ -167,6 +167,11 @@ def in_list(session: Session, column: str, values: Collection[str] | Collection[
     return f"{column} = ANY(:{name})", {name: listed}
 
 
+def is_ascii(session: Session, expression: str) -> str:
+    """Give the condition that a text holds printable ASCII characters only."""
+    return f"{expression} NOT GLOB '*[^ -~]*'" if _embedded(session) else f"{expression} !~ '[^ -~]'"
+
+
 def locking(session: Session, strength: Literal["UPDATE", "KEY SHARE"]) -> str:
     """Give what a SELECT ends with to lock its rows: nothing on SQLite, whose transaction is alone anyway."""
     return "" if _embedded(session) else f" FOR {strength}"

@@ -27,7 +27,7 @@ from report.caching import Cached
 from report.pages import load
 from report.protection import Protection
 from report.routing import Asked, Page, bearer, is_htmx, routes, wants_json
-from report.texts import language_for
+from report.texts import language_for, marked
 from services import clock
 from services.access import audit, sessions, sign_in, tokens, viewers
 from services.access.audit import Action
@@ -39,11 +39,14 @@ from settings import Settings
 log = logging.getLogger("rollcall.report")
 
 ERRORS = {
-    404: ("We couldn't find that page", "It may have moved, or you may not have access to it."),
-    405: ("That page can't be opened this way", "Go back and use the buttons on the page."),
-    409: ("That isn't possible right now", "Go back, reload the page and look at how things are now."),
-    500: ("Something went wrong on our side", "Nothing was changed. Please try again; our team has been notified."),
-    503: ("The report is busy", "Please try again in a minute. Your data are safe."),
+    404: (marked("We couldn't find that page"), marked("It may have moved, or you may not have access to it.")),
+    405: (marked("That page can't be opened this way"), marked("Go back and use the buttons on the page.")),
+    409: (marked("That isn't possible right now"), marked("Go back, reload the page and look at how things are now.")),
+    500: (
+        marked("Something went wrong on our side"),
+        marked("Nothing was changed. Please try again; our team has been notified."),
+    ),
+    503: (marked("The report is busy"), marked("Please try again in a minute. Your data are safe.")),
 }
 
 

@@ -17,6 +17,21 @@ FOLDER = Path(__file__).parent / "locale"
 ENGLISH = "en"
 
 
+def marked(text: str) -> str:
+    """The text as it is. Marks one that a page translates later, so that the catalogues have it."""
+    return text
+
+
+# What pages take from services, by `services.status.sync_status.LABELS`.
+STATUS_LABELS = (
+    marked("Connected"),
+    marked("On hold"),
+    marked("Paused"),
+    marked("Processing"),
+    marked("Setup sync"),
+)
+
+
 @cache
 def languages() -> tuple[str, ...]:
     """The languages there are, English first."""

@@ -7,7 +7,7 @@ beginnings, an ID also without its leading zeros; phones by digits that follow e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -62,7 +62,8 @@ _LINKS: Schema = {
 _CLASSES: Schema = {"id": pl.String, "external_id": pl.String, "name": pl.String, "is_here": pl.Boolean}
 _LINK = "l.id, l.kind, l.role, l.external_id, l.guardian_ids, l.first_name, l.last_name, l.email, l.phone"
 _MEMBERS = f"""
-SELECT {_LINK}, m.active FROM school_membership m JOIN link l ON l.id = m.link_id WHERE m.school_id = :school
+SELECT {_LINK}, m.active FROM school_membership m JOIN link l ON l.id = m.link_id
+WHERE m.school_id = :school AND {{may_be}}
 """
 # Guardians are where their students are.
 _GUARDIANS = f"""
@@ -70,7 +71,7 @@ SELECT {_LINK}, h.here = 1 FROM (
     SELECT p.guardian_link_id AS id, max(CASE WHEN m.active AND p.active THEN 1 ELSE 0 END) AS here
     FROM school_membership m JOIN guardianship p ON p.student_link_id = m.link_id
     WHERE m.school_id = :school GROUP BY p.guardian_link_id
-) h JOIN link l ON l.id = h.id
+) h JOIN link l ON l.id = h.id WHERE {{may_be}}
 """
 
 
@@ -80,10 +81,18 @@ def find(session: Session, school: School, query: str, *, whole_district: bool) 
     if len(wanted) < SHORTEST:
         return Results()
     parameters = {"school": school.id}
-    everybody = pl.concat([bulk.read(session, sql, parameters, _LINKS) for sql in (_MEMBERS, _GUARDIANS)])
-    people = everybody.with_columns(name=values.full_name()).filter(_names(wanted) | _is_of(wanted)).unique("id")
+    may_be, patterns = _may_be(session, wanted)
+    candidates = pl.concat(
+        [
+            bulk.read(session, sql.format(may_be=may_be), {**parameters, **patterns}, _LINKS)
+            for sql in (_MEMBERS, _GUARDIANS)
+        ]
+    ).with_columns(name=values.full_name())
+    others = _is_id(wanted) | _is_of(wanted)
+    people = candidates.filter(_has_words(pl.col("name"), wanted) | others).unique("id")
     sql = "SELECT id, external_id, name, archived_at IS NULL FROM class WHERE school_id = :school"
-    classes = bulk.read(session, sql, parameters, _CLASSES).filter(_names(wanted))
+    classes = bulk.read(session, sql, parameters, _CLASSES)
+    classes = classes.filter(_has_words(pl.col("name"), wanted) | _is_id(wanted))
     hits = (
         pl.concat([people, classes.with_columns(kind=pl.lit(CLASS))], how="diagonal")
         .with_columns(exact=_is_exact(wanted), lower=pl.col("name").str.to_lowercase())
@@ -105,6 +114,31 @@ def find(session: Session, school: School, query: str, *, whole_district: bool) 
     return Results((*rejected, *found)[:MOST], max(0, total - MOST))
 
 
+def _may_be(session: Session, wanted: str) -> tuple[str, dict[str, str]]:
+    """A first choice by the database, without folding: the condition for links, and its parameters.
+
+    Rule: it leaves out nobody whom the query names. A name with other letters than ASCII's is always among them.
+    """
+    name = "(coalesce(l.first_name, '') || ' ' || coalesce(l.last_name, ''))"
+    # Any one character where the database may compare otherwise than we do.
+    key = "".join(each if each.isascii() and each != "\\" else "_" for each in wanted.casefold())
+    # Without the zeros in front, as an ID may be written without them.
+    digits = "".join(each for each in wanted if each.isdigit()).lstrip("0")
+    patterns = {"word": f"%{max(words_of(wanted), key=len, default='')}%", "key": f"%{key}%", "digits": f"%{digits}%"}
+    conditions = [
+        f"NOT ({bulk.is_ascii(session, name)})",
+        f"lower({name}) LIKE :word",
+        "lower(l.external_id) LIKE :key",
+        "lower(l.guardian_ids) LIKE :key",
+        "lower(l.email) LIKE :key",
+    ]
+    if digits:
+        conditions += ["l.external_id LIKE :digits", "l.phone LIKE :digits"]
+    else:
+        del patterns["digits"]
+    return f"({' OR '.join(conditions)})", patterns
+
+
 def known_id(kind: str, external_id: str | None, guardian_ids: str | None) -> str | None:
     """The ID as the source knows it, or all of a guardian's; one that was drawn tells nobody anything."""
     return ((guardian_ids or "").replace("\n", ", ") or None) if kind == GUARDIAN else external_id
@@ -116,14 +150,17 @@ def words_of(text: str) -> list[str]:
     return folded.split() if folded else []
 
 
+def _may_have_words(text: pl.Expr, wanted: str) -> pl.Expr:
+    """A quick first choice for `_has_words`, which folds: whatever has the words as they are, or letters to fold."""
+    lower = text.str.to_lowercase()
+    has_all = pl.all_horizontal(pl.lit(True), *[lower.str.contains(word, literal=True) for word in words_of(wanted)])
+    return (has_all | (text.str.len_chars() != text.str.len_bytes())).fill_null(False)
+
+
 def _has_words(text: pl.Expr, wanted: str) -> pl.Expr:
     words = words_of(wanted)
     padded = pl.lit(" ") + values.words(text).fill_null("")
     return pl.all_horizontal(pl.lit(bool(words)), *[padded.str.contains(f" {word}", literal=True) for word in words])
-
-
-def _names(wanted: str) -> pl.Expr:
-    return _has_words(pl.col("name"), wanted) | _is_id(wanted)
 
 
 def _is_id(wanted: str) -> pl.Expr:
@@ -162,7 +199,11 @@ def _rejected(session: Session, school: School, wanted: str, whole_district: boo
     if len(digits) >= PHONE_DIGITS and not any(each.isalpha() for each in wanted):
         by_phone = came.str.replace_all(r"[^0-9]", "").str.contains(digits, literal=True).fill_null(False)
     text = pl.concat_str("record_id", came, separator=" ", ignore_nulls=True)
-    hits = errors.with_columns(external_id="record_id").filter(_has_words(text, wanted) | _is_id(wanted) | by_phone)
+    others = _is_id(wanted) | by_phone
+    candidates = errors.with_columns(text.alias("text"), external_id="record_id").filter(
+        _may_have_words(pl.col("text"), wanted) | others
+    )
+    hits = candidates.filter(_has_words(pl.col("text"), wanted) | others)
     issues = record_issues.read(record_issues.format_of(session, school.source_id), hits.head(4 * MOST).to_dicts())
     records: dict[tuple[str, str | None, str], list[RecordIssue]] = {}
     for issue in issues:
@@ -188,7 +229,7 @@ def _is_told(issue: RecordIssue, wanted: str, digits: str) -> bool:
     return all(f" {word}" in padded for word in words_of(wanted)) or (len(digits) >= PHONE_DIGITS and digits in number)
 
 
-def of_accounts(session: Session, school: School, record_ids: Iterable[str]) -> Collection[tuple[str, str]]:
+def of_accounts(session: Session, school: School, record_ids: Iterable[str]) -> set[tuple[str, str | None]]:
     """Which of these IDs are of a link of the school's source, or of a class of the school: (kind, ID)."""
     condition, parameters = bulk.in_list(session, "external_id", list(record_ids))
     found = bulk.read(

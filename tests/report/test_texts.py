@@ -1,0 +1,92 @@
+"""Other languages: every text of the report is in every catalogue, and the browser's language is answered in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from babel.messages import Catalog
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.pofile import read_po
+
+import report
+from report import texts
+from report.rendering import environment
+from report.texts import language_for
+from services.status.sync_status import LABELS
+
+REPORT = Path(report.__file__).parent
+OTHERS = [language for language in texts.languages() if language != texts.ENGLISH]
+
+
+@pytest.fixture(scope="module")
+def extracted() -> set[str | tuple[str, ...]]:
+    """Every text that templates and code give to be translated."""
+    found = extract_from_dir(
+        REPORT,
+        method_map=[("**.py", "python"), ("templates/**.html", "jinja2")],
+        options_map={
+            "templates/**.html": {
+                "extensions": "jinja2.ext.i18n, jinja2.ext.do",
+                "trim_blocks": "true",
+                "lstrip_blocks": "true",
+                "newstyle_gettext": "true",
+                "silent": "false",
+            }
+        },
+        keywords={**DEFAULT_KEYWORDS, "marked": None},
+    )
+    return {message for _, _, message, _, _ in found}
+
+
+def catalogue(language: str) -> Catalog:
+    with (texts.FOLDER / f"{language}.po").open("rb") as file:
+        return read_po(file, locale=language)
+
+
+def test_spanish_is_one_of_the_languages() -> None:
+    assert texts.languages() == ("en", "es")
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_text_is_translated_and_no_other(language: str, extracted: set[str | tuple[str, ...]]) -> None:
+    translated = {message.id for message in catalogue(language) if message.id and not message.fuzzy}
+    assert translated == extracted
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_no_translation_is_empty_or_has_other_placeholders(language: str) -> None:
+    found = catalogue(language)
+    wrong = []
+    for message in found:
+        strings = message.string if isinstance(message.string, (tuple, list)) else (message.string,)
+        if message.id and (not all(strings) or message.check(found)):
+            wrong.append(message.id)
+    assert wrong == []
+
+
+def test_the_labels_of_statuses_are_marked() -> None:
+    assert set(texts.STATUS_LABELS) == set(LABELS.values()) - {""}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("es-MX,es;q=0.9,en;q=0.5", "es"),
+        ("en-US,en;q=0.9,es;q=0.5", "en"),
+        ("fr, es;q=0.2", "es"),
+        ("de", "en"),
+        ("", "en"),
+        ("xx;;q=oops", "en"),
+    ],
+)
+def test_a_browsers_language_is_answered_in(accepted: str, language: str) -> None:
+    assert language_for(accepted) == language
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(1, "1 resultado"), (2, "2 resultados"), (1_000_000, "1000000 resultados")]
+)
+def test_plurals_are_spanish(number: int, said: str) -> None:
+    template = '{{ ngettext("%(num)s result", "%(num)s results", n) }}'
+    assert environment("es").from_string(template).render(n=number) == said
