@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_skeleton, format_timedelta
 from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
@@ -47,7 +47,7 @@ def environment(language: str) -> Environment:
         "number": lambda value: format_decimal(value, locale=language),
         "exact": lambda moment, zone: exact(moment, zone, language),
         "ago": lambda moment, now: ago(moment, now, language),
-        "day": lambda moment, zone: format_datetime(moment.astimezone(zone), "MMM d", locale=language),
+        "day": lambda moment, zone: format_skeleton("MMMd", moment.astimezone(zone), locale=language),
         "label": lambda status: LABELS[status],
         "icon_of": lambda status: ICONS[status],
     }
@@ -58,7 +58,8 @@ def environment(language: str) -> Environment:
 def exact(moment: datetime, zone: ZoneInfo, language: str = "en") -> str:
     """A moment in a district's own time: Nov 30, 2026, 5:10 AM PST."""
     local = moment.astimezone(zone)
-    return format_datetime(local, "MMM d, y, h:mm a", locale=language).replace("\u202f", " ") + f" {local:%Z}"
+    date, time = format_skeleton("yMMMd", local, locale=language), format_skeleton("hm", local, locale=language)
+    return f"{date}, {time} {local:%Z}".replace("\u202f", " ").replace("\u00a0", " ")
 
 
 def ago(moment: datetime, now: datetime, language: str = "en") -> str:

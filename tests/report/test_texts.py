@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from babel.messages import Catalog
@@ -11,7 +13,7 @@ from babel.messages.pofile import read_po
 
 import report
 from report import texts
-from report.rendering import environment
+from report.rendering import environment, exact
 from report.texts import language_for
 from services.status.sync_status import LABELS
 
@@ -90,3 +92,11 @@ def test_a_browsers_language_is_answered_in(accepted: str, language: str) -> Non
 def test_plurals_are_spanish(number: int, said: str) -> None:
     template = '{{ ngettext("%(num)s result", "%(num)s results", n) }}'
     assert environment("es").from_string(template).render(n=number) == said
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "Nov 30, 2026, 5:07 AM PST"), ("es", "30 nov 2026, 5:07 a. m. PST")]
+)
+def test_times_are_written_as_the_language_does(language: str, said: str) -> None:
+    moment = datetime(2026, 11, 30, 13, 7, tzinfo=UTC)
+    assert exact(moment, ZoneInfo("America/Los_Angeles"), language) == said
