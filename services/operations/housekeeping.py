@@ -241,9 +241,9 @@ def _clean_mails(session: Session, now: datetime) -> int:
 def _clean_sign_ins(session: Session, now: datetime) -> int:
     """Remove sessions of the report that are long over, and what was begun to sign in. The audit log stays."""
     return (
-        sessions.clean(session, now - KEPT)
-        + sign_in.clean(session, now - LEFT_OVER)
-        + openid.clean(session, now - LEFT_OVER)
+        sessions.clean(session, now - RETENTION)
+        + sign_in.clean(session, now - LEFTOVER_AGE)
+        + openid.clean(session, now - LEFTOVER_AGE)
     )
 
 

@@ -444,7 +444,7 @@ def test_what_is_not_muted(
     assert (answer.status_code, said in text(answer.text)) == (status, True)
     assert "<script>alert" not in answer.text
     with samples.reading() as session:
-        assert (session.exec(select(AlertMute)).all(), audit.entries(session)) == ([], [])
+        assert (session.exec(select(AlertMute)).all(), audit.entries(session, audit.Filter())) == ([], [])
 
 
 # --- the nights -------------------------------------------------------------------------------------------------------
