@@ -21,6 +21,8 @@ from services.status.issues import location
 FIRST = 5
 # What to fix first: at most so many records, or those that so much of what falls along depends on.
 _AT_MOST, _MOST_OF_IT = 20, 0.8
+# So many issues are read for them, as a record may have several.
+_READ = 200
 
 _COUNTED: Schema = {"code": pl.String, "many": pl.Int64, "dependents": pl.Int64}
 _FOUND: Schema = {
@@ -35,15 +37,14 @@ _FOUND: Schema = {
 }
 _COLUMNS = 'code, file, line, record_id, detail, dependents, "row", other_rows'
 _HERE = "FROM issue WHERE school_id = :school AND source_id = :source"
+# Rows are wide: what is numbered are their keys.
 _FIRST = f"""
-SELECT {_COLUMNS} FROM (SELECT {_COLUMNS}, row_number() OVER
-(PARTITION BY code ORDER BY dependents DESC, file, line, record_id, id) AS n {_HERE}) numbered WHERE n <= :first
-ORDER BY code, n
+SELECT {_COLUMNS} FROM issue WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY code ORDER BY id)
+AS n {_HERE}) numbered WHERE n <= :first) ORDER BY code, id
 """
 _ROOTS = f"""
-SELECT {_COLUMNS} FROM (SELECT {_COLUMNS}, row_number() OVER
-(PARTITION BY file, coalesce(record_id, CAST(line AS VARCHAR)) ORDER BY dependents DESC, code, id) AS n {_HERE}
-AND dependents > 0) numbered WHERE n = 1 ORDER BY dependents DESC, file, line, record_id LIMIT :most
+SELECT {_COLUMNS} FROM issue WHERE id IN
+(SELECT id {_HERE} AND dependents > 0 ORDER BY dependents DESC, id LIMIT :most) ORDER BY dependents DESC, id
 """
 
 
@@ -123,17 +124,17 @@ def fix_first(session: Session, school_id: str, source_id: str | None, form: str
     """
     if source_id is None:
         return None
-    parameters = {"school": school_id, "source": source_id}
-    total = bulk.read(
-        session,
-        f"SELECT sum(d) AS total FROM (SELECT max(dependents) AS d {_HERE} AND dependents > 0"
-        " GROUP BY file, coalesce(record_id, CAST(line AS VARCHAR))) roots",
-        parameters,
-        {"total": pl.Int64},
-    )["total"][0]
+    parameters = {"school": school_id, "source": source_id, "most": _READ}
+    total = bulk.read(session, f"SELECT sum(dependents) AS total {_HERE}", parameters, {"total": pl.Int64})["total"][0]
     if not total:
         return None
-    roots = bulk.read(session, _ROOTS, {**parameters, "most": _AT_MOST}, _FOUND)
+    # A record with several errors is one to be fixed.
+    record = ("file", pl.coalesce("record_id", pl.col("line").cast(pl.String)).alias("record"))
+    found = bulk.read(session, _ROOTS, parameters, _FOUND)
+    roots = found.filter(found.select(pl.struct(record).is_first_distinct()).to_series())
+    if found.height < _READ:
+        total = int(roots["dependents"].sum())
+    roots = roots.head(_AT_MOST)
     before = roots["dependents"].cast(pl.Int64).cum_sum().shift(1, fill_value=0)
     chosen = roots.filter(before < _MOST_OF_IT * total)
     return FixFirst(tuple(_found(chosen, form)), chosen.height + int(chosen["dependents"].sum()))

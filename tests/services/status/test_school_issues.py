@@ -114,7 +114,7 @@ def test_the_few_records_that_hold_up_most_others_come_first(session: Session) -
     fix = fix_first(session, LINCOLN, FILES, "csv-1.0")
     assert fix is not None
     assert fix.records == (
-        Found("name_missing", "Name is missing", "teachers.csv:2", "t1", None, None, 300),
+        Found("teacher_email_missing", "Teacher without an email address", "teachers.csv:2", "t1", None, None, 300),
         Found("class_teacher_unknown", "Class without a known teacher", "classes.csv:9", "c1", None, None, 100),
     )
     assert fix.come_right == 402
