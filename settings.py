@@ -49,6 +49,17 @@ class Settings(BaseSettings):
     clever_auth_url: str = Field(default="https://clever.com", description="where Clever issues tokens")
     clever_page_size: int = Field(default=10_000, ge=1, le=10_000, description="records per request to Clever")
 
+    drop_folders: Path = Field(
+        default=Path(), description="where districts that set up files in the report get a folder each"
+    )
+    drop_address: str = Field(
+        default="", description="drop_folders as districts reach it, such as sftp://files.HOST; shown to them"
+    )
+    check_megabytes: int = Field(
+        default=100, ge=1, le=2_000, description="how much somebody may upload in the report to have it checked"
+    )
+    check_seconds: int = Field(default=60, ge=1, le=600, description="how long such a check may take")
+
     smtp_host: str = Field(default="", description="the mail server; if empty, mail is written to a folder")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
         default="starttls", description="how the connection to the mail server is encrypted"
@@ -199,6 +210,7 @@ class Settings(BaseSettings):
     def _inside_home(cls, values: dict[str, object]) -> dict[str, object]:
         home = Path(str(values.get("home", ".rollcall"))).expanduser().absolute()
         landing = Path(str(values.get("landing", home / "landing"))).expanduser().absolute()
+        drops = Path(str(values.get("drop_folders", home / "drop"))).expanduser().absolute()
         folder = Path(str(values.get("mail_folder", home / "mail"))).expanduser().absolute()
         return {
             "database_url": f"sqlite:///{home / 'rollcall.sqlite'}",
@@ -207,6 +219,7 @@ class Settings(BaseSettings):
             "home": home,
             "landing": landing,
             "mail_folder": folder,
+            "drop_folders": drops,
         }
 
     @property

@@ -53,7 +53,10 @@ class District(SQLModel, table=True):
 
 
 class Source(SQLModel, table=True):
-    """One place a district's roster comes from, and what was noted when it was last taken from."""
+    """One place a district's roster comes from, and what was noted when it was last taken from.
+
+    Frozen: never synced, as the setup file no longer names it or, set up in the report, nobody has started it yet.
+    """
 
     __tablename__ = "source"
     id: str = Field(primary_key=True, description="district/key")
@@ -103,6 +106,9 @@ class School(SQLModel, table=True):
     frozen: bool = False
     position: int = 0
     administrators: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    matched_in_report: bool = Field(
+        default=False, description="its source was set in the report, and so left alone by a setup file that names none"
+    )
     teachers: int = Field(default=0, description="active accounts whose link is a teacher's, as of its last change")
     students: int = Field(default=0, description="active accounts whose link is a student's, as of its last change")
 
@@ -454,6 +460,18 @@ class Notice(SQLModel, table=True):
     detail: str | None = Field(default=None, description="in words; no personal data")
     at: datetime = _at()
     mail_id: int | None = Field(default=None, foreign_key="mail.id", index=True, description="null: not in a mail yet")
+
+
+class Digest(SQLModel, table=True):
+    """How far a district's daily or weekly mails have gone through its notices."""
+
+    __tablename__ = "digest"
+    __table_args__ = (UniqueConstraint("district_id", "schedule"),)
+    id: int | None = Field(default=None, primary_key=True)
+    district_id: str = Field(foreign_key="district.id")
+    schedule: str = Field(description="daily, weekly")
+    made_at: datetime = _at("when it last went through them, or somebody first wanted it")
+    last_notice_id: int = Field(default=0, description="the newest notice that it went through")
 
 
 class Mail(SQLModel, table=True):

@@ -28,6 +28,7 @@ from report.pages import load
 from report.protection import Protection
 from report.routing import Asked, Page, bearer, is_htmx, routes, wants_json
 from report.texts import language_for, marked
+from report.work import Work
 from services import clock
 from services.access import audit, sessions, sign_in, tokens, viewers
 from services.access.audit import Action
@@ -39,9 +40,14 @@ from settings import Settings
 log = logging.getLogger("rollcall.report")
 
 ERRORS = {
+    400: (marked("We couldn't read what was sent"), marked("Go back, reload the page and try again.")),
     404: (marked("We couldn't find that page"), marked("It may have moved, or you may not have access to it.")),
     405: (marked("That page can't be opened this way"), marked("Go back and use the buttons on the page.")),
     409: (marked("That isn't possible right now"), marked("Go back, reload the page and look at how things are now.")),
+    413: (
+        marked("That's more than we can take at once"),
+        marked("Go back and choose only the files that the page asks for."),
+    ),
     500: (
         marked("Something went wrong on our side"),
         marked("Nothing was changed. Please try again; our team has been notified."),
@@ -58,6 +64,7 @@ class Report:
         self.settings = settings
         self.is_secure = urlsplit(settings.report_address).scheme == "https"
         self._reports: Cached[DistrictReport] = Cached(keep)
+        self.looks: Work = Work(keep=300, at_once=2)
         self._background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="report")
 
     @property
@@ -196,6 +203,7 @@ class Report:
 
     def close(self) -> None:
         """Let what runs in the background end."""
+        self.looks.close()
         self._background.shutdown(wait=True)
 
 
@@ -235,7 +243,7 @@ def create_app(database: Database, settings: Settings, *, keep: float = 2.0) -> 
             Middleware(TrustedHostMiddleware, allowed_hosts=sorted(hosts), www_redirect=False),
             Middleware(GZipMiddleware, minimum_size=1_000),
         ],
-        exception_handlers={404: _not_found, 405: _not_found, 500: _failed, Exception: _failed},
+        exception_handlers={400: _not_found, 404: _not_found, 405: _not_found, 500: _failed, Exception: _failed},
         lifespan=lifespan,
     )
     app.state.report = report

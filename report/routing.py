@@ -21,6 +21,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import Message, Receive
 
 from errors import DatabaseUnavailable, NotFound, NotPossible
 from models.tables import District, School
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rollcall.report")
 
-# What a form may send: fields, files, and bytes of each.
-MAX_FIELDS, MAX_FILES, MAX_FILE_BYTES = 5_000, 12, 200 * 1024 * 1024
+# What a form may send: fields, bytes of each, files, and bytes altogether where it takes no files.
+MAX_FIELDS, MAX_FIELD_BYTES, MAX_FILES, MAX_FORM_BYTES = 10_000, 64 * 1024, 12, 4 * 1024 * 1024
 # What anybody may send without having signed in.
 MAX_ANYBODYS_BYTES = 16 * 1024
+MEGABYTE = 1024 * 1024
 
 
 class Scope(Enum):
@@ -137,7 +139,8 @@ Answer = Page | Redirect | Response
 class Endpoint:
     """A page's address, who may open it, and what of it is audited.
 
-    shows_people: it shows personal data of the roster. changes: it changes something.
+    shows_people: it shows personal data of the roster. takes_files: a form that files are uploaded with; nothing of
+    them is stored. changes: it changes something.
     """
 
     method: str
@@ -146,11 +149,12 @@ class Endpoint:
     handler: Callable[[Asked], Answer]
     action: Action | None
     shows_people: bool
+    takes_files: bool = False
 
     @property
     def changes(self) -> bool:
         """Whether it changes something."""
-        return self.method == "POST"
+        return self.method == "POST" and not self.takes_files
 
 
 ENDPOINTS: list[Endpoint] = []
@@ -168,11 +172,16 @@ def post(path: str, scope: Scope, action: Action | None) -> Callable[[Handler], 
     return _register("POST", path, scope, action, shows_people=False)
 
 
+def upload(path: str, scope: Scope, action: Action) -> Callable[[Handler], Handler]:
+    """Register the address of a form with files to look at: the handler only reads, and nothing is stored."""
+    return _register("POST", path, scope, action, shows_people=True, takes_files=True)
+
+
 def _register(
-    method: str, path: str, scope: Scope, action: Action | None, *, shows_people: bool
+    method: str, path: str, scope: Scope, action: Action | None, *, shows_people: bool, takes_files: bool = False
 ) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
-        ENDPOINTS.append(Endpoint(method, path, scope, handler, action, shows_people))
+        ENDPOINTS.append(Endpoint(method, path, scope, handler, action, shows_people, takes_files))
         return handler
 
     return register
@@ -187,17 +196,70 @@ def _answering(endpoint: Endpoint) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
         if endpoint.method == "GET":
             return await run_in_threadpool(_answer, endpoint, request, FormData())
-        # What somebody sends is read only once it is known that they may send so much.
+        report: Report = request.app.state.report
+        most, files = MAX_FORM_BYTES, 0
+        # What somebody sends is read only once it is known that they may send it.
         if endpoint.scope is Scope.ANYBODY:
-            length = request.headers.get("content-length", "")
-            if not length.isdecimal() or int(length) > MAX_ANYBODYS_BYTES:
-                return Response(status_code=413)
-        elif not (await run_in_threadpool(request.app.state.report.who, request, clock.now())).name:
-            return _sign_in_first(request)
-        async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FILE_BYTES) as form:
-            return await run_in_threadpool(_answer, endpoint, request, form)
+            most = MAX_ANYBODYS_BYTES
+        elif (refusal := await run_in_threadpool(_refusal, endpoint, request)) is not None:
+            return refusal
+        if endpoint.takes_files:
+            most, files = report.settings.check_megabytes * MEGABYTE, MAX_FILES
+        try:
+            limited = Request(request.scope, _limited(request, most))
+            async with limited.form(max_files=files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES) as form:
+                return await run_in_threadpool(_answer, endpoint, request, form)
+        except TooLarge:
+            return await run_in_threadpool(_too_large, request)
 
     return answer
+
+
+class TooLarge(Exception):
+    """More was sent than a form may send."""
+
+
+def _limited(request: Request, most: int) -> Receive:
+    """What receives a request's body, up to so many bytes.
+
+    Raises:
+        TooLarge: there are more.
+    """
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received <= most:
+            return message
+        # A browser hears an answer only once it has sent everything; it is read, and not kept, unless it has no end.
+        while message.get("more_body") and received <= 4 * most:
+            message = await request.receive()
+            received += len(message.get("body", b""))
+        raise TooLarge
+
+    return receive
+
+
+def _too_large(request: Request) -> Response:
+    report: Report = request.app.state.report
+    return report.error(request, report.who(request, clock.now()), 413)
+
+
+def _refusal(endpoint: Endpoint, request: Request) -> Response | None:
+    """The answer to whoever may not open a page, None to those who may."""
+    report: Report = request.app.state.report
+    now = clock.now()
+    viewer = report.who(request, now)
+    if not viewer.name:
+        return _sign_in_first(request)
+    try:
+        with report.database.reading() as session:
+            _look_up(endpoint, Asked(request, report, session, viewer, now, FormData()))
+    except NotFound:
+        return report.error(request, viewer, 404)
+    return None
 
 
 def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:

@@ -47,7 +47,7 @@ def send_what_waits() -> None:
     """Run the task where there is a mail to compose or to send; one that cannot be sent fails the task only."""
     try:
         with database().reading() as session:
-            waits = compose.has_waiting(session) or outbox.has_waiting(session)
+            waits = compose.has_waiting(session, clock.now()) or outbox.has_waiting(session)
     except RollcallError:
         return  # the next run sends it
     if waits:

@@ -200,14 +200,16 @@ def _time(moment: datetime, zone: tzinfo, *, up: bool = False) -> str:
     return clock.local_time(shown, zone)
 
 
-def read_folder(folder: Path, form: Format) -> dict[str, bytes]:
+def read_folder(folder: Path, form: Format, *, only: str | None = None) -> dict[str, bytes]:
     """Whatever lies in a folder, by its name; of what is no file of the format, no bytes.
+
+    only: read this file of the format, and no other.
 
     Raises:
         SourceUnreachable: the folder or a file cannot be read.
     """
     drop_folder = LocalFolder(folder)
-    found = _folder_contents(drop_folder.entries(), form.file_names, {})
+    found = _folder_contents(drop_folder.entries(), form.file_names if only is None else (only,), {})
     files = dict.fromkeys(found.names.others, b"")
     for there in found.stamps:
         with drop_folder.open(there) as content:

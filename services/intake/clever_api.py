@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import random
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
@@ -83,6 +84,15 @@ class Connection:
             )
 
 
+class RemoteSchool(Struct, frozen=True):
+    """What Clever says of a school."""
+
+    id: str
+    name: str | None = None
+    sis_id: str | None = None
+    school_number: str | None = None
+
+
 @dataclass(frozen=True)
 class RemoteDistrict:
     """What Clever says of the district itself. state: running, pending, error, paused, success, empty, or new ones."""
@@ -112,6 +122,19 @@ def get_district(connection: Connection, district_id: str) -> RemoteDistrict:
         SourceRefused: Clever has no token for the district, or refuses it.
     """
     return _run(_get_district, connection, district_id)
+
+
+def get_schools(connection: Connection, district_id: str) -> list[RemoteSchool]:
+    """The schools that a district shares with us, by ascending ID.
+
+    Raises:
+        SourceUnreachable: Clever gave no usable answer, several times.
+        SourceRefused: Clever has no token for the district, or refuses it or its schools.
+    """
+    with tempfile.TemporaryDirectory(prefix="rollcall-schools-") as folder:
+        _run(_fetch_schools, connection, district_id, Path(folder))
+        lines = (Path(folder) / "schools.jsonl").read_bytes().splitlines()
+    return [_SCHOOL.decode(line) for line in lines]
 
 
 def _nobody(_kind: str, _count: int) -> None: ...
@@ -179,6 +202,11 @@ async def _fetch(connection: Connection, district_id: str, folder: Path, on_page
             for kind in LISTS:
                 lists.create_task(_list(api, kind, folder, on_page, at_once))
         return _remote(record)
+
+
+async def _fetch_schools(connection: Connection, district_id: str, folder: Path) -> None:
+    async with _access(connection, district_id) as api:
+        await _list(api, "schools", folder, _nobody, asyncio.Semaphore(1))
 
 
 async def _district(api: _Api) -> Raw:
@@ -329,6 +357,7 @@ class _Tokens(Struct):
 
 
 _IDENTIFIED = msgspec.json.Decoder(_Identified)
+_SCHOOL = msgspec.json.Decoder(RemoteSchool)
 _LIST = msgspec.json.Decoder(_List)
 _TOKENS = msgspec.json.Decoder(_Tokens)
 

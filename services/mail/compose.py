@@ -17,8 +17,9 @@ from contracts.formats import DEFAULT_FORMAT, FORMATS
 from contracts.issues import DATA_REMOVALS, EMERGENCY_CONTACTS, TOO_MANY_GUARDIANS, UNUSUAL_CHANGES, catalogue
 from contracts.text import count
 from models import bulk
-from models.tables import District, Mail, Notice, Run, School, Source
+from models.tables import Digest, District, FileError, Mail, Notice, Run, School, Source
 from services import clock
+from services.mail import digests
 from services.mail.notices import (
     FILE_ERRORS,
     OF_HOLDS,
@@ -38,6 +39,7 @@ from services.status.sync_status import is_live
 REASONS_WITH_COUNTS = frozenset({DATA_REMOVALS, UNUSUAL_CHANGES, TOO_MANY_GUARDIANS, EMERGENCY_CONTACTS})
 
 NO_ADMINISTRATORS = "the district has no administrators to mail"
+SUMMARIES_ONLY = "nobody of the district wants each mail"
 
 # Notices about something that lasts, and about its end.
 ONGOING, ENDED = frozenset({ON_HOLD, REMINDER, PAUSE}), frozenset({RELEASED, RESUME})
@@ -85,32 +87,46 @@ _templates = Environment(
 )
 
 
-def has_waiting(session: Session) -> bool:
-    """Whether there is a notice to compose into a mail."""
-    return any(_ended(session, _noted(session)))
+def has_waiting(session: Session, now: datetime) -> bool:
+    """Whether there is a notice to compose into a mail, or a summary is due."""
+    return any(_ended(session, _noted(session))) or bool(digests.due(session, now))
 
 
 def compose(session: Session, now: datetime) -> list[int]:
-    """Make mails of the notices that are in none yet, one for each district and run; gives the new mails' IDs.
+    """Make mails of the notices that are in none yet, one for each district and run, and the summaries that are due.
+
+    Gives the new mails' IDs.
 
     Rule: one mail per district and run, so that a run is waited for until it has ended, or has died (no heartbeat
     for five minutes). Mail has each school's last state, and only if the mail before said otherwise: a school held
     and released again in one run is not mentioned, and a mail that would say nothing is not made. A district without
-    administrators gets a mail that counts as sent, so that it does not get old news once it has some.
+    administrators gets a mail that counts as sent, so that it does not get old news once it has some. So does one where
+    everybody wants summaries only. A summary waits for a run that has news.
     """
     made = []
-    for district_id in sorted({notice.district_id for notice in _noted(session)}):
+    due = digests.due(session, now)
+    for district_id in sorted({notice.district_id for notice in _noted(session)} | due.keys()):
         # Concurrent composers are serialized here, without blocking rows that refer to the district.
         lock = select(District).where(District.id == district_id).with_for_update(key_share=True)
         district = session.exec(lock).one()
+        _drop_unwanted(session, district)
         groups: dict[int | None, list[Notice]] = {}
         for notice in _ended(session, _noted(session, district_id)):
             groups.setdefault(notice.run_id, []).append(notice)
-        for notices in groups.values():
-            mail = _mail(session, district, notices, now)
-            if mail is not None and mail.id is not None:
-                made.append(mail.id)
+        mails = [_mail(session, district, notices, now) for notices in groups.values()]
+        if not _noted(session, district_id):
+            mails += [_summary(session, district, digest, now) for digest in due.get(district_id, ())]
+        made += [mail.id for mail in mails if mail is not None and mail.id is not None]
     return made
+
+
+def _drop_unwanted(session: Session, district: District) -> None:
+    """Rule: a district without notices of pauses is told of the end only of one that it was told of."""
+    if not district.pause_notices:
+        for notice in _noted(session, district.id):
+            if notice.kind == PAUSE:
+                session.delete(notice)
+        session.flush()
 
 
 def _noted(session: Session, district_id: str | None = None) -> list[Notice]:
@@ -136,23 +152,12 @@ def _mail(session: Session, district: District, notices: list[Notice], now: date
             session.delete(notice)
         session.flush()
         return None
-    blocks = _blocks(session, district, news)
-    recipients = [] if district.frozen else list(dict.fromkeys(district.administrators))
-    at = clock.local_time(max(notice.at for notice in news), ZoneInfo(district.timezone))
-    values = {"district": district, "blocks": blocks, "at": at}
-    mail = Mail(
-        district_id=district.id,
-        message_id=f"{district.id}.{uuid_utils.uuid7().hex}",
-        recipients=recipients,
-        subject=_subject(district, blocks),
-        text=_templates.get_template("mail.txt.jinja").render(values),
-        html=_templates.get_template("mail.html.jinja").render(values),
-        created_at=now,
-        sent_at=None if recipients else now,
-        problem=None if recipients else NO_ADMINISTRATORS,
-    )
-    session.add(mail)
-    session.flush()
+    wanted_by = _recipients(district, digests.EACH)
+    problem = None
+    if not wanted_by:
+        has_others = any(_recipients(district, often) for often in digests.SUMMARIES)
+        problem = SUMMARIES_ONLY if has_others else NO_ADMINISTRATORS
+    mail = _written(session, district, news, wanted_by, now, problem=problem)
     for notice in notices:
         notice.mail_id = mail.id
         session.add(notice)
@@ -160,8 +165,81 @@ def _mail(session: Session, district: District, notices: list[Notice], now: date
     return mail
 
 
-def _news(session: Session, notices: list[Notice]) -> list[Notice]:
-    """Those that say something new: the last one about each school's hold and about pauses, the newest of the rest."""
+def _summary(session: Session, district: District, digest: Digest, now: datetime) -> Mail | None:
+    """The summary of what was noted since the last one, None where that is nothing. It goes on from here."""
+    since = digest.last_notice_id
+    statement = select(Notice).where(Notice.district_id == district.id, col(Notice.id) > since).order_by(col(Notice.id))
+    notices = list(session.exec(statement))
+    digest.made_at = now
+    digest.last_notice_id = max((notice.id or 0 for notice in notices), default=since)
+    session.add(digest)
+    if digest.schedule == digests.WEEKLY:
+        # Rule: reminders are daily.
+        notices = [notice for notice in notices if notice.kind != REMINDER]
+    current = [notice for notice in notices if _is_still_so(session, notice)]
+    news = _news(session, current, col(Notice.id) <= since)
+    wanted_by = _recipients(district, digest.schedule)
+    if not news or not wanted_by:
+        session.flush()
+        return None
+    return _written(session, district, news, wanted_by, now, title=f"{digest.schedule.capitalize()} summary")
+
+
+def _is_still_so(session: Session, notice: Notice) -> bool:
+    """Whether what was noted of files and of old data is still so. The end of holds and pauses is noted itself."""
+    if notice.kind == FILE_ERRORS:
+        wrong = select(FileError.id).join(Source, col(Source.id) == FileError.source_id)
+        here = (Source.district_id == notice.district_id, col(FileError.code).in_(notice.codes or ()))
+        return session.exec(wrong.where(*here).limit(1)).first() is not None
+    if notice.kind == STALE_SOON:
+        school = session.get(School, notice.school_id)
+        source = session.get(Source, school.source_id) if school is not None else None
+        return source is not None and (source.last_received_at is None or source.last_received_at <= notice.at)
+    return True
+
+
+def _recipients(district: District, often: str) -> list[str]:
+    if district.frozen:
+        return []
+    return digests.recipients(district.administrators, district.mail_schedule, often)
+
+
+def _written(
+    session: Session,
+    district: District,
+    news: list[Notice],
+    recipients: list[str],
+    now: datetime,
+    *,
+    title: str | None = None,
+    problem: str | None = None,
+) -> Mail:
+    """The mail with this news; without recipients it counts as sent. title: what its subject begins with."""
+    blocks = _blocks(session, district, news)
+    at = clock.local_time(max(notice.at for notice in news), ZoneInfo(district.timezone))
+    values = {"district": district, "blocks": blocks, "at": at}
+    mail = Mail(
+        district_id=district.id,
+        message_id=f"{district.id}.{uuid_utils.uuid7().hex}",
+        recipients=recipients,
+        subject=_subject(district, blocks, title),
+        text=_templates.get_template("mail.txt.jinja").render(values),
+        html=_templates.get_template("mail.html.jinja").render(values),
+        created_at=now,
+        sent_at=None if recipients else now,
+        problem=problem,
+    )
+    session.add(mail)
+    session.flush()
+    return mail
+
+
+def _news(session: Session, notices: list[Notice], mailed: ColumnElement[bool] | None = None) -> list[Notice]:
+    """Those that say something new: the last one about each school's hold and about pauses, the newest of the rest.
+
+    mailed: matches the notices that were mailed before; None: those in a mail.
+    """
+    before_these = col(Notice.mail_id).is_not(None) if mailed is None else mailed
     of_schools = {
         notice.school_id: notice
         for notice in notices
@@ -170,17 +248,17 @@ def _news(session: Session, notices: list[Notice]) -> list[Notice]:
     of_pauses = [notice for notice in notices if notice.kind in OF_PAUSES][-1:]
     news = []
     for school_id, last in of_schools.items():
-        before = _last_mailed(session, Notice.school_id == school_id, col(Notice.kind).in_(OF_HOLDS))
+        before = newest(session, before_these, Notice.school_id == school_id, col(Notice.kind).in_(OF_HOLDS))
         if last.kind == REMINDER or _state(last) != _state(before):
             news.append(last)
     for last in of_pauses:
-        before = _last_mailed(session, Notice.district_id == last.district_id, col(Notice.kind).in_(OF_PAUSES))
+        before = newest(session, before_these, Notice.district_id == last.district_id, col(Notice.kind).in_(OF_PAUSES))
         if _state(last) != _state(before):
             news.append(last)
     for kind in (FILE_ERRORS, STALE_SOON):
         found = [notice for notice in notices if notice.kind == kind]
-        newest = max((notice.at for notice in found), default=None)
-        news += [notice for notice in found if notice.at == newest or kind == STALE_SOON]
+        last_at = max((notice.at for notice in found), default=None)
+        news += [notice for notice in found if notice.at == last_at or kind == STALE_SOON]
     return news
 
 
@@ -188,10 +266,6 @@ def _has_status(session: Session, school_id: str) -> bool:
     """Rule: a school that is off the plan or frozen has no sync status, so mail does not mention its hold."""
     school = session.get_one(School, school_id)
     return school.on_plan and not school.frozen
-
-
-def _last_mailed(session: Session, *where: ColumnElement[bool] | bool) -> Notice | None:
-    return newest(session, col(Notice.mail_id).is_not(None), *where)
 
 
 def _state(notice: Notice | None) -> tuple[str, ...]:
@@ -352,7 +426,7 @@ def _pause_block(notice: Notice, schools: tuple[Line, ...]) -> Block:
     )
 
 
-def _subject(district: District, blocks: list[Block]) -> str:
+def _subject(district: District, blocks: list[Block], title: str | None) -> str:
     """The mail in a line: what happened, to how many schools, and in which district."""
     counts: dict[str, int] = {}
     for block in blocks:
@@ -361,7 +435,7 @@ def _subject(district: District, blocks: list[Block]) -> str:
     for subject, schools in counts.items():
         is_counted = subject in ("on hold", "still on hold", "no longer on hold")
         parts.append(f"{count(schools, 'school')} {subject}" if is_counted else subject)
-    listed = ", ".join(parts)
+    listed = ", ".join([title, *parts] if title else parts)
     # A name that is not a single printable line would end its header.
     name = "".join(letter if letter.isprintable() else " " for letter in district.name)
     return f"{listed[0].upper()}{listed[1:]}: {' '.join(name.split())}"

@@ -7,115 +7,25 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Any, Union
 
-import phonenumbers
-from pydantic import AfterValidator, AliasChoices, Field, ValidationError, create_model
+from pydantic import Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 from sqlmodel import Session, col, select
 
-from contracts.addresses import mail_address
 from contracts.text import clean
 from errors import SetupError
 from models.tables import District, School, Source
-from services.figures import DISTRICT
 from services.intake.adapters import ADAPTERS
-from services.intake.setup_entries import Entry, Line, Slug, SourceEntry, line
+from services.intake.setup_entries import Entry, SourceEntry
+from services.mail.digests import start_digests
+from services.operations.bringing import bring, bring_source, location_of
+from services.operations.entries import DistrictEntry, SchoolEntry, in_words
 from services.status.sync_status import record_status_changes
-
-SCHOOL_NAME_LENGTH = 60
-
-
-def _school_name(value: str) -> str:
-    value = line(value)
-    if len(value) > SCHOOL_NAME_LENGTH:
-        raise ValueError(f"is longer than {SCHOOL_NAME_LENGTH} characters")
-    return value
-
-
-def _known_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is not a known time zone, such as America/Los_Angeles") from None
-    return value
-
-
-def _known_region(value: str) -> str:
-    if value not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError("is not a known country code, such as US")
-    return value
-
-
-class SchoolEntry(Entry):
-    """A [[district.school]]."""
-
-    id: Slug
-    name: Annotated[str, AfterValidator(_school_name)]
-    source: str | None = None
-    # Setup files written before 0.2 say source_id.
-    external_id: Annotated[Line | None, Field(validation_alias=AliasChoices("external_id", "source_id"))] = None
-    on_plan: bool = True
-    administrators: list[Annotated[str, AfterValidator(mail_address)]] = Field(default_factory=list)
-
-
-class LimitEntry(Entry):
-    """A limit of a [district.limits]: more than this share, and more than this number of records, hold a school."""
-
-    share: Annotated[float, Field(ge=0, le=1)]
-    count: Annotated[int, Field(ge=0)]
-
-
-class TogetherEntries(Entry):
-    """A [district.limits.district]: those of all schools of a source together."""
-
-    students: LimitEntry | None = None
-    guardians: LimitEntry | None = None
-    employees: LimitEntry | None = None
-
-
-class LimitEntries(Entry):
-    """A [district.limits]: those that are the district's own, by type. class_memberships: of both kinds of them."""
-
-    students: LimitEntry | None = None
-    guardians: LimitEntry | None = None
-    employees: LimitEntry | None = None
-    classes: LimitEntry | None = None
-    class_memberships: LimitEntry | None = None
-    student_class_memberships: LimitEntry | None = None
-    teacher_class_memberships: LimitEntry | None = None
-    guardianships: LimitEntry | None = None
-    guardianships_added: LimitEntry | None = None
-    changes: LimitEntry | None = None
-    district: TogetherEntries = TogetherEntries()
-
-    def stored(self) -> dict[str, list[float]] | None:
-        """The limits as they are stored: type -> [share, count]; of all schools together with DISTRICT before it."""
-        named = [
-            *((kind, limit) for kind, limit in self if kind != "district"),
-            *((f"{DISTRICT}{kind}", limit) for kind, limit in self.district),
-        ]
-        return {kind: [limit.share, float(limit.count)] for kind, limit in named if limit is not None} or None
-
-
-class DistrictEntry(Entry):
-    """A [[district]]."""
-
-    id: Slug
-    name: Line
-    timezone: Annotated[str, AfterValidator(_known_zone)]
-    phone_region: Annotated[str, AfterValidator(_known_region)] = "US"
-    administrators: list[Annotated[str, AfterValidator(mail_address)]] = Field(default_factory=list)
-    limits: LimitEntries = LimitEntries()
-    date_order: Literal["month", "day"] | None = None  # None: as the dates of a delivery show it
-    rostering_enforcement: bool | None = None  # None: as it is stored, so that the command line's switch lasts
-    source: list[SourceEntry] = Field(default_factory=list)
-    school: list[SchoolEntry] = Field(default_factory=list)
 
 
 class Setup(Entry):
@@ -204,7 +114,12 @@ def _unnamed(session: Session, setup: Setup) -> list[District | Source | School]
         *session.exec(select(Source).order_by(col(Source.position), col(Source.id))),
         *session.exec(select(School).order_by(col(School.position), col(School.id))),
     ]
-    found = [row for row in rows if not row.frozen and row.id not in named[type(row)]]
+    found = [
+        row
+        for row in rows
+        # What was set up in the report is none of the file's.
+        if not row.frozen and row.id not in named[type(row)] and not (isinstance(row, Source) and row.in_report)
+    ]
     return sorted(found, key=lambda row: order[row.id if isinstance(row, District) else row.district_id])
 
 
@@ -235,41 +150,33 @@ def apply_setup(session: Session, setup: Setup, *, add: bool = False, now: datet
     """Update the database to match the setup; return each change in words, none the second time.
 
     Rule: setting up never deletes. What the setup no longer lists is frozen; listed again, it resumes. Schools
-    whose sync status changes by it have that recorded, at `now` (None: the present). add: what the setup does not name
-    is left alone, and what is new comes behind it.
+    whose sync status changes by it have that recorded, at `now` (None: the present). Sources, matched schools and
+    values that were set in the report stay, unless the setup names them. add: what the setup does not name is left
+    alone, and what is new comes behind it.
 
     Raises:
-        SetupError: with `add`, something named is in the way of what is left alone.
+        SetupError: something named is in the way of what was set up in the report or, with `add`, is left alone.
         DatabaseUnavailable, DataError: by the database; see `Database.transaction`.
     """
+    at = now or datetime.now(UTC)
     others = _unnamed(session, setup)
-    if add and (problems := list(_contradictions(setup, others))):
+    kept = [*_set_in_report(session, setup), *(others if add else [])]
+    if problems := list(_contradictions(setup, kept)):
         raise SetupError("\n".join(problems))
     changes: list[str] = []
     held = {district.id: district for district in session.exec(select(District))}
     for number, entry in enumerate(setup.district):
         district = held.get(entry.id)
         returns = district is not None and district.frozen
+        wanted = _wanted_district(entry, district, _position(held, entry.id, number, add))
+        former = district.mail_schedule if district is not None else None
         words = [
-            *_bring(
-                session,
-                district,
-                District(
-                    id=entry.id,
-                    name=entry.name,
-                    timezone=entry.timezone,
-                    phone_region=entry.phone_region,
-                    administrators=entry.administrators,
-                    limits=entry.limits.stored(),
-                    date_order=entry.date_order,
-                    position=_position(held, entry.id, number, add),
-                    rostering_enforcement=_enforcement(entry, district),
-                ),
-            ),
+            *bring(session, district, wanted),
             *_bring_sources(session, entry, returns, add),
             *_bring_schools(session, entry, returns, add),
         ]
         changes += [f"{entry.name}: {word}" for word in words]
+        start_digests(session, entry.id, former, wanted.mail_schedule, now=at)
     if not add:
         changes += [
             f"{name} frozen, because the setup file no longer lists it" for name in _describe_unnamed(session, others)
@@ -277,14 +184,55 @@ def apply_setup(session: Session, setup: Setup, *, add: bool = False, now: datet
         for row in others:
             row.frozen = True
     session.flush()
-    record_status_changes(session, None, "the setup was changed", now or datetime.now(UTC))
+    record_status_changes(session, None, "the setup was changed", at)
     return changes
 
 
-def _enforcement(entry: DistrictEntry, held: District | None) -> bool:
-    if entry.rostering_enforcement is not None:
-        return entry.rostering_enforcement
-    return held is not None and held.rostering_enforcement
+def _set_in_report(session: Session, setup: Setup) -> list[Source | School]:
+    """The sources and matched schools that were set up in the report and that the setup does not name itself."""
+    named = {f"{entry.id}/{source.id}" for entry in setup.district for source in entry.source}
+    matched = {f"{entry.id}/{school.id}" for entry in setup.district for school in entry.school if school.source}
+    rows: list[Source | School] = [
+        *session.exec(select(Source).where(col(Source.in_report), col(Source.id).not_in(named))),
+        *session.exec(select(School).where(col(School.matched_in_report), col(School.id).not_in(matched))),
+    ]
+    return rows
+
+
+_SET_IN_REPORT = ("limits", "mail_schedule", "pause_notices")
+
+
+def _wanted_district(entry: DistrictEntry, held: District | None, position: int) -> District:
+    """The district as it is to be. Rule: what neither this setup nor the last one names stays as the report set it."""
+    named = entry.model_fields_set
+    by_report: dict[str, Any] = {}
+    if held is not None:
+        theirs = named.union(held.setup_keys or ())
+        by_report = {key: getattr(held, key) for key in _SET_IN_REPORT if key not in theirs}
+        # Whoever is an administrator no longer is no recipient either.
+        gone = {each.casefold() for each in held.administrators} - {each.casefold() for each in entry.administrators}
+        if schedule := by_report.get("mail_schedule"):
+            by_report["mail_schedule"] = {key: often for key, often in schedule.items() if key.casefold() not in gone}
+        if entry.rostering_enforcement is None:
+            by_report["rostering_enforcement"] = held.rostering_enforcement
+    values = {
+        "limits": entry.limits.stored(),
+        "mail_schedule": entry.mail_schedule,
+        "pause_notices": entry.pause_notices is not False,
+        "rostering_enforcement": entry.rostering_enforcement is True,
+        **by_report,
+    }
+    return District(
+        id=entry.id,
+        name=entry.name,
+        timezone=entry.timezone,
+        phone_region=entry.phone_region,
+        administrators=entry.administrators,
+        date_order=entry.date_order,
+        setup_keys=sorted(named - {"id"}),
+        position=position,
+        **values,
+    )
 
 
 def _position(held: Mapping[str, District | Source | School], identifier: str, number: int, add: bool) -> int:
@@ -297,7 +245,6 @@ def _bring_sources(session: Session, entry: DistrictEntry, returns: bool, add: b
     held = {row.id: row for row in session.exec(select(Source).where(Source.district_id == entry.id))}
     for number, wanted in enumerate(entry.source):
         identifier = f"{entry.id}/{wanted.id}"
-        source = held.get(identifier)
         new = Source(
             id=identifier,
             district_id=entry.id,
@@ -308,33 +255,30 @@ def _bring_sources(session: Session, entry: DistrictEntry, returns: bool, add: b
             pausable=ADAPTERS[wanted.kind].is_pausable,
             position=_position(held, identifier, number, add),
         )
-        if source is not None and _location(source) != _location(new):
-            # What was noted of one place says nothing of another.
-            source.stamps = source.last_sync = source.remote_state = source.remote_reason = None
-            source.not_ready_since = None
-        words = _bring(session, source, new, silent=returns)
+        words = bring_source(session, held.get(identifier), new, silent=returns)
         yield from (f"source {wanted.id} {word}" for word in words)
-
-
-def _location(source: Source) -> tuple[str, str]:
-    adapter = ADAPTERS[source.kind]
-    return adapter.location_key, adapter.location_of(source.settings)
 
 
 def _bring_schools(session: Session, entry: DistrictEntry, returns: bool, add: bool) -> Iterator[str]:
     held = {row.id: row for row in session.exec(select(School).where(School.district_id == entry.id))}
+    statement = select(Source).where(Source.district_id == entry.id)
+    here = {f"{entry.id}/{source.id}" for source in entry.source}
+    usable = {row.id for row in session.exec(statement) if row.in_report or row.id in here or (add and not row.frozen)}
     for number, wanted in enumerate(entry.school):
         identifier = f"{entry.id}/{wanted.id}"
-        words = _bring(
+        school = held.get(identifier)
+        matched = school if _keeps_match(wanted, school, usable) else None
+        words = bring(
             session,
-            held.get(identifier),
+            school,
             School(
                 id=identifier,
                 district_id=entry.id,
                 key=wanted.id,
                 name=wanted.name,
-                source_id=f"{entry.id}/{wanted.source}" if wanted.source is not None else None,
-                external_id=wanted.external_id,
+                source_id=_source_id(entry, wanted) if matched is None else matched.source_id,
+                external_id=wanted.external_id if matched is None else matched.external_id,
+                matched_in_report=matched is not None,
                 on_plan=wanted.on_plan,
                 administrators=wanted.administrators,
                 position=_position(held, identifier, number, add),
@@ -344,80 +288,19 @@ def _bring_schools(session: Session, entry: DistrictEntry, returns: bool, add: b
         yield from (f"school {wanted.name} {word}" for word in words)
 
 
-Row = TypeVar("Row", District, Source, School)
-
-# A stored field that the setup file calls otherwise.
-_KEYS: dict[tuple[type, str], str] = {
-    (School, "source_id"): "source",
-}
-# What the setup file says nothing of, or has no words of its own when it changes.
-_UNTOLD = {"id", "district_id", "key", "position", "pausable"}
-_NOT_SET_UP = {
-    "frozen",
-    "setup_keys",
-    "mail_schedule",
-    "pause_notices",
-    "in_report",
-    "teachers",
-    "students",
-    "stamps",
-    "last_delivery_id",
-    "current_delivery_id",
-    "last_received_at",
-    "last_sync",
-    "remote_state",
-    "remote_reason",
-    "not_ready_since",
-    "leaves_out_contacts",
-    "stale_noticed_at",
-}
+def _source_id(entry: DistrictEntry, school: SchoolEntry) -> str | None:
+    return f"{entry.id}/{school.source}" if school.source is not None else None
 
 
-def _bring(session: Session, held: Row | None, wanted: Row, *, silent: bool = False) -> list[str]:
-    """Write one entry; gives what changed. `silent`: its district's line says already that it is no longer frozen."""
-    if held is None:
-        session.add(wanted)
-        session.flush()
-        return ["added"]
-    words = []
-    if held.frozen:
-        held.frozen = False
-        words += [] if silent else ["listed again, no longer frozen"]
-    for field in type(wanted).model_fields.keys() - _NOT_SET_UP:
-        before, after = getattr(held, field), getattr(wanted, field)
-        if before == after:
-            continue
-        setattr(held, field, after)
-        if field == "settings":
-            before, after = before or {}, after or {}
-            words += [
-                _describe_change(key, before.get(key), after.get(key))
-                for key in {**before, **after}
-                if before.get(key) != after.get(key)
-            ]
-        elif field not in _UNTOLD:
-            words.append(_describe_change(_KEYS.get((type(wanted), field), field), before, after))
-    return sorted(words)
-
-
-def _describe_change(key: str, before: object, after: object) -> str:
-    if key == "limits":
-        return f"limits {_shown_limits(before)} → {_shown_limits(after)}"
-    # Administrators are people: their addresses are for the database only.
-    return f"{key} changed" if key == "administrators" else f"{key} {_shown(before)} → {_shown(after)}"
-
-
-def _shown_limits(limits: Any) -> str:
-    limits_set = [f"{kind} {share:.4g}, {count:.0f}" for kind, (share, count) in sorted((limits or {}).items())]
-    return "; ".join(limits_set) or "the default"
-
-
-def _shown(value: object) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+def _keeps_match(wanted: SchoolEntry, held: School | None, usable: Collection[str]) -> bool:
+    """Whether a school stays as the report matched it: the setup names no source, and the one it has is there."""
+    return wanted.source is None and held is not None and held.matched_in_report and held.source_id in usable
 
 
 def _absolute(district: DistrictEntry, path: Path) -> DistrictEntry:
     base = path.absolute().parent
+    if "source" not in district.model_fields_set:
+        return district
     sources = [source.relative_to(base) for source in district.source]
     return district.model_copy(update={"source": sources})
 
@@ -435,53 +318,13 @@ def _problem(raw: Mapping[str, Any], details: ErrorDetails) -> str:
         location = location[2:]
         if kind == "source" and location and location[0] in ADAPTERS:
             location = location[1:]  # which kind's keys were looked at
+    if location and location[0] == "mail_schedule":
+        location = location[:1]  # what follows is somebody's address
     if location and location[0] == "limits" and len(location) > 1:
         location = [".".join(str(part) for part in location)]
     key = " entry ".join(str(part + 1) if isinstance(part, int) else part for part in location)
-    message = _message(details, key)
+    message = in_words(details, key)
     return f"{', '.join(entries)}: {message}" if entries else message
-
-
-def _message(details: ErrorDetails, key: str) -> str:
-    match details["type"]:
-        case "extra_forbidden":
-            return f"unknown key {key}"
-        case "missing" | "too_short" if key == "district":
-            return "the file has no [[district]]"
-        case "missing":
-            return f"{key} is missing"
-        case "string_type":
-            return f"{key} must be text in quotes"
-        case "int_type":
-            return f"{key} must be a whole number"
-        case "bool_type":
-            return f"{key} must be true or false"
-        case "greater_than_equal" | "less_than_equal" | "finite_number" if key.endswith("share"):
-            return f"{key} must be from 0 to 1"
-        case "greater_than_equal":
-            return f"{key} must not be negative"
-        case "float_type":
-            return f"{key} must be a number"
-        case "union_tag_not_found":
-            return "kind is missing"
-        case "union_tag_invalid":
-            return f"kind must be {' or '.join(ADAPTERS)}"
-        case "literal_error":
-            return f"{key} must be {details['ctx']['expected'].replace(chr(39), '')}"
-        case "value_error":
-            return f"{key} {details['ctx']['error']}"
-        case "list_type" if key in ("district", "source", "school"):
-            return f"{key} must be written in double brackets, [[…]]"
-        case "model_type" if key == "limits.district":
-            return f"{key} must be written as [district.limits.district], with a limit for each type"
-        case "model_type" if key.startswith("limits"):
-            return f"{key} must be written in braces, {{share = …, count = …}}"
-        case "model_type":
-            return "must be written in double brackets, [[…]], with keys of its own"
-        case "list_type":
-            return f"{key} must be a list in brackets"
-        case _:
-            return f"{key}: {details['msg']}"
 
 
 def _contradictions(setup: Setup, others: Iterable[District | Source | School] = ()) -> Iterator[str]:
@@ -491,7 +334,7 @@ def _contradictions(setup: Setup, others: Iterable[District | Source | School] =
     taken: dict[str, dict[tuple[str, str], str]] = {}
     for row in others:
         if isinstance(row, Source):
-            locations[_location(row)] = f'district "{row.district_id}", source "{row.key}"'
+            locations[location_of(row)] = f'district "{row.district_id}", source "{row.key}"'
         elif isinstance(row, School) and row.source_id is not None and row.external_id is not None:
             source_key = row.source_id.removeprefix(f"{row.district_id}/")
             taken.setdefault(row.district_id, {})[source_key, row.external_id] = row.key

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _add_filled("district", sa.Column("pause_notices", sa.Boolean()), "true")
     _add_filled("source", sa.Column("in_report", sa.Boolean()), "false")
     _add_filled("school", sa.Column("administrators", sa.JSON()), "'[]'")
+    _add_filled("school", sa.Column("matched_in_report", sa.Boolean()), "false")
     _add_filled("school", sa.Column("teachers", sa.Integer()), _counted("employee", "teacher"))
     _add_filled("school", sa.Column("students", sa.Integer()), _counted("student", "student"))
     for name in ("teachers", "students", "errors", "alerts"):
@@ -68,6 +69,17 @@ def _fill_setup_keys() -> None:
 
 
 def _create_tables() -> None:
+    op.create_table(
+        "digest",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("district_id", sa.String(), nullable=False),
+        sa.Column("schedule", sa.String(), nullable=False),
+        sa.Column("made_at", UTC(timezone=True), nullable=False),
+        sa.Column("last_notice_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["district_id"], ["district.id"]),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("district_id", "schedule"),
+    )
     op.create_table(
         "alert_mute",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -45,7 +45,8 @@ class Findings:
 
     message: for people, without personal data. notes: what is there and is not read. file_errors: FILE_ERRORS, what to
     say of what can be no delivery. may_remove: whether somebody may be archived by these data. version: what the source
-    calls the state of its data. stamps: of the files there, by their names. details: the adapter's own.
+    calls the state of its data. stamps: of the files there, by their names. district_name: what the source calls the
+    district, where it has a name for it. details: the adapter's own.
     """
 
     outcome: RunOutcome | None
@@ -55,7 +56,17 @@ class Findings:
     may_remove: bool = True
     version: str | None = None
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    district_name: str | None = None
     details: Any = None
+
+
+@dataclass(frozen=True)
+class SourceSchool:
+    """A school as its source has it. number: what the district numbers it by, where that is not its ID."""
+
+    external_id: str
+    name: str
+    number: str | None = None
 
 
 class SourceAdapter(Protocol):
@@ -80,6 +91,13 @@ class SourceAdapter(Protocol):
 
     def inspect(self, asked: Inspection) -> Findings:
         """See what there is, without fetching it and without a transaction.
+
+        Raises:
+            SourceUnreachable, SourceRefused: the source cannot be reached, or rejects us.
+        """
+
+    def schools(self, source: Source) -> tuple[SourceSchool, ...]:
+        """The schools that the source has now, by name; none where it has nothing yet.
 
         Raises:
             SourceUnreachable, SourceRefused: the source cannot be reached, or rejects us.

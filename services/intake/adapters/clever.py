@@ -13,7 +13,7 @@ from contracts.formats.clever_3 import FORMAT
 from models.outcomes import RunOutcome
 from models.tables import Source
 from services.intake import clever_api, clever_state
-from services.intake.adapters import Findings, Inspection
+from services.intake.adapters import Findings, Inspection, SourceSchool
 from services.intake.clever_api import Connection
 from services.intake.setup_entries import Line, SourceEntry
 
@@ -65,7 +65,16 @@ class CleverApi:
             may_remove=state.state != clever_state.PAUSED,
             # As it was before the records are fetched: what is synced in the meantime is for the next run.
             version=remote.last_sync,
+            district_name=remote.name or None,
             details=(remote, state),
+        )
+
+    def schools(self, source: Source) -> tuple[SourceSchool, ...]:
+        """The schools that the district shares with us."""
+        found = clever_api.get_schools(self._connection, source.settings["district_id"])
+        return tuple(
+            SourceSchool(each.id, each.name or each.id, each.school_number or each.sis_id)
+            for each in sorted(found, key=lambda each: (each.name or "", each.id))
         )
 
     def record(self, session: Session, source: Source, findings: Findings, now: datetime) -> str | None:

@@ -11,11 +11,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, Field
 from sqlmodel import Session
 
-from contracts.formats import FORMATS, file_formats
+from contracts.formats import FORMATS, Format, file_formats, match_names
 from models.outcomes import RunOutcome
 from models.tables import Source
-from services.intake.adapters import Findings, Inspection
-from services.intake.arrival import Arrival, Waiting, inspect_drop_folder
+from services.intake.adapters import Findings, Inspection, SourceSchool
+from services.intake.arrival import Arrival, Waiting, inspect_drop_folder, read_folder
 from services.intake.drop_folder import DropFolder, LocalFolder
 from services.intake.landing import copy_files
 from services.intake.setup_entries import Line, SourceEntry
@@ -92,6 +92,11 @@ class CsvDropFolder:
             outcome, waiting.message, waiting.notes, waiting.file_errors, stamps=waiting.stamps, details=waiting
         )
 
+    def schools(self, source: Source) -> tuple[SourceSchool, ...]:
+        """The schools of the file that lies there, delivered already or not."""
+        form = FORMATS[source.format]
+        return schools_of(form, read_folder(Path(source.settings["folder"]), form, only=form.file_of("school")))
+
     def record(self, _session: Session, _source: Source, _findings: Findings, _now: datetime) -> None:
         """Nothing is kept: the stamps are once the files are taken."""
 
@@ -103,6 +108,18 @@ class CsvDropFolder:
         """Copy the files that wait."""
         waiting: Waiting = findings.details
         return copy_files(_folder(source), waiting, folder)
+
+
+def schools_of(form: Format, files: Mapping[str, bytes]) -> tuple[SourceSchool, ...]:
+    """The schools of files of a format, by name: those of the file that names schools; the others are not looked into.
+
+    Raises:
+        DataError: reading failed on data it should have accepted.
+    """
+    names = match_names([form.file_of("school")], files).files
+    reading = form.read({name: files[name] for several in names.values() for name in several})
+    found = form.to_roster(reading).schools.select("external_id", "name").drop_nulls().unique("external_id")
+    return tuple(SourceSchool(*row) for row in found.sort("name", "external_id").iter_rows())
 
 
 def _folder(source: Source) -> DropFolder:

@@ -11,13 +11,8 @@ from models.database import Database
 from models.tables import District, School, Source, StatusChange
 from services.holds.guard import ALL_LIMITS, Limit, limits_of
 from services.intake.adapters.csv_drop_folder import CsvSourceEntry
-from services.operations.setup import (
-    LimitEntries,
-    TogetherEntries,
-    apply_setup,
-    read_setup,
-    would_freeze,
-)
+from services.operations.entries import LimitEntries, TogetherEntries
+from services.operations.setup import apply_setup, read_setup, would_freeze
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -96,7 +91,7 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "rostering_enforcement": False,
                 "limits": None,
                 "date_order": None,
-                "setup_keys": None,
+                "setup_keys": ["administrators", "name", "school", "source", "timezone"],
                 "mail_schedule": None,
                 "pause_notices": True,
             }
@@ -112,6 +107,7 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "pausable": False,
                 "position": 0,
                 "frozen": False,
+                "in_report": False,
                 "stamps": None,
                 "last_delivery_id": None,
                 "current_delivery_id": None,
@@ -133,12 +129,13 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "name": "Lincoln High School",
                 "source_id": "unified/files",
                 "external_id": "0101",
-                "administrators": [],
                 "on_plan": True,
+                "frozen": False,
+                "matched_in_report": False,
+                "position": 0,
+                "administrators": [],
                 "teachers": 0,
                 "students": 0,
-                "frozen": False,
-                "position": 0,
             },
             {
                 "id": "unified/grant",
@@ -147,12 +144,13 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "name": "Grant Middle School",
                 "source_id": None,
                 "external_id": None,
-                "administrators": [],
                 "on_plan": False,
+                "frozen": False,
+                "matched_in_report": False,
+                "position": 1,
+                "administrators": [],
                 "teachers": 0,
                 "students": 0,
-                "frozen": False,
-                "position": 1,
             },
         ]
 

@@ -9,10 +9,12 @@ from typing import Any, ClassVar, Literal
 
 from sqlmodel import Session
 
+from contracts.formats import FORMATS
 from errors import SourceUnreachable
 from models.outcomes import RunOutcome
 from models.tables import Source
-from services.intake.adapters import Findings, Inspection
+from services.intake.adapters import Findings, Inspection, SourceSchool
+from services.intake.adapters.csv_drop_folder import schools_of
 from services.intake.setup_entries import Line, SourceEntry
 
 # By shelf, the set of files that lies there, and its number; None: the shelf is locked.
@@ -60,6 +62,11 @@ class Shelf:
         number, files = lying
         outcome = None if files else RunOutcome.NOTHING
         return Findings(outcome, f"set {number} lies there", version=number, details=files)
+
+    def schools(self, source: Source) -> tuple[SourceSchool, ...]:
+        """The schools of the set that lies there."""
+        _, files = SHELVES[source.settings["shelf"]] or ("", {})
+        return schools_of(FORMATS["csv-1.0"], files)
 
     def record(self, _session: Session, _source: Source, _findings: Findings, _now: datetime) -> None:
         """Nothing is kept but the set's number, once it is taken."""

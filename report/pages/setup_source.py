@@ -1,0 +1,333 @@
+"""From nothing to a started sync: choose a source, connect it, match its schools, see what would happen, start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.datastructures import UploadFile
+
+from contracts.formats import DEFAULT_FORMAT, FORMATS, file_formats
+from errors import DataError, NotFound, NotPossible, RollcallError, SetupError
+from models.tables import School, Source
+from report.routing import Answer, Asked, Page, Redirect, Scope, get, post, upload
+from report.sources import FORMS, Place, adapter_for, address_of
+from services.access.audit import Action
+from services.districts import find_school
+from services.intake.adapters import SourceAdapter, SourceSchool
+from services.intake.adapters.csv_drop_folder import schools_of
+from services.operations import district_setup
+from services.operations.matching import Ours, propose
+from services.sync.preview import Look, SyncPreview, look, preview_in_numbers
+
+SETUP = "/districts/{district}/setup"
+SOURCE = SETUP + "/sources/{source}"
+NOTHING_CHANGED = "not valid, nothing changed"
+WAIT = 1.5  # seconds a page waits for a source before it says that it is still reading
+MANY = 200  # schools, from which on they are typed rather than chosen
+
+
+@get(f"{SETUP}/new", Scope.DISTRICT)
+def choose(asked: Asked) -> Answer:
+    """Where the data are to come from."""
+    return _page("setup/choose.html", step=1, kinds=list(FORMS))
+
+
+@get(f"{SETUP}/new/{{kind}}", Scope.DISTRICT)
+def begin(asked: Asked) -> Answer:
+    """What is needed for this kind of source."""
+    return _form(asked, _kind(asked), None, {})
+
+
+@post(f"{SETUP}/new/{{kind}}", Scope.DISTRICT, Action.SETUP_CHANGED)
+def create(asked: Asked) -> Answer:
+    """Set the source up; nothing is synced yet."""
+    return _set_up(asked, _kind(asked), None)
+
+
+@get(SOURCE, Scope.DISTRICT)
+def connect(asked: Asked) -> Answer:
+    """How the source stands: where to send, or what the other side answers."""
+    source = _source(asked)
+    form = FORMATS[source.format]
+    return _page(
+        "setup/connect.html",
+        step=2,
+        source=source,
+        address=address_of(asked.report.settings, source),
+        format=form,
+        is_draft=_is_draft(source),
+        **_looked(asked, source),
+    )
+
+
+@get(f"{SOURCE}/change", Scope.DISTRICT)
+def change(asked: Asked) -> Answer:
+    """The form of a source that is not started."""
+    source = _draft(asked)
+    return _form(asked, source.kind, source, source.settings)
+
+
+@post(f"{SOURCE}/change", Scope.DISTRICT, Action.SETUP_CHANGED)
+def save_change(asked: Asked) -> Answer:
+    """Change a source that is not started."""
+    source = _draft(asked)
+    return _set_up(asked, source.kind, source)
+
+
+@get(f"{SOURCE}/remove", Scope.DISTRICT)
+def remove(asked: Asked) -> Answer:
+    """What removing a source that is not started means."""
+    return _page("setup/remove.html", source=_draft(asked))
+
+
+@post(f"{SOURCE}/remove", Scope.DISTRICT, Action.SETUP_CHANGED)
+def save_remove(asked: Asked) -> Answer:
+    """Forget a source that is not started."""
+    source = _source(asked)
+    _note(asked, source, "source removed")
+    district_setup.discard_source(asked.session, asked.district.id, source.key, now=asked.now)
+    _forget(asked, source)
+    return Redirect(f"{_setup(asked)}?said=removed")
+
+
+@post(f"{SOURCE}/look", Scope.DISTRICT, Action.SETUP_CHANGED)
+def look_again(asked: Asked) -> Answer:
+    """Ask the source again."""
+    source = _source(asked)
+    _note(asked, source, "looked again")
+    _forget(asked, source)
+    page = asked.field("page")
+    return Redirect(f"{_base(asked, source)}{f'/{page}' if page in ('schools', 'preview') else ''}")
+
+
+@get(f"{SOURCE}/schools", Scope.DISTRICT)
+def schools(asked: Asked) -> Answer:
+    """Which school of the source is which of ours: proposals, each to be confirmed."""
+    source = _source(asked)
+    return _schools(asked, source, _looked(asked, source))
+
+
+@upload(f"{SOURCE}/schools/file", Scope.DISTRICT, Action.FILES_CHECKED)
+def schools_of_file(asked: Asked) -> Answer:
+    """The same, with the schools of a file that is uploaded and not kept."""
+    source = _source(asked)
+    form = FORMATS[source.format]
+    files = [file for file in asked.form.getlist("file") if isinstance(file, UploadFile) and file.filename]
+    found: tuple[SourceSchool, ...] = ()
+    if form.source_name is None and files:
+        try:
+            found = schools_of(form, {form.file_of("school"): files[0].file.read()})
+        except DataError:
+            found = ()
+    asked.detail = f"{len(found)} schools"
+    if not found:
+        return _schools(asked, source, _looked(asked, source), problem="file")
+    return _schools(asked, source, {"look": Look(True, "", None, found), "problem": None, "is_looking": False})
+
+
+@post(f"{SOURCE}/schools", Scope.DISTRICT, Action.SETUP_CHANGED)
+def match(asked: Asked) -> Answer:
+    """Match the schools that were confirmed."""
+    source = _source(asked)
+    chosen = {key: asked.field(f"match.{key}") for key in asked.fields("confirm")}
+    wanted = {key: value for key, value in chosen.items() if value}
+    if not wanted:
+        return _schools(asked, source, _looked(asked, source), problem="none")
+    try:
+        matched = district_setup.match_schools(asked.session, asked.district.id, source.key, wanted, now=asked.now)
+    except SetupError as error:
+        asked.detail = NOTHING_CHANGED
+        return _schools(asked, source, _looked(asked, source), problem="other", message=error.message)
+    _note(asked, source, f"{len(matched)} schools matched")
+    asked.report.looks.forget(("preview", source.id))
+    left = district_setup.setup_of(asked.session, asked.district).unmatched
+    return Redirect(f"{_base(asked, source)}/{'schools' if left else 'preview'}?said=matched")
+
+
+@get(f"{SETUP}/schools/{{key}}/unmatch", Scope.DISTRICT)
+def unmatch(asked: Asked) -> Answer:
+    """What it means that a school is no longer matched."""
+    return _page("setup/unmatch.html", subject=_matched(asked))
+
+
+@post(f"{SETUP}/schools/{{key}}/unmatch", Scope.DISTRICT, Action.SETUP_CHANGED)
+def save_unmatch(asked: Asked) -> Answer:
+    """Take back what a school was matched with."""
+    school = district_setup.unmatch_school(asked.session, asked.district.id, asked.part["key"], now=asked.now)
+    asked.about, asked.detail = school.id, "school no longer matched"
+    return Redirect(f"{_setup(asked)}?said=unmatched")
+
+
+@get(f"{SOURCE}/preview", Scope.DISTRICT)
+def preview(asked: Asked) -> Answer:
+    """What the first sync would do, school by school."""
+    source = _source(asked)
+    found: SyncPreview | None = None
+    problem, is_looking = None, False
+    try:
+        found = _run(asked, "preview", source)
+    except TimeoutError:
+        is_looking = True
+    except RollcallError as error:
+        problem = error.message
+    setup = district_setup.setup_of(asked.session, asked.district)
+    return _page(
+        "setup/preview.html",
+        step=4,
+        source=source,
+        format=FORMATS[source.format],
+        address=address_of(asked.report.settings, source),
+        found=found,
+        names={each.id: each for of in setup.sources for each in of.schools},
+        problem=problem,
+        is_looking=is_looking,
+        is_draft=_is_draft(source),
+        has_schools=any(of.source.id == source.id and of.schools for of in setup.sources),
+    )
+
+
+@post(f"{SOURCE}/start", Scope.DISTRICT, Action.SYNC_STARTED)
+def start(asked: Asked) -> Answer:
+    """Have the schools synced from now on, the first time at once."""
+    source, district_id = _source(asked), asked.district.id
+    district_setup.start_source(asked.session, district_id, source.key, now=asked.now)
+    _note(asked, source, "first sync started")
+    _forget(asked, source)
+    asked.afterwards(lambda: asked.report.start(district_id, None))
+    return Redirect(f"{_setup(asked)}?said=started")
+
+
+def _schools(
+    asked: Asked, source: Source, looked: dict[str, Any], *, problem: str | None = None, message: str | None = None
+) -> Page:
+    setup = district_setup.setup_of(asked.session, asked.district)
+    matched = [each for of in setup.sources if of.source.id == source.id for each in of.schools]
+    taken = {each.external_id for each in matched}
+    answer: Look | None = looked["look"]
+    theirs = [each for each in (answer.schools if answer is not None else ()) if each.external_id not in taken]
+    ours = [Ours(each.id, each.name, each.key) for each in setup.unmatched]
+    chosen = {each.id: asked.field(f"match.{each.key}") for each in setup.unmatched}
+    return _page(
+        "setup/schools.html",
+        step=3,
+        source=source,
+        format=FORMATS[source.format],
+        unmatched=setup.unmatched,
+        matched=matched,
+        theirs=theirs,
+        proposals=propose(ours, theirs),
+        chosen=chosen,
+        confirmed=asked.fields("confirm"),
+        is_typed=len(theirs) > MANY,
+        wrong=problem,
+        message=message,
+        is_draft=_is_draft(source),
+        status=422 if problem else 200,
+        **looked,
+    )
+
+
+def _looked(asked: Asked, source: Source) -> dict[str, Any]:
+    """What the source answered: look, or the problem, or that it is still being asked."""
+    try:
+        return {"look": _run(asked, "look", source), "problem": None, "is_looking": False}
+    except TimeoutError:
+        return {"look": None, "problem": None, "is_looking": True}
+    except RollcallError as error:
+        return {"look": None, "problem": error.message, "is_looking": False}
+
+
+def _run(asked: Asked, what: str, source: Source) -> Any:
+    report = asked.report
+    adapter: SourceAdapter = adapter_for(report.settings, source.kind)
+
+    def looking() -> Look | SyncPreview:
+        with report.database.reading() as session:
+            if what == "look":
+                return look(session, source, adapter)
+            return preview_in_numbers(session, source, landing=report.settings.landing, adapter=adapter)
+
+    return report.looks.get((what, source.id), looking, wait=WAIT)
+
+
+def _forget(asked: Asked, source: Source) -> None:
+    for what in ("look", "preview"):
+        asked.report.looks.forget((what, source.id))
+
+
+def _set_up(asked: Asked, kind: str, held: Source | None) -> Answer:
+    setup = district_setup.setup_of(asked.session, asked.district)
+    is_first = not any(each.source.kind == kind and each.source != held for each in setup.sources)
+    key = held.key if held is not None else district_setup.free_key(asked.session, asked.district.id, kind)
+    form = FORMS[kind]
+    values = form.values(asked.report.settings, Place(asked.district.id, key, is_first), asked.field)
+    try:
+        source = district_setup.set_up_source(
+            asked.session, asked.district.id, values, key=held.key if held is not None else None
+        )
+    except SetupError as error:
+        asked.detail = NOTHING_CHANGED
+        return _form(asked, kind, held, values, error.message)
+    form.prepare(source)
+    _note(asked, source, "source set up" if held is None else "source changed")
+    _forget(asked, source)
+    return Redirect(_base(asked, source))
+
+
+def _form(asked: Asked, kind: str, source: Source | None, values: Any, problem: str | None = None) -> Page:
+    return _page(
+        "setup/form.html",
+        step=2,
+        kind=kind,
+        source=source,
+        values=values,
+        formats=[FORMATS[name] for name in file_formats()],
+        default_format=DEFAULT_FORMAT,
+        problem=problem,
+        status=422 if problem else 200,
+    )
+
+
+def _kind(asked: Asked) -> str:
+    kind = asked.part["kind"]
+    if kind not in FORMS:
+        raise NotFound("there is no such kind of source")
+    return kind
+
+
+def _source(asked: Asked) -> Source:
+    return district_setup.source_for(asked.session, asked.district.id, asked.part["source"])
+
+
+def _is_draft(source: Source) -> bool:
+    return source.in_report and source.frozen
+
+
+def _draft(asked: Asked) -> Source:
+    source = _source(asked)
+    if not _is_draft(source):
+        raise NotPossible("the sync has started, so its source stays as it is")
+    return source
+
+
+def _matched(asked: Asked) -> School:
+    school = find_school(asked.session, asked.district.id, asked.part["key"])
+    if school.frozen or not school.matched_in_report:
+        raise NotFound("there is no such match")
+    return school
+
+
+def _note(asked: Asked, source: Source, what: str) -> None:
+    asked.about, asked.detail = source.id, what
+
+
+def _setup(asked: Asked) -> str:
+    return SETUP.format(district=asked.district.id)
+
+
+def _base(asked: Asked, source: Source) -> str:
+    return SOURCE.format(district=asked.district.id, source=source.key)
+
+
+def _page(template: str, *, status: int = 200, **values: Any) -> Page:
+    return Page(template, {"tab": "setup", **values}, block="main", status=status)
