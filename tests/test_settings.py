@@ -17,6 +17,12 @@ CLEVER = {
     "ROLLCALL_CLEVER_PAGE_SIZE": "10000",
 }
 
+CHECKS = {
+    "ROLLCALL_DROP_ADDRESS": "",
+    "ROLLCALL_CHECK_MEGABYTES": "100",
+    "ROLLCALL_CHECK_SECONDS": "60",
+}
+
 MAIL = {
     "ROLLCALL_SMTP_HOST": "",
     "ROLLCALL_SMTP_SECURITY": "starttls",
@@ -59,6 +65,8 @@ def test_everything_lies_inside_home(tmp_path: Path) -> None:
         "ROLLCALL_LANDING": f"{tmp_path}/.rollcall/landing",
         "ROLLCALL_LOG_LEVEL": "INFO",
         **CLEVER,
+        "ROLLCALL_DROP_FOLDERS": f"{tmp_path}/.rollcall/drop",
+        **CHECKS,
         **MAIL,
         "ROLLCALL_MAIL_FOLDER": f"{tmp_path}/.rollcall/mail",
         **REPORT,
@@ -78,6 +86,8 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "ROLLCALL_LANDING": f"{tmp_path}/landed",
         "ROLLCALL_LOG_LEVEL": "DEBUG",
         **CLEVER,
+        "ROLLCALL_DROP_FOLDERS": f"{tmp_path}/rc/drop",
+        **CHECKS,
         **MAIL,
         "ROLLCALL_MAIL_FOLDER": f"{tmp_path}/rc/mail",
         **REPORT,

@@ -36,7 +36,7 @@ def overview(asked: Asked) -> Answer:
         },
         "can_add": bool(FORMS),
     }
-    return Page("setup/overview.html", {"tab": "setup", **values}, block="main")
+    return _page("setup/overview.html", **values)
 
 
 @get(f"{BASE}/enforcement", Scope.DISTRICT)
@@ -143,7 +143,6 @@ def _mail(asked: Asked, schedule: Mapping[str, str], problem: str | None) -> Ans
         governed=_governed(asked),
         problem=problem,
         often=_OFTEN,
-        status=422 if problem else 200,
     )
 
 
@@ -156,7 +155,6 @@ def _limits(asked: Asked, given: Mapping[str, tuple[str, str]], problem: str | N
         district_prefix=DISTRICT,
         governed="limits" in _governed(asked),
         problem=problem,
-        status=422 if problem else 200,
     )
 
 
@@ -207,5 +205,5 @@ def _base(asked: Asked) -> str:
     return BASE.format(district=asked.district.id)
 
 
-def _page(template: str, *, status: int = 200, **values: Any) -> Page:
-    return Page(template, {"tab": "setup", **values}, block="main", status=status)
+def _page(template: str, **values: Any) -> Page:
+    return Page(template, {"tab": "setup", **values}, block="main")

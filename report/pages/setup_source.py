@@ -7,7 +7,7 @@ from typing import Any
 from starlette.datastructures import UploadFile
 
 from contracts.formats import DEFAULT_FORMAT, FORMATS, file_formats
-from errors import DataError, NotFound, NotPossible, RollcallError, SetupError
+from errors import DataError, NotFound, NotPossible, RollcallError, SetupError, SourceRefused
 from models.tables import School, Source
 from report.routing import Answer, Asked, Page, Redirect, Scope, get, post, upload
 from report.sources import FORMS, Place, adapter_for, address_of
@@ -169,7 +169,7 @@ def preview(asked: Asked) -> Answer:
     except TimeoutError:
         is_looking = True
     except RollcallError as error:
-        problem = error.message
+        problem = _in_words(error)
     setup = district_setup.setup_of(asked.session, asked.district)
     return _page(
         "setup/preview.html",
@@ -218,11 +218,11 @@ def _schools(
         proposals=propose(ours, theirs),
         chosen=chosen,
         confirmed=asked.fields("confirm"),
+        are_all_taken=answer is not None and bool(answer.schools) and not theirs,
         is_typed=len(theirs) > MANY,
         wrong=problem,
         message=message,
         is_draft=_is_draft(source),
-        status=422 if problem else 200,
         **looked,
     )
 
@@ -234,7 +234,14 @@ def _looked(asked: Asked, source: Source) -> dict[str, Any]:
     except TimeoutError:
         return {"look": None, "problem": None, "is_looking": True}
     except RollcallError as error:
-        return {"look": None, "problem": error.message, "is_looking": False}
+        return {"look": None, "problem": _in_words(error), "is_looking": False}
+
+
+def _in_words(error: RollcallError) -> str:
+    """Which words say it: a source that refuses us has its own. What else went wrong names folders and settings."""
+    if isinstance(error, SourceRefused):
+        return "refused"
+    return error.message if isinstance(error, NotPossible) else "unreachable"
 
 
 def _run(asked: Asked, what: str, source: Source) -> Any:
@@ -284,7 +291,6 @@ def _form(asked: Asked, kind: str, source: Source | None, values: Any, problem: 
         formats=[FORMATS[name] for name in file_formats()],
         default_format=DEFAULT_FORMAT,
         problem=problem,
-        status=422 if problem else 200,
     )
 
 
@@ -329,5 +335,5 @@ def _base(asked: Asked, source: Source) -> str:
     return SOURCE.format(district=asked.district.id, source=source.key)
 
 
-def _page(template: str, *, status: int = 200, **values: Any) -> Page:
-    return Page(template, {"tab": "setup", **values}, block="main", status=status)
+def _page(template: str, **values: Any) -> Page:
+    return Page(template, {"tab": "setup", **values}, block="main")

@@ -130,7 +130,7 @@ def set_up_source(session: Session, district_id: str, values: Mapping[str, Any],
     for other in session.exec(select(Source).where(Source.kind == kind, Source.id != wanted.id)):
         if location_of(other) == location_of(wanted) and (other.in_report or not other.frozen):
             # Never whose: it may be another district's.
-            raise SetupError("that place is used by another sync already")
+            raise SetupError("another sync uses that already")
     bring_source(session, held, wanted)
     source = held or wanted
     source.frozen = True

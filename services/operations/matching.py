@@ -108,15 +108,15 @@ def _unique_pairs(ours: Mapping[str, Iterable[object]], theirs: Mapping[str, Ite
 
 
 def _similar(ours: Sequence[Ours], theirs: Sequence[SourceSchool]) -> dict[str, str]:
-    """The pairs most alike first, of those that share a word that is no level."""
-    with_word: dict[str, list[SourceSchool]] = defaultdict(list)
+    """The pairs most alike, of those with a word that begins alike and is no level, so that not all are compared."""
+    by_start: dict[str, list[SourceSchool]] = defaultdict(list)
     for their in theirs:
-        for word in set(words(their.name)) - _LEVELS:
-            with_word[word].append(their)
+        for start in _starts(words(their.name)):
+            by_start[start].append(their)
     scores: list[tuple[float, str, str]] = []
     for our in ours:
         mine = words(our.name)
-        candidates = {each.external_id: each for word in set(mine) - _LEVELS for each in with_word.get(word, ())}
+        candidates = {each.external_id: each for start in _starts(mine) for each in by_start.get(start, ())}
         for their in candidates.values():
             score = _likeness(mine, words(their.name))
             if score >= ALIKE:
@@ -133,6 +133,10 @@ def _similar(ours: Sequence[Ours], theirs: Sequence[SourceSchool]) -> dict[str, 
         for score, our_id, their_id in scores
         if score == best[our_id] == best[f"/{their_id}"] and sure[our_id] == sure[f"/{their_id}"] == 1
     }
+
+
+def _starts(name: Iterable[str]) -> set[str]:
+    return {word[:2] for word in name if word not in _LEVELS}
 
 
 def _likeness(mine: tuple[str, ...], yours: tuple[str, ...]) -> float:

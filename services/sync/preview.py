@@ -117,7 +117,7 @@ def _kinds(found: pl.DataFrame, form: str, shown: int) -> tuple[Kind, ...]:
     groups = found.group_by("code", maintain_order=True).agg(
         pl.len().alias("n"),
         pl.col("dependents").sum(),
-        pl.format("{} · {}", pl.col("location").fill_null(""), "message").head(shown).alias("places"),
+        pl.concat_str("location", "detail", separator=" · ", ignore_nulls=True).head(shown).alias("places"),
     )
     return tuple(
         Kind(code, entries[code].title, entries[code].meaning, entries[code].remedy, n, dependents or 0, tuple(places))

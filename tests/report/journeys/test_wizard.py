@@ -1,0 +1,193 @@
+"""In a real browser: a district sets its sync up, from nothing to Connected, with files and with Clever."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from sqlmodel import select
+
+from models.database import Database
+from models.tables import District, School
+from report.app import Report
+from report.serving import served
+from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
+from sandbox.clever_records import clever_district
+from sandbox.samples import FOLDER, lakeside
+from services import clock
+from services.access import sessions
+from services.status.sync_status import Status, statuses
+from settings import Settings
+from tests.end_to_end.nights import play
+
+pytestmark = pytest.mark.journeys
+
+CHROMIUM = Path("/usr/bin/chromium")
+IT = "it@newton.example"
+SETUP = "/districts/newton/setup"
+
+
+def newton(database: Database, *schools: str) -> None:
+    with database.transaction() as session:
+        zone = "America/Chicago"
+        session.add(District(id="newton", name="Newton Public Schools", timezone=zone, administrators=[IT]))
+        session.flush()
+        for number, name in enumerate(schools):
+            key = name.split()[0].lower()
+            session.add(School(id=f"newton/{key}", district_id="newton", key=key, name=name, position=number))
+
+
+@contextmanager
+def browsing(database: Database, settings: Settings, scheme: Literal["light", "dark"], width: int) -> Iterator[Any]:
+    """A window, signed in as Newton's administrator; a console error or a request elsewhere fails the test."""
+    if not CHROMIUM.exists():
+        pytest.skip("Chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with served(database, settings, keep=0) as address, sync_playwright() as playwright:
+        with database.transaction() as session:
+            token = sessions.begin(session, IT, "link", now=clock.now())
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        context = browser.new_context(base_url=address, color_scheme=scheme, viewport={"width": width, "height": 800})
+        context.add_cookies([{"name": "rollcall", "value": token, "url": address}])
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        wrong: list[str] = []
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda sent: None if sent.url.startswith(address) else wrong.append(sent.url))
+        yield page
+        browser.close()
+        assert wrong == []
+
+
+def settled(page: Any) -> None:
+    """Wait until the source has answered, and check the page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.get_by_text("This page updates by itself.").wait_for(state="detached")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+
+
+def press(page: Any, name: str) -> None:
+    page.get_by_role("button", name=name).click()
+    page.wait_for_load_state()
+    settled(page)
+
+
+def follow(page: Any, name: str) -> None:
+    page.get_by_role("link", name=name, exact=True).click()
+    page.wait_for_load_state()
+    settled(page)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], object]], None]:
+    """Have the report start runs as a test says."""
+    return lambda run: monkeypatch.setattr(Report, "start", lambda _self, district, _schools: run(district))
+
+
+def status_of(database: Database) -> dict[str, Status | None]:
+    with database.reading() as session:
+        return {each.key: each.status for each in statuses(session, district_id="newton", now=clock.now())}
+
+
+def test_with_files_from_nothing_to_connected(
+    sqlite_database: Database, tmp_path: Path, started: Callable[[Callable[[str], object]], None]
+) -> None:
+    settings = Settings(home=tmp_path / "home")
+    newton(sqlite_database, "Lincoln HS", "Roosevelt Middle", "Oakwood Academy")
+    started(lambda district: play(sqlite_database, settings.landing, district))
+    with browsing(sqlite_database, settings, "light", 1280) as page:
+        page.goto(SETUP)
+        follow(page, "Set up your sync")
+        follow(page, "Choose CSV files")
+        press(page, "Connect")
+        folder = settings.drop_folders / "newton"
+        assert page.locator(".place-code").inner_text() == str(folder)
+        follow(page, "Match schools")
+        for file in (FOLDER / "unified" / "night1").iterdir():
+            shutil.copy(file, folder)
+        press(page, "Fetch the schools again")
+        chosen = page.eval_on_selector_all("select", "all => all.map(each => each.value)")
+        assert chosen == ["0101", "0102", ""]
+        press(page, "Confirm the ticked schools")
+        assert page.get_by_text("Tick the schools whose match is right").is_visible()
+        for name in ("Lincoln HS", "Roosevelt Middle"):
+            page.get_by_role("checkbox", name=f"The match of {name} is right").check()
+        press(page, "Confirm the ticked schools")
+        follow(page, "Go on without the others")
+        assert page.get_by_text("All 2 schools would be connected. Nothing has been changed yet.").is_visible()
+        assert set(status_of(sqlite_database).values()) == {Status.SETUP_SYNC}
+        press(page, "Start the first sync")
+        page.goto("/districts/newton")
+        page.get_by_text("Connected").first.wait_for()
+    with sqlite_database.reading() as session:
+        found = [(each.key, each.external_id) for each in session.exec(select(School).order_by(School.key))]
+    assert found == [("lincoln", "0101"), ("oakwood", None), ("roosevelt", "0102")]
+    assert status_of(sqlite_database) == {
+        "lincoln": Status.CONNECTED,
+        "roosevelt": Status.CONNECTED,
+        "oakwood": Status.SETUP_SYNC,
+    }
+
+
+def test_with_clever_from_nothing_to_connected(
+    sqlite_database: Database, tmp_path: Path, started: Callable[[Callable[[str], object]], None]
+) -> None:
+    there = clever_district(lakeside()[0])
+    newton(sqlite_database, "Lakeside High School", "Harbor MS")
+    with serving(CleverApi([there])) as address:
+        settings = Settings(
+            home=tmp_path / "home",
+            clever_client_id=CLIENT_ID,
+            clever_client_secret=CLIENT_SECRET,
+            clever_api_url=address,
+            clever_auth_url=address,
+        )
+        connection = settings.connection("clever")
+        started(lambda district: play(sqlite_database, settings.landing, district, connection=connection))
+        with browsing(sqlite_database, settings, "dark", 360) as page:
+            page.goto(SETUP)
+            follow(page, "Set up your sync")
+            follow(page, "Choose Clever")
+            page.get_by_label("Clever district ID").fill("0" * 24)
+            press(page, "Connect")
+            assert page.get_by_text("Clever doesn't let us read this district.").is_visible()
+            follow(page, "Change")
+            page.get_by_label("Clever district ID").fill(there.id)
+            press(page, "Connect")
+            assert page.get_by_text("Clever answers").is_visible()
+            follow(page, "Match schools")
+            for name in ("Lakeside High School", "Harbor MS"):
+                page.get_by_role("checkbox", name=f"The match of {name} is right").check()
+            press(page, "Confirm the ticked schools")
+            assert page.get_by_text("All 2 schools would be connected.").is_visible()
+            press(page, "Start the first sync")
+            page.goto("/districts/newton")
+            page.get_by_text("Connected").first.wait_for()
+    assert status_of(sqlite_database) == {"lakeside": Status.CONNECTED, "harbor": Status.CONNECTED}
+
+
+def test_settings_by_keyboard_only(sqlite_database: Database, tmp_path: Path) -> None:
+    newton(sqlite_database)
+    with browsing(sqlite_database, Settings(home=tmp_path / "home"), "light", 360) as page:
+        page.goto(f"{SETUP}/enforcement")
+        settled(page)
+        page.get_by_role("radio", name="Off").focus()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.get_by_role("status").get_by_text("Saved.").wait_for()
+        for path in ("limits", "mail", "contacts", "check", "new"):
+            page.goto(f"{SETUP}/{path}")
+            settled(page)
+    with sqlite_database.reading() as session:
+        assert session.get_one(District, "newton").rostering_enforcement
