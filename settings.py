@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     report_proxies: str = Field(
         default="", description="addresses of the proxies before the report, whose forwarded headers it believes"
     )
+    webhooks_may_be_private: bool = Field(
+        default=False, description="whether webhooks may go to this machine, to private networks, and without HTTPS"
+    )
 
     clever_sign_in: bool = Field(
         default=False, description="let people sign in to the report with Clever, by the same client ID and secret"
@@ -192,6 +195,24 @@ class Settings(BaseSettings):
             raise ValueError("must be postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE")
         return value
 
+    @field_validator("report_proxies")
+    @classmethod
+    def _addresses_of_proxies(cls, value: str) -> str:
+        listed = [clean(address) for address in value.split(",") if clean(address)]
+        for address in listed:
+            try:
+                ipaddress.ip_network(address)
+            except ValueError:
+                raise ValueError("must be addresses or networks with commas between, such as 10.0.0.2") from None
+        return ",".join(listed)
+
+    @field_validator("report_url")
+    @classmethod
+    def _at_the_root(cls, value: str) -> str:
+        if urlsplit(value).path.strip("/"):
+            raise ValueError("must not have a path: the report needs a host name of its own")
+        return value
+
     @field_validator("clever_api_url", "clever_auth_url", "report_url", "google_url", "microsoft_url")
     @classmethod
     def _tokens_stay_private(cls, value: str) -> str:
@@ -280,7 +301,23 @@ class Settings(BaseSettings):
     @property
     def report_address(self) -> str:
         """The report's address as people open it."""
-        return self.report_url or f"http://{self.report_host}:{self.report_port}"
+        host = f"[{self.report_host}]" if ":" in self.report_host else self.report_host
+        return self.report_url or f"http://{host}:{self.report_port}"
+
+    def listening_at(self, host: str | None, port: int | None) -> Settings:
+        """The settings of a report that listens here instead; None: as it is set.
+
+        Raises:
+            SetupError: others could reach it, and people's address of it, with HTTPS, is not set.
+        """
+        given = {"report_host": host, "report_port": port}
+        changed = self.model_copy(update={name: value for name, value in given.items() if value is not None})
+        if not changed.report_url and not _is_loopback(changed.report_host):
+            raise SetupError(
+                f"the report listens on {changed.report_host}, which other machines can reach: set ROLLCALL_REPORT_URL"
+                " to its address as people open it, such as https://rollcall.HOST"
+            )
+        return changed
 
     @property
     def mail_sender(self) -> str:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from models.database import Database, open_database
 from services import clock
 from services.districts import get_district
 from services.mail import outbox
+from services.webhooks import calls
 from settings import Settings, get_settings
 
 SHOWN = 5  # first locations shown for each code; downloads and JSON hold all
@@ -96,8 +97,10 @@ def write_csv(file: Path, content: str) -> None:
 
 
 def send_mail(database: Database) -> None:
-    """Mail the administrators; if it cannot be sent now, say so: the next run sends it."""
+    """Mail administrators and call webhooks; if something cannot be sent now, say so: the next run sends it."""
     settings = get_settings()
+    with suppress(RollcallError):
+        calls.deliver(database, now=clock.now(), allow_private=settings.webhooks_may_be_private, wait=5)
     try:
         outbox.deliver(database, settings.mail_transport(), sender=settings.mail_sender, now=clock.now(), wait=5)
     except RollcallError as error:

@@ -99,7 +99,8 @@ def command_page() -> str:
     rollcall: Any = typer.main.get_command(app)
     panels: dict[str, dict[str, Any]] = {}
     for name, command in rollcall.commands.items():
-        members = command.commands if isinstance(command, TyperGroup) else {"": command}
+        members = {"": command} if command.callback is not None else {}
+        members |= command.commands if isinstance(command, TyperGroup) else {}
         named = {f"rollcall {name} {member}".strip(): each for member, each in members.items()}
         panels.setdefault(command.rich_help_panel, {}).update(named)
     return _page(_COMMANDS, rollcall=rollcall, panels=panels, usage=_usage, table=_table, exit_codes=EXIT_CODES)

@@ -1,11 +1,13 @@
-"""Commands of the report: links to sign in, and access tokens for programs."""
+"""Commands of the report: serving it, links to sign in, and access tokens for programs."""
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from typing import Annotated
 
 import typer
 import typer.core
+from rich.markup import escape
 
 from cli.app import report_app
 from cli.console import opened, out
@@ -19,6 +21,31 @@ from services.districts import get_district
 from settings import get_settings
 
 ACTOR = "command line"
+
+
+@report_app.callback()
+def report(
+    context: typer.Context,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="listen here instead of at ROLLCALL_REPORT_HOST")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="PORT", help="instead of ROLLCALL_REPORT_PORT; 0 = any free port")
+    ] = None,
+) -> None:
+    """Serve the SIS sync report to browsers until you press Ctrl-C."""
+    if context.invoked_subcommand is not None:
+        return
+    # Only now: no other command needs a web server.
+    from report.serving import listening, server
+
+    settings = get_settings().listening_at(host, port)
+    with opened() as database, closing(listening(settings.report_host, settings.report_port)) as here:
+        settings = settings.listening_at(None, here.getsockname()[1])
+        out.print(f"The report is at {escape(settings.report_address)}. Press Ctrl-C to stop.")
+        # Ctrl-C lets what is under way end, and is then raised again.
+        with suppress(KeyboardInterrupt):
+            server(database, settings).run(sockets=[here])
 
 
 @report_app.command()

@@ -612,19 +612,22 @@ class Webhook(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     district_id: str = Field(foreign_key="district.id", index=True)
     url: str
-    secret: str
+    secret: str = Field(description="its messages are signed with it")
     created_at: datetime = _at()
     created_by: str
-    last_change_id: int = Field(default=0, description="the status change that was posted last")
+    last_change_id: int = Field(default=0, description="the last status change seen when its messages were written")
     ended_at: datetime | None = _at(nullable=True)
 
 
 class WebhookCall(SQLModel, table=True):
-    """One posting of a webhook: written once, and sent until its address has accepted it."""
+    """A message to a webhook: written once, and posted until its address has accepted it."""
 
     __tablename__ = "webhook_call"
+    __table_args__ = (UniqueConstraint("webhook_id", "change_id"),)
     id: int | None = Field(default=None, primary_key=True)
-    webhook_id: int = Field(foreign_key="webhook.id", index=True)
+    webhook_id: int = Field(foreign_key="webhook.id")
+    change_id: int | None = Field(default=None, foreign_key="status_change.id", description="null: a test")
+    message_id: str = Field(unique=True)
     body: str
     created_at: datetime = _at()
     next_at: datetime = _at("when it is tried next")

@@ -14,6 +14,7 @@ from services.intake import deliveries
 from services.mail import compose, notices, outbox
 from services.operations import maintenance
 from settings import get_settings
+from tasks import webhooks
 from tasks.deliveries import RETRIES
 from tasks.resources import database
 
@@ -44,7 +45,8 @@ def send_mail() -> State[Any]:
 
 
 def send_what_waits() -> None:
-    """Run the task where there is a mail to compose or to send; one that cannot be sent fails the task only."""
+    """Tell administrators and webhooks, where there is something to tell; what cannot be sent fails a task only."""
+    webhooks.post_what_waits()
     try:
         with database().reading() as session:
             waits = compose.has_waiting(session, clock.now()) or outbox.has_waiting(session)

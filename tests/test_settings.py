@@ -55,6 +55,7 @@ REPORT = {
     "ROLLCALL_MICROSOFT_CLIENT_SECRET": "",
     "ROLLCALL_MICROSOFT_TENANTS": "",
     "ROLLCALL_MICROSOFT_URL": "https://login.microsoftonline.com",
+    "ROLLCALL_WEBHOOKS_MAY_BE_PRIVATE": "False",
 }
 
 

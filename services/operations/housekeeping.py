@@ -1,8 +1,8 @@
 """Housekeeping: what is past its retention is deleted from the landing area and the database.
 
-Raw files of deliveries, evidence of ended holds, issues of replaced deliveries, finished mails and sessions of the
-report are kept for 30 days, requests to sign in for a day; what a live hold or a delivery still in use needs stays. A
-district with a live run has its turn the next day.
+Raw files of deliveries, evidence of ended holds, issues of replaced deliveries, finished mails, messages to webhooks
+and sessions of the report are kept for 30 days, requests to sign in for a day; what a live hold or a delivery still in
+use needs stays. A district with a live run has its turn the next day.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def clean(database: Database, *, landing: Path, now: datetime) -> Cleaned:
     with database.transaction() as session:
         done = _sum(done, Cleaned(folders=len(removed), mails=_clean_mails(session, now)))
         done = _sum(done, Cleaned(sign_ins=_clean_sign_ins(session, now)))
+        bulk.execute(session, "DELETE FROM webhook_call WHERE created_at < :before", {"before": now - RETENTION})
         record_status_changes(session, None, reason="housekeeping", now=now)
     if refused:
         raise TransientError(

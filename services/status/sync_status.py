@@ -289,6 +289,7 @@ def since(session: Session, school_id: str, status: Status | None) -> datetime |
 class KeptChange:
     """A status change as kept. status, before: null without a sync status; reason: codes and IDs, no personal data."""
 
+    id: int
     school_id: str
     at: datetime
     status: Status | None
@@ -325,7 +326,9 @@ def changes_since(session: Session, district_id: str, number: int) -> list[KeptC
         .order_by(col(StatusChange.id))
     )
     return [
-        KeptChange(change.school_id, change.at, _known(change.status), _known(former_status), change.reason)
+        KeptChange(
+            change.id or 0, change.school_id, change.at, _known(change.status), _known(former_status), change.reason
+        )
         for change, former_status in found
     ]
 

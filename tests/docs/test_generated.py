@@ -27,6 +27,7 @@ def test_the_commands_are_in_the_order_and_under_the_headings_of_the_help() -> N
     members = {
         group: [f"### rollcall {group} {name}" for _, name in listed(group) if name] for group in ("hold", "report")
     }
+    members["report"].insert(0, "### rollcall report")
     expected = []
     for panel, name in listed():
         if panel and panel != "Options":

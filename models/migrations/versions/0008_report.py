@@ -217,16 +217,20 @@ def _create_tables() -> None:
         "webhook_call",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("webhook_id", sa.Integer(), nullable=False),
+        sa.Column("change_id", sa.Integer(), nullable=True),
+        sa.Column("message_id", sa.String(), nullable=False),
         sa.Column("body", sa.String(), nullable=False),
         sa.Column("created_at", UTC(timezone=True), nullable=False),
         sa.Column("next_at", UTC(timezone=True), nullable=False),
         sa.Column("sent_at", UTC(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("problem", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["change_id"], ["status_change.id"]),
         sa.ForeignKeyConstraint(["webhook_id"], ["webhook.id"]),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("message_id"),
+        sa.UniqueConstraint("webhook_id", "change_id"),
     )
-    op.create_index("ix_webhook_call_webhook_id", "webhook_call", ["webhook_id"])
 
 
 def _protect_audit() -> None:

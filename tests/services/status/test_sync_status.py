@@ -299,12 +299,12 @@ def test_changes_since_one_are_reported_with_the_status_before_that_was_not_proc
     ]:
         add(session, StatusChange(school_id=school, at=at(minute), status=now, reason=f"{minute}"))
     assert changes_since(session, "unified", number) == [
-        KeptChange(LINCOLN, at(4), Status.PROCESSING, Status.CONNECTED, "4"),
-        KeptChange(ADAMS, at(4), Status.PROCESSING, Status.ON_HOLD, "4"),
-        KeptChange(LINCOLN, at(5), Status.ON_HOLD, Status.CONNECTED, "5"),
-        KeptChange(ADAMS, at(6), Status.ON_HOLD, Status.ON_HOLD, "6"),
-        KeptChange(LINCOLN, at(7), None, Status.ON_HOLD, "7"),
-        KeptChange(LINCOLN, at(8), Status.PROCESSING, None, "8"),
+        KeptChange(number + 1, LINCOLN, at(4), Status.PROCESSING, Status.CONNECTED, "4"),
+        KeptChange(number + 2, ADAMS, at(4), Status.PROCESSING, Status.ON_HOLD, "4"),
+        KeptChange(number + 4, LINCOLN, at(5), Status.ON_HOLD, Status.CONNECTED, "5"),
+        KeptChange(number + 5, ADAMS, at(6), Status.ON_HOLD, Status.ON_HOLD, "6"),
+        KeptChange(number + 6, LINCOLN, at(7), None, Status.ON_HOLD, "7"),
+        KeptChange(number + 7, LINCOLN, at(8), Status.PROCESSING, None, "8"),
     ]
 
 

@@ -1,0 +1,1 @@
+"""Webhooks: posting changes of sync status to the addresses that districts name."""

@@ -1,0 +1,205 @@
+"""Messages to webhooks: each is written once, and posted until its address has accepted it, or it is given up.
+
+Rule: a message for every change of a school's sync status, Processing passed by, as in Prefect's events. Nothing in it
+is personal: IDs, statuses and times. A message that is not accepted is tried again after a minute, then less and less
+often, and given up after eight attempts. An address that did not accept one is left alone until the next posting.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Collection, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import httpx
+import uuid_utils
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import Select, SelectOfScalar
+
+from models.database import Database
+from models.tables import Webhook, WebhookCall
+from services.status.sync_status import Status, changes_since, newest_change
+from services.version import VERSION
+from services.webhooks.addresses import resolved
+from services.webhooks.signing import headers
+
+POST_LOCK = "webhooks"  # one posts at a time, so that no two post the same
+TIMEOUT = 10.0  # seconds an address may take to answer
+
+BACKOFF = tuple(timedelta(minutes=minutes) for minutes in (1, 10, 60, 180, 360, 720, 1440))
+ATTEMPTS = len(BACKOFF) + 1
+
+# A transaction that began earlier may be committed later: so many changes before the last one seen are looked at again.
+_LOOKED_AT_AGAIN = 10_000
+
+
+@dataclass(frozen=True)
+class Posting:
+    """What a posting came to: messages accepted, and messages that were not."""
+
+    accepted: int
+    refused: int
+
+
+def add_call(
+    session: Session,
+    webhook: Webhook,
+    kind: str,
+    data: Mapping[str, str | None],
+    *,
+    now: datetime,
+    change_id: int | None = None,
+) -> None:
+    """Write a message, which is posted once the caller's transaction is committed. data: no personal data."""
+    assert webhook.id is not None
+    body = {"type": kind, "timestamp": now.isoformat(), "data": data}
+    session.add(
+        WebhookCall(
+            webhook_id=webhook.id,
+            change_id=change_id,
+            message_id=f"msg_{uuid_utils.uuid7().hex}",
+            body=json.dumps(body),
+            created_at=now,
+            next_at=now,
+        )
+    )
+    session.flush()
+
+
+def has_waiting(session: Session, now: datetime) -> bool:
+    """Whether there is a message to write or to post."""
+    newest = newest_change(session)
+    if any(webhook.last_change_id < newest for webhook in session.exec(_present())):
+        return True
+    return session.exec(_due(now, ())).first() is not None
+
+
+def deliver(database: Database, *, now: datetime, allow_private: bool, wait: float = 60.0) -> Posting:
+    """Write messages of the changes that have none, and post what is due, the oldest first.
+
+    allow_private: whether addresses inside our own network, and HTTP, are fine. wait: seconds for another posting to
+    end.
+
+    Raises:
+        Busy: another posting did not end in time; it posts what waits.
+    """
+    accepted = refused = 0
+    unreachable: set[int] = set()
+    with database.alone(POST_LOCK, wait=wait):
+        with database.transaction() as session:
+            _write_calls(session, now)
+        with closing(_client()) as client:
+            while (due := _next(database, now, unreachable)) is not None:
+                webhook, call = due
+                problem = _posted(client, webhook, call, now, allow_private=allow_private)
+                _mark(database, call, problem, now)
+                accepted += problem is None
+                if problem is not None:
+                    refused += 1
+                    unreachable.add(call.webhook_id)
+    return Posting(accepted, refused)
+
+
+def _present() -> SelectOfScalar[Webhook]:
+    return select(Webhook).where(col(Webhook.ended_at).is_(None)).order_by(col(Webhook.id))
+
+
+def _write_calls(session: Session, now: datetime) -> None:
+    newest = newest_change(session)
+    for webhook in session.exec(_present()).all():
+        if webhook.last_change_id == newest:
+            continue
+        since = webhook.last_change_id - _LOOKED_AT_AGAIN
+        written = set(
+            session.exec(
+                select(WebhookCall.change_id).where(
+                    WebhookCall.webhook_id == webhook.id, col(WebhookCall.change_id) > since
+                )
+            )
+        )
+        for change in changes_since(session, webhook.district_id, since):
+            is_news = change.status not in (Status.PROCESSING, change.before) and change.at >= webhook.created_at
+            if is_news and change.id not in written:
+                data = {
+                    "school": change.school_id,
+                    "status": change.status,
+                    "before": change.before,
+                    "at": change.at.isoformat(),
+                }
+                add_call(session, webhook, "school.status", data, now=now, change_id=change.id)
+        webhook.last_change_id = newest
+        session.add(webhook)
+    session.flush()
+
+
+def _due(now: datetime, without: Collection[int]) -> Select[tuple[Webhook, WebhookCall]]:
+    """The oldest message that it is time to post, of a webhook that is not left alone."""
+    return (
+        select(Webhook, WebhookCall)
+        .join(WebhookCall, col(WebhookCall.webhook_id) == Webhook.id)
+        .where(
+            col(Webhook.ended_at).is_(None),
+            col(Webhook.id).not_in(without),
+            col(WebhookCall.sent_at).is_(None),
+            col(WebhookCall.attempts) < ATTEMPTS,
+            col(WebhookCall.next_at) <= now,
+        )
+        .order_by(col(WebhookCall.id))
+        .limit(1)
+    )
+
+
+def _next(database: Database, now: datetime, without: Collection[int]) -> tuple[Webhook, WebhookCall] | None:
+    with database.reading() as session:
+        found = session.exec(_due(now, without)).first()
+        return None if found is None else (found[0], found[1])
+
+
+def _client() -> httpx.Client:
+    # The system's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR; no proxy, which would resolve names itself.
+    return httpx.Client(verify=ssl.create_default_context(), timeout=TIMEOUT, trust_env=False)
+
+
+def _posted(
+    client: httpx.Client, webhook: Webhook, call: WebhookCall, now: datetime, *, allow_private: bool
+) -> str | None:
+    """Post a message; gives what stood in the way, None where it was accepted. Nothing of an answer is kept."""
+    url = httpx.URL(webhook.url)
+    address = resolved(url.host, url.port or 443, allow_private=allow_private)
+    if address is None:
+        return "the address's host was not found, or is not on the public internet"
+    request = client.build_request(
+        "POST",
+        url.copy_with(host=address),
+        content=call.body,
+        headers={
+            "host": url.netloc.decode(),
+            "content-type": "application/json",
+            "user-agent": f"Rollcall/{VERSION}",
+            **headers(webhook.secret, call.message_id, int(now.timestamp()), call.body),
+        },
+        # The certificate has to be for the name, not for the network address that it was found at.
+        extensions={"sni_hostname": url.host},
+    )
+    try:
+        answer = client.send(request, stream=True)
+    except httpx.HTTPError as error:
+        return f"no answer ({type(error).__name__})"
+    answer.close()
+    return None if answer.is_success else f"the answer was {answer.status_code}"
+
+
+def _mark(database: Database, call: WebhookCall, problem: str | None, now: datetime) -> None:
+    assert call.id is not None
+    with database.transaction() as session:
+        stored = session.get_one(WebhookCall, call.id)
+        if problem is None:
+            stored.sent_at = now
+        elif stored.attempts < len(BACKOFF):
+            stored.next_at = now + BACKOFF[stored.attempts]
+        stored.attempts += 1
+        stored.problem = problem
+        session.add(stored)
