@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-journeys test-faults bench lint format messages docs lock clean
+.PHONY: help install demo demo-report screenshots test test-journeys test-faults bench lint format messages docs lock clean
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,8 +17,14 @@ install: .venv/installed ## set everything up in .venv
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: install ## play two nights over the sample districts and print the SIS sync report
+demo: install ## play two nights over the sample districts, print the SIS sync report and open it once
 	@$(BIN)/python -m sandbox.demo
+
+demo-report: install ## play the demo, then serve the report and print links to sign in, until Ctrl-C
+	@$(BIN)/python -m sandbox.demo --serve
+
+screenshots: install ## take the README's pictures of the report with Chromium
+	@$(BIN)/python -m tests.report.screenshots
 
 test: install ## run all tests but the slow ones, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journeys and not faults"
@@ -29,8 +35,9 @@ test-journeys: install ## run what is slow by nature: several processes, servers
 test-faults: install ## kill runs at every step, on PostgreSQL and under Prefect too
 	$(BIN)/python -m pytest -m faults
 
-bench: install ## measure reading, checking and three nights, in ratios, on SQLite and PostgreSQL
+bench: install ## measure nights and the report's pages, on SQLite and PostgreSQL; SIZE=city: pages of 2,000 schools
 	@$(BIN)/python -m tests.end_to_end.bench
+	@$(BIN)/python -m tests.end_to_end.bench_pages $(SIZE)
 
 lint: install ## check style, types and import directions
 	$(BIN)/ruff check .

@@ -42,7 +42,7 @@ hold_app = typer.Typer(no_args_is_help=True, help="Show a hold, and decide about
 app.add_typer(hold_app, name="hold", rich_help_panel="Holds")
 
 
-report_app = typer.Typer(no_args_is_help=True, help="The SIS sync report for administrators.")
+report_app = typer.Typer(invoke_without_command=True)
 
 
 app.add_typer(report_app, name="report", rich_help_panel="The report")

@@ -102,7 +102,14 @@ def send_mail(database: Database) -> None:
     with suppress(RollcallError):
         calls.deliver(database, now=clock.now(), allow_private=settings.webhooks_may_be_private, wait=5)
     try:
-        outbox.deliver(database, settings.mail_transport(), sender=settings.mail_sender, now=clock.now(), wait=5)
+        outbox.deliver(
+            database,
+            settings.mail_transport(),
+            sender=settings.mail_sender,
+            now=clock.now(),
+            report_url=settings.report_url,
+            wait=5,
+        )
     except RollcallError as error:
         err.print(f"[yellow]Email to administrators is delayed:[/] {escape(str(error))}")
 

@@ -1,8 +1,10 @@
-"""Commands of the report: serving it, links to sign in, and access tokens for programs."""
+"""Commands of the report: serving it, a copy of it in files, links to sign in, and access tokens for programs."""
 
 from __future__ import annotations
 
+import getpass
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +15,7 @@ from cli.app import report_app
 from cli.console import opened, out
 from cli.options import DistrictId
 from contracts.addresses import mail_address
+from contracts.text import count
 from errors import NotFound, SetupError
 from services import clock
 from services.access import audit, sign_in, tokens, viewers
@@ -85,3 +88,27 @@ def token(
         get_district(session, district)
         made = tokens.make(session, district, name, by=ACTOR, now=clock.now())
     out.print(made, markup=False)
+
+
+@report_app.command(name="export")
+def report_export(
+    district: DistrictId,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="a new or empty folder")],
+    with_people: Annotated[
+        bool, typer.Option("--with-people", help="include people's names, IDs and values from their records")
+    ] = False,
+) -> None:
+    """Copy the district's page and its schools' pages into a folder, as files that open in any browser."""
+    from report.static_copy import export
+
+    with opened() as database:
+        pages = export(
+            database,
+            get_settings(),
+            district,
+            folder,
+            with_people=with_people,
+            by=f"{getpass.getuser()} at the command line",
+            now=clock.now(),
+        )
+    out.print(f"{count(pages, 'page')} copied; open {escape(str(folder / 'index.html'))}")

@@ -176,6 +176,8 @@ class Report:
         zone = ZoneInfo(district.timezone) if district is not None else ZoneInfo("UTC")
         values = {
             **shared_values(asked.request, asked.viewer, asked.now, zone),
+            "is_static": asked.is_static,
+            "with_people": asked.with_people,
             "district": district,
             "school": asked._school,
             **page.values,
@@ -221,6 +223,7 @@ def shared_values(request: Request, viewer: Viewer, now: datetime, zone: ZoneInf
         "path": request.url.path,
         "language": language_of(request),
         "is_static": False,
+        "with_people": True,
         "said": request.query_params.get("said"),
     }
 

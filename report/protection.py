@@ -7,6 +7,7 @@ Rule: no token in forms. An unsafe method is refused unless the browser says tha
 from __future__ import annotations
 
 import re
+import time
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -52,10 +53,13 @@ class Protection:
             await self._app(scope, receive, send)
             return
 
+        started = time.perf_counter()
+
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(self._headers)
+                headers["Server-Timing"] = f"app;dur={(time.perf_counter() - started) * 1000:.1f}"
                 if not scope["path"].startswith(STATIC):
                     headers["Cache-Control"] = "no-store"
                     headers.append("Vary", "HX-Request, Accept, Cookie")

@@ -58,7 +58,8 @@ class Asked:
     """A request, as a page meets it.
 
     session: reads for a page, may write for a form. district, school: those that the address names, in the viewer's
-    scope. form: what was sent. about, detail: for the audit log, set by the page.
+    scope. form: what was sent. about, detail: for the audit log, set by the page. is_static: for a copy in files, which
+    has no forms; with_people: with personal data of the roster, as all pages have them but those of most copies.
     """
 
     request: Request
@@ -72,6 +73,8 @@ class Asked:
     about: str | None = None
     detail: str | None = None
     after: list[Callable[[], object]] = field(default_factory=list)
+    is_static: bool = False
+    with_people: bool = True
 
     @property
     def district(self) -> District:

@@ -6,9 +6,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from errors import SetupError
 from models.database import Database
@@ -39,7 +40,7 @@ def listening(host: str, port: int) -> socket.socket:
 def server(database: Database, settings: Settings, *, keep: float = 2.0) -> uvicorn.Server:
     """A server of the report. It believes forwarded headers from the proxies of the settings only."""
     config = uvicorn.Config(
-        create_app(database, settings, keep=keep),
+        _silent(create_app(database, settings, keep=keep)),
         log_level="warning",
         access_log=False,
         proxy_headers=bool(settings.report_proxies),
@@ -48,6 +49,23 @@ def server(database: Database, settings: Settings, *, keep: float = 2.0) -> uvic
         date_header=True,
     )
     return uvicorn.Server(config)
+
+
+def _silent(app: ASGIApp) -> ASGIApp:
+    """An application that ends normally once it has answered that something went wrong.
+
+    Starlette raises the exception again after its answer, and uvicorn would log it with its message, which may hold
+    values of a roster. The application has logged its kind.
+    """
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        with suppress(Exception):
+            await app(scope, receive, send)
+
+    return answering
 
 
 @contextmanager

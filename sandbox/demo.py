@@ -1,17 +1,21 @@
 """What `make demo` plays: two nights over the sample districts, in a home of their own, and the report at the end.
 
 Three districts send files; the fourth is in Clever, by the stand-in of its API, which is paused for maintenance and
-resumed in between.
+resumed in between. `make demo` opens the report once and ends; `make demo-report` serves it until Ctrl-C.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
+from contextlib import closing, suppress
 from email import policy
 from email.parser import BytesParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import httpx
 import typer
 from rich.console import Console
 
@@ -19,6 +23,9 @@ from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import clever_district
 from sandbox.samples import FOLDER, lakeside
 from services.holds import store
+
+if TYPE_CHECKING:
+    from models.database import Database
 
 HOME = Path(".demo")
 FIRST = "Three districts send their files for the first time; Lakeside's roster is in Clever."
@@ -47,6 +54,16 @@ NEXT = """
   rollcall runs unified                      what each run did, and who decided
   ls {home}/mail                       the email that administrators got
 """
+SERVED = """
+[bold]The SIS sync report[/] is at {address}. Press Ctrl-C to stop.
+Each link signs you in once, within 15 minutes:
+"""
+OPERATOR, ADMINISTRATOR, SCHOOL_ADMINISTRATOR = "ops@rollcall.example", "it@unified.example", "office@lincoln.example"
+ROLES = {
+    "operator": OPERATOR,
+    "administrator of Unified School District": ADMINISTRATOR,
+    "administrator of Lincoln High School": SCHOOL_ADMINISTRATOR,
+}
 
 out = Console(highlight=False)
 
@@ -64,6 +81,7 @@ def main() -> None:
             "ROLLCALL_CLEVER_CLIENT_SECRET": CLIENT_SECRET,
             "ROLLCALL_CLEVER_API_URL": address,
             "ROLLCALL_CLEVER_AUTH_URL": address,
+            "ROLLCALL_OPERATORS": OPERATOR,
         }
         # Only now: the command line and Prefect read the environment when they are imported.
         from cli.setup import setup
@@ -76,7 +94,57 @@ def main() -> None:
         _maintenance()
         _night("The second night", SECOND, "night2")
         _release(home / "mail")
+        out.print()
+        out.rule("The report")
+        if "--serve" in sys.argv[1:]:
+            _serve_report()
+            return
+        _open_report()
     out.print(NEXT.format(home=HOME / "home", hold=_hold_of("riverbend")))
+
+
+def _open_report() -> None:
+    """Open the district's page as its administrator once, as a browser would."""
+    from cli.console import opened
+    from report.serving import served
+    from services import clock
+    from services.access import sessions
+    from settings import get_settings
+
+    with opened() as database, served(database, get_settings()) as address:
+        with database.transaction() as session:
+            token = sessions.begin(session, ADMINISTRATOR, "link", now=clock.now())
+        page = httpx.get(f"{address}/districts/unified", cookies={"rollcall": token}, headers={"Accept": "text/html"})
+        page.raise_for_status()
+    out.print(f"Opened the report of Unified School District as its administrator: {len(page.content):,} bytes.")
+    out.print("To look at it in your own browser: [bold]make demo-report[/]")
+
+
+def _serve_report() -> None:
+    """Serve the report on a free port until Ctrl-C, and print a link for each role to sign in by."""
+    from cli.console import opened
+    from report.serving import listening, server
+    from settings import get_settings
+
+    with opened() as database, closing(listening("127.0.0.1", 0)) as here:
+        settings = get_settings().listening_at("127.0.0.1", here.getsockname()[1])
+        out.print(SERVED.format(address=settings.report_address))
+        for role, email in ROLES.items():
+            out.print(f"  {role}\n    {_sign_in_link(database, settings.report_address, email)}", soft_wrap=True)
+        with suppress(KeyboardInterrupt):
+            server(database, settings).run(sockets=[here])
+
+
+def _sign_in_link(database: Database, address: str, email: str) -> str:
+    """A link by which somebody signs in once."""
+    from models.tables import SignInLink
+    from services import clock
+    from services.access.secrets import hashed, new_secret
+
+    token = new_secret()
+    with database.transaction() as session:
+        session.add(SignInLink(email=email, token_hash=hashed(token), created_at=clock.now()))
+    return f"{address}/sign-in/link?token={token}"
 
 
 def _night(title: str, story: str, files: str) -> None:

@@ -32,7 +32,11 @@ def send_mail() -> State[Any]:
     settings, logger = get_settings(), get_run_logger()
     try:
         composed, sending = outbox.deliver(
-            database(), settings.mail_transport(), sender=settings.mail_sender, now=clock.now()
+            database(),
+            settings.mail_transport(),
+            sender=settings.mail_sender,
+            now=clock.now(),
+            report_url=settings.report_url,
         )
     finally:
         with database().reading() as session:

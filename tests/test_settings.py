@@ -279,3 +279,34 @@ def test_a_tenant_that_lets_in_everybody_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("ROLLCALL_MICROSOFT_TENANTS", value)
     with pytest.raises(SetupError, match=r"^ROLLCALL_MICROSOFT_TENANTS: must be DISTRICT=TENANT-ID"):
         get_settings()
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("REPORT_PROXIES", "proxy.example", "must be addresses or networks with commas between, such as 10.0.0.2"),
+        ("REPORT_PROXIES", "*", "must be addresses or networks with commas between, such as 10.0.0.2"),
+        (
+            "REPORT_URL",
+            "https://host.example/rollcall",
+            "must not have a path: the report needs a host name of its own",
+        ),
+    ],
+)
+def test_settings_of_the_report_that_make_no_sense(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
+) -> None:
+    monkeypatch.setenv(f"ROLLCALL_{name}", value)
+    with pytest.raises(SetupError) as raised:
+        get_settings()
+    assert str(raised.value) == f"ROLLCALL_{name}: {problem}"
+
+
+def test_where_the_report_listens_and_what_its_address_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLCALL_REPORT_PROXIES", " 10.0.0.2 , 10.1.0.0/16")
+    settings = get_settings()
+    assert settings.report_proxies == "10.0.0.2,10.1.0.0/16"
+    assert settings.listening_at(None, None).report_address == "http://127.0.0.1:8321"
+    assert settings.listening_at("::1", 9000).report_address == "http://[::1]:9000"
+    with pytest.raises(SetupError, match=r"^the report listens on 0\.0\.0\.0, which other machines can reach: set RO"):
+        settings.listening_at("0.0.0.0", None)
+    monkeypatch.setenv("ROLLCALL_REPORT_URL", "https://rollcall.example/")
+    assert get_settings().listening_at("0.0.0.0", 80).report_address == "https://rollcall.example"

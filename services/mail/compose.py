@@ -47,10 +47,11 @@ ONGOING, ENDED = frozenset({ON_HOLD, REMINDER, PAUSE}), frozenset({RELEASED, RES
 
 @dataclass(frozen=True)
 class Line:
-    """A school in a mail, and what to say about it in addition to what the block says about all."""
+    """A school in a mail, and what to say about it in addition to what the block says about all. link: to its page."""
 
     name: str
     detail: str | None = None
+    link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,12 @@ def has_waiting(session: Session, now: datetime) -> bool:
     return any(_ended(session, _noted(session))) or bool(digests.due(session, now))
 
 
-def compose(session: Session, now: datetime) -> list[int]:
+def compose(session: Session, now: datetime, report_url: str = "") -> list[int]:
     """Make mails of the notices that are in none yet, one for each district and run, and the summaries that are due.
 
     Gives the new mails' IDs.
+
+    report_url: the report's address, which mails then link to.
 
     Rule: one mail per district and run, so that a run is waited for until it has ended, or has died (no heartbeat
     for five minutes). Mail has each school's last state, and only if the mail before said otherwise: a school held
@@ -113,9 +116,9 @@ def compose(session: Session, now: datetime) -> list[int]:
         groups: dict[int | None, list[Notice]] = {}
         for notice in _ended(session, _noted(session, district_id)):
             groups.setdefault(notice.run_id, []).append(notice)
-        mails = [_mail(session, district, notices, now) for notices in groups.values()]
+        mails = [_mail(session, district, notices, now, report_url) for notices in groups.values()]
         if not _noted(session, district_id):
-            mails += [_summary(session, district, digest, now) for digest in due.get(district_id, ())]
+            mails += [_summary(session, district, digest, now, report_url) for digest in due.get(district_id, ())]
         made += [mail.id for mail in mails if mail is not None and mail.id is not None]
     return made
 
@@ -144,7 +147,7 @@ def _ended(session: Session, notices: list[Notice]) -> list[Notice]:
     return [notice for notice in notices if notice.run_id is None or notice.run_id not in live]
 
 
-def _mail(session: Session, district: District, notices: list[Notice], now: datetime) -> Mail | None:
+def _mail(session: Session, district: District, notices: list[Notice], now: datetime, report_url: str) -> Mail | None:
     news = _news(session, notices)
     if not news:
         # What was undone before any mail said so is no news either.
@@ -157,7 +160,7 @@ def _mail(session: Session, district: District, notices: list[Notice], now: date
     if not wanted_by:
         has_others = any(_recipients(district, often) for often in digests.SUMMARIES)
         problem = SUMMARIES_ONLY if has_others else NO_ADMINISTRATORS
-    mail = _written(session, district, news, wanted_by, now, problem=problem)
+    mail = _written(session, district, news, wanted_by, now, report_url, problem=problem)
     for notice in notices:
         notice.mail_id = mail.id
         session.add(notice)
@@ -165,7 +168,7 @@ def _mail(session: Session, district: District, notices: list[Notice], now: date
     return mail
 
 
-def _summary(session: Session, district: District, digest: Digest, now: datetime) -> Mail | None:
+def _summary(session: Session, district: District, digest: Digest, now: datetime, report_url: str) -> Mail | None:
     """The summary of what was noted since the last one, None where that is nothing. It goes on from here."""
     since = digest.last_notice_id
     statement = select(Notice).where(Notice.district_id == district.id, col(Notice.id) > since).order_by(col(Notice.id))
@@ -182,7 +185,7 @@ def _summary(session: Session, district: District, digest: Digest, now: datetime
     if not news or not wanted_by:
         session.flush()
         return None
-    return _written(session, district, news, wanted_by, now, title=f"{digest.schedule.capitalize()} summary")
+    return _written(session, district, news, wanted_by, now, report_url, title=f"{digest.schedule.capitalize()} summary")
 
 
 def _is_still_so(session: Session, notice: Notice) -> bool:
@@ -210,14 +213,16 @@ def _written(
     news: list[Notice],
     recipients: list[str],
     now: datetime,
+    report_url: str,
     *,
     title: str | None = None,
     problem: str | None = None,
 ) -> Mail:
     """The mail with this news; without recipients it counts as sent. title: what its subject begins with."""
-    blocks = _blocks(session, district, news)
+    blocks = _blocks(session, district, news, report_url)
     at = clock.local_time(max(notice.at for notice in news), ZoneInfo(district.timezone))
-    values = {"district": district, "blocks": blocks, "at": at}
+    report = f"{report_url}/districts/{district.id}" if report_url else None
+    values = {"district": district, "blocks": blocks, "at": at, "report": report}
     mail = Mail(
         district_id=district.id,
         message_id=f"{district.id}.{uuid_utils.uuid7().hex}",
@@ -277,10 +282,11 @@ def _state(notice: Notice | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Schools:
-    """A district's schools, in the report's order, and its sources, by ID."""
+    """A district's schools, in the report's order, and its sources, by ID; and the report's address, if it has one."""
 
     schools: Mapping[str, School]
     sources: Mapping[str, Source]
+    report_url: str
 
     def form_of(self, notice: Notice) -> str:
         """The format of the source that a notice is about, by its school."""
@@ -292,7 +298,7 @@ class _Schools:
         """The schools that are synced from such sources."""
         sources = {key for key, source in self.sources.items() if is_one(source)}
         return tuple(
-            Line(school.name)
+            self._line(school)
             for school in self.schools.values()
             if school.source_id in sources and school.on_plan and not school.frozen
         )
@@ -300,16 +306,20 @@ class _Schools:
     def named_by(self, notices: Iterable[Notice]) -> tuple[Line, ...]:
         """The schools that notices are about, with what each says of them."""
         details = {notice.school_id: notice.detail for notice in notices}
-        return tuple(Line(school.name, details[key]) for key, school in self.schools.items() if key in details)
+        return tuple(self._line(school, details[key]) for key, school in self.schools.items() if key in details)
+
+    def _line(self, school: School, detail: str | None = None) -> Line:
+        return Line(school.name, detail, f"{self.report_url}/schools/{school.id}" if self.report_url else None)
 
 
-def _blocks(session: Session, district: District, news: list[Notice]) -> list[Block]:
+def _blocks(session: Session, district: District, news: list[Notice], report_url: str) -> list[Block]:
     """What the mail says, a block for each thing that happened, those that need action first."""
     in_order = select(School).where(School.district_id == district.id).order_by(col(School.position), col(School.id))
     sources = session.exec(select(Source).where(Source.district_id == district.id))
     schools = _Schools(
         {school.id: school for school in session.exec(in_order)},
         {source.id: source for source in sources},
+        report_url,
     )
     pausable = schools.synced_from(lambda source: source.pausable)
     pauses = [_pause_block(notice, pausable) for notice in news if notice.kind in OF_PAUSES]

@@ -71,15 +71,17 @@ def send_waiting(
 
 
 def deliver(
-    database: Database, transport: Transport, *, sender: str, now: datetime, wait: float = 60.0
+    database: Database, transport: Transport, *, sender: str, now: datetime, report_url: str = "", wait: float = 60.0
 ) -> tuple[int, Sending]:
     """Compose what was noted into mails, and send what waits; gives how many were composed, and what was sent.
+
+    report_url: see `compose`.
 
     Raises:
         MailUnreachable, MailRefused, Busy: as `send_waiting`.
     """
     with database.transaction() as session:
-        composed = compose.compose(session, now)
+        composed = compose.compose(session, now, report_url)
     return len(composed), send_waiting(database, transport, sender=sender, now=now, wait=wait)
 
 

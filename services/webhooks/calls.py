@@ -135,7 +135,7 @@ def _write_calls(session: Session, now: datetime) -> None:
     session.flush()
 
 
-def _due(now: datetime, without: Collection[int]) -> Select[tuple[Webhook, WebhookCall]]:
+def _due(now: datetime, without: Collection[int]) -> Select[Webhook, WebhookCall]:
     """The oldest message that it is time to post, of a webhook that is not left alone."""
     return (
         select(Webhook, WebhookCall)
@@ -154,8 +154,7 @@ def _due(now: datetime, without: Collection[int]) -> Select[tuple[Webhook, Webho
 
 def _next(database: Database, now: datetime, without: Collection[int]) -> tuple[Webhook, WebhookCall] | None:
     with database.reading() as session:
-        found = session.exec(_due(now, without)).first()
-        return None if found is None else (found[0], found[1])
+        return session.exec(_due(now, without)).first()
 
 
 def _client() -> httpx.Client:

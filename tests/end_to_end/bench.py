@@ -52,7 +52,7 @@ def main() -> None:
     out.print(_files_table(files, rows))
     with tempfile.TemporaryDirectory() as folder:
         _show_nights("SQLite", district, Path(folder), f"sqlite:///{folder}/rollcall.sqlite")
-    with tempfile.TemporaryDirectory() as folder, _postgresql() as url:
+    with tempfile.TemporaryDirectory() as folder, postgresql() as url:
         migrate(url, backups=None)
         _show_nights("PostgreSQL", district, Path(folder), url)
 
@@ -98,7 +98,7 @@ def _taken(work: Callable[[], object]) -> float:
 
 
 def _show_nights(database_name: str, district: District, home: Path, url: str) -> None:
-    (home / "setup.toml").write_text(_setup(district))
+    (home / "setup.toml").write_text(setup(district))
     few = district.of_kind("student").height * CHANGED_PERCENT // 300
     deliveries = (
         district.csv_files(),
@@ -143,12 +143,14 @@ def _play(run: Callable[[Callable[[str], None]], object], laps: dict[str, float]
     run(step)
 
 
-def _setup(district: District) -> str:
+def setup(district: District) -> str:
+    """A setup file for a generated district, whose files are in `drop`."""
     return setup_text((f"s{key}", f"School {key}", key) for key in district.schools["external_id"])
 
 
 @contextmanager
-def _postgresql() -> Iterator[str]:
+def postgresql() -> Iterator[str]:
+    """The address of a PostgreSQL server of our own, as long as the `with` lasts."""
     with warnings.catch_warnings():
         # It says at import where it puts its lock file on a machine without XDG_RUNTIME_DIR.
         warnings.simplefilter("ignore")

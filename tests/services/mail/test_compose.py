@@ -357,3 +357,18 @@ def test_composing_again_makes_nothing_and_each_mail_has_an_id_of_its_own(distri
     with district.reading() as session:
         assert len(set(session.exec(select(Mail.message_id)))) == 2
         assert session.exec(select(Notice).where(col(Notice.mail_id).is_(None))).all() == []
+
+
+@pytest.mark.parametrize("url", ["", "https://rollcall.example"])
+def test_a_mail_links_to_the_pages_of_what_it_speaks_of_where_the_report_has_an_address(
+    district: Database, url: str
+) -> None:
+    hold(district, LINCOLN, REMOVALS)
+    hold(district, ADAMS, REMOVALS)
+    with district.transaction() as session:
+        (number,) = compose.compose(session, NOW, url)
+        mail = session.get_one(Mail, number)
+    expected = [f"{url}/schools/{LINCOLN}", f"{url}/schools/{ADAMS}", f"{url}/districts/unified"] if url else []
+    assert re.findall(r'<a href="([^"]+)"', mail.html) == expected
+    assert re.findall(r"https?://\S+", mail.text) == expected
+    assert ("rollcall status unified" in mail.text) is not bool(url)

@@ -1,0 +1,80 @@
+"""How the report is served: errors that say nothing, and headers that only a proxy's word is taken for."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+
+import httpx
+import pytest
+from sqlmodel import select
+
+from errors import SetupError
+from models.database import Database
+from models.tables import AuditEntry
+from report.pages import district as page
+from report.serving import listening, served
+from services import clock
+from services.access import sessions
+from settings import Settings
+from tests.conftest import Beginnings
+from tests.report.conftest import UNIFIED, play_samples
+
+FORWARDED = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https", "Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def district(beginnings: Beginnings) -> Iterator[Database]:
+    with beginnings("sqlite", play_samples) as database:
+        yield database
+
+
+def token(database: Database) -> dict[str, str]:
+    with database.transaction() as session:
+        return {"rollcall": sessions.begin(session, UNIFIED, "link", now=clock.now())}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "network"), [("", "127.0.0.1"), ("10.9.9.9", "127.0.0.1"), ("10.9.9.9,127.0.0.1", "203.0.113.7")]
+)
+def test_forwarded_headers_are_believed_from_the_proxies_only(
+    district: Database, settings: Settings, proxies: str, network: str
+) -> None:
+    behind = settings.model_copy(update={"report_proxies": proxies})
+    with served(district, behind, keep=0) as address:
+        path = f"{address}/districts/unified/webhooks"
+        form = {"url": "https://hooks.example/"}
+        httpx.post(path, data=form, headers=FORWARDED, cookies=token(district)).raise_for_status()
+    with district.reading() as session:
+        assert [entry.network for entry in session.exec(select(AuditEntry))] == [network]
+
+
+def test_an_error_is_logged_by_its_kind_only(
+    district: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("Ida Moen")
+
+    monkeypatch.setattr(page, "Page", broken)
+    with served(district, settings, keep=0) as address, caplog.at_level(logging.DEBUG):
+        answer = httpx.get(f"{address}/districts/unified", cookies=token(district), headers={"Accept": "text/html"})
+    said = "\n".join([answer.text, *map(logging.Formatter().format, caplog.records), *capfd.readouterr()])
+    assert (answer.status_code, "Ida Moen" in said) == (500, False)
+    assert [each.getMessage() for each in caplog.records if each.name == "rollcall.report"] == [
+        "GET /districts/unified failed with ValueError"
+    ]
+
+
+def test_a_taken_port_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SetupError, match=f"the report can't listen on 127.0.0.1, port {port}: Address already in"):
+            closing(listening("127.0.0.1", port))

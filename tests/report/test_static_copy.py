@@ -1,0 +1,115 @@
+"""A copy of the report in files."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from sqlmodel import select
+
+from errors import NotFound, SetupError
+from models.database import Database
+from models.tables import AuditEntry
+from report import pages, routing, static_copy
+from report.routing import Answer, Asked, Page, Scope
+from services import clock
+from settings import Settings
+from tests.conftest import Beginnings
+from tests.report.conftest import play_samples
+
+SCHOOLS = ("adams", "jefferson", "lincoln", "roosevelt", "washington")
+
+
+@pytest.fixture
+def district(beginnings: Beginnings) -> Iterator[Database]:
+    with beginnings("sqlite", play_samples) as database:
+        yield database
+
+
+@pytest.fixture(autouse=True)
+def _school_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The district's own template in the school page's place, until there is one."""
+    pages.load()
+    if any(endpoint.path == static_copy.SCHOOL for endpoint in routing.ENDPOINTS):
+        return
+
+    def school(asked: Asked) -> Answer:
+        return Page("home.html", {"districts": [asked.district], "schools": [asked.school]})
+
+    endpoint = routing.Endpoint("GET", static_copy.SCHOOL, Scope.SCHOOL, school, None, shows_people=True)
+    monkeypatch.setattr(static_copy, "ENDPOINTS", [*routing.ENDPOINTS, endpoint])
+
+
+def copied(database: Database, settings: Settings, folder: Path, *, with_people: bool = False) -> dict[str, str]:
+    static_copy.export(database, settings, "unified", folder, with_people=with_people, by="ops", now=clock.now())
+    return {file.name: file.read_text() for file in folder.iterdir()}
+
+
+def test_a_copy_has_a_file_for_each_page_and_every_link_leads_to_one(
+    district: Database, settings: Settings, tmp_path: Path
+) -> None:
+    files = copied(district, settings, tmp_path / "copy")
+    expected = ["favicon.svg", "index.html", "report.css", *(f"school-{key}.html" for key in SCHOOLS)]
+    assert sorted(files) == expected
+    for name, content in files.items():
+        if not name.endswith(".html"):
+            continue
+        targets = [unquote(each) for each in re.findall(r'(?:href|src|action)="([^"]*)"', content)]
+        assert {target.partition("#")[0] for target in targets} - {""} <= set(files), name
+        assert re.findall(r"<(?:form|button|input|select|textarea|script)\b|\bhx-|\{\{", content) == [], name
+        assert "This is a copy. It was made on " in content
+    assert {name for name in files if f'href="{name}"' in files["index.html"]} == {*files} - {"index.html"} | {
+        "index.html"
+    }
+
+
+def test_only_their_owner_can_read_the_files(district: Database, settings: Settings, tmp_path: Path) -> None:
+    copied(district, settings, tmp_path / "copy")
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "copy").glob("*.html")}
+    assert (stat.S_IMODE((tmp_path / "copy").stat().st_mode), modes) == (0o700, {0o600})
+
+
+@pytest.mark.parametrize("with_people", [False, True])
+def test_a_copy_with_people_is_audited(
+    district: Database, settings: Settings, tmp_path: Path, with_people: bool
+) -> None:
+    copied(district, settings, tmp_path / "copy", with_people=with_people)
+    with district.reading() as session:
+        entries = session.exec(select(AuditEntry)).all()
+    found = [(entry.action, entry.actor, entry.district_id, entry.detail) for entry in entries]
+    assert found == ([("downloaded", "ops", "unified", "a copy of the report in files")] if with_people else [])
+
+
+def test_a_folder_with_files_is_left_alone(district: Database, settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "kept.txt").write_text("kept")
+    with pytest.raises(SetupError, match="is not empty"):
+        copied(district, settings, tmp_path / "copy")
+    assert [file.name for file in (tmp_path / "copy").iterdir()] == ["kept.txt"]
+    with pytest.raises(NotFound):
+        static_copy.export(
+            district, settings, "nowhere", tmp_path / "new", with_people=False, by="ops", now=clock.now()
+        )
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ('<a class="b" href="/schools/d/a#x">A <b>b</b></a>', '<a class="b" href="school-a.html#x">A <b>b</b></a>'),
+        ('<a href="/schools/d/a">A</a> <a href="/">B</a>', '<a href="school-a.html">A</a> <a href="index.html">B</a>'),
+        ('<a class="b" href="/schools/d/a?night=2">A</a>', '<span class="b">A</span>'),
+        ('<a href="?sort=name" class="b">A</a>', '<span class="b">A</span>'),
+        ('<a href="/schools/d/a/people/1">A</a>', "<span>A</span>"),
+        ('<a href="#main">A</a>', '<a href="#main">A</a>'),
+        ('<a href="https://clever.com/x">A</a>', '<a href="https://clever.com/x">A</a>'),
+        ("<abbr>A</abbr>", "<abbr>A</abbr>"),
+    ],
+)
+def test_links_lead_to_files_or_are_plain_text(link: str, expected: str) -> None:
+    names = {"/": "index.html", "/schools/d/a": "school-a.html"}
+    assert static_copy._linked(link, names) == expected
