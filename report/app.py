@@ -26,7 +26,7 @@ from report import rendering
 from report.caching import Cached
 from report.pages import load
 from report.protection import Protection
-from report.routing import Asked, Page, bearer, is_htmx, routes, wants_json
+from report.routing import Asked, Made, Page, bearer, is_htmx, routes, wants_json
 from report.texts import language_for, marked
 from report.work import Work
 from services import clock
@@ -65,6 +65,7 @@ class Report:
         self.is_secure = urlsplit(settings.report_address).scheme == "https"
         self._reports: Cached[DistrictReport] = Cached(keep)
         self.looks: Work = Work(keep=300, at_once=2)
+        self._made: Cached[Made] = Cached(keep)
         self._background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="report")
 
     @property
@@ -128,9 +129,14 @@ class Report:
         """The report of a district, at most a moment old. Pages of it change nothing of it."""
         return self._reports.get(district_id, lambda: district_report(asked.session, district_id, now=asked.now)[0])
 
+    def shared(self, key: object, make: Callable[[], Made]) -> Made:
+        """An answer that readers share, at most a moment old."""
+        return self._made.get(key, make)
+
     def forget(self, asked: Asked) -> None:
         """Read everything again, as something was changed."""
         self._reports.clear()
+        self._made.clear()
 
     def enter(self, asked: Asked, session: Session, viewer: Viewer, *, method: str, path: str) -> Response:
         """Sign somebody in, in the place of whoever was in this browser, and go on to a page. Audits it."""
@@ -244,7 +250,8 @@ def create_app(database: Database, settings: Settings, *, keep: float = 2.0) -> 
         middleware=[
             Middleware(Protection, is_secure=report.is_secure),
             Middleware(TrustedHostMiddleware, allowed_hosts=sorted(hosts), www_redirect=False),
-            Middleware(GZipMiddleware, minimum_size=1_000),
+            # The highest level takes three times as long for pages that are hardly smaller.
+            Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5),
         ],
         exception_handlers={400: _not_found, 404: _not_found, 405: _not_found, 500: _failed, Exception: _failed},
         lifespan=lifespan,

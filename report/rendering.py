@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,7 +44,7 @@ def environment(language: str) -> Environment:
     )
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {
-        "number": lambda value: format_decimal(value, locale=language),
+        "number": lambda value: _number(value, language),
         "exact": lambda moment, zone: exact(moment, zone, language),
         "ago": lambda moment, now: ago(moment, now, language),
         "day": lambda moment, zone: format_skeleton("MMMd", moment.astimezone(zone), locale=language),
@@ -55,6 +55,13 @@ def environment(language: str) -> Environment:
     return made
 
 
+# The same numbers and moments are written many times, in the rows of a page and for one reader after the other.
+@lru_cache(maxsize=20_000)
+def _number(value: int, language: str) -> str:
+    return format_decimal(value, locale=language)
+
+
+@lru_cache(maxsize=20_000)
 def exact(moment: datetime, zone: ZoneInfo, language: str = "en") -> str:
     """A moment in a district's own time: Nov 30, 2026, 5:10 AM PST."""
     local = moment.astimezone(zone)
@@ -67,7 +74,12 @@ def ago(moment: datetime, now: datetime, language: str = "en") -> str:
     apart = moment - now
     if abs(apart) < timedelta(seconds=10):
         return translations(language).gettext("just now")
-    return format_timedelta(apart, add_direction=True, threshold=1.2, locale=language)
+    return _in_words(round(apart.total_seconds()), language)
+
+
+@lru_cache(maxsize=20_000)
+def _in_words(seconds: int, language: str) -> str:
+    return format_timedelta(timedelta(seconds=seconds), add_direction=True, threshold=1.2, locale=language)
 
 
 @cache

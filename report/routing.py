@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from markupsafe import escape
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -143,7 +144,8 @@ class Endpoint:
     """A page's address, who may open it, and what of it is audited.
 
     shows_people: it shows personal data of the roster. takes_files: a form that files are uploaded with; nothing of
-    them is stored. changes: it changes something.
+    them is stored. is_shared: readers with the same rights get the same page for a moment. changes: it changes
+    something.
     """
 
     method: str
@@ -153,6 +155,7 @@ class Endpoint:
     action: Action | None
     shows_people: bool
     takes_files: bool = False
+    is_shared: bool = False
 
     @property
     def changes(self) -> bool:
@@ -165,9 +168,13 @@ ENDPOINTS: list[Endpoint] = []
 Handler = Callable[[Asked], Answer]
 
 
-def get(path: str, scope: Scope, *, people: Action | None = None) -> Callable[[Handler], Handler]:
-    """Register a page. people: the action to audit, for one that shows personal data of the roster."""
-    return _register("GET", path, scope, people, shows_people=people is not None)
+def get(path: str, scope: Scope, *, people: Action | None = None, shared: bool = False) -> Callable[[Handler], Handler]:
+    """Register a page. people: the action to audit, for one that shows personal data of the roster.
+
+    shared: what it shows follows from its address and the reader's rights, and from nothing else of the reader, so that
+    it is made once for all who ask at the same moment. Their name may stand in it as `viewer.name`.
+    """
+    return _register("GET", path, scope, people, shows_people=people is not None, is_shared=shared)
 
 
 def post(path: str, scope: Scope, action: Action | None) -> Callable[[Handler], Handler]:
@@ -181,10 +188,17 @@ def upload(path: str, scope: Scope, action: Action) -> Callable[[Handler], Handl
 
 
 def _register(
-    method: str, path: str, scope: Scope, action: Action | None, *, shows_people: bool, takes_files: bool = False
+    method: str,
+    path: str,
+    scope: Scope,
+    action: Action | None,
+    *,
+    shows_people: bool,
+    takes_files: bool = False,
+    is_shared: bool = False,
 ) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
-        ENDPOINTS.append(Endpoint(method, path, scope, handler, action, shows_people, takes_files))
+        ENDPOINTS.append(Endpoint(method, path, scope, handler, action, shows_people, takes_files, is_shared))
         return handler
 
     return register
@@ -277,7 +291,7 @@ def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
         with opened() as session:
             asked = Asked(request, report, session, viewer, now, form, after=after)
             _look_up(endpoint, asked)
-            response = _rendered(asked, endpoint.handler(asked))
+            response = _shared(endpoint, asked) if endpoint.is_shared else _rendered(asked, endpoint.handler(asked))
             # A form that comes back with what is wrong with it has changed nothing.
             if endpoint.action is not None and endpoint.changes and response.status_code < 400:
                 _audit(endpoint, asked, session)
@@ -330,6 +344,42 @@ def _audit(endpoint: Endpoint, asked: Asked, session: Session) -> None:
         detail=asked.detail,
         network=asked.network or None,
     )
+
+
+@dataclass(frozen=True)
+class Made:
+    """An answer that readers share, and what the audit log says of it. The reader's name is left open."""
+
+    body: bytes
+    media_type: str | None
+    status: int
+    about: str | None
+    detail: str | None
+
+
+# In place of the reader's name; no page holds this character, as it is no letter of any script.
+_NAME = "\U0010fffd"
+
+
+def _shared(endpoint: Endpoint, asked: Asked) -> Response:
+    """The page as it was made a moment ago for somebody with the same rights, or now."""
+    viewer, request = asked.viewer, asked.request
+    rights = (viewer.is_operator, viewer.is_read_only, viewer.administers(asked.district.id))
+    wanted = (request.url.path, str(request.url.query), is_htmx(request), wants_json(request))
+    language = request.headers.get("accept-language", "")
+
+    def make() -> Made:
+        asked.viewer = replace(viewer, name=_NAME if viewer.name else "")
+        try:
+            made = _rendered(asked, endpoint.handler(asked))
+        finally:
+            asked.viewer = viewer
+        return Made(bytes(made.body), made.media_type, made.status_code, asked.about, asked.detail)
+
+    made = asked.report.shared((rights, wanted, language), make)
+    asked.about, asked.detail = made.about, made.detail
+    body = made.body.replace(_NAME.encode(), str(escape(viewer.name)).encode())
+    return Response(body, made.status, media_type=made.media_type)
 
 
 def _rendered(asked: Asked, answer: Answer) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from report.routing import Answer, Asked, Page, Scope, get
 
 
-@get("/districts/{district}", Scope.DISTRICT)
+@get("/districts/{district}", Scope.DISTRICT, shared=True)
 def district(asked: Asked) -> Answer:
     """The SIS sync report of a district."""
     report = asked.report.district_report(asked, asked.district.id)

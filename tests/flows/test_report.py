@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
+import pytest
 
 from report import static_copy
 from tests.flows.conftest import Installation, rollcall
@@ -48,10 +49,12 @@ def test_a_taken_port_and_an_open_address_are_said(
     assert "set ROLLCALL_REPORT_URL" in refused(["report", "--host", "0.0.0.0"])
 
 
-def test_the_report_is_copied_into_a_folder(installation: Installation, tmp_path: Path) -> None:
+def test_the_report_is_copied_into_a_folder(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(static_copy, "_page", lambda *_, **__: "<h1>A page</h1>")
     copied = rollcall("report", "export", "unified", str(tmp_path / "copy"))
     assert copied.stdout == f"4 pages copied; open {tmp_path / 'copy' / 'index.html'}\n"
-    assert (tmp_path / "copy" / "index.html").read_text().count("<h1>") == 1
     assert sorted(file.name for file in (tmp_path / "copy").iterdir()) == sorted(
         [*static_copy.ASSETS, "index.html", *(f"school-{key}.html" for key in ("jefferson", "lincoln", "roosevelt"))]
     )

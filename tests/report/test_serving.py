@@ -58,7 +58,7 @@ def test_an_error_is_logged_by_its_kind_only(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ValueError("Ida Moen")
 
     monkeypatch.setattr(page, "Page", broken)

@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from errors import NotFound, SetupError
 from models.database import Database
-from models.tables import AuditEntry
+from models.tables import AuditEntry, Issue, Link
 from report import pages, routing, static_copy
 from report.routing import Answer, Asked, Page, Scope
 from services import clock
@@ -65,6 +65,18 @@ def test_a_copy_has_a_file_for_each_page_and_every_link_leads_to_one(
     assert {name for name in files if f'href="{name}"' in files["index.html"]} == {*files} - {"index.html"} | {
         "index.html"
     }
+
+
+def test_a_copy_names_nobody_unless_asked(district: Database, settings: Settings, tmp_path: Path) -> None:
+    with district.reading() as session:
+        people = session.exec(select(Link).where(Link.source_id == "unified/files")).all()
+        records = session.exec(select(Issue.record_id).where(Issue.source_id == "unified/files")).all()
+    values = {f"{person.first_name} {person.last_name}" for person in people}
+    values |= {value for person in people for value in (person.email, person.external_id) if value}
+    values |= {record for record in records if record}
+    assert len(values) > 300
+    content = "".join(copied(district, settings, tmp_path / "copy").values())
+    assert [value for value in values if value in content] == []
 
 
 def test_only_their_owner_can_read_the_files(district: Database, settings: Settings, tmp_path: Path) -> None:
