@@ -72,7 +72,7 @@ def adapter_for(settings: Settings, kind: str) -> SourceAdapter:
 
 def address_of(settings: Settings, source: Source) -> str:
     """Where a source's data are, as its district knows the place."""
-    place = str(source.settings[ADAPTERS[source.kind].place_key])
+    place = str(source.settings[ADAPTERS[source.kind].location_key])
     if settings.drop_address and Path(place).parent == settings.drop_folders:
         return f"{settings.drop_address.rstrip('/')}/{Path(place).name}"
     return place

@@ -279,6 +279,8 @@ def test_a_tenant_that_lets_in_everybody_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("ROLLCALL_MICROSOFT_TENANTS", value)
     with pytest.raises(SetupError, match=r"^ROLLCALL_MICROSOFT_TENANTS: must be DISTRICT=TENANT-ID"):
         get_settings()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [

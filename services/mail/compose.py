@@ -185,7 +185,9 @@ def _summary(session: Session, district: District, digest: Digest, now: datetime
     if not news or not wanted_by:
         session.flush()
         return None
-    return _written(session, district, news, wanted_by, now, report_url, title=f"{digest.schedule.capitalize()} summary")
+    return _written(
+        session, district, news, wanted_by, now, report_url, title=f"{digest.schedule.capitalize()} summary"
+    )
 
 
 def _is_still_so(session: Session, notice: Notice) -> bool:

@@ -267,7 +267,7 @@ def set_contact_policy(
     if leave_out:
         contact_policy.leave_out(session, district_id, key)
     elif source.leaves_out_contacts or ask_again:
-        contact_policy.ask(session, district_id, key)
+        contact_policy.hold(session, district_id, key)
 
 
 def set_mail_schedule(session: Session, district_id: str, values: Mapping[str, str], *, now: datetime) -> None:

@@ -88,7 +88,7 @@ def deliver(database: Database, *, now: datetime, allow_private: bool, wait: flo
     """
     accepted = refused = 0
     unreachable: set[int] = set()
-    with database.alone(POST_LOCK, wait=wait):
+    with database.exclusive_lock(POST_LOCK, wait=wait):
         with database.transaction() as session:
             _write_calls(session, now)
         with closing(_client()) as client:

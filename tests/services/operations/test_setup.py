@@ -118,7 +118,6 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "not_ready_since": None,
                 "leaves_out_contacts": False,
                 "stale_noticed_at": None,
-                "in_report": False,
             }
         ]
         assert [school.model_dump() for school in session.exec(select(School).order_by(col(School.position)))] == [
