@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,16 @@ def _variables(name: str, settings: dict[str, Any]) -> dict[str, str]:
         below = f"{name}_{key.upper()}"
         found |= _variables(below, value) if isinstance(value, dict) else {below: str(value)}
     return found
+
+
+def starter() -> Callable[[str, list[str] | None], bool] | None:
+    """What starts runs on Prefect's workers; None where PREFECT_API_URL names no server."""
+    if not os.environ.get("PREFECT_API_URL"):
+        return None
+    start_prefect(get_settings())
+    from tasks.starting import start
+
+    return start
 
 
 def adapter(kind: str) -> SourceAdapter:

@@ -34,7 +34,10 @@ from services.access import audit, sessions, sign_in, tokens, viewers
 from services.access.audit import Action
 from services.access.secrets import new_secret
 from services.access.viewers import NOBODY, Viewer
+from services.intake.adapters import ADAPTERS
+from services.mail import outbox
 from services.status.report import DistrictReport, district_report
+from services.sync import running
 from settings import Settings
 
 log = logging.getLogger("rollcall.report")
@@ -56,17 +59,27 @@ ERRORS = {
 }
 
 
+# Starts a district's run elsewhere, where there is something that runs it; whether it did. The schools are given by
+# their keys, None for all.
+Starter = Callable[[str, list[str] | None], bool]
+
+
 class Report:
     """What all pages share: the database, the settings, and reports kept for a moment."""
 
-    def __init__(self, database: Database, settings: Settings, *, keep: float = 2.0) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, *, keep: float = 2.0, starter: Starter | None = None
+    ) -> None:
         self.database = database
         self.settings = settings
+        self._starter = starter
         self.is_secure = urlsplit(settings.report_address).scheme == "https"
         self._reports: Cached[DistrictReport] = Cached(keep)
         self.looks: Work = Work(keep=300, at_once=2)
         self._made: Cached[Made] = Cached(keep)
         self._background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="report")
+        # Runs are long, and nothing else is to wait for them.
+        self._runs = ThreadPoolExecutor(max_workers=4, thread_name_prefix="run")
 
     @property
     def cookie(self) -> str:
@@ -113,17 +126,37 @@ class Report:
 
     def background(self, do: Callable[[], object]) -> None:
         """Do something after the answer; what goes wrong is logged by its kind only."""
-
-        def guarded() -> None:
-            try:
-                do()
-            except Exception as error:  # noqa: BLE001
-                log.error("a task in the background failed with %s", type(error).__name__)
-
-        self._background.submit(guarded)
+        self._background.submit(_logged, do)
 
     def start(self, district_id: str, schools: list[str] | None) -> None:
-        """Process a district's schools now. schools: their keys; None: all. To be written with starting syncs."""
+        """Start a run of a district, or of the schools with these keys, and return at once.
+
+        It runs where the starter says, else in this process, once no other run has the district in hand. A decision is
+        to be committed before: call it by `Asked.afterwards`.
+        """
+        self._runs.submit(_logged, lambda: self._run(district_id, schools))
+
+    def _run(self, district_id: str, schools: list[str] | None) -> None:
+        if self._starter is not None and self._starter(district_id, schools):
+            return
+        try:
+            running.run_district(
+                self.database,
+                district_id,
+                schools,
+                landing=self.settings.landing,
+                adapter=lambda kind: ADAPTERS[kind](self.settings.connection(kind)),
+            )
+        finally:
+            self._reports.clear()
+            self._made.clear()
+            outbox.deliver(
+                self.database,
+                self.settings.mail_transport(),
+                sender=self.settings.mail_sender,
+                now=clock.now(),
+                report_url=self.settings.report_url,
+            )
 
     def district_report(self, asked: Asked, district_id: str) -> DistrictReport:
         """The report of a district, at most a moment old. Pages of it change nothing of it."""
@@ -210,9 +243,18 @@ class Report:
         return HTMLResponse(html, status_code=status)
 
     def close(self) -> None:
-        """Let what runs in the background end."""
+        """Let what runs in the background end. Runs that have not begun never do: the next night makes up for them."""
         self.looks.close()
+        self._runs.shutdown(wait=True, cancel_futures=True)
         self._background.shutdown(wait=True)
+
+
+def _logged(do: Callable[[], object]) -> None:
+    # Never the exception itself: it may hold values of a roster.
+    try:
+        do()
+    except Exception as error:  # noqa: BLE001
+        log.error("a task in the background failed with %s", type(error).__name__)
 
 
 def language_of(request: Request) -> str:
@@ -234,10 +276,12 @@ def shared_values(request: Request, viewer: Viewer, now: datetime, zone: ZoneInf
     }
 
 
-def create_app(database: Database, settings: Settings, *, keep: float = 2.0) -> Starlette:
-    """The report over a database. keep: how many seconds a district's report is kept."""
+def create_app(
+    database: Database, settings: Settings, *, keep: float = 2.0, starter: Starter | None = None
+) -> Starlette:
+    """The report over a database. keep: how many seconds a district's report is kept. starter: starts its runs."""
     load()
-    report = Report(database, settings, keep=keep)
+    report = Report(database, settings, keep=keep, starter=starter)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> Any:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from errors import SetupError
 from models.database import Database
-from report.app import create_app
+from report.app import Starter, create_app
 from settings import Settings
 
 
@@ -37,10 +37,12 @@ def listening(host: str, port: int) -> socket.socket:
     return made
 
 
-def server(database: Database, settings: Settings, *, keep: float = 2.0) -> uvicorn.Server:
+def server(
+    database: Database, settings: Settings, *, keep: float = 2.0, starter: Starter | None = None
+) -> uvicorn.Server:
     """A server of the report. It believes forwarded headers from the proxies of the settings only."""
     config = uvicorn.Config(
-        _silent(create_app(database, settings, keep=keep)),
+        _silent(create_app(database, settings, keep=keep, starter=starter)),
         log_level="warning",
         access_log=False,
         proxy_headers=bool(settings.report_proxies),

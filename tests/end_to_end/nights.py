@@ -7,15 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
-from contracts.roster import Roster
-from errors import LeaseLost, WriteConflict
+from errors import SchoolsFailed
 from models import bulk
 from models.database import Database
-from models.outcomes import RunOutcome
 from services.intake.adapters import ADAPTERS
 from services.intake.clever_api import Connection
-from services.sync import leases, pipeline, planning, requests
-from services.sync.pipeline import Rejected
+from services.sync import requests, running
 from services.sync.provision import SchoolResult
 from services.sync.requests import SyncRequest
 
@@ -44,67 +41,10 @@ def _play_source(
     database: Database, landing: Path, request: SyncRequest, step: Callable[[str], None], connection: Connection | None
 ) -> list[SchoolResult]:
     adapter = ADAPTERS[request.kind](connection if ADAPTERS[request.kind].is_remote else None)
-    step("before begin")
-    run_id = pipeline.begin(database, request)
-    step("begun")
-    outcomes: list[SchoolResult] = []
-    delivery_id = None
-    try:
-        with leases.Heartbeat(database, run_id):
-            fetched = pipeline.take_delivery(database, request, run_id, landing=landing, adapter=adapter)
-            delivery_id = fetched.delivery_id
-            step("fetched")
-            ending, notes = fetched.outcome or RunOutcome.DONE, [fetched.message, *fetched.notes]
-            if delivery_id is not None:
-                read = pipeline.read_roster(database, request, run_id, delivery_id, landing=landing)
-                step("read")
-                if isinstance(read, Rejected):
-                    ending = RunOutcome.REJECTED
-                else:
-                    outcomes = _provision(database, request, run_id, delivery_id, read, step, notes)
-                    ending = RunOutcome.DONE
-    except LeaseLost:
-        raise
-    except Exception as error:
-        pipeline.fail_run(database, request, run_id, delivery_id, error)
-        pipeline.finish(database, run_id, RunOutcome.FAILED, [])
-        raise
-    step("before finish")
-    pipeline.finish(database, run_id, ending, notes)
-    step("finished")
-    return outcomes
-
-
-def _provision(
-    database: Database,
-    request: SyncRequest,
-    run_id: int,
-    delivery_id: int,
-    read: tuple[Roster, tuple[str, ...]],
-    step: Callable[[str], None],
-    notes: list[str],
-) -> list[SchoolResult]:
-    roster, of_reading = read
-    run, plan = planning.make_plan(database, request, run_id, delivery_id, roster)
-    notes += [*of_reading, *plan.notes]
-    step("planned")
-    to_do = pipeline.start_schools(database, request, run, plan)
-    step("started")
-    outcomes = []
-    planned_again: set[str] = set()
-    while to_do:
-        changeset = to_do.pop(0)
-        try:
-            outcomes.append(pipeline.provision_one(database, run, changeset))
-        except WriteConflict:
-            if changeset.school_id in planned_again:
-                raise
-            planned_again.add(changeset.school_id)
-            run, plan = planning.make_plan(database, request, run_id, delivery_id, roster)
-            left = {changeset.school_id, *(later.school_id for later in to_do)}
-            to_do = [again for again in plan.changesets if again.school_id in left]
-        step(f"after {changeset.school_id}")
-    return outcomes
+    ended = running.run_request(database, request, landing=landing, adapter=adapter, step=step)
+    if ended.failed:
+        raise SchoolsFailed(ended.failed)
+    return ended.schools
 
 
 Snapshot = dict[str, dict[str, list[tuple[object, ...]]]]  # school -> table -> rows

@@ -1,0 +1,195 @@
+"""A district's run in this process, step by step as the flow takes it, where no Prefect is there to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from contracts.roster import Roster
+from errors import Busy, LeaseLost, RollcallError, SchoolsFailed, WriteConflict
+from models.database import Database
+from models.outcomes import RunOutcome, SchoolOutcome
+from services.intake.adapters import SourceAdapter
+from services.sync import leases, pipeline, planning, requests
+from services.sync.pipeline import Rejected
+from services.sync.provision import SchoolResult
+from services.sync.requests import SyncRequest
+
+# So long a person's run waits for the one that has the district in hand.
+WAIT_SECONDS = 3600.0
+
+Step = Callable[[str], None]
+
+
+def _nothing(_step: str) -> None:
+    pass
+
+
+@dataclass
+class Ended:
+    """How one source's run ended, and what became of its schools. failed: IDs of schools that our own run failed for."""
+
+    outcome: RunOutcome
+    notes: list[str] = field(default_factory=list)
+    schools: list[SchoolResult] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def run_district(
+    database: Database,
+    district_id: str,
+    schools: list[str] | None,
+    *,
+    landing: Path,
+    adapter: Callable[[str], SourceAdapter],
+    wait: float = WAIT_SECONDS,
+) -> dict[str, RunOutcome]:
+    """Run each source of a district as a person asked for it; by source, how its run ended.
+
+    schools: their keys, None for all. adapter: gives the adapter of a kind of source. wait: seconds for a run that has
+    the district in hand.
+
+    Raises:
+        NotFound, NotPossible: the district or a school is not to be synced.
+        Busy: another run has the district in hand, and did not end in time.
+        SchoolsFailed: after all schools had their turn.
+    """
+    with database.reading() as session:
+        sync_requests = requests.sync_requests(session, district_id, schools, None, by_hand=True, landing=landing)
+    endings: dict[str, RunOutcome] = {}
+    failed: list[str] = []
+    for request in sync_requests:
+        if (pause := pipeline.active_pause(database, request)) is not None:
+            pipeline.record_skipped_run(database, request, pause)
+            endings[request.source_id] = RunOutcome.PAUSED
+            continue
+        ended = _run_in_turn(database, request, landing=landing, adapter=adapter(request.kind), wait=wait)
+        endings[request.source_id] = ended.outcome
+        failed += ended.failed
+    if failed:
+        raise SchoolsFailed(failed)
+    return endings
+
+
+def _run_in_turn(
+    database: Database, request: SyncRequest, *, landing: Path, adapter: SourceAdapter, wait: float
+) -> Ended:
+    """Run one source once no other run has the district in hand."""
+    while True:
+        leases.wait_for_run(database, request.district_id, wait, lambda _run: None)
+        try:
+            return run_request(database, request, landing=landing, adapter=adapter)
+        except Busy:
+            continue  # another one was quicker
+
+
+def run_request(
+    database: Database, request: SyncRequest, *, landing: Path, adapter: SourceAdapter, step: Step = _nothing
+) -> Ended:
+    """Run one source under the district's lease. step: called between any two steps, with the name of the former.
+
+    Raises:
+        Busy: another run has the district in hand.
+        LeaseLost: the run was ended or taken over meanwhile.
+        RollcallError: the run failed before any school had its turn, and is recorded as failed.
+    """
+    step("before begin")
+    run_id = pipeline.begin(database, request)
+    step("begun")
+    delivery_id: int | None = None
+    notes: list[str] = []
+    try:
+        with leases.Heartbeat(database, run_id):
+            fetched = pipeline.take_delivery(database, request, run_id, landing=landing, adapter=adapter)
+            notes += [fetched.message, *fetched.notes]
+            delivery_id = fetched.delivery_id
+            step("fetched")
+            if delivery_id is None:
+                ended = Ended(fetched.outcome or RunOutcome.NOTHING, notes)
+            else:
+                ended = _process(database, request, run_id, delivery_id, notes, landing=landing, step=step)
+    except LeaseLost:
+        raise
+    except Exception as error:
+        pipeline.fail_run(database, request, run_id, delivery_id, error)
+        pipeline.finish(database, run_id, RunOutcome.FAILED, [*notes, f"failed with {type(error).__name__}"])
+        raise
+    step("before finish")
+    pipeline.finish(database, run_id, ended.outcome, ended.notes)
+    step("finished")
+    return ended
+
+
+def _process(
+    database: Database,
+    request: SyncRequest,
+    run_id: int,
+    delivery_id: int,
+    notes: list[str],
+    *,
+    landing: Path,
+    step: Step,
+) -> Ended:
+    """Check, read and plan a delivery, and give every school with something to do its turn."""
+    read = pipeline.read_roster(database, request, run_id, delivery_id, landing=landing)
+    step("read")
+    if isinstance(read, Rejected):
+        return Ended(RunOutcome.REJECTED, [*notes, f"rejected for its file errors: {read.summary}"])
+    roster, of_reading = read
+    ended = Ended(RunOutcome.DONE, [*notes, *of_reading])
+    pause = _sync_schools(database, request, run_id, delivery_id, roster, ended, step)
+    ended.outcome = RunOutcome.PAUSED if pause is not None and not ended.failed else _ending(ended)
+    ended.notes += [] if pause is None else [f"stopped before all schools had their turn: {pause}"]
+    return ended
+
+
+def _sync_schools(
+    database: Database,
+    request: SyncRequest,
+    run_id: int,
+    delivery_id: int,
+    roster: Roster,
+    ended: Ended,
+    step: Step,
+) -> str | None:
+    """Give every school its turn, one that fails never stops the others; a pause does, and is given.
+
+    Rule: where another district took an email in between, the rest is planned again, once for each school.
+    """
+    run, plan = planning.make_plan(database, request, run_id, delivery_id, roster)
+    ended.notes += plan.notes
+    step("planned")
+    to_do = pipeline.start_schools(database, request, run, plan)
+    step("started")
+    planned_again: set[str] = set()
+    while to_do:
+        if (pause := pipeline.active_pause(database, request)) is not None:
+            return pause
+        changeset = to_do.pop(0)
+        school = changeset.school_id
+        try:
+            ended.schools.append(pipeline.provision_one(database, run, changeset))
+        except LeaseLost:
+            raise
+        except RollcallError as error:
+            if isinstance(error, WriteConflict) and school not in planned_again:
+                planned_again.add(school)
+                run, plan = planning.make_plan(database, request, run_id, delivery_id, roster)
+                left = {school, *(later.school_id for later in to_do)}
+                to_do = [again for again in plan.changesets if again.school_id in left]
+                continue
+            ended.failed.append(school)
+            pipeline.fail_schools(database, run, [school], error)
+        step(f"after {school}")
+    return None
+
+
+def _ending(ended: Ended) -> RunOutcome:
+    if ended.failed:
+        return RunOutcome.FAILED
+    if any(school.outcome == SchoolOutcome.ON_HOLD for school in ended.schools):
+        return RunOutcome.ON_HOLD
+    if all(school.outcome == SchoolOutcome.UNCHANGED for school in ended.schools):
+        return RunOutcome.UNCHANGED
+    return RunOutcome.DONE
