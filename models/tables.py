@@ -131,6 +131,9 @@ class Delivery(SQLModel, table=True):
         default=0, description="how often the very same bytes were sent again while it was the last taken"
     )
     last_received_at: datetime = _at()
+    checked_at: datetime | None = _at(
+        "when it was found clean or rejected; null: not yet, or before 0.2", nullable=True
+    )
     may_remove: bool = Field(
         default=True, description="false: taken while Clever had the district's data frozen; nobody is archived by it"
     )
@@ -263,7 +266,7 @@ class Issue(SQLModel, table=True):
     """One error or alert of the current data, once for each school it concerns, or once without a school."""
 
     __tablename__ = "issue"
-    __table_args__ = (Index("issue_source_school", "source_id", "school_id"),)
+    __table_args__ = (Index("issue_source_school", "source_id", "school_id", "code"),)
     id: int | None = Field(default=None, primary_key=True)
     source_id: str = Field(foreign_key="source.id")
     school_id: str | None = Field(default=None, foreign_key="school.id")
@@ -309,7 +312,10 @@ class SchoolRun(SQLModel, table=True):
     """What one run did for one school. Outcome: applied, unchanged, on_hold, failed."""
 
     __tablename__ = "school_run"
-    __table_args__ = (UniqueConstraint("run_id", "school_id"),)
+    __table_args__ = (
+        UniqueConstraint("run_id", "school_id"),
+        Index("school_run_outcome", "school_id", "outcome", "at"),
+    )
     id: int | None = Field(default=None, primary_key=True)
     run_id: int = Field(foreign_key="run.id")
     school_id: str = Field(foreign_key="school.id", index=True)

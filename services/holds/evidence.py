@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import polars as pl
+from sqlalchemy import func
+from sqlmodel import Session, col, select
 
 from contracts.issues import DATA_REMOVALS, EMERGENCY_CONTACTS, TOO_MANY_GUARDIANS, UNUSUAL_CHANGES
-from models.tables import HoldReason
+from models.tables import HoldItem, HoldReason
 from services import figures
 from services.csv_export import to_csv
 from services.holds.decisions import (
@@ -98,6 +100,19 @@ def removals(counted: pl.DataFrame) -> list[tuple[str, int]]:
 def describe_counts(reason: Reason | HoldReason) -> list[str]:
     """What a reason counted, in words, a line for each type, with the limit it crossed."""
     return figures.describe(reason.counts or {})
+
+
+def removals(session: Session, hold_ids: Collection[int]) -> dict[int, dict[str, int]]:
+    """By hold and type, how many records its confirmation would remove: those of its set, IDs that change left out."""
+    found = session.exec(
+        select(HoldItem.hold_id, HoldItem.type, func.count())
+        .where(col(HoldItem.hold_id).in_(hold_ids), HoldItem.code == DATA_REMOVALS, col(HoldItem.new_id).is_(None))
+        .group_by(col(HoldItem.hold_id), col(HoldItem.type))
+    ).all()
+    counts: dict[int, dict[str, int]] = {}
+    for hold_id, kind, many in sorted(found, key=lambda row: TYPES.index(row[1])):
+        counts.setdefault(hold_id, {})[kind] = many
+    return counts
 
 
 def effects(hold: Hold, verb: str) -> list[str]:

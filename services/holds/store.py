@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -193,19 +194,34 @@ def open_holds(session: Session, district_id: str | None = None) -> list[Hold]:
     return _holds(session, [hold_id for hold_id in session.exec(statement) if hold_id is not None])
 
 
-def _holds(session: Session, ids: list[int]) -> list[Hold]:
+def _holds(session: Session, ids: Sequence[int]) -> list[Hold]:
+    """The holds with these numbers, in this order; a few queries, however many they are."""
+    rows = {row.id: row for row in session.exec(select(HoldRow).where(col(HoldRow.id).in_(ids)))}
+    schools = {
+        school.id: (school, form)
+        for school, form in session.exec(
+            select(School, Source.format)
+            .outerjoin(Source, col(Source.id) == School.source_id)
+            .where(col(School.id).in_({row.school_id for row in rows.values()}))
+        )
+    }
+    replaced_by = dict(
+        session.exec(select(HoldRow.replaces_id, HoldRow.id).where(col(HoldRow.replaces_id).in_(ids))).all()
+    )
+    reasons: dict[int, list[HoldReason]] = {}
+    for reason in session.exec(
+        select(HoldReason).where(col(HoldReason.hold_id).in_(ids)).order_by(col(HoldReason.code))
+    ):
+        reasons.setdefault(reason.hold_id, []).append(reason)
+    decisions = _decisions(session, rows)
     holds = []
     for hold_id in ids:
-        row = session.get(HoldRow, hold_id)
-        if row is None or row.id is None:
+        if (row := rows.get(hold_id)) is None:
             continue
-        school = session.get(School, row.school_id)
-        assert school is not None
-        source = session.get(Source, school.source_id) if school.source_id is not None else None
-        replaced_by = session.exec(select(HoldRow.id).where(HoldRow.replaces_id == row.id)).first()
+        school, form = schools[row.school_id]
         holds.append(
             Hold(
-                id=row.id,
+                id=hold_id,
                 district_id=school.district_id,
                 school_id=school.id,
                 school_key=school.key,
@@ -213,11 +229,32 @@ def _holds(session: Session, ids: list[int]) -> list[Hold]:
                 opened_at=row.opened_at,
                 ended_at=row.ended_at,
                 ending=row.ending,
-                replaced_by=replaced_by,
+                replaced_by=replaced_by.get(hold_id),
                 delivery_id=row.delivery_id,
-                reasons=tuple(reasons_of(session, row.id)),
-                decisions=tuple(decision_rows(session, row.id)),
-                form=source.format if source is not None else DEFAULT_FORMAT,
+                reasons=tuple(reasons.get(hold_id, ())),
+                decisions=tuple(decisions[hold_id]),
+                form=form or DEFAULT_FORMAT,
             )
         )
     return holds
+
+
+def _decisions(session: Session, rows: Mapping[int | None, HoldRow]) -> dict[int, list[Decision]]:
+    """By hold, what was decided about it and those it replaced, oldest first."""
+    chains = {row.id: [row.id] for row in rows.values() if row.id is not None}
+    former = {row.id: row.replaces_id for row in rows.values() if row.id is not None and row.replaces_id is not None}
+    while former:
+        for hold_id, replaced in former.items():
+            chains[hold_id].append(replaced)
+        before = dict(
+            session.exec(select(HoldRow.id, HoldRow.replaces_id).where(col(HoldRow.id).in_(set(former.values())))).all()
+        )
+        former = {hold_id: earlier for hold_id, replaced in former.items() if (earlier := before[replaced]) is not None}
+    found: dict[int, list[Decision]] = {}
+    every = {hold_id for chain in chains.values() for hold_id in chain}
+    for decision in session.exec(select(Decision).where(col(Decision.hold_id).in_(every)).order_by(col(Decision.id))):
+        found.setdefault(decision.hold_id, []).append(decision)
+    return {
+        hold_id: sorted((each for one in chain for each in found.get(one, ())), key=lambda each: each.id or 0)
+        for hold_id, chain in chains.items()
+    }

@@ -108,21 +108,21 @@ def landed_files(landing: Path, delivery: Delivery) -> dict[str, bytes]:
     return files
 
 
-def reject(session: Session, source: Source, delivery: Delivery, file_errors: pl.DataFrame) -> None:
+def reject(session: Session, source: Source, delivery: Delivery, file_errors: pl.DataFrame, now: datetime) -> None:
     """Keep a delivery as rejected, with every file error (FILE_ERRORS), in place of the source's former ones.
 
     Rule: any file error stops the whole delivery, and the report lists every bad row.
     """
-    delivery.outcome = DeliveryOutcome.REJECTED
+    delivery.outcome, delivery.checked_at = DeliveryOutcome.REJECTED, now
     session.add(delivery)
     session.execute(delete(FileError).where(col(FileError.source_id) == source.id))
     session.flush()
     _store(session, source, _id(delivery), file_errors)
 
 
-def accept(session: Session, source: Source, delivery: Delivery) -> None:
+def accept(session: Session, source: Source, delivery: Delivery, now: datetime) -> None:
     """Keep a delivery as clean: it is the source's current one from now on, and no file error is left."""
-    delivery.outcome = DeliveryOutcome.CLEAN
+    delivery.outcome, delivery.checked_at = DeliveryOutcome.CLEAN, now
     held = _of(session, source)
     held.current_delivery_id = _id(delivery)
     session.add_all([delivery, held])

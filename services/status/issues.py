@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import polars as pl
 from sqlmodel import Session, col, select
@@ -83,7 +84,16 @@ def stored_issues(session: Session, district_id: str, school_id: str | None = No
         scope, parameters = "((i.school_id IS NULL AND NOT o.frozen) OR s.source_id = i.source_id)", {}
     else:
         scope, parameters = "s.source_id = i.source_id AND s.id = :school", {"school": school_id}
-    found = bulk.read(session, _ISSUES.format(scope=scope), {"district": district_id, **parameters}, _ISSUES_READ)
+    return _issues(session, scope, {"district": district_id, **parameters})
+
+
+def unplaced_issues(session: Session, district_id: str) -> pl.DataFrame:
+    """The district's errors and alerts of records of no known school, in the order of `stored_issues`: ISSUES."""
+    return _issues(session, "i.school_id IS NULL AND NOT o.frozen", {"district": district_id})
+
+
+def _issues(session: Session, scope: str, parameters: Mapping[str, str]) -> pl.DataFrame:
+    found = bulk.read(session, _ISSUES.format(scope=scope), parameters, _ISSUES_READ)
     order = ("is_alert", "code", "school", "file", "line", "record_id", "message")
     return (
         with_catalogue(found, pl.col("format"))

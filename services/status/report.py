@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, func
+from sqlalchemy import ColumnElement, and_, func
 from sqlmodel import Session, col, select
 
-from contracts.issues import CATALOGUE, Severity
+from contracts.formats import FORMATS
+from contracts.issues import CATALOGUE, Entry, Severity, catalogue
+from models.outcomes import UP_TO_DATE
 from models.tables import (
+    AlertMute,
     District,
     FileError,
     Hold,
@@ -18,6 +22,7 @@ from models.tables import (
     Issue,
     Pause,
     School,
+    SchoolRun,
     Source,
 )
 from services.status import pauses
@@ -34,7 +39,10 @@ class HoldSummary:
 
 @dataclass(frozen=True)
 class SchoolReport:
-    """One row of the report. teachers, students: active SIS-linked accounts; errors, alerts: records concerned."""
+    """One row of the report. teachers, students: active SIS-linked accounts; errors, alerts: records concerned.
+
+    Rule: alerts of a type that is muted for the school are not counted among its alerts.
+    """
 
     school_id: str
     key: str
@@ -47,6 +55,17 @@ class SchoolReport:
     alerts: int
     hold: HoldSummary | None
     pause: Pause | None  # while its status is Paused
+    source: str | None = None  # what its present source is called: CSV files, Clever
+    succeeded_at: datetime | None = None  # when a sync last brought it up to date
+    muted: int = 0  # alerts of types that somebody muted for it, which `alerts` leaves out
+
+
+@dataclass(frozen=True)
+class IssueCount:
+    """How many records of no known school have one kind of error or alert."""
+
+    entry: Entry
+    count: int
 
 
 @dataclass(frozen=True)
@@ -61,6 +80,17 @@ class DistrictReport:
     errors: int  # of no known school
     alerts: int  # of no known school
     notices: tuple[str, ...] = ()  # what Clever says about the district, if that blocks it
+    unplaced: tuple[IssueCount, ...] = ()  # of no known school, errors first, most first
+
+    @property
+    def pause(self) -> Pause | None:
+        """The maintenance pause that holds schools of the district now."""
+        return next((school.pause for school in self.schools if school.pause is not None), None)
+
+
+def source_name(form: str) -> str:
+    """What people call a source whose data have this format: CSV files, Clever."""
+    return FORMATS[form].source_name or "CSV files"
 
 
 def district_report(session: Session, district_id: str | None = None, *, now: datetime) -> list[DistrictReport]:
@@ -70,13 +100,21 @@ def district_report(session: Session, district_id: str | None = None, *, now: da
     schools not on the plan last. A teacher is who the SIS gives as one, whatever the account adopted for them is.
     """
     issues = _issues_by_school(session, district_id)
-    unplaced = _issues_of_no_school(session)
-    file_errors = _file_errors(session)
+    unplaced = _issues_of_no_school(session, district_id)
+    file_errors = _file_errors(session, district_id)
     holds = _open_holds(session, district_id)
-    notices = _notices(session)
+    notices = _notices(session, district_id)
+    muted = _muted(session, district_id, now)
+    succeeded = _last_successes(session, district_id)
+    names = dict(session.exec(select(Source.id, Source.format)).all())
+    paused: dict[str, Pause | None] = {}
     rows: dict[str, list[tuple[int, SchoolReport]]] = {}
     for school in statuses(session, district_id=district_id, now=now):
-        errors, alerts = _by_severity(issues.get(school.school_id, {}))
+        is_paused = school.status == Status.PAUSED
+        if is_paused and school.district_id not in paused:
+            paused[school.district_id] = pauses.in_force(session, school.district_id, now=now)
+        found, ignored = issues.get(school.school_id, {}), muted.get(school.school_id, frozenset())
+        errors, alerts = _by_severity({code: count for code, count in found.items() if code not in ignored})
         row = SchoolReport(
             school_id=school.school_id,
             key=school.key,
@@ -88,7 +126,10 @@ def district_report(session: Session, district_id: str | None = None, *, now: da
             errors=errors,
             alerts=alerts,
             hold=holds.get(school.school_id) if school.status is not None else None,
-            pause=pauses.in_force(session, school.district_id, now=now) if school.status == Status.PAUSED else None,
+            pause=paused[school.district_id] if is_paused else None,
+            source=source_name(names[school.source_id]) if school.source_id is not None else None,
+            succeeded_at=succeeded.get(school.school_id),
+            muted=sum(found.values()) - errors - alerts,
         )
         rows.setdefault(school.district_id, []).append((school.position, row))
     statement = select(District).order_by(col(District.position), col(District.id))
@@ -96,7 +137,7 @@ def district_report(session: Session, district_id: str | None = None, *, now: da
         statement = statement.where(District.id == district_id)
     reports = []
     for district in session.exec(statement):
-        errors, alerts = _by_severity(unplaced.get(district.id, {}))
+        here = unplaced.get(district.id, ())
         reports.append(
             DistrictReport(
                 district_id=district.id,
@@ -104,22 +145,55 @@ def district_report(session: Session, district_id: str | None = None, *, now: da
                 timezone=district.timezone,
                 schools=tuple(row for _, row in sorted(rows.get(district.id, []), key=_urgency)),
                 file_errors=file_errors.get(district.id, 0),
-                errors=errors,
-                alerts=alerts,
+                errors=sum(each.count for each in here if each.entry.severity == Severity.ERROR),
+                alerts=sum(each.count for each in here if each.entry.severity == Severity.ALERT),
                 notices=notices.get(district.id, ()),
+                unplaced=here,
             )
         )
     return reports
 
 
-def _notices(session: Session) -> dict[str, tuple[str, ...]]:
+def _of_sources(district_id: str | None) -> list[ColumnElement[bool]]:
+    """Match the sources in use of a district, or of all."""
+    return [col(Source.frozen).is_(False), *([] if district_id is None else [col(Source.district_id) == district_id])]
+
+
+def _notices(session: Session, district_id: str | None) -> dict[str, tuple[str, ...]]:
     """By district, what Clever last said about it in words, if that blocks it."""
     found: dict[str, tuple[str, ...]] = {}
-    for source in session.exec(
-        select(Source).where(col(Source.remote_reason).is_not(None), col(Source.frozen).is_(False))
-    ):
+    for source in session.exec(select(Source).where(col(Source.remote_reason).is_not(None), *_of_sources(district_id))):
         found[source.district_id] = (*found.get(source.district_id, ()), source.remote_reason or "")
     return found
+
+
+def _muted(session: Session, district_id: str | None, now: datetime) -> dict[str, frozenset[str]]:
+    """By school, the codes of the alerts that are muted for it now. An error is never muted."""
+    found: dict[str, frozenset[str]] = {}
+    statement = (
+        select(AlertMute.school_id, AlertMute.code)
+        .join(School, col(School.id) == AlertMute.school_id)
+        .where(col(AlertMute.ended_at).is_(None), col(AlertMute.until) > now, *of_district(district_id))
+    )
+    for school_id, code in session.exec(statement):
+        if CATALOGUE[code].severity == Severity.ALERT:
+            found[school_id] = found.get(school_id, frozenset()) | {code}
+    return found
+
+
+def _last_successes(session: Session, district_id: str | None) -> dict[str, datetime]:
+    """By school, when a run last applied its data or found nothing to change."""
+    # One look into an index for each school and outcome, however many nights there were.
+    last = [
+        select(func.max(SchoolRun.at))
+        .where(SchoolRun.school_id == School.id, SchoolRun.outcome == outcome)
+        .correlate(School)
+        .scalar_subquery()
+        for outcome in UP_TO_DATE
+    ]
+    found: Any = session.exec(select(School.id, *last).where(*of_district(district_id)))
+    times = {school_id: [at for at in moments if at is not None] for school_id, *moments in found}
+    return {school_id: max(moments) for school_id, moments in times.items() if moments}
 
 
 def _urgency(positioned: tuple[int, SchoolReport]) -> tuple[int, int, int, int, str]:
@@ -154,24 +228,30 @@ def _issues_by_school(session: Session, district_id: str | None) -> dict[str, di
     )
 
 
-def _issues_of_no_school(session: Session) -> dict[str, dict[str, int]]:
-    return _counted(
-        session.exec(
-            select(Source.district_id, Issue.code, func.count())
-            .select_from(Issue)
-            .join(Source, col(Source.id) == Issue.source_id)
-            .where(col(Issue.school_id).is_(None), col(Source.frozen).is_(False))
-            .group_by(col(Source.district_id), col(Issue.code))
-        ).all()
+def _issues_of_no_school(session: Session, district_id: str | None) -> dict[str, tuple[IssueCount, ...]]:
+    found: dict[str, list[IssueCount]] = {}
+    rows = session.exec(
+        select(Source.district_id, Source.format, Issue.code, func.count())
+        .select_from(Issue)
+        .join(Source, col(Source.id) == Issue.source_id)
+        .where(col(Issue.school_id).is_(None), *_of_sources(district_id))
+        .group_by(col(Source.district_id), col(Source.format), col(Issue.code))
     )
+    for district, form, code, count in rows:
+        found.setdefault(district, []).append(IssueCount(catalogue(form)[code], count))
+
+    def order(each: IssueCount) -> tuple[bool, int, str]:
+        return each.entry.severity != Severity.ERROR, -each.count, each.entry.code
+
+    return {district: tuple(sorted(each, key=order)) for district, each in found.items()}
 
 
-def _file_errors(session: Session) -> dict[str, int]:
+def _file_errors(session: Session, district_id: str | None) -> dict[str, int]:
     found = session.exec(
         select(Source.district_id, func.count())
         .select_from(FileError)
         .join(Source, col(Source.id) == FileError.source_id)
-        .where(col(Source.frozen).is_(False))
+        .where(*_of_sources(district_id))
         .group_by(col(Source.district_id))
     )
     return dict(found.all())

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, exists, func
+from sqlalchemy import ColumnElement, and_, exists, false, func, not_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -135,29 +135,28 @@ def statuses(
     in_hand = {run.district_id: (run, done) for run, done in _open_runs(session, conditions) if is_live(run, now)}
     paused = {
         district_id: pauses.in_force(session, district_id, now=now) is not None
-        for district_id in {school.district_id for school, _, source in schools if _is_pausable(source)}
+        for district_id in {school.district_id for school in schools if school.is_pausable}
     }
     found = []
-    for school, district, source in schools:
-        source_id = source.id if source is not None and not source.frozen else None
-        run, done = in_hand.get(district.id, (None, frozenset()))
+    for school in schools:
+        run, done = in_hand.get(school.district_id, (None, frozenset()))
         facts = _Facts(
-            on_plan=school.on_plan and not school.frozen and not district.frozen,
-            source_id=source_id,
-            in_hand=run is not None and _has_in_hand(run, done, school.id, source_id),
-            is_paused=_is_pausable(source) and paused[district.id],
+            on_plan=school.on_plan,
+            source_id=school.source_id,
+            in_hand=run is not None and _has_in_hand(run, done, school.id, school.source_id),
+            is_paused=school.is_pausable and paused[school.district_id],
             on_hold=school.id in held,
             established=school.id in established,
         )
         found.append(
             SchoolStatus(
                 school_id=school.id,
-                district_id=district.id,
+                district_id=school.district_id,
                 key=school.key,
                 name=school.name,
                 position=school.position,
-                source_id=source_id,
-                on_plan=facts.on_plan,
+                source_id=school.source_id,
+                on_plan=school.on_plan,
                 status=_derive(facts),
                 teachers=school.teachers,
                 students=school.students,
@@ -172,26 +171,47 @@ def was_applied(session: Session, source_id: str) -> bool:
     return session.exec(done.limit(1)).first() is not None
 
 
-def _is_pausable(source: Source | None) -> bool:
-    return source is not None and source.pausable and not source.frozen
-
-
 def of_district(district_id: str | None) -> list[ColumnElement[bool]]:
     """Match the schools of a district, or of all."""
     return [] if district_id is None else [col(School.district_id) == district_id]
 
 
-def _schools(
-    session: Session, conditions: Sequence[ColumnElement[bool]]
-) -> list[tuple[School, District, Source | None]]:
+class _School(NamedTuple):
+    """What is read of a school, its district and its source: columns, as a district may have thousands of schools."""
+
+    id: str
+    district_id: str
+    key: str
+    name: str
+    position: int
+    on_plan: bool  # and still named by the setup file
+    source_id: str | None  # of its source in use
+    is_pausable: bool
+    teachers: int
+    students: int
+
+
+def _schools(session: Session, conditions: Sequence[ColumnElement[bool]]) -> list[_School]:
+    in_use = and_(col(Source.id) == School.source_id, col(Source.frozen).is_(False))
     found: Any = session.exec(
-        select(School, District, Source)
+        select(  # type: ignore[call-overload]
+            School.id,
+            School.district_id,
+            School.key,
+            School.name,
+            School.position,
+            and_(col(School.on_plan), not_(col(School.frozen)), not_(col(District.frozen))),
+            Source.id,
+            func.coalesce(Source.pausable, false()),
+            School.teachers,
+            School.students,
+        )
         .join(District, col(District.id) == School.district_id)
-        .outerjoin(Source, col(Source.id) == School.source_id)
+        .outerjoin(Source, in_use)
         .where(*conditions)
         .order_by(col(District.position), col(District.id), col(School.position), col(School.id))
     )
-    return [(school, district, source) for school, district, source in found]
+    return [_School(*row) for row in found]
 
 
 def _open_runs(session: Session, conditions: Sequence[ColumnElement[bool]]) -> list[tuple[Run, frozenset[str]]]:

@@ -313,14 +313,14 @@ def read_roster(
         delivery = session.get(Delivery, delivery_id)
         assert delivery is not None
         if len(reading.file_errors):
-            deliveries.reject(session, source, delivery, reading.file_errors)
+            deliveries.reject(session, source, delivery, reading.file_errors, clock.now())
             wrong = deliveries.file_error_counts(session, source)
             notices.add_file_error_notice(session, source.district_id, wrong, run_id=run_id, now=clock.now())
             _hold(session, source.id, FILE_ERRORS, run_id)
             counted = reading.file_errors.group_by("code").len().sort("code")
             return Rejected(delivery_id, dict(counted.iter_rows()))
         if delivery.outcome != "clean":
-            deliveries.accept(session, source, delivery)
+            deliveries.accept(session, source, delivery, clock.now())
         deliveries.record_rows(session, delivery, {name: rows.height for name, rows in reading.rows.items()})
     return form.to_roster(reading), reading.notes
 

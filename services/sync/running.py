@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
+
+from sqlmodel import Session
 
 from contracts.roster import Roster
 from errors import Busy, LeaseLost, RollcallError, SchoolsFailed, WriteConflict
 from models.database import Database
 from models.outcomes import RunOutcome, SchoolOutcome
 from services.intake.adapters import SourceAdapter
+from services.status import pauses
+from services.status.progress import progress
 from services.sync import leases, pipeline, planning, requests
 from services.sync.pipeline import Rejected
 from services.sync.provision import SchoolResult
@@ -28,12 +34,36 @@ def _nothing(_step: str) -> None:
 
 @dataclass
 class Ended:
-    """How one source's run ended, and what became of its schools. failed: IDs of schools that our own run failed for."""
+    """How one source's run ended, and what became of its schools. failed: IDs of schools that our run failed for."""
 
     outcome: RunOutcome
     notes: list[str] = field(default_factory=list)
     schools: list[SchoolResult] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+
+class Obstacle(StrEnum):
+    """Why a run would do nothing now."""
+
+    BUSY = "busy"  # another run has the district in hand
+    PAUSED = "paused"
+    NO_SOURCE = "no_source"
+
+
+def obstacle(session: Session, district_id: str, schools: list[str] | None, now: datetime) -> Obstacle | None:
+    """Why a run of a district, or of the schools with these keys, would do nothing now; None where it would.
+
+    Raises:
+        NotFound, NotPossible: the district or a school is not to be synced.
+    """
+    sync_requests = requests.sync_requests(session, district_id, schools, None, by_hand=True)
+    if not sync_requests:
+        return Obstacle.NO_SOURCE
+    if progress(session, district_id, now) is not None:
+        return Obstacle.BUSY
+    if all(request.is_pausable for request in sync_requests) and pauses.in_force(session, district_id, now=now):
+        return Obstacle.PAUSED
+    return None
 
 
 def run_district(

@@ -27,6 +27,10 @@ def upgrade() -> None:
     _add_filled("school", sa.Column("students", sa.Integer()), _counted("student", "student"))
     for name in ("teachers", "students", "errors", "alerts"):
         _add("school_run", sa.Column(name, sa.Integer(), nullable=True))
+    _add("delivery", sa.Column("checked_at", UTC(timezone=True), nullable=True))
+    op.create_index("school_run_outcome", "school_run", ["school_id", "outcome", "at"])
+    op.drop_index("issue_source_school", "issue")
+    op.create_index("issue_source_school", "issue", ["source_id", "school_id", "code"])
     _fill_setup_keys()
     _create_tables()
     _protect_audit()

@@ -556,7 +556,7 @@ def test_a_taking_is_a_delivery(session: Session, drop: Path, tmp_path: Path) ->
 
 def test_the_same_bytes_again_are_a_duplicate(session: Session, drop: Path, tmp_path: Path) -> None:
     first = take(session, drop, tmp_path / "landing")
-    deliveries.accept(session, source_of(session), delivery_of(session, first))
+    deliveries.accept(session, source_of(session), delivery_of(session, first), NOW)
     again = landed(drop, tmp_path / "landing")
     later = NOW + timedelta(days=60)
     assert deliveries.record_delivery(session, source_of(session), again, later) == RecordedDelivery(
@@ -599,7 +599,7 @@ def test_a_delivery_stays_unchecked_until_it_is_accepted_or_rejected(
     assert deliveries.unchecked_delivery(session, source_of(session)) is None
     taken = delivery_of(session, take(session, drop, tmp_path / "landing"))
     assert deliveries.unchecked_delivery(session, source_of(session)) == taken
-    deliveries.accept(session, source_of(session), taken)
+    deliveries.accept(session, source_of(session), taken, NOW)
     assert deliveries.unchecked_delivery(session, source_of(session)) is None
 
 
@@ -607,11 +607,11 @@ def test_a_rejected_delivery_keeps_every_file_error(session: Session, drop: Path
     source = source_of(session)
     assert not deliveries.has_file_errors(session, source)
     first = delivery_of(session, take(session, drop, tmp_path / "landing"))
-    deliveries.accept(session, source, first)
+    deliveries.accept(session, source, first, NOW)
     (drop / "students.csv").write_bytes(b"bad")
     second = delivery_of(session, take(session, drop, tmp_path / "landing"))
     deliveries.reject(
-        session, source, second, file_errors(("students.csv", 2), ("students.csv", 3), ("teachers.csv", None))
+        session, source, second, file_errors(("students.csv", 2), ("students.csv", 3), ("teachers.csv", None)), NOW
     )
     assert errors_of(session) == [
         ("unified/files", second.id, "students.csv", 2),
@@ -625,12 +625,12 @@ def test_a_rejected_delivery_keeps_every_file_error(session: Session, drop: Path
 
     (drop / "students.csv").write_bytes(b"bad still")
     third = delivery_of(session, take(session, drop, tmp_path / "landing"))
-    deliveries.reject(session, source, third, file_errors(("students.csv", 7)))
+    deliveries.reject(session, source, third, file_errors(("students.csv", 7)), NOW)
     assert errors_of(session) == [("unified/files", third.id, "students.csv", 7)]
 
     (drop / "students.csv").write_bytes(b"good")
     fourth = delivery_of(session, take(session, drop, tmp_path / "landing"))
-    deliveries.accept(session, source, fourth)
+    deliveries.accept(session, source, fourth, NOW)
     assert (errors_of(session), source.current_delivery_id) == ([], fourth.id)
     assert deliveries.files_with_error(session, source) is None
 
@@ -638,7 +638,7 @@ def test_a_rejected_delivery_keeps_every_file_error(session: Session, drop: Path
 def test_an_overdue_set_adds_to_the_errors_of_a_rejected_delivery(session: Session, drop: Path, tmp_path: Path) -> None:
     source = source_of(session)
     first = delivery_of(session, take(session, drop, tmp_path / "landing"))
-    deliveries.reject(session, source, first, file_errors(("students.csv", 2)))
+    deliveries.reject(session, source, first, file_errors(("students.csv", 2)), NOW)
     deliveries.store_incomplete(session, source, file_errors(("teachers.csv", None)))
     deliveries.store_incomplete(session, source, file_errors(("students.csv", None)))
     assert sorted(errors_of(session), key=str) == [
@@ -668,14 +668,14 @@ def test_choosing_an_earlier_delivery(session: Session, drop: Path, tmp_path: Pa
     first = delivery_of(session, take(session, drop, tmp_path / "landing"))
     with pytest.raises(NotPossible, match="not checked yet"):
         deliveries.choose_delivery(session, source, first.id or 0)
-    deliveries.accept(session, source, first)
+    deliveries.accept(session, source, first, NOW)
     (drop / "students.csv").write_bytes(b"another day")
     second = delivery_of(session, take(session, drop, tmp_path / "landing"))
-    deliveries.accept(session, source, second)
+    deliveries.accept(session, source, second, NOW)
     assert deliveries.choose_delivery(session, source, first.id or 0) is first
     assert (source.current_delivery_id, source.last_delivery_id) == (first.id, second.id)
 
-    deliveries.reject(session, source, second, file_errors(("students.csv", 2)))
+    deliveries.reject(session, source, second, file_errors(("students.csv", 2)), NOW)
     with pytest.raises(NotPossible, match="was rejected"):
         deliveries.choose_delivery(session, source, second.id or 0)
     with pytest.raises(NotFound, match="there is no delivery 999 of unified/files"):

@@ -11,6 +11,7 @@ from sqlmodel import Session, SQLModel, col, select
 from models.database import Database
 from models.tables import (
     Account,
+    AlertMute,
     Delivery,
     District,
     FileError,
@@ -446,7 +447,45 @@ def test_shows_the_open_hold_with_its_reasons(session: Session) -> None:
         alerts=0,
         hold=HoldSummary(hold_id, ("data_removals", "stale")),
         pause=None,
+        source="CSV files",
     )
+
+
+def test_says_when_a_sync_last_brought_the_school_up_to_date(session: Session) -> None:
+    assert row_of(session).succeeded_at is None
+    for hours, outcome in ((5, "applied"), (4, "unchanged"), (3, "on_hold"), (2, "failed")):
+        run = Run(district_id="unified", source_id="unified/files", started_at=NOW, heartbeat_at=NOW, ended_at=NOW)
+        add(session, run)
+        at = NOW - timedelta(hours=hours)
+        add(
+            session, SchoolRun(run_id=run.id or 0, school_id=LINCOLN, source_id="unified/files", at=at, outcome=outcome)
+        )
+    assert row_of(session).succeeded_at == NOW - timedelta(hours=4)
+
+
+def test_muted_alerts_are_not_counted_while_the_mute_lasts_and_errors_always_are(session: Session) -> None:
+    for code in ("phone_invalid", "phone_invalid", "birth_date_invalid", "name_missing"):
+        an_issue(session, code, LINCOLN)
+
+    def mute(code: str, until: datetime, ended_at: datetime | None = None) -> None:
+        mute = AlertMute(
+            school_id=LINCOLN,
+            code=code,
+            reason="known",
+            by="it@unified.example",
+            at=NOW,
+            until=until,
+            ended_at=ended_at,
+        )
+        add(session, mute)
+
+    later = NOW + timedelta(days=1)
+    mute("birth_date_invalid", later, ended_at=NOW)
+    mute("birth_date_invalid", NOW)
+    mute("name_missing", later)
+    assert (row_of(session).errors, row_of(session).alerts, row_of(session).muted) == (1, 3, 0)
+    mute("phone_invalid", later)
+    assert (row_of(session).errors, row_of(session).alerts, row_of(session).muted) == (1, 1, 2)
 
 
 def test_what_needs_action_comes_first_and_schools_off_the_plan_last(session: Session) -> None:
