@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -42,6 +42,8 @@ from settings import Settings
 
 log = logging.getLogger("rollcall.report")
 
+Value = TypeVar("Value")
+
 ERRORS = {
     400: (marked("We couldn't read what was sent"), marked("Go back, reload the page and try again.")),
     404: (marked("We couldn't find that page"), marked("It may have moved, or you may not have access to it.")),
@@ -74,8 +76,8 @@ class Report:
         self.settings = settings
         self._starter = starter
         self.is_secure = urlsplit(settings.report_address).scheme == "https"
-        self._reports: Cached[DistrictReport] = Cached(keep)
         self.looks: Work = Work(keep=300, at_once=2)
+        self._kept: Cached[Any] = Cached(keep)
         self._made: Cached[Made] = Cached(keep)
         self._background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="report")
         # Runs are long, and nothing else is to wait for them.
@@ -148,7 +150,7 @@ class Report:
                 adapter=lambda kind: ADAPTERS[kind](self.settings.connection(kind)),
             )
         finally:
-            self._reports.clear()
+            self._kept.clear()
             self._made.clear()
             outbox.deliver(
                 self.database,
@@ -160,7 +162,12 @@ class Report:
 
     def district_report(self, asked: Asked, district_id: str) -> DistrictReport:
         """The report of a district, at most a moment old. Pages of it change nothing of it."""
-        return self._reports.get(district_id, lambda: district_report(asked.session, district_id, now=asked.now)[0])
+        return self.kept(("report", district_id), lambda: district_report(asked.session, district_id, now=asked.now)[0])
+
+    def kept(self, key: object, make: Callable[[], Value]) -> Value:
+        """What somebody asked for a moment ago under the same key, else made anew. It is changed by nobody."""
+        found: Value = self._kept.get(key, make)
+        return found
 
     def shared(self, key: object, make: Callable[[], Made]) -> Made:
         """An answer that readers share, at most a moment old."""
@@ -168,7 +175,7 @@ class Report:
 
     def forget(self, asked: Asked) -> None:
         """Read everything again, as something was changed."""
-        self._reports.clear()
+        self._kept.clear()
         self._made.clear()
 
     def enter(self, asked: Asked, session: Session, viewer: Viewer, *, method: str, path: str) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_skeleton, format_timedelta
+from babel.dates import format_datetime, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
@@ -47,6 +47,8 @@ def environment(language: str) -> Environment:
         "number": lambda value: _number(value, language),
         "exact": lambda moment, zone: exact(moment, zone, language),
         "ago": lambda moment, now: ago(moment, now, language),
+        "hour": lambda moment, zone: format_time(moment.astimezone(zone), "short", locale=language).replace("\u202f", " "),
+        "weekday": lambda moment, zone: format_datetime(moment.astimezone(zone), "EEEE", locale=language),
         "day": lambda moment, zone: format_skeleton("MMMd", moment.astimezone(zone), locale=language),
         "label": lambda status: LABELS[status],
         "icon_of": lambda status: ICONS[status],
@@ -91,16 +93,22 @@ def asset(name: str) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """A line to draw as a small chart: points as SVG coordinates in a box of the given size, and what it says."""
+    """A line to draw as a small chart: points as SVG coordinates in a box of the given size, and what it says.
+
+    marks: points of it that stand out.
+    """
 
     points: str
     width: int
     height: int
     last: tuple[float, float] | None
+    marks: tuple[tuple[float, float], ...] = ()
 
 
-def sparkline(values: Sequence[float | None], *, width: int = 84, height: int = 22) -> Line:
-    """The line of a small chart through these values, oldest first; a None is passed over."""
+def sparkline(
+    values: Sequence[float | None], *, marked: Collection[int] = (), width: int = 84, height: int = 22
+) -> Line:
+    """The line of a small chart through these values, oldest first; a None is passed over. marked: which stand out."""
     known = [(number, value) for number, value in enumerate(values) if value is not None]
     if not known:
         return Line("", width, height, None)
@@ -113,7 +121,8 @@ def sparkline(values: Sequence[float | None], *, width: int = 84, height: int = 
         return round(3 + number * step, 1), round(height - 3 - level * (height - 6), 1)
 
     points = [place(number, value) for number, value in known]
-    return Line(" ".join(f"{x},{y}" for x, y in points), width, height, points[-1])
+    marks = tuple(point for (number, _), point in zip(known, points, strict=True) if number in marked)
+    return Line(" ".join(f"{x},{y}" for x, y in points), width, height, points[-1], marks)
 
 
 def rendered(language: str, template: str, values: dict[str, Any], block: str | None) -> str:

@@ -71,11 +71,13 @@ def _silent(app: ASGIApp) -> ASGIApp:
 
 
 @contextmanager
-def served(database: Database, settings: Settings, *, keep: float = 2.0) -> Iterator[str]:
+def served(
+    database: Database, settings: Settings, *, keep: float = 2.0, starter: Starter | None = None
+) -> Iterator[str]:
     """Serve the report in a thread on a free port, as long as the `with` lasts; gives its address."""
     here = listening("127.0.0.1", 0)
     address = f"http://127.0.0.1:{here.getsockname()[1]}"
-    running = server(database, settings.model_copy(update={"report_url": address}), keep=keep)
+    running = server(database, settings.model_copy(update={"report_url": address}), keep=keep, starter=starter)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [here]}, daemon=True)
     thread.start()
     try:

@@ -1,0 +1,143 @@
+"""Clearing several holds of a district at once: what would happen, school by school, then the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from errors import NotPossible
+from report.routing import Answer, Asked, Page, Redirect, Scope, get, post
+from services import figures
+from services.access.audit import Action
+from services.holds import decisions, evidence, store
+from services.holds.decisions import ACCEPT, CONFIRM_CHANGES, CONFIRM_REMOVALS, FIXED, LEAVE_OUT, RECHECK
+from services.holds.store import Hold
+
+# What can be decided, in the order it is offered.
+VERBS = (CONFIRM_REMOVALS, CONFIRM_CHANGES, ACCEPT, LEAVE_OUT, FIXED, RECHECK)
+# More removals than this are confirmed by typing their number.
+TYPED_ABOVE = 100
+
+
+@dataclass(frozen=True)
+class SchoolChoice:
+    """One hold under a decision: what of it is decided, and what else holds the school. removed: by type, in words."""
+
+    hold: Hold
+    decided: tuple[tuple[str, tuple[str, ...]], ...]  # title, what was counted
+    left: tuple[str, ...]
+    removed: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A decision that can be made about some of the holds. removals: how many records it would remove."""
+
+    verb: str
+    schools: tuple[SchoolChoice, ...]
+    removals: int
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the number of removals has to be typed."""
+        return self.removals > TYPED_ABOVE
+
+
+@get("/districts/{district}/holds", Scope.DISTRICT)
+def review(asked: Asked) -> Answer:
+    """What can be decided about the holds chosen, or all, and what that would do."""
+    given = asked.request.query_params.getlist("hold")
+    holds = _open(asked)
+    if given:
+        holds = [hold for hold in holds if str(hold.id) in given]
+    removed = evidence.removals(asked.session, [hold.id for hold in holds])
+    offered = [choice for verb in VERBS if (choice := _choice(verb, holds, removed)).schools]
+    return Page(
+        "clear_holds.html",
+        {"choices": offered, "holds": holds, "is_all": not given},
+        data=lambda: {"holds": [_as_data(hold, removed.get(hold.id, {})) for hold in holds]},
+    )
+
+
+@post("/districts/{district}/holds", Scope.DISTRICT, Action.DECIDED)
+def clear(asked: Asked) -> Answer:
+    """Decide about the holds that were shown, and process their schools."""
+    verb, given = asked.field("verb"), set(asked.fields("hold"))
+    if verb not in VERBS:
+        raise NotPossible("choose what to do with these schools")
+    holds = [hold for hold in _open(asked) if str(hold.id) in given and decisions.is_about(verb, hold)]
+    if not holds:
+        asked.detail = f"{verb}: nothing decided, as the holds have changed"
+        return Redirect(f"/districts/{asked.district.id}?said=holds_changed")
+    removals = sum(_removals(verb, evidence.removals(asked.session, [hold.id for hold in holds])).values())
+    if removals > TYPED_ABOVE and asked.field("removals").replace(",", "") != str(removals):
+        raise NotPossible(f"type {removals}, the number of records to be removed, to confirm")
+    for hold in holds:
+        decisions.decide(
+            asked.session, hold.id, verb, by=asked.viewer.name, why=asked.field("why") or None, now=asked.now
+        )
+    asked.about = ", ".join(hold.school_id for hold in holds)
+    asked.detail = f"{verb}: holds {', '.join(str(hold.id) for hold in holds)}; {removals} removals"
+    district_id = asked.district.id
+    schools = decisions.to_run(holds, verb)[district_id]
+    asked.afterwards(lambda: asked.report.start(district_id, schools))
+    said = "decided" if len(holds) == len(given) else "decided_some"
+    return Redirect(f"/districts/{asked.district.id}?said={said}")
+
+
+def _open(asked: Asked) -> list[Hold]:
+    """The open holds of schools that a run would process."""
+    report = asked.report.district_report(asked, asked.district.id)
+    synced = {school.school_id for school in report.schools if school.source is not None}
+    return [hold for hold in store.open_holds(asked.session, asked.district.id) if hold.school_id in synced]
+
+
+def _removals(verb: str, removed: Mapping[int, Mapping[str, int]]) -> dict[int, int]:
+    """By hold, how many records a decision would remove."""
+    return {hold: sum(counts.values()) for hold, counts in removed.items()} if verb == CONFIRM_REMOVALS else {}
+
+
+def _choice(verb: str, holds: Sequence[Hold], removed: Mapping[int, Mapping[str, int]]) -> Choice:
+    here = [hold for hold in holds if decisions.is_about(verb, hold)]
+    many = _removals(verb, removed)
+    return Choice(
+        verb,
+        tuple(_of_school(verb, hold, removed.get(hold.id, {}) if verb == CONFIRM_REMOVALS else {}) for hold in here),
+        sum(many.get(hold.id, 0) for hold in here),
+    )
+
+
+def _of_school(verb: str, hold: Hold, removed: Mapping[str, int]) -> SchoolChoice:
+    about = [reason for reason in hold.reasons if verb == RECHECK or reason.code in decisions.DECIDED[verb]]
+    decided = {reason.code for reason in about}
+    return SchoolChoice(
+        hold,
+        tuple((hold.title(reason.code), tuple(evidence.describe_counts(reason))) for reason in about),
+        () if verb == RECHECK else tuple(hold.title(code) for code in hold.codes if code not in decided),
+        ", ".join(figures.number(many, kind) for kind, many in removed.items()),
+    )
+
+
+def _as_data(hold: Hold, removed: Mapping[str, int]) -> dict[str, Any]:
+    """An open hold for a program."""
+    return {
+        "hold": hold.id,
+        "school": hold.school_id,
+        "opened_at": hold.opened_at.isoformat(),
+        "delivery": hold.delivery_id,
+        "reasons": [
+            {
+                "code": reason.code,
+                "title": hold.title(reason.code),
+                "since": reason.since.isoformat(),
+                "counts": reason.counts or {},
+            }
+            for reason in hold.reasons
+        ],
+        "removals": dict(removed),
+        "decisions": [
+            {"verb": decision.verb, "by": decision.by, "why": decision.why, "at": decision.at.isoformat()}
+            for decision in hold.decisions
+        ],
+    }
