@@ -47,7 +47,9 @@ def environment(language: str) -> Environment:
         "number": lambda value: _number(value, language),
         "exact": lambda moment, zone: exact(moment, zone, language),
         "ago": lambda moment, now: ago(moment, now, language),
-        "hour": lambda moment, zone: format_time(moment.astimezone(zone), "short", locale=language).replace("\u202f", " "),
+        "hour": lambda moment, zone: format_time(moment.astimezone(zone), "short", locale=language).replace(
+            "\u202f", " "
+        ),
         "weekday": lambda moment, zone: format_datetime(moment.astimezone(zone), "EEEE", locale=language),
         "day": lambda moment, zone: format_skeleton("MMMd", moment.astimezone(zone), locale=language),
         "label": lambda status: LABELS[status],

@@ -51,7 +51,7 @@ def review(asked: Asked) -> Answer:
     holds = _open(asked)
     if given:
         holds = [hold for hold in holds if str(hold.id) in given]
-    removed = evidence.removals(asked.session, [hold.id for hold in holds])
+    removed = evidence.removals_by_hold(asked.session, [hold.id for hold in holds])
     offered = [choice for verb in VERBS if (choice := _choice(verb, holds, removed)).schools]
     return Page(
         "clear_holds.html",
@@ -70,7 +70,7 @@ def clear(asked: Asked) -> Answer:
     if not holds:
         asked.detail = f"{verb}: nothing decided, as the holds have changed"
         return Redirect(f"/districts/{asked.district.id}?said=holds_changed")
-    removals = sum(_removals(verb, evidence.removals(asked.session, [hold.id for hold in holds])).values())
+    removals = sum(_removals(verb, evidence.removals_by_hold(asked.session, [hold.id for hold in holds])).values())
     if removals > TYPED_ABOVE and asked.field("removals").replace(",", "") != str(removals):
         raise NotPossible(f"type {removals}, the number of records to be removed, to confirm")
     for hold in holds:

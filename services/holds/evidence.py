@@ -102,7 +102,7 @@ def describe_counts(reason: Reason | HoldReason) -> list[str]:
     return figures.describe(reason.counts or {})
 
 
-def removals(session: Session, hold_ids: Collection[int]) -> dict[int, dict[str, int]]:
+def removals_by_hold(session: Session, hold_ids: Collection[int]) -> dict[int, dict[str, int]]:
     """By hold and type, how many records its confirmation would remove: those of its set, IDs that change left out."""
     found = session.exec(
         select(HoldItem.hold_id, HoldItem.type, func.count())
