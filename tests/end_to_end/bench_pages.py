@@ -333,7 +333,8 @@ async def _all(address: str, tokens: list[str], schools: int) -> list[Seen]:
 async def _reader(address: str, token: str, schools: int, counted_from: float) -> list[Seen]:
     seen: list[Seen] = []
     luck = random.Random(token)
-    async with httpx.AsyncClient(base_url=address, cookies={"rollcall": token}, timeout=60) as client:
+    limits = httpx.Limits(keepalive_expiry=2.0)  # less than the server waits
+    async with httpx.AsyncClient(base_url=address, cookies={"rollcall": token}, timeout=60, limits=limits) as client:
         await asyncio.sleep(luck.uniform(0, THINKING[1]))
         while (begun := time.monotonic()) < counted_from + SECONDS:
             page = luck.choice(list(PAGES))
