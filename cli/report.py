@@ -14,6 +14,7 @@ from rich.markup import escape
 from cli.app import report_app
 from cli.console import opened, out
 from cli.options import DistrictId
+from cli.running import starter
 from contracts.addresses import mail_address
 from contracts.text import count
 from errors import NotFound, SetupError
@@ -42,13 +43,14 @@ def report(
     # Only now: no other command needs a web server.
     from report.serving import listening, server
 
+    starts = starter()
     settings = get_settings().listening_at(host, port)
     with opened() as database, closing(listening(settings.report_host, settings.report_port)) as here:
         settings = settings.listening_at(None, here.getsockname()[1])
         out.print(f"The report is at {escape(settings.report_address)}. Press Ctrl-C to stop.")
         # Ctrl-C lets what is under way end, and is then raised again.
         with suppress(KeyboardInterrupt):
-            server(database, settings).run(sockets=[here])
+            server(database, settings, starter=starts).run(sockets=[here])
 
 
 @report_app.command()

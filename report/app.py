@@ -38,6 +38,7 @@ from services.intake.adapters import ADAPTERS
 from services.mail import outbox
 from services.status.report import DistrictReport, district_report
 from services.sync import running
+from services.webhooks import calls
 from settings import Settings
 
 log = logging.getLogger("rollcall.report")
@@ -159,6 +160,7 @@ class Report:
                 now=clock.now(),
                 report_url=self.settings.report_url,
             )
+            calls.deliver(self.database, now=clock.now(), allow_private=self.settings.webhooks_may_be_private)
 
     def district_report(self, asked: Asked, district_id: str) -> DistrictReport:
         """The report of a district, at most a moment old. Pages of it change nothing of it."""

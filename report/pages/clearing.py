@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from errors import NotPossible
 from report.routing import Answer, Asked, Page, Redirect, Scope, get, post
@@ -12,12 +11,11 @@ from services import figures
 from services.access.audit import Action
 from services.holds import decisions, evidence, store
 from services.holds.decisions import ACCEPT, CONFIRM_CHANGES, CONFIRM_REMOVALS, FIXED, LEAVE_OUT, RECHECK
+from services.holds.shown import TYPED_ABOVE
 from services.holds.store import Hold
 
 # What can be decided, in the order it is offered.
 VERBS = (CONFIRM_REMOVALS, CONFIRM_CHANGES, ACCEPT, LEAVE_OUT, FIXED, RECHECK)
-# More removals than this are confirmed by typing their number.
-TYPED_ABOVE = 100
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Choice:
         return self.removals > TYPED_ABOVE
 
 
-@get("/districts/{district}/holds", Scope.DISTRICT)
+@get("/districts/{district}/holds/clear", Scope.DISTRICT)
 def review(asked: Asked) -> Answer:
     """What can be decided about the holds chosen, or all, and what that would do."""
     given = asked.request.query_params.getlist("hold")
@@ -53,14 +51,10 @@ def review(asked: Asked) -> Answer:
         holds = [hold for hold in holds if str(hold.id) in given]
     removed = evidence.removals_by_hold(asked.session, [hold.id for hold in holds])
     offered = [choice for verb in VERBS if (choice := _choice(verb, holds, removed)).schools]
-    return Page(
-        "clear_holds.html",
-        {"choices": offered, "holds": holds, "is_all": not given},
-        data=lambda: {"holds": [_as_data(hold, removed.get(hold.id, {})) for hold in holds]},
-    )
+    return Page("clear_holds.html", {"choices": offered, "holds": holds, "is_all": not given})
 
 
-@post("/districts/{district}/holds", Scope.DISTRICT, Action.DECIDED)
+@post("/districts/{district}/holds/clear", Scope.DISTRICT, Action.DECIDED)
 def clear(asked: Asked) -> Answer:
     """Decide about the holds that were shown, and process their schools."""
     verb, given = asked.field("verb"), set(asked.fields("hold"))
@@ -117,27 +111,3 @@ def _of_school(verb: str, hold: Hold, removed: Mapping[str, int]) -> SchoolChoic
         () if verb == RECHECK else tuple(hold.title(code) for code in hold.codes if code not in decided),
         ", ".join(figures.number(many, kind) for kind, many in removed.items()),
     )
-
-
-def _as_data(hold: Hold, removed: Mapping[str, int]) -> dict[str, Any]:
-    """An open hold for a program."""
-    return {
-        "hold": hold.id,
-        "school": hold.school_id,
-        "opened_at": hold.opened_at.isoformat(),
-        "delivery": hold.delivery_id,
-        "reasons": [
-            {
-                "code": reason.code,
-                "title": hold.title(reason.code),
-                "since": reason.since.isoformat(),
-                "counts": reason.counts or {},
-            }
-            for reason in hold.reasons
-        ],
-        "removals": dict(removed),
-        "decisions": [
-            {"verb": decision.verb, "by": decision.by, "why": decision.why, "at": decision.at.isoformat()}
-            for decision in hold.decisions
-        ],
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.formats import DEFAULT_FORMAT, FORMATS
@@ -18,6 +19,7 @@ from services.status import mutes, nights, pauses, school_issues, sync_status
 from services.status.issues import stored_issues
 from services.status.next_steps import next_steps
 from services.status.nights import Night
+from services.status.progress import Progress, progress, school_version
 from services.status.sync_status import Status
 
 # The nights on a school's page, and on the page of all.
@@ -62,10 +64,37 @@ def school(asked: Asked) -> Answer:
         "fix_first": school_issues.fix_first(session, school_id, row.source_id, form),
         "nights": last,
         "charts": _charts(last),
+        "live": _live(asked, None),
         "can_check": row.status is not None and row.source_id is not None,
     }
     asked.about = school_id
     return Page("school.html", values, block="main", data=lambda: _as_data(asked, values))
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a school's page follows. is_new: something has changed since the page was made."""
+
+    version: str
+    is_new: bool
+    progress: Progress | None
+
+
+@get("/schools/{district}/{school}/live", Scope.SCHOOL)
+def live(asked: Asked) -> Answer:
+    """The part of a school's page that follows by itself: nothing of people, so that it is not audited every time."""
+    return Page("school_live.html", {"live": _live(asked, asked.query.get("seen", ""))})
+
+
+def _live(asked: Asked, seen: str | None) -> Live:
+    version = school_version(asked.session, asked.school.id, asked.now)
+    under_way = progress(asked.session, asked.district.id, asked.now)
+    if under_way is not None and under_way.asked is not None and asked.school.id not in under_way.asked:
+        under_way = None
+    if under_way is not None and under_way.school != asked.school.name:
+        # Whoever sees one school is told of no other.
+        under_way = replace(under_way, school=None)
+    return Live(version, seen is not None and seen != version, under_way)
 
 
 def _source(asked: Asked) -> Source | None:

@@ -48,14 +48,14 @@ def decided(database: Database) -> list[tuple[int, str, str, str | None]]:
 
 def test_shows_what_will_happen_school_by_school(client: httpx.Client, sqlite_database: Database) -> None:
     first, second, *_ = holds_of(sqlite_database)
-    page = client.get(f"/districts/many/holds?hold={first}&hold={second}").text
+    page = client.get(f"/districts/many/holds/clear?hold={first}&hold={second}").text
     assert "Clear the holds of 2 schools" in page
     assert re.findall(r'<section class="card" aria-labelledby="(\w+)"', page) == ["confirm_removals", "recheck"]
     assert page.count("40 of 100 students would be removed; the limit is 10% and 10") == 4
     assert page.count("40 students</td>") == 2
     # Not more than a hundred, so nothing has to be typed.
     assert 'name="removals"' not in page
-    everything = client.get("/districts/many/holds").text
+    everything = client.get("/districts/many/holds/clear").text
     assert "Clear the holds of 4 schools" in everything
     assert "Type 160, the number of records that are removed" in everything
     assert decided(sqlite_database) == []
@@ -64,7 +64,8 @@ def test_shows_what_will_happen_school_by_school(client: httpx.Client, sqlite_da
 def test_decides_for_each_and_starts_one_run(client: httpx.Client, sqlite_database: Database, started: Started) -> None:
     first, second, *_ = holds_of(sqlite_database)
     answer = client.post(
-        "/districts/many/holds", data={"verb": "confirm_removals", "hold": [str(first), str(second)], "why": " June "}
+        "/districts/many/holds/clear",
+        data={"verb": "confirm_removals", "hold": [str(first), str(second)], "why": " June "},
     )
     assert (answer.status_code, answer.headers["location"]) == (303, "/districts/many?said=decided")
     assert decided(sqlite_database) == [(each, "confirm_removals", OPERATOR, "June") for each in (first, second)]
@@ -82,17 +83,17 @@ def test_above_a_hundred_removals_their_number_has_to_be_typed(
     client: httpx.Client, sqlite_database: Database, typed: str
 ) -> None:
     form = {"verb": "confirm_removals", "hold": [str(each) for each in holds_of(sqlite_database)]}
-    answer = client.post("/districts/many/holds", data={**form, "removals": typed})
+    answer = client.post("/districts/many/holds/clear", data={**form, "removals": typed})
     assert answer.status_code == 409
     assert "Type 160, the number of records to be removed, to confirm." in answer.text
     assert decided(sqlite_database) == []
-    assert client.post("/districts/many/holds", data={**form, "removals": " 160 "}).status_code == 303
+    assert client.post("/districts/many/holds/clear", data={**form, "removals": " 160 "}).status_code == 303
     assert len(decided(sqlite_database)) == 4
 
 
 def test_checking_again_needs_no_number(client: httpx.Client, sqlite_database: Database) -> None:
     form = {"verb": "recheck", "hold": [str(each) for each in holds_of(sqlite_database)]}
-    assert client.post("/districts/many/holds", data=form).status_code == 303
+    assert client.post("/districts/many/holds/clear", data=form).status_code == 303
     assert {verb for _, verb, _, _ in decided(sqlite_database)} == {"recheck"}
 
 
@@ -106,23 +107,23 @@ def test_a_hold_that_has_ended_since_is_left_out(client: httpx.Client, sqlite_da
 
     end(second)
     form = {"verb": "recheck", "hold": [str(first), str(second)]}
-    assert client.post("/districts/many/holds", data=form).headers["location"].endswith("?said=decided_some")
+    assert client.post("/districts/many/holds/clear", data=form).headers["location"].endswith("?said=decided_some")
     assert [hold for hold, *_ in decided(sqlite_database)] == [first]
     end(first)
-    assert client.post("/districts/many/holds", data=form).headers["location"].endswith("?said=holds_changed")
+    assert client.post("/districts/many/holds/clear", data=form).headers["location"].endswith("?said=holds_changed")
 
 
 def test_nonsense_and_what_a_verb_is_not_about(client: httpx.Client, sqlite_database: Database) -> None:
     first, *_ = holds_of(sqlite_database)
-    assert client.post("/districts/many/holds", data={"verb": "delete", "hold": [str(first)]}).status_code == 409
+    assert client.post("/districts/many/holds/clear", data={"verb": "delete", "hold": [str(first)]}).status_code == 409
     for form in ({"verb": "accept", "hold": [str(first)]}, {"verb": "recheck", "hold": ["x", "99999"]}):
-        assert client.post("/districts/many/holds", data=form).headers["location"].endswith("?said=holds_changed")
+        assert client.post("/districts/many/holds/clear", data=form).headers["location"].endswith("?said=holds_changed")
     assert decided(sqlite_database) == []
-    assert "None of these schools is on hold any more" in client.get("/districts/many/holds?hold=x").text
+    assert "None of these schools is on hold any more" in client.get("/districts/many/holds/clear?hold=x").text
 
 
 def test_the_holds_for_programs(client: httpx.Client, sqlite_database: Database) -> None:
-    found = client.get("/districts/many/holds", headers={"Accept": "application/json"}).json()["holds"]
+    found = client.get("/districts/many/holds/clear", headers={"Accept": "application/json"}).json()["holds"]
     assert [each["hold"] for each in found] == holds_of(sqlite_database)
     first = found[0]
     counts = {"students": {"removed": 40, "before": 100, "limit_share": 0.1, "limit_count": 10}}

@@ -51,7 +51,7 @@ def test_several_holds_are_cleared_at_once_and_the_page_turns_green_by_itself(
     # Neither without the number nor with another one.
     number.fill("14")
     confirm.click()
-    assert page.url.startswith(page.url.split("/districts")[0] + "/districts/unified/holds")
+    assert page.url.startswith(page.url.split("/districts")[0] + "/districts/unified/holds/clear")
     number.fill("140")
     page.get_by_label("Why (optional)").first.fill("end of the year")
     confirm.click()
