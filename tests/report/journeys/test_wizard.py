@@ -77,14 +77,14 @@ def settled(page: Any) -> None:
 
 
 def press(page: Any, name: str) -> None:
-    page.get_by_role("button", name=name).click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("button", name=name).click()
     settled(page)
 
 
 def follow(page: Any, name: str) -> None:
-    page.get_by_role("link", name=name, exact=True).click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("link", name=name, exact=True).click()
     settled(page)
 
 
