@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,21 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], object
     return lambda run: monkeypatch.setattr(Report, "start", lambda _self, district, _schools: run(district))
 
 
+def connected(page: Any, database: Database) -> None:
+    """Wait until the run in the background has connected the matched schools, and see one in the report."""
+    deadline = time.monotonic() + 60
+    while _matched_statuses(database) != {Status.CONNECTED} and time.monotonic() < deadline:
+        time.sleep(0.2)
+    page.goto("/districts/newton")
+    page.get_by_text("Connected").first.wait_for()
+
+
+def _matched_statuses(database: Database) -> set[Status | None]:
+    with database.reading() as session:
+        matched = {school.key for school in session.exec(select(School)) if school.source_id is not None}
+    return {status for key, status in status_of(database).items() if key in matched}
+
+
 def status_of(database: Database) -> dict[str, Status | None]:
     with database.reading() as session:
         return {each.key: each.status for each in statuses(session, district_id="newton", now=clock.now())}
@@ -127,8 +143,7 @@ def test_with_files_from_nothing_to_connected(
         assert page.get_by_text("All 2 schools would be connected. Nothing has been changed yet.").is_visible()
         assert set(status_of(sqlite_database).values()) == {Status.SETUP_SYNC}
         press(page, "Start the first sync")
-        page.goto("/districts/newton")
-        page.get_by_text("Connected").first.wait_for()
+        connected(page, sqlite_database)
     with sqlite_database.reading() as session:
         found = [(each.key, each.external_id) for each in session.exec(select(School).order_by(School.key))]
     assert found == [("lincoln", "0101"), ("oakwood", None), ("roosevelt", "0102")]
@@ -171,8 +186,7 @@ def test_with_clever_from_nothing_to_connected(
             press(page, "Confirm the ticked schools")
             assert page.get_by_text("All 2 schools would be connected.").is_visible()
             press(page, "Start the first sync")
-            page.goto("/districts/newton")
-            page.get_by_text("Connected").first.wait_for()
+            connected(page, sqlite_database)
     assert status_of(sqlite_database) == {"lakeside": Status.CONNECTED, "harbor": Status.CONNECTED}
 
 
