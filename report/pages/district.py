@@ -140,9 +140,10 @@ def _state(asked: Asked, report: DistrictReport) -> tuple[Progress | None, list[
 
 
 def _values(asked: Asked, report: DistrictReport, view: View, chosen: list[SchoolReport]) -> dict[str, Any]:
-    pages = max(1, math.ceil(len(chosen) / ROWS))
+    size = max(1, len(chosen)) if asked.is_static else ROWS
+    pages = max(1, math.ceil(len(chosen) / size))
     page = min(max(view.page, 1), pages)
-    rows = chosen[(page - 1) * ROWS : page * ROWS]
+    rows = chosen[(page - 1) * size : page * size]
     nights = last_nights(asked.session, report.district_id, [row.school_id for row in rows])
     return {
         "report": report,
@@ -151,7 +152,7 @@ def _values(asked: Asked, report: DistrictReport, view: View, chosen: list[Schoo
         "found": len(chosen),
         "page": page,
         "pages": pages,
-        "first": (page - 1) * ROWS + 1,
+        "first": (page - 1) * size + 1,
         "needs": needs(report),
         "counts": counts(report),
         "totals": totals(report),

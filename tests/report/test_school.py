@@ -111,7 +111,7 @@ def test_a_school_on_hold_shows_why_a_sample_and_what_can_be_decided(browser: Br
     for said in (
         "On hold since",
         "School office Look through the list of removals.",
-        "14 of 24 students would be removed; the limit is 10% and 10.",
+        "14 of 24 students would be removed (limit: 10% and 10).",
         "The first 20 of 35",
         "Download all 35 (CSV)",
     ):

@@ -67,7 +67,7 @@ def test_an_error_is_logged_by_its_kind_only(
     said = "\n".join([answer.text, *map(logging.Formatter().format, caplog.records), *capfd.readouterr()])
     assert (answer.status_code, "Ida Moen" in said) == (500, False)
     assert [each.getMessage() for each in caplog.records if each.name == "rollcall.report"] == [
-        "GET /districts/unified failed with ValueError"
+        "GET /districts/{district} failed with ValueError"
     ]
 
 

@@ -57,6 +57,17 @@ def parts(database: Database) -> dict[str, str]:
             "district": "unified",
             "school": "lincoln",
             "provider": "google",
+            "hold": str(hold),
+            "decision": "confirm-removals",
+            "code": "phone_invalid",
+            "mute": str(mute),
+            "id": link,
+            "kind": "csv",
+            "key": "roosevelt",
+            "source": "files",
+            "format": "csv-1.0",
+            "file": "schools.csv",
+            "webhook": str(webhook),
             "token": str(session.exec(select(AccessToken.id).where(AccessToken.name == "A program")).one()),
         }
 
