@@ -16,7 +16,7 @@ from tests.models.migrating import SNAPSHOTS, UPGRADES, Rows, restore, rows_of
 
 CHANGELOG = Path(__file__).parent.parent.parent / "CHANGELOG.md"
 # The schemas that came with the version that CHANGELOG.md calls unreleased.
-UNRELEASED = ("0006", "0007")
+UNRELEASED = ("0006", "0007", "0008")
 # What each migration adds: table -> column -> the value of rows that were there.
 ADDED: dict[str, dict[str, dict[str, Any]]] = {
     "0002": {
@@ -39,6 +39,29 @@ ADDED: dict[str, dict[str, dict[str, Any]]] = {
     },
     "0004": {"run": {"processing_since": None}, "source": {"not_ready_since": None}},
     "0005": {"issue": {"other_rows": None}, "district": {"date_order": None}},
+    "0008": {
+        "district": {"mail_schedule": None, "pause_notices": True},
+        "source": {"in_report": False},
+        "school": {"administrators": [], "matched_in_report": False},
+        "school_run": dict.fromkeys(("teachers", "students", "errors", "alerts")),
+        "delivery": {"checked_at": None},
+        **{
+            table: {}
+            for table in (
+                "access_token",
+                "alert_mute",
+                "audit_entry",
+                "digest",
+                "openid_identity",
+                "openid_request",
+                "record_change",
+                "report_session",
+                "sign_in_link",
+                "webhook",
+                "webhook_call",
+            )
+        },
+    },
 }
 # Table and old name of a column -> its new name.
 RENAMED = {
@@ -81,11 +104,11 @@ def test_an_upgrade_gives_exactly_the_tables_and_loses_no_value(
     with open_database(url, backups=None) as database, database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, SQLModel.metadata) == []
-    assert _plain(rows_of(url)) == _plain(_renamed(_with_added(before, revision)))
+    assert _plain(rows_of(url)) == _plain(_with_computed(_renamed(_with_added(before, revision))))
 
 
 def _with_added(rows: Rows, revision: str) -> Rows:
-    """The rows as schema 0005 holds them."""
+    """The rows with the columns and tables that were added since, by the names of schema 0005."""
     later = [tables for step, tables in ADDED.items() if step > revision]
     new_tables = {table for tables in later for table in tables} - rows.keys()
     found = {
@@ -102,7 +125,7 @@ def _with_added(rows: Rows, revision: str) -> Rows:
 
 
 def _renamed(rows: Rows) -> Rows:
-    """The rows of schema 0005 as today's holds them."""
+    """The rows of schema 0005 by today's names."""
     for row in rows["source"]:
         folder, quiet_seconds, district_id = (row.pop(n) for n in ("folder", "quiet_seconds", "clever_district_id"))
         row["pausable"] = row["kind"] == "clever"
@@ -121,6 +144,26 @@ def _renamed(rows: Rows) -> Rows:
         ]
         for table, of in rows.items()
     }
+
+
+def _with_computed(rows: Rows) -> Rows:
+    """The rows with what 0008 computes: what a district's setup file named, and the people of each school."""
+    named = ["administrators", "name", "phone_region", "school", "source", "timezone"]
+    for district in rows["district"]:
+        district["setup_keys"] = sorted(named + [name for name in ("limits", "date_order") if district[name]])
+    there = {account["id"] for account in rows["account"] if account["archived_at"] is None}
+    links = {link["id"]: link for link in rows["link"] if link["archived_at"] is None and link["account_id"] in there}
+    for school in rows["school"]:
+        members = [
+            links[each["link_id"]]
+            for each in rows["school_membership"]
+            if each["school_id"] == school["id"] and each["active"] and each["link_id"] in links
+        ]
+        for column, kind, role in (("teachers", "employee", "teacher"), ("students", "student", "student")):
+            school[column] = len(
+                {each["account_id"] for each in members if (each["kind"], each["role"]) == (kind, role)}
+            )
+    return rows
 
 
 def _plain(rows: Rows) -> Rows:
