@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from anyio.to_thread import current_default_thread_limiter
 from sqlmodel import Session
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -23,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from models.database import Database
 from report import rendering
+from report.auditing import Views
 from report.caching import Cached
 from report.pages import load
 from report.protection import Protection
@@ -44,6 +46,9 @@ from settings import Settings
 log = logging.getLogger("rollcall.report")
 
 Value = TypeVar("Value")
+
+# Requests at once. Those of pages with people may wait for a night that writes, and are not to keep others waiting.
+AT_ONCE = 200
 
 ERRORS = {
     400: (marked("We couldn't read what was sent"), marked("Go back, reload the page and try again.")),
@@ -78,6 +83,7 @@ class Report:
         self._starter = starter
         self.is_secure = urlsplit(settings.report_address).scheme == "https"
         self.looks: Work = Work(keep=300, at_once=2)
+        self.views = Views(database)
         self._kept: Cached[Any] = Cached(keep)
         self._made: Cached[Made] = Cached(keep)
         self._background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="report")
@@ -256,6 +262,7 @@ class Report:
         self.looks.close()
         self._runs.shutdown(wait=True, cancel_futures=True)
         self._background.shutdown(wait=True)
+        self.views.close()
 
 
 def _logged(do: Callable[[], object]) -> None:
@@ -294,6 +301,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> Any:
+        current_default_thread_limiter().total_tokens = AT_ONCE
         yield
         report.close()
 

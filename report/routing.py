@@ -296,8 +296,7 @@ def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
             if endpoint.action is not None and endpoint.changes and response.status_code < 400:
                 _audit(endpoint, asked, session)
         if endpoint.action is not None and not endpoint.changes:
-            with report.database.transaction() as session:
-                _audit(endpoint, asked, session)
+            report.views.write(lambda session: _audit(endpoint, asked, session))
     except NotFound:
         return report.error(request, viewer, 404)
     except NotPossible as error:
