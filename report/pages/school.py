@@ -20,7 +20,7 @@ from services.status.issues import stored_issues
 from services.status.next_steps import next_steps
 from services.status.nights import Night
 from services.status.progress import Progress, progress, school_version
-from services.status.sync_status import Status
+from services.status.sync_status import SchoolStatus, Status
 
 # The nights on a school's page, and on the page of all.
 LAST, ALL = 14, 120
@@ -64,7 +64,7 @@ def school(asked: Asked) -> Answer:
         "fix_first": school_issues.fix_first(session, school_id, row.source_id, form),
         "nights": last,
         "charts": _charts(last),
-        "live": _live(asked, None),
+        "live": _live(asked, row, None),
         "can_check": row.status is not None and row.source_id is not None,
     }
     asked.about = school_id
@@ -83,12 +83,14 @@ class Live:
 @get("/schools/{district}/{school}/live", Scope.SCHOOL)
 def live(asked: Asked) -> Answer:
     """The part of a school's page that follows by itself: nothing of people, so that it is not audited every time."""
-    return Page("school_live.html", {"live": _live(asked, asked.query.get("seen", ""))})
+    (row,) = sync_status.statuses(asked.session, school_ids=[asked.school.id], now=asked.now)
+    return Page("school_live.html", {"live": _live(asked, row, asked.query.get("seen", ""))})
 
 
-def _live(asked: Asked, seen: str | None) -> Live:
-    version = school_version(asked.session, asked.school.id, asked.now)
-    under_way = progress(asked.session, asked.district.id, asked.now)
+def _live(asked: Asked, row: SchoolStatus, seen: str | None) -> Live:
+    session, district_id = asked.session, asked.district.id
+    version = school_version(session, row)
+    under_way = asked.report.kept(("progress", district_id), lambda: progress(session, district_id, asked.now))
     if under_way is not None and under_way.asked is not None and asked.school.id not in under_way.asked:
         under_way = None
     if under_way is not None and under_way.school != asked.school.name:

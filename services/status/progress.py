@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from models.tables import AlertMute, Decision, Hold, Run, School, SchoolRun, Source
 from services.status.report import source_name
-from services.status.sync_status import is_live, statuses
+from services.status.sync_status import SchoolStatus, is_live
 
 
 class Step(StrEnum):
@@ -69,17 +70,16 @@ def progress(session: Session, district_id: str, now: datetime) -> Progress | No
     return Progress(run.id, source_name(source.format), run.started_at, step, len(schools), number, school, asked)
 
 
-def school_version(session: Session, school_id: str, now: datetime) -> str:
+def school_version(session: Session, school: SchoolStatus) -> str:
     """A text that changes with what a school's page shows: its status, hold, decisions, last run and muted alerts."""
-    (school,) = statuses(session, school_ids=[school_id], now=now)
-    of_school = Hold.school_id == school_id
-    numbers = [
-        session.exec(statement).one()
-        for statement in (
-            select(func.max(SchoolRun.id)).where(SchoolRun.school_id == school_id),
-            select(func.max(Hold.id)).where(of_school, col(Hold.ended_at).is_(None)),
-            select(func.max(Decision.id)).join(Hold, col(Hold.id) == Decision.hold_id).where(of_school),
-            select(func.max(AlertMute.id)).where(AlertMute.school_id == school_id, col(AlertMute.ended_at).is_(None)),
-        )
-    ]
+    of_school = Hold.school_id == school.school_id
+    newest = (
+        select(func.max(SchoolRun.id)).where(SchoolRun.school_id == school.school_id),
+        select(func.max(Hold.id)).where(of_school, col(Hold.ended_at).is_(None)),
+        select(func.max(Decision.id)).join(Hold, col(Hold.id) == Decision.hold_id).where(of_school),
+        select(func.max(AlertMute.id)).where(
+            AlertMute.school_id == school.school_id, col(AlertMute.ended_at).is_(None)
+        ),
+    )
+    numbers: Any = session.exec(select(*(each.scalar_subquery() for each in newest))).one()
     return "-".join(str(each or 0) for each in (school.status, *numbers))
