@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from report.rendering import Line, sparkline
-from report.routing import Answer, Asked, Page, Scope, get
+from report.routing import Answer, Asked, Page, Scope, get, wants_json
 from services.access.audit import Action
 from services.status import issues
 from services.status.arrivals import Arrival, arrivals
@@ -108,6 +108,15 @@ class Needs:
     with_errors: int
 
 
+@dataclass(frozen=True)
+class Trend:
+    """A school's last nights. errors: fewest, most and last, where known. stopped: nights that did not go through."""
+
+    line: Line
+    errors: tuple[int, int, int] | None
+    stopped: int
+
+
 @get("/districts/{district}", Scope.DISTRICT, shared=True)
 def district(asked: Asked) -> Answer:
     """The SIS sync report of a district."""
@@ -119,6 +128,8 @@ def district(asked: Asked) -> Answer:
     def data() -> dict[str, Any]:
         return _as_data(asked.now, report, chosen, *state)
 
+    if wants_json(asked.request):
+        return Page("district.html", {}, data=data)
     return Page("district.html", {**_values(asked, report, view, chosen), **_named(state)}, block="live", data=data)
 
 
@@ -156,8 +167,7 @@ def _values(asked: Asked, report: DistrictReport, view: View, chosen: list[Schoo
         "needs": needs(report),
         "counts": counts(report),
         "totals": totals(report),
-        "lines": {school_id: _line(each) for school_id, each in nights.items()},
-        "nights": nights,
+        "trends": {school_id: _trend(each) for school_id, each in nights.items()},
         "held": sum(row.hold is not None and row.source is not None for row in report.schools),
     }
 
@@ -190,9 +200,11 @@ def totals(report: DistrictReport) -> dict[str, int]:
     }
 
 
-def _line(nights: tuple[Night, ...]) -> Line:
+def _trend(nights: tuple[Night, ...]) -> Trend:
+    errors = [night.errors for night in nights]
     marked = [number for number, night in enumerate(nights) if not night.went_through]
-    return sparkline([night.errors for night in nights], marked=marked)
+    known = tuple(each for each in errors if each is not None)
+    return Trend(sparkline(errors, marked=marked), (min(known), max(known), known[-1]) if known else None, len(marked))
 
 
 @get("/districts/{district}/file-errors.csv", Scope.DISTRICT, people=Action.DOWNLOADED)
