@@ -2,8 +2,11 @@
 
 Run as `python -m tests.end_to_end.bench_pages [SIZE]`: town (200 schools, 100,000 accounts; unless told) or city
 (2,000 schools, a million accounts). The city's rows are written in bulk; the night that runs meanwhile, in a process of
-its own, is another district's. Readers ask as people do: a page, a few seconds of reading, the next. A page's time is
+its own, is another district's. A page's time is
 the server's own, from its Server-Timing header; what readers saw has their machine in it, which is the same one here.
+
+It models 50 people, each with one page open: they open one of PAGES, read it for 10 to 30 seconds and open the next.
+Meanwhile the page of a district or school that they see follows by itself, as htmx does: every 5 seconds.
 """
 
 from __future__ import annotations
@@ -43,7 +46,8 @@ from tests.end_to_end.bench import postgresql, setup
 from tests.end_to_end.nights import play
 
 SIZES = {"town": (200, 100_000), "city": (2_000, 1_000_000)}
-READERS, SECONDS, THINKING = 50, 40.0, (1.0, 7.0)
+READERS, SECONDS, THINKING = 50, 60.0, (10.0, 30.0)
+FOLLOWED_EVERY = 5.0
 WARM_UP = 20.0  # seconds that do not count, as everything is read for the first time then
 NIGHTS = 14
 ALERTS, ERRORS = ("student_without_class", "phone_invalid"), ("teacher_email_missing", "class_teacher_unknown")
@@ -51,10 +55,15 @@ ALERTS, ERRORS = ("student_without_class", "phone_invalid"), ("teacher_email_mis
 HTML = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "district": ("/districts/city", HTML),
-    "district, followed": ("/districts/city", {**HTML, "HX-Request": "true"}),
     "district, JSON": ("/districts/city", {"Accept": "application/json"}),
     "school": ("/schools/city/s{school}", HTML),
     "school, JSON": ("/schools/city/s{school}", {"Accept": "application/json"}),
+    "person": ("/schools/city/s{school}/people/city-link-{school}", HTML),
+}
+# What a page that is open asks for by itself.
+FOLLOWED: dict[str, tuple[str, str]] = {
+    "district": ("district, followed", "/districts/city"),
+    "school": ("school, followed", "/schools/city/s{school}/live?seen="),
 }
 
 out = Console(highlight=False)
@@ -101,7 +110,7 @@ def _table(name: str, seen: list[Seen], nights: int) -> Table:
     table = Table(f"{name}, {nights} nights meanwhile", box=None, pad_edge=False)
     for column in ("answers", "refused", "KB", "p50", "p95", "worst", "readers' p95"):
         table.add_column(column, justify="right")
-    for page in PAGES:
+    for page in (*PAGES, *(followed for followed, _ in FOLLOWED.values())):
         of_page = [each for each in seen if each.page == page]
         good = [each for each in of_page if each.status == 200]
         if not good:
@@ -334,18 +343,28 @@ async def _reader(address: str, token: str, schools: int, counted_from: float) -
     seen: list[Seen] = []
     luck = random.Random(token)
     limits = httpx.Limits(keepalive_expiry=2.0)  # less than the server waits
+    until = counted_from + SECONDS
+
+    async def ask(page: str, path: str, headers: dict[str, str]) -> None:
+        begun, started = time.monotonic(), time.perf_counter()
+        answer = await client.get(path, headers=headers)
+        taken = (time.perf_counter() - started) * 1000
+        server = float(answer.headers.get("server-timing", "app;dur=0").partition("dur=")[2])
+        if begun >= counted_from:
+            seen.append(Seen(page, answer.status_code, answer.num_bytes_downloaded, server, taken))
+
     async with httpx.AsyncClient(base_url=address, cookies={"rollcall": token}, timeout=60, limits=limits) as client:
-        await asyncio.sleep(luck.uniform(0, THINKING[1]))
-        while (begun := time.monotonic()) < counted_from + SECONDS:
-            page = luck.choice(list(PAGES))
+        await asyncio.sleep(luck.uniform(0, THINKING[0]))
+        while time.monotonic() < until:
+            page, school = luck.choice(list(PAGES)), luck.randrange(schools)
             path, headers = PAGES[page]
-            started = time.perf_counter()
-            answer = await client.get(path.format(school=luck.randrange(schools)), headers=headers)
-            taken = (time.perf_counter() - started) * 1000
-            server = float(answer.headers.get("server-timing", "app;dur=0").partition("dur=")[2])
-            if begun >= counted_from:
-                seen.append(Seen(page, answer.status_code, answer.num_bytes_downloaded, server, taken))
-            await asyncio.sleep(luck.uniform(*THINKING))
+            await ask(page, path.format(school=school), headers)
+            read_until = min(time.monotonic() + luck.uniform(*THINKING), until)
+            while (left := read_until - time.monotonic()) > FOLLOWED_EVERY and page in FOLLOWED:
+                await asyncio.sleep(FOLLOWED_EVERY)
+                followed, path = FOLLOWED[page]
+                await ask(followed, path.format(school=school), {**HTML, "HX-Request": "true"})
+            await asyncio.sleep(max(0.0, min(left, read_until - time.monotonic())))
     return seen
 
 
