@@ -54,7 +54,7 @@ ERRORS = {
     400: (marked("We couldn't read what was sent"), marked("Go back, reload the page and try again.")),
     404: (marked("We couldn't find that page"), marked("It may have moved, or you may not have access to it.")),
     405: (marked("That page can't be opened this way"), marked("Go back and use the buttons on the page.")),
-    409: (marked("That isn't possible right now"), marked("Go back, reload the page and look at how things are now.")),
+    409: (marked("That isn't possible right now"), marked("Go back and reload the page to see what has changed.")),
     413: (
         marked("That's more than we can take at once"),
         marked("Go back and choose only the files that the page asks for."),
@@ -63,7 +63,7 @@ ERRORS = {
         marked("Something went wrong on our side"),
         marked("Nothing was changed. Please try again; our team has been notified."),
     ),
-    503: (marked("The report is busy"), marked("Please try again in a minute. Your data are safe.")),
+    503: (marked("The report is busy"), marked("Please try again in a minute. Your data is safe.")),
 }
 
 

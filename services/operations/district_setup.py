@@ -284,7 +284,7 @@ def set_mail_schedule(session: Session, district_id: str, values: Mapping[str, s
     schedule: dict[str, str] = {}
     for value, often in values.items():
         if often not in get_args(Schedule):
-            raise SetupError("choose how often each person gets mail")
+            raise SetupError("choose how often each person gets email")
         try:
             address = mail_address(value)
         except ValueError as error:
@@ -294,7 +294,7 @@ def set_mail_schedule(session: Session, district_id: str, values: Mapping[str, s
             schedule[address] = often
     others = [address for address in schedule if address.casefold() not in administrators]
     if len(others) > MOST_RECIPIENTS:
-        raise SetupError(f"mail can go to {count(MOST_RECIPIENTS, 'other person', 'other people')} at most")
+        raise SetupError(f"email can go to {count(MOST_RECIPIENTS, 'other person', 'other people')} at most")
     start_digests(session, district_id, district.mail_schedule, schedule, now=now)
     district.mail_schedule = schedule or None
     session.add(district)

@@ -46,25 +46,25 @@ _REASONS: Mapping[str, NextStep] = MappingProxyType(
     {
         DATA_REMOVALS: NextStep(
             Who.SCHOOL_OFFICE,
-            "Look through the list of removals. If it's right, confirm it. If not, ask your SIS administrator to"
-            " correct the data.",
+            "Look through the list of removals. If it's right, choose “Confirm removals”. If not, ask your SIS"
+            " administrator to correct the data.",
         ),
         SCHOOL_MISSING: NextStep(
-            Who.SIS_ADMINISTRATOR, "Add the school to the data again. If it has closed, confirm the removals."
+            Who.SIS_ADMINISTRATOR, "Add the school to the data again. If it has closed, choose “Confirm removals”."
         ),
         UNUSUAL_CHANGES: NextStep(
             Who.SCHOOL_OFFICE,
-            "Look through the list of changes. If it's right, confirm it. If not, ask your SIS administrator to correct"
-            " the data.",
+            "Look through the list of changes. If it's right, choose “Confirm changes”. If not, ask your SIS"
+            " administrator to correct the data.",
         ),
         TOO_MANY_GUARDIANS: NextStep(
             Who.SCHOOL_OFFICE,
-            "Check each student's guardians. Create the accounts if all of them belong there, or correct them in your"
-            " SIS.",
+            "Check each student's guardians. If all of them belong there, choose “Create accounts”. If not, correct"
+            " them in your SIS.",
         ),
         EMERGENCY_CONTACTS: NextStep(
             Who.DISTRICT_ADMINISTRATOR,
-            "Decide whether emergency contacts get accounts: leave them out, or create the accounts.",
+            "Decide whether emergency contacts get accounts: choose “Leave them out” or “Create accounts”.",
         ),
         DISCONNECTED: NextStep(
             Who.SIS_ADMINISTRATOR, "Restore access to the data, then choose “I fixed it” on this page."
@@ -79,7 +79,7 @@ _REASONS: Mapping[str, NextStep] = MappingProxyType(
     }
 )
 _CLEVERS_TURN = NextStep(
-    Who.CLEVER, "Clever has a problem with the district's data. The hold ends once Clever has solved it."
+    Who.CLEVER, "Clever has a problem with the district's data. The hold ends once Clever fixes it."
 )
 _PENDING = NextStep(
     Who.SIS_ADMINISTRATOR, "Something is pending in Clever. Finish it there, then choose “I fixed it” on this page."
@@ -127,11 +127,11 @@ def _without_hold(status: Status | None, has_source: bool, form: str, errors: in
     if status is Status.PROCESSING:
         return NextStep(Who.US, "We're processing the newest data. Nothing to do.")
     if status is Status.PAUSED:
-        return NextStep(Who.US, "We paused the sync for maintenance. It goes on by itself.")
+        return NextStep(Who.US, "We paused the sync for maintenance. It resumes automatically.")
     if errors:
         return NextStep(
             Who.SCHOOL_OFFICE, "Correct the records with errors in your SIS. They have no account or class until then."
         )
     if alerts:
-        return NextStep(Who.SCHOOL_OFFICE, "Look at the alerts when you have time. Everybody has an account.")
+        return NextStep(Who.SCHOOL_OFFICE, "Look at the alerts when you have time. Everyone has an account.")
     return NextStep(Who.NOBODY, "Everything is in order. Nothing to do.")

@@ -57,7 +57,7 @@ def test_shows_what_will_happen_school_by_school(client: httpx.Client, sqlite_da
     assert 'name="removals"' not in page
     everything = client.get("/districts/many/holds/clear").text
     assert "Clear the holds of 4 schools" in everything
-    assert "Type 160, the number of records that are removed" in everything
+    assert "Type 160, the number of records to remove" in everything
     assert decided(sqlite_database) == []
 
 
@@ -119,7 +119,7 @@ def test_nonsense_and_what_a_verb_is_not_about(client: httpx.Client, sqlite_data
     for form in ({"verb": "accept", "hold": [str(first)]}, {"verb": "recheck", "hold": ["x", "99999"]}):
         assert client.post("/districts/many/holds/clear", data=form).headers["location"].endswith("?said=holds_changed")
     assert decided(sqlite_database) == []
-    assert "None of these schools is on hold any more" in client.get("/districts/many/holds/clear?hold=x").text
+    assert "None of these schools is on hold anymore" in client.get("/districts/many/holds/clear?hold=x").text
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)

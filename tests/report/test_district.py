@@ -128,7 +128,7 @@ def test_sorted_and_filtered_by_the_address(many: httpx.Client) -> None:
 def test_the_sentence_the_counts_and_the_totals(many: httpx.Client) -> None:
     page = many.get("/districts/many").text
     # 23 on hold, 23 without a sync, 46 with errors.
-    assert "92 schools need you" in page
+    assert "92 schools need attention" in page
     assert "23 are on hold. 23 have no sync yet. 46 have data errors." in page
     figures = re.findall(r'href="\?status=(\w+)".*?figure-number">([\d,]+)', page, re.S)
     assert figures == [("on_hold", "23"), ("setup_sync", "23"), ("connected", "161"), ("off", "23"), ("errors", "46")]
@@ -149,7 +149,7 @@ def test_a_calm_district_has_no_data_errors(sqlite_database: Database, operator:
         session.connection().exec_driver_sql("DELETE FROM issue")
     page = operator(sqlite_database).get("/districts/many").text
     assert "No data errors" in page
-    assert "need you" not in page
+    assert "need attention" not in page
     assert "Latest data" in page
     assert "Usually every day around 10:00 AM." in page
 
@@ -170,7 +170,7 @@ def test_a_rejected_delivery_is_told_file_by_file_with_its_remedy_and_every_bad_
             )  # fmt: skip
     page = client.get("/districts/many").text
     assert "Your files have errors and were rejected" in page
-    assert "The last files were rejected" in page
+    assert "Your latest files were rejected" in page
     assert re.search(r"students\.csv.*2 errors.*line 2, line 3.*What to do:", page, re.S)
     assert "Ada" not in page
     document = client.get("/districts/many/file-errors.csv")
@@ -185,7 +185,7 @@ def test_a_rejected_delivery_is_told_file_by_file_with_its_remedy_and_every_bad_
 
 def test_records_of_no_known_school_are_shown_and_downloaded(many: httpx.Client) -> None:
     page = many.get("/districts/many").text
-    assert "Records of no known school" in page
+    assert "Records that match no school" in page
     document = many.get("/districts/many/unplaced.csv")
     assert len(document.text.splitlines()) == 2
     assert "school_unknown" in document.text
@@ -272,7 +272,7 @@ def test_checking_for_new_data_is_refused_in_plain_words_while_a_sync_is_under_w
     answer = client.post("/districts/many/sync")
     assert (answer.status_code, answer.headers["location"]) == (303, "/districts/many?said=sync_busy")
     page = client.get("/districts/many?said=sync_busy").text
-    assert "A sync is already under way" in page
+    assert "A sync is already running" in page
     assert "Looking for new data from CSV files" in page
 
 

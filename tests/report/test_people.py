@@ -36,7 +36,7 @@ def test_a_person_is_found_and_explained(browser: Browser, samples: Database) ->
     assert f'href="{LINCOLN}/people/{evan.id}"' in found.text
     page = office.get(f"{LINCOLN}/people/{evan.id}").text
     assert "<h1>Evan Juárez</h1>" in page
-    assert "At this school, as the SIS says" in page
+    assert "At this school, just as in the SIS" in page
     assert "Nia Juárez" in page
 
 

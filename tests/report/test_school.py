@@ -94,10 +94,10 @@ def test_a_school_with_errors_says_what_to_do(browser: Browser, samples: Databas
         "School office Correct the records with errors in your SIS.",
         "4 Errors",
         "7 Alerts",
-        "Fix these 3 records, and up to 10 records come right",
+        "Fix these 3 records first to take care of up to 10 records",
         "Mónica Colón : Teacher without an email address (teachers.csv:16, ID T07002)",
         "Teacher without an email address 1 record The teacher has no email address.",
-        "3 other records come right once this is fixed",
+        "Fixing this also fixes 3 other records",
         "Enter the teacher's work email address in your SIS (column teacher_email in teachers.csv).",
         "students.csv:22 007012 Francisco Tolentino",
     ):
@@ -133,7 +133,7 @@ def test_a_school_on_hold_shows_why_a_sample_and_what_can_be_decided(browser: Br
         ("unified/washington", "Nobody The school isn't on your plan."),
         ("unified/adams", "District administrator Set up the sync"),
         ("riverbend/mill-pond", "SIS administrator Correct the files, then send the complete set again."),
-        ("riverbend/mill-pond", "Files could not be used"),
+        ("riverbend/mill-pond", "Files couldn't be used"),
         ("lakeside/harbor", "Nobody Everything is in order."),
         ("lakeside/harbor", "Check for new Clever data"),
     ],
@@ -263,7 +263,7 @@ def test_a_hold_is_reviewed_and_confirmed(
     assert waited(started) == [("unified", ["jefferson"])]
     assert audited(samples) == [(UNIFIED, "decided", "unified/jefferson", f"hold {hold}", "confirm_removals")]
     page = text(asked.get(answer.headers["location"]).text)
-    assert "Removals confirmed. They're applied now" in page
+    assert "Removals confirmed. We're applying them now" in page
     assert f"Removals confirmed by {UNIFIED}," in page
     play(samples, landing(samples), "unified", schools=["jefferson"])
     page = text(asked.get(JEFFERSON).text)
@@ -455,6 +455,6 @@ def test_two_nights_are_compared(browser: Browser) -> None:
     page = asked.get(f"{LINCOLN}/nights").text
     later, earlier = re.findall(r'name="one" value="(\d+)"', page)
     compared = text(asked.get(f"{LINCOLN}/nights?one={later}&other={earlier}").text)
-    for said in ("Teachers 5 6 +1", "Errors 5 4 -1", "Alerts 7 7 0", "Students, created 29 2 -27", "not which ones"):
+    for said in ("Teachers 5 6 +1", "Errors 5 4 -1", "Alerts 7 7 0", "Students, created 29 2 -27", "not the records"):
         assert said in compared
-    assert 'role="img" aria-label="Errors over the nights, from 5 to 4"' in page
+    assert 'role="img" aria-label="Errors by sync, from 5 to 4"' in page

@@ -102,7 +102,7 @@ def test_settings_are_saved_and_audited(browser: Browser, samples: Database) -> 
         ("limits", {"students.share": "101", "students.count": "3"}, "A percentage is from 0 to 100"),
         ("limits", {"students.share": "nan", "students.count": "3"}, "A percentage is from 0 to 100"),
         ("mail", {"new_address": "<script>alert(1)</script>"}, "An address is not an email address"),
-        ("mail", {"address": "it@unified.example", "often": "hourly"}, "Choose how often each person gets mail."),
+        ("mail", {"address": "it@unified.example", "often": "hourly"}, "Choose how often each person gets email."),
         ("new/clever", {"district_id": ""}, "District_id is empty."),
     ],
 )
@@ -232,7 +232,7 @@ def test_adams_is_matched_with_a_school_of_a_file(browser: Browser, samples: Dat
     assert page.status_code == 200
     assert '<option value="0105" selected>Adams Middle School · 0105</option>' in page.text
     nothing = ours.post(f"{SETUP}/sources/files/schools", data={"match.adams": "0105"})
-    assert (nothing.status_code, "Tick the schools" in nothing.text) == (200, True)
+    assert (nothing.status_code, "Check the schools" in nothing.text) == (200, True)
     taken = ours.post(f"{SETUP}/sources/files/schools", data={"match.adams": "0101", "confirm": "adams"})
     assert (taken.status_code, "can&#39;t both be the same school" in taken.text) == (200, True)
     done = ours.post(f"{SETUP}/sources/files/schools", data={"match.adams": "0105", "confirm": "adams"})

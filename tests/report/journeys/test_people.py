@@ -74,7 +74,7 @@ def test_a_person_is_explained(page: Any) -> None:
     page.get_by_label("Find a person or class").fill("evan")
     page.keyboard.press("Enter")
     page.get_by_role("link", name="Evan Juárez").click()
-    page.get_by_role("heading", name="At this school, as the SIS says").wait_for()
+    page.get_by_role("heading", name="At this school, just as in the SIS").wait_for()
     check(page)
     page.get_by_role("link", name="Algebra I, section 1").click()
     page.get_by_role("heading", name="Algebra I, section 1").wait_for()

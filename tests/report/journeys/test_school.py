@@ -105,9 +105,9 @@ def test_a_red_school_is_understood_and_put_right(opened: Opened, samples: Datab
     page.get_by_role("link", name="Lincoln High School").click()
     assert page.get_by_role("heading", level=1).inner_text() == "Lincoln High School"
     is_accessible(page)
-    assert page.get_by_text("Fix these 3 records, and up to 10 records come right").is_visible()
-    page.get_by_text("3 other records come right once this is fixed").click()
-    assert page.get_by_text("Mónica Colón: 3 records wait for it").is_visible()
+    assert page.get_by_text("Fix these 3 records first to take care of up to 10 records").is_visible()
+    page.get_by_text("Fixing this also fixes 3 other records").click()
+    assert page.get_by_text("Mónica Colón: 3 records depend on it").is_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download these records (CSV): Teacher without an email address").click()
     download.value.save_as(tmp_path / "teachers.csv")
@@ -142,7 +142,7 @@ def test_a_hold_is_reviewed_and_confirmed_with_the_keyboard_on_a_phone(
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_url("**/jefferson?said=*")
-    assert page.get_by_text("Removals confirmed. They're applied now").is_visible()
+    assert page.get_by_text("Removals confirmed. We're applying them now").is_visible()
     for _ in range(60):
         if page.locator(".pill").inner_text() == "Connected":
             break

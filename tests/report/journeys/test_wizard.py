@@ -71,7 +71,7 @@ def settled(page: Any) -> None:
     """Wait until the source has answered, and check the page."""
     from axe_playwright_python.sync_playwright import Axe
 
-    page.get_by_text("This page updates by itself.").wait_for(state="detached")
+    page.get_by_text("This page updates automatically.").wait_for(state="detached")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
@@ -131,15 +131,15 @@ def test_with_files_from_nothing_to_connected(
         follow(page, "Match schools")
         for file in (FOLDER / "unified" / "night1").iterdir():
             shutil.copy(file, folder)
-        press(page, "Fetch the schools again")
+        press(page, "Reload the schools")
         chosen = page.eval_on_selector_all("select", "all => all.map(each => each.value)")
         assert chosen == ["0101", "0102", ""]
-        press(page, "Confirm the ticked schools")
-        assert page.get_by_text("Tick the schools whose match is right").is_visible()
+        press(page, "Confirm the checked schools")
+        assert page.get_by_text("Check the schools whose match is right").is_visible()
         for name in ("Lincoln HS", "Roosevelt Middle"):
             page.get_by_role("checkbox", name=f"The match of {name} is right").check()
-        press(page, "Confirm the ticked schools")
-        follow(page, "Go on without the others")
+        press(page, "Confirm the checked schools")
+        follow(page, "Continue without the others")
         assert page.get_by_text("All 2 schools would be connected. Nothing has been changed yet.").is_visible()
         assert set(status_of(sqlite_database).values()) == {Status.SETUP_SYNC}
         press(page, "Start the first sync")
@@ -175,15 +175,15 @@ def test_with_clever_from_nothing_to_connected(
             follow(page, "Choose Clever")
             page.get_by_label("Clever district ID").fill("0" * 24)
             press(page, "Connect")
-            assert page.get_by_text("Clever doesn't let us read this district.").is_visible()
+            assert page.get_by_text("Clever won't let us read this district.").is_visible()
             follow(page, "Change")
             page.get_by_label("Clever district ID").fill(there.id)
             press(page, "Connect")
-            assert page.get_by_text("Clever answers").is_visible()
+            assert page.get_by_text("Clever responded").is_visible()
             follow(page, "Match schools")
             for name in ("Lakeside High School", "Harbor MS"):
                 page.get_by_role("checkbox", name=f"The match of {name} is right").check()
-            press(page, "Confirm the ticked schools")
+            press(page, "Confirm the checked schools")
             assert page.get_by_text("All 2 schools would be connected.").is_visible()
             press(page, "Start the first sync")
             connected(page, sqlite_database)
