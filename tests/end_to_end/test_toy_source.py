@@ -116,5 +116,5 @@ def test_the_setup_file_says_what_it_must(shelf: Installation) -> None:
     assert str(raised.value).splitlines() == [f"{here}: shelf is missing", f"{here}: unknown key folder"]
     again = '[[district.source]]\nid = "more"\nkind = "shelf"\nshelf = "birch"\n\n'
     file.write_text(good.replace("[[district.school]]", f"{again}[[district.school]]"))
-    with pytest.raises(SetupError, match=r'source "more": shelf is that of district "unified", source "files" already'):
+    with pytest.raises(SetupError, match=r'source "more": shelf is already used by district "unified", source "files"'):
         read_setup(file)

@@ -97,7 +97,7 @@ def test_a_page_shows_a_sample_and_what_confirming_would_remove(started: Databas
     with started.reading() as session:
         found = shown(session, *open_ids(started))
     (reason,) = found.reasons
-    assert (reason.many, reason.counts) == (50, ("50 of 100 students would be removed; the limit is 10% and 10",))
+    assert (reason.many, reason.counts) == (50, ("50 of 100 students would be removed (limit: 10% and 10)",))
     assert reason.evidence.select("type", "record_id").rows() == [("students", f"s{n}") for n in range(50, 70)]
     assert (found.removals, found.to_remove) == ((("students", 50),), 50)
     assert (dict(found.offered), found.not_synced) == ({"confirm-removals": "confirm_removals"}, None)

@@ -174,7 +174,7 @@ def test_a_file_in_the_way_of_the_report_is_refused(sqlite_database: Database, f
     same_school = SETUP.replace('"0101"', '"0105"')
     for text, problem in (
         (same_place, 'district "unified", source "files": folder is already used by district "unified", source "csv"'),
-        (same_school, 'district "unified", school "lincoln": external_id 0105 is that of school "adams" already'),
+        (same_school, 'district "unified", school "lincoln": external_id 0105 is already used by school "adams"'),
     ):
         with pytest.raises(SetupError) as raised:
             apply(sqlite_database, folder, text)
