@@ -160,63 +160,6 @@ def test_who_moves_to_another_sources_school_stays_until_that_source_has_spoken(
     lincoln.send(csv_files(TEACHERS, students(s3="2"), CLASSES, enrollments(3)))
     removed = {"students_remove": 1, "guardians_remove": 1}
     assert counts(lincoln) == {"unified/lincoln": ("applied", removed)}
-    assert active(lincoln.database) == everybody(3)
-    assert issues(lincoln.database) == []
-    # A newcomer of the same name is another person, and the address is free.
-    newcomer = ("003b", *student(3)[1:5], *student(4)[5:])
-    lincoln.send(csv_files(TEACHERS, [*students(s3="2"), newcomer], CLASSES, [*enrollments(3), ("C1", "003b")]))
-    lincoln.night()
-    assert active(lincoln.database)["student"] == "001 002 003b 004 005 006 007 008"
-    lincoln.send(csv_files(TEACHERS, students(), CLASSES, enrollments()))
-    lincoln.night()
-    assert active(lincoln.database) == everybody()
-    assert {name: _accounts(lincoln.database)[name] for name in before} == before
-
-
-def _accounts(database: Database) -> dict[str, str]:
-    with database.reading() as session:
-        schema = {"external_id": pl.String, "account_id": pl.String}
-        return dict(bulk.read(session, "SELECT external_id, account_id FROM link", {}, schema).iter_rows())
-
-
-def test_a_school_off_the_plan_archives_nobody_and_holds_who_is_there(
-    embedded: Installation, csv_files: Callable[..., dict[str, bytes]]
-) -> None:
-    embedded.set_up(unified={"lincoln": "1", "adams": "2"})
-    embedded.send(csv_files(TEACHERS, students(s2="1 2", s4="2", s5="2"), CLASSES, enrollments(4, 5)))
-    embedded.night()
-    with embedded.database.transaction() as session:
-        bulk.execute(session, "UPDATE school SET on_plan = false WHERE key = 'adams'", {})
-    # S1 joins Lincoln's second class only, so that there is something to do.
-    embedded.send(csv_files(TEACHERS, students(s2="1 2", s4="2", s5="2"), CLASSES, [*enrollments(4, 5), ("C1", "001")]))
-    assert counts(embedded) == {"unified/lincoln": ("applied", {"student_class_memberships_create": 1})}
-    assert active(embedded.database) == everybody()
-    # S2, who was at both, stays at Adams; S3, who was at Lincoln only, is nowhere.
-    embedded.send(csv_files(TEACHERS, students(s2="2", s3="2", s4="2", s5="2"), CLASSES, enrollments(2, 3, 4, 5)))
-    removed = {"students_remove": 2, "guardians_remove": 2, "student_class_memberships_remove": 1}
-    assert counts(embedded) == {"unified/lincoln": ("applied", removed)}
-    assert active(embedded.database) == everybody(3)
-    assert at(embedded.database, "lincoln")["student"] == "001 006 007 008"
-    assert at(embedded.database, "adams")["student"] == "002 004 005"
-
-
-def test_who_moves_to_another_sources_school_stays_until_that_source_has_spoken(
-    lincoln: Installation, csv_files: Callable[..., dict[str, bytes]]
-) -> None:
-    with lincoln.database.transaction() as session:
-        other = Source(id="unified/other", district_id="unified", key="other", kind="csv", format="csv-1.0")
-        other.settings = {"folder": str(lincoln.folder), "quiet_seconds": 300}
-        session.add(other)
-        session.flush()
-        bulk.execute(
-            session,
-            "INSERT INTO school (id, district_id, key, name, source_id, external_id, on_plan, frozen, position)"
-            " VALUES ('unified/adams', 'unified', 'adams', 'ADAMS', 'unified/other', 'A', true, false, 1)",
-            {},
-        )
-    lincoln.send(csv_files(TEACHERS, students(s3="2"), CLASSES, enrollments(3)))
-    removed = {"students_remove": 1, "guardians_remove": 1}
-    assert counts(lincoln) == {"unified/lincoln": ("applied", removed)}
     assert active(lincoln.database) == everybody()
     assert at(lincoln.database, "lincoln")["student"] == "001 002 004 005 006 007 008"
     later = datetime.now(UTC) + timedelta(days=1)
