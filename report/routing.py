@@ -145,7 +145,7 @@ class Endpoint:
 
     shows_people: it shows personal data of the roster. takes_files: a form that files are uploaded with; nothing of
     them is stored. is_shared: readers with the same rights get the same page for a moment. changes: it changes
-    something.
+    something. first: what is asked before a form's transaction begins.
     """
 
     method: str
@@ -156,6 +156,7 @@ class Endpoint:
     shows_people: bool
     takes_files: bool = False
     is_shared: bool = False
+    first: Callable[[Asked], Answer | None] | None = None
 
     @property
     def changes(self) -> bool:
@@ -177,9 +178,15 @@ def get(path: str, scope: Scope, *, people: Action | None = None, shared: bool =
     return _register("GET", path, scope, people, shows_people=people is not None, is_shared=shared)
 
 
-def post(path: str, scope: Scope, action: Action | None) -> Callable[[Handler], Handler]:
-    """Register a form's address. action: what is audited; None only where the handler audits by itself."""
-    return _register("POST", path, scope, action, shows_people=False)
+def post(
+    path: str, scope: Scope, action: Action | None, *, first: Callable[[Asked], Answer | None] | None = None
+) -> Callable[[Handler], Handler]:
+    """Register a form's address. action: what is audited; None only where the handler audits by itself.
+
+    first: asks what takes a while, such as another server, before the transaction begins, which keeps other writers
+    waiting. It only reads. If it gives an answer, that is the form's, and the handler isn't called.
+    """
+    return _register("POST", path, scope, action, shows_people=False, first=first)
 
 
 def upload(path: str, scope: Scope, action: Action) -> Callable[[Handler], Handler]:
@@ -196,9 +203,10 @@ def _register(
     shows_people: bool,
     takes_files: bool = False,
     is_shared: bool = False,
+    first: Callable[[Asked], Answer | None] | None = None,
 ) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
-        ENDPOINTS.append(Endpoint(method, path, scope, handler, action, shows_people, takes_files, is_shared))
+        ENDPOINTS.append(Endpoint(method, path, scope, handler, action, shows_people, takes_files, is_shared, first))
         return handler
 
     return register
@@ -287,6 +295,8 @@ def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
         viewer = report.who(request, now)
         if endpoint.scope is not Scope.ANYBODY and not viewer.name:
             return _sign_in_first(request)
+        if endpoint.first is not None and (refused := _ask_first(endpoint, request, viewer, now, form)) is not None:
+            return refused
         opened = report.database.transaction if endpoint.changes else report.database.reading
         with opened() as session:
             asked = Asked(request, report, session, viewer, now, form, after=after)
@@ -311,6 +321,22 @@ def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
         report.background(each)
     if endpoint.changes:
         report.forget(asked)
+    return response
+
+
+def _ask_first(endpoint: Endpoint, request: Request, viewer: Viewer, now: datetime, form: FormData) -> Response | None:
+    """What a form is answered before anything can change; None if it goes on."""
+    assert endpoint.first is not None
+    report: Report = request.app.state.report
+    with report.database.reading() as session:
+        asked = Asked(request, report, session, viewer, now, form)
+        _look_up(endpoint, asked)
+        answer = endpoint.first(asked)
+        if answer is None:
+            return None
+        response = _rendered(asked, answer)
+    with report.database.transaction() as session:
+        _audit(endpoint, asked, session)
     return response
 
 

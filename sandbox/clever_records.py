@@ -168,7 +168,7 @@ def clever_district(
 
 
 def added_ids(district: District, role: Literal["staff", "district_admin"], count: int) -> dict[str, str]:
-    """Clever's IDs of the people `clever_district` adds, by what it calls them: S90001 and so on, A90001 and so on."""
+    """Clever's IDs of the people `clever_district` adds, by what it calls them: S90001 and so on, D90001 and so on."""
     return {name: _id(district, role, name) for name in (f"{role[0].upper()}{90001 + at}" for at in range(count))}
 
 

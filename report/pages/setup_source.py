@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.datastructures import UploadFile
 
 from contracts.formats import DEFAULT_FORMAT, FORMATS, file_formats
-from errors import DataError, NotFound, NotPossible, RollcallError, SetupError, SourceRefused
+from errors import DataError, NotFound, NotPossible, RollcallError, SetupError, SourceRefused, SourceUnreachable
 from models.tables import School, Source
 from report.routing import Answer, Asked, Page, Redirect, Scope, get, post, upload
 from report.sources import FORMS, Place, adapter_for, address_of
@@ -22,7 +23,10 @@ from services.sync.preview import Look, SyncPreview, look, preview_in_numbers
 SETUP = "/districts/{district}/setup"
 SOURCE = SETUP + "/sources/{source}"
 NOTHING_CHANGED = "not valid, nothing changed"
+REFUSED = "refused: the source doesn't list them as an administrator"
+UNPROVEN = "refused: the source couldn't be asked for its administrators"
 WAIT = 1.5  # seconds a page waits for a source before it says that it is still reading
+LONGEST = 20.0  # seconds a form waits for what a source says of whoever sends it
 MANY = 200  # schools, from which on they are typed rather than chosen
 
 
@@ -38,7 +42,16 @@ def begin(asked: Asked) -> Answer:
     return _form(asked, _kind(asked), None, {})
 
 
-@post(f"{SETUP}/new/{{kind}}", Scope.DISTRICT, Action.SETUP_CHANGED)
+def _may_create(asked: Asked) -> Answer | None:
+    return _refused(asked, _kind(asked), None)
+
+
+def _may_change(asked: Asked) -> Answer | None:
+    source = _draft(asked)
+    return _refused(asked, source.kind, source)
+
+
+@post(f"{SETUP}/new/{{kind}}", Scope.DISTRICT, Action.SETUP_CHANGED, first=_may_create)
 def create(asked: Asked) -> Answer:
     """Set the source up; nothing is synced yet."""
     return _set_up(asked, _kind(asked), None)
@@ -67,7 +80,7 @@ def change(asked: Asked) -> Answer:
     return _form(asked, source.kind, source, source.settings)
 
 
-@post(f"{SOURCE}/change", Scope.DISTRICT, Action.SETUP_CHANGED)
+@post(f"{SOURCE}/change", Scope.DISTRICT, Action.SETUP_CHANGED, first=_may_change)
 def save_change(asked: Asked) -> Answer:
     """Change a source that is not started."""
     source = _draft(asked)
@@ -262,12 +275,55 @@ def _forget(asked: Asked, source: Source) -> None:
         asked.report.looks.forget((what, source.id))
 
 
-def _set_up(asked: Asked, kind: str, held: Source | None) -> Answer:
+def _wanted(asked: Asked, kind: str, held: Source | None) -> tuple[str, Mapping[str, Any]]:
+    """The key of the source that the form sets up, and what a setup file would say of it."""
     setup = district_setup.setup_of(asked.session, asked.district)
     is_first = not any(each.source.kind == kind and each.source != held for each in setup.sources)
     key = held.key if held is not None else district_setup.free_key(asked.session, asked.district.id, kind)
-    form = FORMS[kind]
-    values = form.values(asked.report.settings, Place(asked.district.id, key, is_first), asked.field)
+    return key, FORMS[kind].values(asked.report.settings, Place(asked.district.id, key, is_first), asked.field)
+
+
+def _refused(asked: Asked, kind: str, held: Source | None) -> Answer | None:
+    """The form with why it is refused, if the source doesn't say that its data are the viewer's to connect.
+
+    Rule: nothing of the source is shown to somebody else, not even whether a sync uses it.
+    """
+    if asked.viewer.is_operator:
+        return None
+    key, values = _wanted(asked, kind, held)
+    try:
+        settings = district_setup.entry_of(key, values).settings
+    except SetupError:
+        return None  # the handler says it
+    try:
+        if _is_theirs(asked, kind, settings):
+            return None
+    except RollcallError as error:
+        asked.detail = UNPROVEN
+        return _form(asked, kind, held, values, cannot=_in_words(error))
+    asked.detail = REFUSED
+    return _form(asked, kind, held, values, is_refused=True)
+
+
+def _is_theirs(asked: Asked, kind: str, settings: Mapping[str, Any]) -> bool:
+    """Ask the source now; nothing that it said before counts.
+
+    Raises:
+        SourceUnreachable, SourceRefused, NotPossible: it can't be asked.
+    """
+    report, email = asked.report, asked.viewer.name
+    adapter = adapter_for(report.settings, kind)
+    key = ("administrators", kind, adapter.location_of(settings), email)
+    try:
+        return bool(report.looks.get(key, lambda: adapter.may_be_set_up_by(settings, email), wait=LONGEST))
+    except TimeoutError:
+        raise SourceUnreachable("the source is slow to answer") from None
+    finally:
+        report.looks.forget(key)
+
+
+def _set_up(asked: Asked, kind: str, held: Source | None) -> Answer:
+    _, values = _wanted(asked, kind, held)
     try:
         source = district_setup.set_up_source(
             asked.session, asked.district.id, values, key=held.key if held is not None else None
@@ -275,13 +331,23 @@ def _set_up(asked: Asked, kind: str, held: Source | None) -> Answer:
     except SetupError as error:
         asked.detail = NOTHING_CHANGED
         return _form(asked, kind, held, values, error.message)
-    form.prepare(source)
+    FORMS[kind].prepare(source)
     _note(asked, source, "source set up" if held is None else "source changed")
     _forget(asked, source)
     return Redirect(_base(asked, source))
 
 
-def _form(asked: Asked, kind: str, source: Source | None, values: Any, problem: str | None = None) -> Page:
+def _form(
+    asked: Asked,
+    kind: str,
+    source: Source | None,
+    values: Any,
+    problem: str | None = None,
+    *,
+    cannot: str | None = None,
+    is_refused: bool = False,
+) -> Page:
+    """problem: with what was entered. cannot: why the source couldn't be asked. is_refused: it isn't the viewer's."""
     return _page(
         "setup/form.html",
         step=2,
@@ -291,6 +357,8 @@ def _form(asked: Asked, kind: str, source: Source | None, values: Any, problem: 
         formats=[FORMATS[name] for name in file_formats()],
         default_format=DEFAULT_FORMAT,
         problem=problem,
+        cannot=cannot,
+        is_refused=is_refused,
     )
 
 

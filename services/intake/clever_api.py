@@ -132,9 +132,23 @@ def get_schools(connection: Connection, district_id: str) -> list[RemoteSchool]:
         SourceRefused: Clever has no token for the district, or refuses it or its schools.
     """
     with tempfile.TemporaryDirectory(prefix="rollcall-schools-") as folder:
-        _run(_fetch_schools, connection, district_id, Path(folder))
+        _run(_fetch_one, connection, district_id, "schools", Path(folder))
         lines = (Path(folder) / "schools.jsonl").read_bytes().splitlines()
     return [_SCHOOL.decode(line) for line in lines]
+
+
+def get_administrators(connection: Connection, district_id: str) -> frozenset[str]:
+    """The email addresses of a district's administrators in Clever, casefolded.
+
+    Raises:
+        SourceUnreachable: Clever gave no usable answer, several times.
+        SourceRefused: Clever has no token for the district, or refuses it or its administrators.
+    """
+    with tempfile.TemporaryDirectory(prefix="rollcall-administrators-") as folder:
+        _run(_fetch_one, connection, district_id, "district_admins", Path(folder))
+        lines = (Path(folder) / "district_admins.jsonl").read_bytes().splitlines()
+    emails = (_ADDRESSED.decode(line).email for line in lines)
+    return frozenset(email.strip().casefold() for email in emails if isinstance(email, str))
 
 
 def _nobody(_kind: str, _count: int) -> None: ...
@@ -204,9 +218,10 @@ async def _fetch(connection: Connection, district_id: str, folder: Path, on_page
         return _remote(record)
 
 
-async def _fetch_schools(connection: Connection, district_id: str, folder: Path) -> None:
+async def _fetch_one(connection: Connection, district_id: str, kind: str, folder: Path) -> None:
     async with _access(connection, district_id) as api:
-        await _list(api, "schools", folder, _nobody, asyncio.Semaphore(1))
+        await _district(api)
+        await _list(api, kind, folder, _nobody, asyncio.Semaphore(1))
 
 
 async def _district(api: _Api) -> Raw:
@@ -327,6 +342,10 @@ class _District(_Identified):
     error: str | None = None
 
 
+class _Addressed(Struct):
+    email: Any = None
+
+
 class _Item(Struct):
     data: Raw
 
@@ -358,6 +377,7 @@ class _Tokens(Struct):
 
 _IDENTIFIED = msgspec.json.Decoder(_Identified)
 _SCHOOL = msgspec.json.Decoder(RemoteSchool)
+_ADDRESSED = msgspec.json.Decoder(_Addressed)
 _LIST = msgspec.json.Decoder(_List)
 _TOKENS = msgspec.json.Decoder(_Tokens)
 

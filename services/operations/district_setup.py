@@ -22,7 +22,7 @@ from services import accounts
 from services.districts import get_district
 from services.holds import contact_policy
 from services.intake.adapters import ADAPTERS
-from services.intake.setup_entries import line
+from services.intake.setup_entries import SourceEntry, line
 from services.mail.digests import start_digests
 from services.operations.bringing import bring_source, location_of
 from services.operations.entries import LimitEntries, Schedule, in_words
@@ -107,14 +107,9 @@ def set_up_source(session: Session, district_id: str, values: Mapping[str, Any],
     if held is not None and not (held.in_report and held.frozen):
         raise NotPossible(GOVERNED if not held.in_report else "the sync has started, so its source stays as it is")
     kind = str(values.get("kind", ""))
-    if kind not in ADAPTERS:
-        raise SetupError("choose where your data come from")
-    adapter = ADAPTERS[kind]
     identifier = key or free_key(session, district_id, kind)
-    try:
-        entry = adapter.entry.model_validate({"id": identifier, **_cleaned(values)})
-    except ValidationError as error:
-        raise SetupError(_problems(error)) from None
+    entry = entry_of(identifier, values)
+    adapter = ADAPTERS[kind]
     others = session.exec(select(Source).where(Source.district_id == district_id)).all()
     wanted = Source(
         id=f"{district_id}/{identifier}",
@@ -137,6 +132,21 @@ def set_up_source(session: Session, district_id: str, values: Mapping[str, Any],
     session.add(source)
     session.flush()
     return source
+
+
+def entry_of(key: str, values: Mapping[str, Any]) -> SourceEntry:
+    """What a setup file would say of a source with this key. values: as for `set_up_source`.
+
+    Raises:
+        SetupError: a value makes no sense.
+    """
+    kind = str(values.get("kind", ""))
+    if kind not in ADAPTERS:
+        raise SetupError("choose where your data come from")
+    try:
+        return ADAPTERS[kind].entry.model_validate({"id": key, **_cleaned(values)})
+    except ValidationError as error:
+        raise SetupError(_problems(error)) from None
 
 
 def free_key(session: Session, district_id: str, kind: str) -> str:

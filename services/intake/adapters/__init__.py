@@ -89,6 +89,16 @@ class SourceAdapter(Protocol):
     def location_of(settings: Mapping[str, Any]) -> str:
         """Where the data are, in a form in which the same place reads the same."""
 
+    def may_be_set_up_by(self, settings: Mapping[str, Any], email: str) -> bool:
+        """Whether the data at the place that these settings name are this person's to connect.
+
+        Rule: if people type the place, the source's own records say whose it is. A place that Rollcall chooses for a
+        district is anybody's who administers that district.
+
+        Raises:
+            SourceUnreachable, SourceRefused: the source cannot be reached, or rejects us.
+        """
+
     def inspect(self, asked: Inspection) -> Findings:
         """See what there is, without fetching it and without a transaction.
 

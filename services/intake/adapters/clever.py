@@ -55,6 +55,10 @@ class CleverApi:
         """Clever's ID of the district."""
         return str(settings["district_id"])
 
+    def may_be_set_up_by(self, settings: Mapping[str, Any], email: str) -> bool:
+        """Whether Clever lists this person as an administrator of the district."""
+        return email.casefold() in clever_api.get_administrators(self._connection, settings["district_id"])
+
     def inspect(self, asked: Inspection) -> Findings:
         """Ask Clever for the district's state."""
         remote = clever_api.get_district(self._connection, asked.source.settings["district_id"])

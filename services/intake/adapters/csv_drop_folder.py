@@ -70,6 +70,10 @@ class CsvDropFolder:
         """The folder, whatever links lead to it."""
         return str(Path(settings["folder"]).resolve())
 
+    def may_be_set_up_by(self, _settings: Mapping[str, Any], _email: str) -> bool:
+        """Always: Rollcall chooses the folder."""
+        return True
+
     def inspect(self, asked: Inspection) -> Findings:
         """See which files wait."""
         waiting = inspect_drop_folder(

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from models.tables import District, School
 from report.app import Report
 from report.serving import served
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
-from sandbox.clever_records import clever_district
+from sandbox.clever_records import added_ids, clever_district, with_changed
 from sandbox.samples import FOLDER, lakeside
 from services import clock
 from services.access import sessions
@@ -157,9 +158,12 @@ def test_with_files_from_nothing_to_connected(
 def test_with_clever_from_nothing_to_connected(
     sqlite_database: Database, tmp_path: Path, started: Callable[[Callable[[str], object]], None]
 ) -> None:
-    there = clever_district(lakeside()[0])
+    there, others = clever_district(lakeside()[0], district_admins=1), clever_district(lakeside()[1])
+    others = replace(others, district={**others.district, "id": "f" * 24})
+    first = added_ids(lakeside()[0], "district_admin", 1)["D90001"]
+    there = with_changed(there, "users", first, lambda user: user.update(email="IT@Newton.example"))
     newton(sqlite_database, "Lakeside High School", "Harbor MS")
-    with serving(CleverApi([there])) as address:
+    with serving(CleverApi([there, others])) as address:
         settings = Settings(
             home=tmp_path / "home",
             clever_client_id=CLIENT_ID,
@@ -176,7 +180,10 @@ def test_with_clever_from_nothing_to_connected(
             page.get_by_label("Clever district ID").fill("0" * 24)
             press(page, "Connect")
             assert page.get_by_text("Clever won't let us read this district.").is_visible()
-            follow(page, "Change")
+            page.get_by_label("Clever district ID").fill(others.id)
+            press(page, "Connect")
+            refused = page.get_by_role("alert")
+            assert refused.get_by_text(f"Clever doesn't list you ({IT}) as an administrator").is_visible()
             page.get_by_label("Clever district ID").fill(there.id)
             press(page, "Connect")
             assert page.get_by_text("Clever responded").is_visible()

@@ -392,6 +392,34 @@ def test_a_token_for_another_district(folder: Path) -> None:
         fetch(connection(url), "d" * 24, folder)
 
 
+def test_administrators_are_those_with_the_role_by_address() -> None:
+    def added(name: str, role: str, email: object) -> Record:
+        value = {"id": name, "email": email, "roles": {role: {}}}
+        return Record(name, frozenset({role}), json.dumps(value).encode())
+
+    users = [
+        added("a", "district_admin", " IT@Straße.example"),
+        added("b", "district_admin", None),
+        added("c", "district_admin", 7),
+        added("d", "staff", "office@unified.example"),
+        added("e", "district_admin", "sis@unified.example"),
+    ]
+    with standing_in(replace(plain(0), records={**plain(0).records, "users": tuple(users)})) as (_, url):
+        found = clever_api.get_administrators(connection(url, page_size=2), "d" * 24)
+    assert found == {"it@strasse.example", "sis@unified.example"}
+
+
+def test_administrators_that_clever_keeps_from_us() -> None:
+    with standing_in(unified(), district_status=403) as (_, url), pytest.raises(SourceRefused):
+        clever_api.get_administrators(connection(url), unified().id)
+
+
+def test_administrators_by_a_token_for_another_district() -> None:
+    api = in_place_of(CleverApi([plain(1)]), "districts", lambda _: Response(page_of("e" * 24)))
+    with serving(api) as url, pytest.raises(SourceRefused, match=r"^Clever's token for district d+ is for another"):
+        clever_api.get_administrators(connection(url), "d" * 24)
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
