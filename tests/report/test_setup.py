@@ -63,6 +63,8 @@ def test_looking_changes_nothing_and_the_file_is_said_to_govern(browser: Browser
     page = browser(UNIFIED).get(SETUP).text
     assert "in the setup file by your operations team" in page
     assert "1 school isn't synced yet" in page
+    for path, name in (("tokens", "Access tokens"), ("webhooks", "Webhooks")):
+        assert f'<a class="button" href="/districts/unified/{path}">{name}</a>' in page
     assert audited(samples) == []
 
 

@@ -331,6 +331,14 @@ def test_a_csv_district_hears_of_no_pause(district: Database) -> None:
     assert subjects(district) == []
 
 
+def test_the_footer_is_true_of_everybody_who_gets_the_mail(district: Database) -> None:
+    hold(district, LINCOLN, REMOVALS)
+    (mail,) = composed(district)
+    why = "You are receiving this email because you're set up to receive email about Unified."
+    assert why in " ".join(mail.text.split())
+    assert why in html.unescape(mail.html)
+
+
 def test_without_administrators_a_mail_counts_as_sent(district: Database) -> None:
     with district.transaction() as session:
         session.get_one(District, "unified").administrators = []
