@@ -307,7 +307,7 @@ class Issues(Table):
     dependents: pl.UInt32 = required("how many records fall with this one")
     row: pl.String = optional("the row as it came, a JSON object; personal data")
     other_rows: pl.String = optional(
-        "where the problem is between rows, the others of it, one a line: its line, a tab, and it as row"
+        "the record's other rows in the file, or the same rows, one a line: its line, a tab, and it as row"
     )
 
 

@@ -604,13 +604,15 @@ def _rows_as_they_came(records: Records, locations: pl.DataFrame) -> pl.DataFram
 
 
 def _other_rows(records: Records, issues: pl.DataFrame, locations: pl.DataFrame) -> pl.DataFrame:
-    """_OF_ROWS and other_rows: of issues between rows, the others: all of the record, or those that are the same."""
-    wanted = issues.filter(_IS_ABOUT_ROWS).drop_nulls("root").select(_OF_ROWS).unique()
+    """_OF_ROWS and other_rows: the other rows of an issue's record in its file, and those that are the same."""
+    wanted = issues.drop_nulls("root").select(_OF_ROWS).unique()
     of_record = locations.select("file", root_table="table", root="key", other_line="line").unique()
     repeated = issues.filter(code="duplicate_row").select(_OF_ROWS).unique()
     same = [repeated.join(_same_rows(came, repeated, file), on=["file", "line"]) for file, came in records.rows.items()]
-    others = pl.concat([wanted.join(of_record, on=["root_table", "root", "file"]), *same], how="diagonal").filter(
-        pl.col("line") != pl.col("other_line")
+    others = (
+        pl.concat([wanted.join(of_record, on=["root_table", "root", "file"]), *same], how="diagonal")
+        .filter(pl.col("line") != pl.col("other_line"))
+        .unique()
     )
     came = _rows_as_they_came(records, others.select("file", line="other_line"))
     listed = others.join(came.rename({"line": "other_line"}), on=["file", "other_line"]).sort("other_line")

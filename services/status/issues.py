@@ -9,7 +9,7 @@ import polars as pl
 from sqlmodel import Session, col, select
 
 from contracts.formats import DEFAULT_FORMAT
-from contracts.issues import Severity, with_catalogue
+from contracts.issues import CATALOGUE, Severity, with_catalogue
 from contracts.roster import Schema
 from models import bulk
 from models.tables import School, Source
@@ -37,7 +37,7 @@ ISSUES: Schema = {
     "message": pl.String,
     "dependents": pl.UInt32,
     "row": pl.String,  # the row as it came, a JSON object; personal data
-    "other_rows": pl.String,  # of a problem between rows the others, as contracts.roster.ISSUES
+    "other_rows": pl.String,  # the other rows of the record, or those that are the same, as contracts.roster.ISSUES
     "format": pl.String,  # in whose words the message is
     "location": pl.String,  # for people: students.csv:12, 15, or student 58da8c58db8c (SIS ID 1001)
 }
@@ -60,6 +60,8 @@ FILE_ERRORS: Schema = {
     "message": pl.String,
     "row": pl.String,  # the physical line as it came; personal data
 }
+
+_BETWEEN_ROWS = [code for code, entry in CATALOGUE.items() if entry.is_about_rows or code == "duplicate_row"]
 
 # A school's issues are those of its present source; a former one's say nothing about it anymore.
 _ISSUES = """
@@ -104,11 +106,12 @@ def _issues(session: Session, scope: str, parameters: Mapping[str, str]) -> pl.D
 
 
 def location() -> pl.Expr:
-    """Where people find the rows of an issue with file, line, record_id, row and other_rows: ``location`` String.
+    """Where people find an issue with code, file, line, record_id, row and other_rows: ``location`` String.
 
-    Rule: by line where the source has lines, else by the record's type, its ID and its ID in the SIS.
+    Rule: by line where the source has lines, else by the record's type, its ID and its ID in the SIS. The lines of
+    other rows are named only if the problem is between them.
     """
-    others = other_lines().cast(pl.List(pl.String)).list.join(", ")
+    others = pl.when(pl.col("code").is_in(_BETWEEN_ROWS)).then(other_lines()).cast(pl.List(pl.String)).list.join(", ")
     lines = pl.concat_str(pl.col("line").cast(pl.String), others, separator=", ", ignore_nulls=True)
     sis_id = pl.col("row").str.json_path_match("$.sis_id")
     record = pl.concat_str("file", "record_id", pl.format("(SIS ID {})", sis_id), separator=" ", ignore_nulls=True)
@@ -143,14 +146,14 @@ def stored_file_errors(session: Session, district_id: str) -> pl.DataFrame:
 
 
 def issues_csv(issues: pl.DataFrame) -> str:
-    """The CSV download of ISSUES: a line for each row, the columns of the row as it came after ours."""
+    """The CSV download of ISSUES: a line for each row of a record, the columns of the row as it came after ours."""
     rows = _each_row(issues)
     ours = rows.drop("row", "other_rows", "format", "location")
     return to_csv(pl.concat([ours, _as_columns(rows["row"], taken=[*ours.columns, "row"])], how="horizontal"))
 
 
 def _each_row(issues: pl.DataFrame) -> pl.DataFrame:
-    """The issues, those between rows once for each of them."""
+    """The issues, once for each row of their record; a row that an issue of the same type is at, only there."""
     numbered = issues.with_row_index("issue")
     others = (
         numbered.drop("line", "row")
@@ -162,7 +165,9 @@ def _each_row(issues: pl.DataFrame) -> pl.DataFrame:
             row=pl.col("other_rows").str.replace(r"^[0-9]*\t", ""),
         )
     )
-    rows = pl.concat([numbered, others.select(numbered.columns)])
+    same = ["code", "school", "file", "line", "record_id", "row"]
+    added = others.join(numbered, on=same, how="anti", nulls_equal=True).unique(same, keep="first", maintain_order=True)
+    rows = pl.concat([numbered, added.select(numbered.columns)])
     return rows.sort("issue", maintain_order=True).drop("issue")
 
 

@@ -299,6 +299,15 @@ def test_an_issue_between_rows_holds_all_of_them_and_each_school_its_own_line() 
     assert names == ["Other", "Dent2"]
 
 
+def test_an_issue_of_one_row_holds_the_other_rows_of_its_record() -> None:
+    rows = [student("S2", guardian_id=f"H{n}", guardian_email=f"h{n}@x.example") for n in range(3)]
+    rows[1]["birth_date"] = "no date"
+    found = settled(Files().with_student(*rows)).issues.filter(code="birth_date_invalid")
+    assert found.select("line", "record_id").rows() == [(4, "S2")]
+    others = [line.split("\t") for line in found["other_rows"].item().split("\n")]
+    assert [(line, json.loads(row)["guardian_id"]) for line, row in others] == [("3", "H0"), ("5", "H2")]
+
+
 def test_a_repeated_row_is_shown_with_the_one_it_repeats() -> None:
     files = Files(enrollments=[enrollment("C1", "S1"), enrollment("C1", "S1")])
     found = settled(files).issues

@@ -141,6 +141,18 @@ def test_a_problem_between_rows_shows_and_downloads_all_of_them(session: Session
     ]
 
 
+def test_a_download_has_every_row_of_an_id_once_and_the_location_only_the_faulty_one(session: Session) -> None:
+    first, second = (an_issue("birth_date_invalid", line, row=f'{{"dob":"{line}/0"}}') for line in (4, 6))
+    second.record_id = first.record_id
+    rows = {line: f'{line}\t{{"dob":"{line}/0"}}' for line in (4, 5, 6)}
+    first.other_rows, second.other_rows = f"{rows[5]}\n{rows[6]}", f"{rows[4]}\n{rows[5]}"
+    add(session, first, second)
+    found = issues.stored_issues(session, "unified")
+    assert found["location"].to_list() == ["students.csv:4", "students.csv:6"]
+    lines = pl.read_csv(issues.issues_csv(found).encode(), infer_schema=False)
+    assert lines.select("line", "record_id", "dob").rows() == [(f"{n}", "04", f"{n}/0") for n in (4, 5, 6)]
+
+
 def test_shows_every_file_error(session: Session) -> None:
     for file, line, detail in (("teachers.csv", 4, "3 cells"), ("students.csv", 7, None), ("students.csv", None, None)):
         add(
