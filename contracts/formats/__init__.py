@@ -213,6 +213,19 @@ class Format:
                 found[column.field[1]] = value
         return found
 
+    def columns_in(
+        self, name: str, row: Mapping[str, str | None], is_wanted: Callable[[Field], bool]
+    ) -> dict[str, str | None]:
+        """The cells of a row of a file, as it came, under columns that hold such fields."""
+        file = next((file for file in self.files if file.name == name), FileFormat(name, ()))
+        wanted = {
+            column_name(spelling)
+            for column in file.columns
+            if column.field is not None and is_wanted(column.field)
+            for spelling in column.spellings
+        }
+        return {key: value for key, value in row.items() if column_name(key) in wanted}
+
     def names(self, reading: Reading) -> dict[Field, str]:
         """How the files' headers spell each field."""
         columns = reading.columns

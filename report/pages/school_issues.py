@@ -6,13 +6,16 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from sqlmodel import col, select
 
 from contracts.issues import CATALOGUE, Severity, catalogue
 from errors import NotFound, NotPossible
+from models.tables import School
 from report.routing import Answer, Asked, Page, Redirect, Scope, download, get, post
 from services.access.audit import Action
 from services.status import mutes
 from services.status.issues import formats_of_schools, issues_csv, stored_issues
+from services.status.record_issues import within_schools
 
 _A_MONTH = timedelta(days=30)
 
@@ -20,7 +23,7 @@ _A_MONTH = timedelta(days=30)
 @get("/schools/{district}/{school}/issues.csv", Scope.SCHOOL, people=Action.DOWNLOADED)
 def all_issues(asked: Asked) -> Answer:
     """Every error and alert of a school."""
-    found = stored_issues(asked.session, asked.district.id, asked.school.id)
+    found = _found(asked)
     asked.detail = f"{found.height} issues"
     return download(f"{asked.school.key}-issues", issues_csv(found))
 
@@ -32,9 +35,20 @@ def issues_of_a_type(asked: Asked) -> Answer:
     entry = CATALOGUE.get(code)
     if entry is None or entry.severity not in (Severity.ERROR, Severity.ALERT):
         raise NotFound("there is no such error or alert")
-    found = stored_issues(asked.session, asked.district.id, asked.school.id).filter(pl.col("code") == code)
+    found = _found(asked).filter(pl.col("code") == code)
     asked.about, asked.detail = code, f"{found.height} issues"
     return download(f"{asked.school.key}-{code}", issues_csv(found))
+
+
+def _found(asked: Asked) -> pl.DataFrame:
+    """The school's errors and alerts, without what is only the business of schools that the viewer doesn't see."""
+    found = stored_issues(asked.session, asked.district.id, asked.school.id)
+    if asked.viewer.administers(asked.district.id):
+        return found
+    seen = select(School.external_id).where(
+        School.source_id == asked.school.source_id, col(School.id).in_(asked.viewer.schools)
+    )
+    return within_schools(found, {each for each in asked.session.exec(seen) if each is not None})
 
 
 @get("/schools/{district}/{school}/issues/{code}/mute", Scope.SCHOOL)

@@ -13,11 +13,13 @@ from sqlmodel import Session
 from contracts.formats import DEFAULT_FORMAT, FORMATS, Format
 from contracts.issues import CATALOGUE, Entry, Severity, catalogue, message
 from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Schema
+from contracts.text import clean
 from models import bulk
 from models.tables import School, Source
 
 CLASS, ENROLLMENT = "class", "enrollment"
 ERRORS = sorted(code for code, entry in CATALOGUE.items() if entry.severity == Severity.ERROR)
+ID_SHARED = "id_shared"
 # They are about a reference, and no record of its own.
 CLASS_UNKNOWN, PERSON_UNKNOWN = "enrollment_class_unknown", "enrollment_student_unknown"
 
@@ -114,7 +116,7 @@ def holds_text(column: str, text: str) -> pl.Expr:
 
 def _read(form: Format, row: Mapping[str, Any]) -> RecordIssue:
     came: dict[str, str | None] = json.loads(row["row"]) if row["row"] else {}
-    kind = _whose(form, row, came)
+    kind = whose(form, row, came)
     given = form.values_of(row["file"], kind, came)
     # A guardian's row is that of any of their children, who may be at another school.
     shown = given if kind == GUARDIAN else {name: value for name, value in came.items() if value is not None}
@@ -131,8 +133,59 @@ def _read(form: Format, row: Mapping[str, Any]) -> RecordIssue:
     )
 
 
-def _whose(form: Format, row: Mapping[str, Any], came: Mapping[str, str | None]) -> str:
-    """Rule: by the file; where that holds students and their guardians, by whose ID of the row is the issue's."""
+def within_schools(issues: pl.DataFrame, schools: Collection[str]) -> pl.DataFrame:
+    """ISSUES of `services.status.issues` for somebody who sees only these schools, given by their IDs in the data.
+
+    Rule: of a row of another school, only the guardian's columns are left if the issue is about a guardian, whose child
+    that is; and only the ID and the school's if it may be another person under the same ID.
+    """
+    limited = [_limited(row, schools) for row in issues.iter_rows(named=True)]
+    rows, others = ([each[at] for each in limited] for at in (0, 1))
+    return issues.with_columns(row=pl.Series(rows, dtype=pl.String), other_rows=pl.Series(others, dtype=pl.String))
+
+
+def _limited(issue: Mapping[str, Any], schools: Collection[str]) -> tuple[str | None, str | None]:
+    """The row and other_rows of an issue, as far as these schools' administrators may see them."""
+    form, others = FORMATS[issue["format"]], issue["other_rows"]
+
+    def limit(text: str) -> str:
+        came: dict[str, str | None] = json.loads(text)
+        kept = _kept_elsewhere(form, issue, came) if _is_elsewhere(form, issue["file"], came, schools) else None
+        return text if kept is None else json.dumps(kept, ensure_ascii=False)
+
+    row = limit(issue["row"]) if issue["row"] else issue["row"]
+    if others is None:
+        return row, None
+    parted = (each.partition("\t") for each in others.split("\n"))
+    return row, "\n".join(f"{line}\t{limit(text)}" for line, _, text in parted)
+
+
+def _is_elsewhere(form: Format, file: str, came: Mapping[str, str | None], schools: Collection[str]) -> bool:
+    """Whether a row names its school, and none of these."""
+    named = (form.values_of(file, kind, came).get("school_id") for kind in form.tables_of(file))
+    school = next((each for each in named if each is not None), None)
+    return school is not None and clean(school) not in schools
+
+
+def _kept_elsewhere(
+    form: Format, issue: Mapping[str, Any], came: Mapping[str, str | None]
+) -> dict[str, str | None] | None:
+    """What may be seen of a row of another school; None for all of it."""
+    file, record_id = issue["file"], issue["record_id"]
+    kind = whose(form, issue, came)
+    guardian_id = form.values_of(file, GUARDIAN, came).get("external_id")
+    if kind == GUARDIAN or (record_id is not None and guardian_id == record_id):
+        return form.columns_in(file, came, lambda field: field[0] == GUARDIAN)
+    if issue["code"] == ID_SHARED:
+        return form.columns_in(file, came, lambda field: field in ((kind, "external_id"), (kind, "school_id")))
+    return None
+
+
+def whose(form: Format, row: Mapping[str, Any], came: Mapping[str, str | None]) -> str:
+    """Whose an issue (code, file, record_id) is, by its row as it came.
+
+    Rule: by the file; where that holds students and their guardians, by whose ID of the row is the issue's.
+    """
     if row["code"] in (CLASS_UNKNOWN, PERSON_UNKNOWN):
         return ENROLLMENT
     tables = form.tables_of(row["file"])

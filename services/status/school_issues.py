@@ -14,9 +14,10 @@ from sqlmodel import Session
 
 from contracts.formats import FORMATS
 from contracts.issues import CATALOGUE, Entry, Severity, catalogue
-from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Schema
+from contracts.roster import Schema
 from models import bulk
 from services.status.issues import location
+from services.status.record_issues import whose
 
 FIRST = 5
 # What to fix first: at most so many records, or those that so much of what falls along depends on.
@@ -149,7 +150,7 @@ def _found(frame: pl.DataFrame, form: str) -> list[Found]:
             title=entries[row["code"]].title,
             location=row["location"] or row["file"],
             record_id=row["record_id"],
-            name=_name(row["code"], row["record_id"], json.loads(row["row"]) if row["row"] else {}, form),
+            name=_name(row, form),
             detail=row["detail"],
             dependents=row["dependents"],
         )
@@ -157,27 +158,11 @@ def _found(frame: pl.DataFrame, form: str) -> list[Found]:
     ]
 
 
-def _name(code: str, record_id: str | None, row: Mapping[str, str | None], form: str) -> str | None:
-    """Whose row it is, or which class's: of the several in it, the one with this ID, else the guardian for theirs."""
-    columns = {column.field: column.name for file in FORMATS[form].files for column in file.columns if column.field}
-
-    def value(whose: str, field: str) -> str | None:
-        column = columns.get((whose, field))
-        return row.get(column) if column is not None else None
-
-    def name_of(whose: str) -> str | None:
-        parts = [value(whose, each) for each in ("first_name", "last_name", "name")]
-        return " ".join(part for part in parts if part) or None
-
-    kinds = (GUARDIAN, EMPLOYEE, STUDENT, "class")
-    for whose in kinds:
-        if record_id is not None and value(whose, "external_id") == record_id:
-            return name_of(whose)
-    if code.startswith("guardian"):
-        return name_of(GUARDIAN)
-    if (own := [row.get(each) for each in ("first_name", "last_name")]) and any(own):
-        return " ".join(part for part in own if part)
-    return row.get("name")
+def _name(issue: Mapping[str, str | None], form: str) -> str | None:
+    """Whose row it is, or which class's; of a row of several, only the one whose issue it is."""
+    came = json.loads(issue["row"] or "{}")
+    given = FORMATS[form].values_of(str(issue["file"]), whose(FORMATS[form], issue, came), came)
+    return " ".join(given[each] for each in ("first_name", "last_name", "name") if each in given) or None
 
 
 def counted(types: list[IssueType], muted: frozenset[str] = frozenset()) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -368,6 +369,52 @@ def test_a_download_gives_every_row_of_an_id_that_several_rows_share(browser: Br
         ("90", "1", "Cy"),
     ]
     assert "students.csv:12, 17, 90" in asked.get(LINCOLN).text
+
+
+def test_a_download_shows_a_school_no_child_of_another_one(browser: Browser, samples: Database) -> None:
+    def row(school: str, student: str, name: str) -> str:
+        child = {"school_id": school, "student_id": student, "first_name": name, "dob": "2/3/2014"}
+        return json.dumps({**child, "guardian_id": "G1", "guardian_last_name": "Ruiz", "guardian_phone": "1"})
+
+    ours, foreign = row("0101", "1", "Ann"), row("0102", "2", "Bo")
+    rows = [
+        ("phone_invalid", 300, "G1", foreign, f"301\t{ours}"),  # a guardian's, with the child at Roosevelt
+        ("guardian_unreachable", 302, None, foreign, None),
+        ("id_shared", 303, "1", ours, f"304\t{row('0102', '1', 'Cy')}"),
+        ("birth_date_invalid", 305, "1", ours, f"306\t{row('0102', '1', 'Ann')}"),  # a student of both schools
+    ]
+    with samples.transaction() as session:
+        for code, line, record_id, came, others in rows:
+            bulk.execute(
+                session,
+                'INSERT INTO issue (source_id, school_id, code, file, line, record_id, dependents, "row", other_rows)'
+                " VALUES ('unified/files', 'unified/lincoln', :code, 'students.csv', :line, :id, 0, :row, :others)",
+                {"code": code, "line": line, "id": record_id, "row": came, "others": others},
+            )
+    columns = ("line", "school_id", "student_id", "first_name", "dob", "guardian_id", "guardian_last_name")
+
+    def downloaded(who: str) -> list[tuple[str | None, ...]]:
+        found = pl.read_csv(browser(who).get(f"{LINCOLN}/issues.csv").content, infer_schema=False)
+        wanted = found.filter(pl.col("line").cast(pl.Int64) >= 300)
+        return sorted(wanted.select(columns).rows(), key=lambda each: str(each[0]))
+
+    def whole(line: str, school: str, student: str, name: str) -> tuple[str | None, ...]:
+        return (line, school, student, name, "2/3/2014", "G1", "Ruiz")
+
+    of_guardian = (None, None, None, None, "G1", "Ruiz")
+    assert downloaded(LINCOLN_OFFICE) == [
+        ("300", *of_guardian),
+        whole("301", "0101", "1", "Ann"),
+        ("302", *of_guardian),
+        whole("303", "0101", "1", "Ann"),
+        ("304", "0102", "1", None, None, None, None),
+        whole("305", "0101", "1", "Ann"),
+        whole("306", "0102", "1", "Ann"),
+    ]
+    district = [whole(str(line), "0102", "2", "Bo") for line in (300, 302)]
+    assert [each for each in downloaded(UNIFIED) if each[0] in ("300", "302")] == district
+    page = browser(LINCOLN_OFFICE).get(LINCOLN).text
+    assert ("Bo" in re.findall(r"\w+", text(page)), "Ruiz" in page) == (False, True)
 
 
 def test_the_evidence_of_a_hold_is_downloaded_whole(browser: Browser, samples: Database) -> None:
