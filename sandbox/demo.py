@@ -137,13 +137,11 @@ def _serve_report() -> None:
 
 def _sign_in_link(database: Database, address: str, email: str) -> str:
     """A link by which somebody signs in once."""
-    from models.tables import SignInLink
     from services import clock
-    from services.access.secrets import hashed, new_secret
+    from services.access import sign_in
 
-    token = new_secret()
     with database.transaction() as session:
-        session.add(SignInLink(email=email, token_hash=hashed(token), created_at=clock.now()))
+        token = sign_in.make(session, email, now=clock.now())
     return f"{address}/sign-in/link?token={token}"
 
 
