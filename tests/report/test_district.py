@@ -273,7 +273,7 @@ def test_checking_for_new_data_is_refused_in_plain_words_while_a_sync_is_under_w
     assert (answer.status_code, answer.headers["location"]) == (303, "/districts/many?said=sync_busy")
     page = client.get("/districts/many?said=sync_busy").text
     assert "A sync is already running" in page
-    assert "Looking for new data from CSV files" in page
+    assert "Checking for new data from CSV files" in page
 
 
 def test_a_run_is_started_where_the_starter_says(sqlite_database: Database, operator: Open) -> None:

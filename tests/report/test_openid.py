@@ -301,7 +301,7 @@ def test_another_microsoft_tenant_is_not_let_in(site: Site, microsoft: Provider,
 
 def test_a_provider_that_does_not_answer_is_said_so(site: Site, microsoft: Provider) -> None:
     answer = site.browser().get("/sign-in/with/microsoft?district=coast")  # nothing is there under that tenant
-    assert (answer.status_code, "Microsoft doesn't answer right now" in answer.text) == (503, True)
+    assert (answer.status_code, "Microsoft isn't responding right now" in answer.text) == (503, True)
 
 
 def test_an_issuer_that_calls_itself_otherwise_is_not_asked(site: Site, google: Provider) -> None:
