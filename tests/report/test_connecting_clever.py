@@ -155,9 +155,9 @@ def test_a_district_that_clever_keeps_from_us_is_not_connected(
     browser: Browser, samples: Database, clever: CleverApi
 ) -> None:
     window = browser(UNIFIED)
-    assert "Clever doesn't let us read this district." in text(connect(window, "0" * 24))
+    assert "Clever won't let us read this district." in text(connect(window, "0" * 24))
     clever.faults = Faults(district_status=403)
-    assert "Clever doesn't let us read this district." in text(connect(window, ours().id))
+    assert "Clever won't let us read this district." in text(connect(window, ours().id))
     assert connected(samples) == []
     assert audited(samples) == [(UNIFIED, "setup_changed", None, NOT_ASKED)] * 2
 
@@ -168,7 +168,7 @@ def test_a_clever_that_is_slow_to_answer_is_not_waited_for(
     monkeypatch.setattr(setup_source, "LONGEST", 0.1)
     clever.faults = Faults(delay_seconds=0.5)
     answer = connect(browser(UNIFIED), ours().id)
-    assert "Your data can't be read right now. Try again in a few minutes" in text(answer)
+    assert "We can't read your data right now. Try again in a few minutes" in text(answer)
     assert connected(samples) == []
     assert audited(samples) == [(UNIFIED, "setup_changed", None, NOT_ASKED)]
 

@@ -86,7 +86,6 @@ def test_a_record_is_told_by_its_own_name(session: Session) -> None:
         an_issue("phone_invalid", "g1", line=3, row=family),
         an_issue("guardian_unreachable", None, line=4, row=family),
         an_issue("class_without_students", "c1", file="classes.csv", row={"class_id": "c1", "class_name": "Art"}),
-        an_issue("record_not_shared", "x", line=5, row={"first_name": "Lee", "last_name": None}),
         an_issue("grade_unknown", "s9", line=6),
     )
     types = issue_types(session, LINCOLN, FILES, "csv-1.0")
@@ -95,9 +94,22 @@ def test_a_record_is_told_by_its_own_name(session: Session) -> None:
         ("phone_invalid", "g1"): "Eva",
         ("guardian_unreachable", None): "Eva",
         ("class_without_students", "c1"): "Art",
-        ("record_not_shared", "x"): "Lee",
         ("grade_unknown", "s9"): None,
     }
+
+
+def test_a_record_of_clever_is_told_by_its_own_name(session: Session) -> None:
+    row: dict[str, str | None] = {"id": "x", "first_name": "Lee", "last_name": None}
+    add(session, an_issue("record_not_shared", "x", file="student", row=row))
+    (found,) = issue_types(session, LINCOLN, FILES, "clever-3")[0].first
+    assert found.name == "Lee"
+
+
+def test_a_child_is_not_told_for_a_guardian_without_an_id(session: Session) -> None:
+    row: dict[str, str | None] = {"student_id": "s1", "first_name": "Ana", "guardian_phone": "1"}
+    add(session, an_issue("phone_invalid", None, row=row))
+    (found,) = issue_types(session, LINCOLN, FILES, "csv-1.0")[0].first
+    assert found.name is None
 
 
 def test_the_few_records_that_hold_up_most_others_come_first(session: Session) -> None:
