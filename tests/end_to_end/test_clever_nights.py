@@ -408,7 +408,7 @@ def test_while_clever_is_paused_nobody_is_archived(
     outcomes = {outcome.school_id: outcome.outcome for outcome in connected.night(nightly=True)}
     # Whose school is gone is listed where they still are.
     assert outcomes == {SCHOOLS[0]: "applied", SCHOOLS[2]: "unchanged"}
-    until = " until 2026-11-23" if by_dates else ""
+    until = " until Nov 23, 2026" if by_dates else ""
     notice = f"Clever has paused the district's data{until}; nobody is archived in the meantime"
     assert (active_people(connected), held_for(connected), notices(connected)) == (everybody, {}, (notice,))
     assert connected.statuses() == CONNECTED

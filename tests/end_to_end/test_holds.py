@@ -857,8 +857,8 @@ def test_what_else_holds_is_foretold_only_where_the_decision_leaves_the_data_as_
     assert night(place, files) == {"lincoln": ("emergency_contacts", "too_many_guardians")}
     hold = held(place)
     assert effects(hold, decisions.LEAVE_OUT) == [
-        "Emergency contacts are in the files: 5 emergency contacts; is left out, of all schools of this source"
-        " and from now on"
+        "Emergency contacts are in the files: 5 emergency contacts. They will be left out at all schools of this source"
+        " from now on."
     ]
     decide(place, hold, decisions.LEAVE_OUT)
     assert again(place) == {}
