@@ -28,7 +28,7 @@ from report.auditing import Views
 from report.caching import Cached
 from report.pages import load
 from report.protection import Protection
-from report.routing import Asked, Made, Page, bearer, is_htmx, routes, wants_json
+from report.routing import Asked, Page, bearer, is_htmx, routes, wants_json
 from report.texts import language_for, marked
 from report.work import Work
 from services import clock
@@ -85,7 +85,6 @@ class Report:
         self.looks: Work = Work(keep=300, at_once=2)
         self.views = Views(database)
         self._kept: Cached[Any] = Cached(keep)
-        self._made: Cached[Made] = Cached(keep)
         self._background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="report")
         # Runs are long, and nothing else is to wait for them.
         self._runs = ThreadPoolExecutor(max_workers=4, thread_name_prefix="run")
@@ -157,8 +156,7 @@ class Report:
                 adapter=lambda kind: ADAPTERS[kind](self.settings.connection(kind)),
             )
         finally:
-            self._kept.clear()
-            self._made.clear()
+            self.forget()
             outbox.deliver(
                 self.database,
                 self.settings.mail_transport(),
@@ -177,14 +175,9 @@ class Report:
         found: Value = self._kept.get(key, make)
         return found
 
-    def shared(self, key: object, make: Callable[[], Made]) -> Made:
-        """An answer that readers share, at most a moment old."""
-        return self._made.get(key, make)
-
-    def forget(self, asked: Asked) -> None:
+    def forget(self) -> None:
         """Read everything again, as something was changed."""
         self._kept.clear()
-        self._made.clear()
 
     def enter(self, asked: Asked, session: Session, viewer: Viewer, *, method: str, path: str) -> Response:
         """Sign somebody in, in the place of whoever was in this browser, and go on to a page. Audits it."""

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2_fragments import render_block
 
 from report.texts import translations
 from services.status.sync_status import LABELS, Status
@@ -132,6 +133,4 @@ def rendered(language: str, template: str, values: dict[str, Any], block: str | 
     made = environment(language)
     if block is None:
         return made.get_template(template).render(values)
-    from jinja2_fragments import render_block
-
     return render_block(made, template, block, values)

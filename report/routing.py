@@ -104,6 +104,17 @@ class Asked:
         """The network address that the request came from."""
         return self.request.client.host if self.request.client is not None else ""
 
+    def number(self, name: str) -> int:
+        """A part of the address's path that is the number of a row.
+
+        Raises:
+            NotFound: it can be none of ours.
+        """
+        found = row_number(self.part[name])
+        if found is None:
+            raise NotFound("there is no such page")
+        return found
+
     def field(self, name: str) -> str:
         """A field of the form as text, without blanks at its ends; empty where it is missing."""
         value = self.form.get(name)
@@ -131,7 +142,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Go to another page. said: a message to show there, by its key in report/notes.py."""
+    """Go to another page. What is to be said there stands in its address, as `said`."""
 
     path: str
 
@@ -320,7 +331,7 @@ def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
     for each in after:
         report.background(each)
     if endpoint.changes:
-        report.forget(asked)
+        report.forget()
     return response
 
 
@@ -401,7 +412,7 @@ def _shared(endpoint: Endpoint, asked: Asked) -> Response:
             asked.viewer = viewer
         return Made(bytes(made.body), made.media_type, made.status_code, asked.about, asked.detail)
 
-    made = asked.report.shared((rights, wanted, language), make)
+    made = asked.report.kept(("page", rights, wanted, language), make)
     asked.about, asked.detail = made.about, made.detail
     body = made.body.replace(_NAME.encode(), str(escape(viewer.name)).encode())
     return Response(body, made.status, media_type=made.media_type)
@@ -425,11 +436,21 @@ def _rendered(asked: Asked, answer: Answer) -> Response:
             return answer
 
 
+def row_number(text: str) -> int | None:
+    """The number of a row that a text gives; None where it is none, or more than a database numbers rows by."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
 def download(name: str, csv: str) -> Response:
     """A CSV file to keep. name: without its ending. The mark at its start lets a spreadsheet read it as UTF-8."""
+    return attachment(f"{name}.csv", "\ufeff" + csv)
+
+
+def attachment(name: str, content: str | bytes, media_type: str = "text/csv; charset=utf-8") -> Response:
+    """A file to keep, as it is; a CSV file unless its type says otherwise."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
-    headers = {"Content-Disposition": f'attachment; filename="{safe}.csv"'}
-    return Response("\ufeff" + csv, media_type="text/csv; charset=utf-8", headers=headers)
+    headers = {"Content-Disposition": f'attachment; filename="{safe}"'}
+    return Response(content, media_type=media_type, headers=headers)
 
 
 def is_htmx(request: Request) -> bool:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from contracts.text import count
-from report.routing import Answer, Asked, Page, Scope, get
+from report.routing import Answer, Asked, Page, Scope, attachment, get, row_number
 from services.access import audit
 from services.access.audit import Action, Filter
 from services.csv_export import to_csv
@@ -47,7 +47,7 @@ def _page(asked: Asked, address: str, zone: ZoneInfo, district_id: str | None) -
     found = audit.entries(
         asked.session,
         _filter(asked, zone, district_id),
-        before=int(before) if before.isdecimal() and len(before) < 18 else None,
+        before=row_number(before),
         limit=PER_PAGE + 1,
     )
     typed = {name: asked.query.get(name, "") for name in ("person", "action", "since", "until")}
@@ -70,11 +70,7 @@ def _page(asked: Asked, address: str, zone: ZoneInfo, district_id: str | None) -
 def _download(asked: Asked, zone: ZoneInfo, district_id: str | None, name: str) -> Response:
     found = audit.entries(asked.session, _filter(asked, zone, district_id))
     asked.about, asked.detail = "audit log", count(len(found), "entry", "entries")
-    return Response(
-        to_csv(audit.to_frame(found, zone)),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return attachment(name, to_csv(audit.to_frame(found, zone)))
 
 
 def _filter(asked: Asked, zone: ZoneInfo, district_id: str | None) -> Filter:

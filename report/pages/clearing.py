@@ -49,7 +49,7 @@ def review(asked: Asked) -> Answer:
     holds = _open(asked)
     if given:
         holds = [hold for hold in holds if str(hold.id) in given]
-    removed = evidence.removals_by_hold(asked.session, [hold.id for hold in holds])
+    removed = _removed(asked, holds)
     offered = [choice for verb in VERBS if (choice := _choice(verb, holds, removed)).schools]
     return Page("clear_holds.html", {"choices": offered, "holds": holds, "is_all": not given})
 
@@ -64,7 +64,7 @@ def clear(asked: Asked) -> Answer:
     if not holds:
         asked.detail = f"{verb}: nothing decided, as the holds have changed"
         return Redirect(f"/districts/{asked.district.id}?said=holds_changed")
-    removals = sum(_removals(verb, evidence.removals_by_hold(asked.session, [hold.id for hold in holds])).values())
+    removals = sum(_removals(verb, _removed(asked, holds)).values())
     if removals > TYPED_ABOVE and asked.field("removals").replace(",", "") != str(removals):
         raise NotPossible(f"type {removals}, the number of records to be removed, to confirm")
     for hold in holds:
@@ -85,6 +85,10 @@ def _open(asked: Asked) -> list[Hold]:
     report = asked.report.district_report(asked, asked.district.id)
     synced = {school.school_id for school in report.schools if school.source is not None}
     return [hold for hold in store.open_holds(asked.session, asked.district.id) if hold.school_id in synced]
+
+
+def _removed(asked: Asked, holds: Sequence[Hold]) -> dict[int, dict[str, int]]:
+    return evidence.removals(store.counted_items(asked.session, [hold.id for hold in holds]))
 
 
 def _removals(verb: str, removed: Mapping[int, Mapping[str, int]]) -> dict[int, int]:

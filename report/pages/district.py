@@ -9,10 +9,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from starlette.responses import Response
-
 from report.rendering import Line, sparkline
-from report.routing import Answer, Asked, Page, Scope, get, wants_json
+from report.routing import Answer, Asked, Page, Scope, attachment, get, wants_json
 from services.access.audit import Action
 from services.status import issues
 from services.status.arrivals import Arrival, arrivals
@@ -212,7 +210,7 @@ def file_errors(asked: Asked) -> Answer:
     """The error document: every bad row of the files that were rejected."""
     found = issues.stored_file_errors(asked.session, asked.district.id)
     asked.about, asked.detail = "file errors", f"{found.height} rows"
-    return csv_file(issues.file_errors_csv(found), f"{asked.district.id}-file-errors.csv")
+    return attachment(f"{asked.district.id}-file-errors.csv", issues.file_errors_csv(found))
 
 
 @get("/districts/{district}/unplaced.csv", Scope.DISTRICT, people=Action.DOWNLOADED)
@@ -220,14 +218,7 @@ def unplaced(asked: Asked) -> Answer:
     """The errors and alerts of records of no known school."""
     found = issues.unplaced_issues(asked.session, asked.district.id)
     asked.about, asked.detail = "records of no known school", f"{found.height} records"
-    return csv_file(issues.issues_csv(found), f"{asked.district.id}-no-known-school.csv")
-
-
-def csv_file(text: str, name: str) -> Response:
-    """A CSV file to download."""
-    return Response(
-        text, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{name}"'}
-    )
+    return attachment(f"{asked.district.id}-no-known-school.csv", issues.issues_csv(found))
 
 
 def _as_data(

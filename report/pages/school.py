@@ -11,7 +11,7 @@ from contracts.issues import catalogue
 from errors import NotFound, NotPossible
 from models.tables import AlertMute, Decision, Source
 from report import rendering
-from report.routing import Answer, Asked, Page, Redirect, Scope, get, post
+from report.routing import Answer, Asked, Page, Redirect, Scope, get, post, row_number
 from services.access.audit import Action
 from services.holds import decisions, store
 from services.holds.shown import ShownHold, shown
@@ -199,9 +199,10 @@ def all_nights(asked: Asked) -> Answer:
     chosen = [asked.query.get(name, "") for name in ("one", "other")]
     compared = None
     if all(chosen):
-        if not all(each.isdecimal() and len(each) < 19 for each in chosen):
+        numbers = [row_number(each) for each in chosen]
+        if None in numbers:
             raise NotFound("there is no such night")
-        one, other = (nights.get_night(asked.session, asked.school.id, int(each)) for each in chosen)
+        one, other = (nights.get_night(asked.session, asked.school.id, each) for each in numbers if each is not None)
         compared = nights.compare(one, other)
     entries = catalogue(_form(asked))
     values = {"nights": found, "compared": compared, "charts": _charts(found[:LAST]), "entries": entries}

@@ -43,10 +43,7 @@ def _hold(asked: Asked) -> ShownHold:
     Raises:
         NotFound: the school has none of this number.
     """
-    number = asked.part["hold"]
-    if not (number.isdecimal() and len(number) < 10):
-        raise NotFound("there is no such hold")
-    found = store.get_hold(asked.session, int(number))
+    found = store.get_hold(asked.session, asked.number("hold"))
     if found.school_id != asked.school.id:
         raise NotFound("there is no such hold")
     asked.about = f"hold {found.id}"

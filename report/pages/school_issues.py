@@ -85,10 +85,7 @@ def mute(asked: Asked) -> Answer:
 @post("/schools/{district}/{school}/mutes/{mute}/end", Scope.SCHOOL, Action.MUTE_ENDED)
 def end_mute(asked: Asked) -> Answer:
     """Count an alert type again."""
-    number = asked.part["mute"]
-    if not (number.isdecimal() and len(number) < 10):
-        raise NotFound("there is no such mute")
-    ended = mutes.end_mute(asked.session, asked.school.id, int(number), by=asked.viewer.name, now=asked.now)
+    ended = mutes.end_mute(asked.session, asked.school.id, asked.number("mute"), by=asked.viewer.name, now=asked.now)
     asked.about = ended.code
     return Redirect(f"/schools/{asked.school.id}?said=unmuted#alerts")
 

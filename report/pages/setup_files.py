@@ -6,17 +6,15 @@ import csv
 import io
 import ntpath
 import zipfile
-from collections.abc import Mapping
 from functools import cache
 from uuid import uuid4
 
 from starlette.datastructures import UploadFile
-from starlette.responses import Response
 
 from contracts.formats import DEFAULT_FORMAT, FORMATS, FileFormat, file_formats
 from contracts.text import count
 from errors import NotFound
-from report.routing import Answer, Asked, Page, Scope, get, upload
+from report.routing import Answer, Asked, Page, Scope, attachment, get, upload
 from services.access.audit import Action
 from services.sync.preview import Checked, check_in_words
 
@@ -28,7 +26,7 @@ LONGEST_NAME = 100
 def templates(asked: Asked) -> Answer:
     """Templates of all files of a format, as one zip file."""
     name = _format(asked)
-    return _download(_zipped(name), f"{name}-templates.zip", "application/zip")
+    return attachment(f"{name}-templates.zip", _zipped(name), "application/zip")
 
 
 @get(f"{BASE}/templates/{{format}}/{{file}}", Scope.DISTRICT)
@@ -36,7 +34,7 @@ def template(asked: Asked) -> Answer:
     """The template of one file: its first line."""
     for file in FORMATS[_format(asked)].files:
         if file.name == asked.part["file"]:
-            return _download(_header(file), file.name, "text/csv; charset=utf-8")
+            return attachment(file.name, _header(file))
     raise NotFound("there is no such file")
 
 
@@ -113,8 +111,3 @@ def _zipped(name: str) -> bytes:
             # A date of its own would give each process another file.
             archive.writestr(zipfile.ZipInfo(file.name), _header(file))
     return packed.getvalue()
-
-
-def _download(content: bytes, name: str, media_type: str) -> Response:
-    headers: Mapping[str, str] = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type=media_type, headers=headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errors import NotFound, NotPossible
+from errors import NotPossible
 from models.tables import AccessToken
 from report.routing import Answer, Asked, Page, Redirect, Scope, get, post
 from services.access import tokens
@@ -57,7 +57,4 @@ def revoke(asked: Asked) -> Answer:
 
 
 def _token(asked: Asked) -> AccessToken:
-    number = asked.part["token"]
-    if not number.isdecimal() or len(number) > 9:
-        raise NotFound("there is no such access token")
-    return tokens.get(asked.session, asked.district.id, int(number))
+    return tokens.get(asked.session, asked.district.id, asked.number("token"))

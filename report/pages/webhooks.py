@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from errors import NotFound, NotPossible
+from errors import NotPossible
 from report.routing import Answer, Asked, Page, Redirect, Scope, get, post
 from services import clock
 from services.access.audit import Action
@@ -39,14 +39,14 @@ def add(asked: Asked) -> Answer:
 @get("/districts/{district}/webhooks/{webhook}/remove", Scope.DISTRICT)
 def ask_to_remove(asked: Asked) -> Answer:
     """What removing a webhook means."""
-    webhook = webhooks.get(asked.session, asked.district.id, _number(asked))
+    webhook = webhooks.get(asked.session, asked.district.id, asked.number("webhook"))
     return Page("webhook_remove.html", {"webhook": webhook, "tab": "setup"})
 
 
 @post("/districts/{district}/webhooks/{webhook}/remove", Scope.DISTRICT, Action.SETUP_CHANGED)
 def remove(asked: Asked) -> Answer:
     """Remove a webhook."""
-    number = _number(asked)
+    number = asked.number("webhook")
     webhooks.remove(asked.session, asked.district.id, number, now=asked.now)
     asked.about, asked.detail = f"webhook {number}", "webhook removed"
     return Redirect(f"/districts/{asked.district.id}/webhooks?said=removed")
@@ -55,7 +55,7 @@ def remove(asked: Asked) -> Answer:
 @post("/districts/{district}/webhooks/{webhook}/test", Scope.DISTRICT, Action.SETUP_CHANGED)
 def test(asked: Asked) -> Answer:
     """Post a test message."""
-    number = _number(asked)
+    number = asked.number("webhook")
     webhooks.add_test(asked.session, asked.district.id, number, now=asked.now)
     asked.about, asked.detail = f"webhook {number}", "webhook tested"
     report = asked.report
@@ -65,13 +65,6 @@ def test(asked: Asked) -> Answer:
         )
     )
     return Redirect(f"/districts/{asked.district.id}/webhooks?said=tested")
-
-
-def _number(asked: Asked) -> int:
-    try:
-        return int(asked.part["webhook"])
-    except ValueError:
-        raise NotFound("there is no such webhook") from None
 
 
 def _page(

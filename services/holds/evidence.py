@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import polars as pl
-from sqlalchemy import func
-from sqlmodel import Session, col, select
 
 from contracts.issues import DATA_REMOVALS, EMERGENCY_CONTACTS, TOO_MANY_GUARDIANS, UNUSUAL_CHANGES
-from models.tables import HoldItem, HoldReason
+from models.tables import HoldReason
 from services import figures
 from services.csv_export import to_csv
 from services.holds.decisions import (
@@ -91,28 +89,21 @@ def evidence_table(items: pl.DataFrame, code: str) -> pl.DataFrame:
     return table.select(series for series in table if series.null_count() < table.height)
 
 
-def removals(counted: pl.DataFrame) -> list[tuple[str, int]]:
-    """What confirming a hold's removals would remove, by type. counted: as `store.counted_items` gives it."""
-    removed = counted.filter(pl.col("is_removal"))
-    return sorted(removed.select("type", "many").iter_rows(), key=lambda each: TYPES.index(each[0]))
+def removals(counted: pl.DataFrame) -> dict[int, dict[str, int]]:
+    """By hold and type, how many records confirming its removals would remove; IDs that change are none.
+
+    counted: as `store.counted_items` gives it.
+    """
+    counts: dict[int, dict[str, int]] = {}
+    removed = counted.filter(pl.col("is_removal")).select("hold_id", "type", "many")
+    for hold_id, kind, many in sorted(removed.iter_rows(), key=lambda row: TYPES.index(row[1])):
+        counts.setdefault(hold_id, {})[kind] = many
+    return counts
 
 
 def describe_counts(reason: Reason | HoldReason) -> list[str]:
     """What a reason counted, in words, a line for each type, with the limit it crossed."""
     return figures.describe(reason.counts or {})
-
-
-def removals_by_hold(session: Session, hold_ids: Collection[int]) -> dict[int, dict[str, int]]:
-    """By hold and type, how many records its confirmation would remove: those of its set, IDs that change left out."""
-    found = session.exec(
-        select(HoldItem.hold_id, HoldItem.type, func.count())
-        .where(col(HoldItem.hold_id).in_(hold_ids), HoldItem.code == DATA_REMOVALS, col(HoldItem.new_id).is_(None))
-        .group_by(col(HoldItem.hold_id), col(HoldItem.type))
-    ).all()
-    counts: dict[int, dict[str, int]] = {}
-    for hold_id, kind, many in sorted(found, key=lambda row: TYPES.index(row[1])):
-        counts.setdefault(hold_id, {})[kind] = many
-    return counts
 
 
 def effects(hold: Hold, verb: str) -> list[str]:

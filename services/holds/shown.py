@@ -86,7 +86,7 @@ def shown(session: Session, hold_id: int) -> ShownHold:
         NotFound: there is no such hold.
     """
     hold = get_hold(session, hold_id)
-    counted = counted_items(session, hold_id)
+    counted = counted_items(session, [hold_id])
     many = dict(counted.group_by("code").agg(pl.col("many").sum()).iter_rows())
     reasons = tuple(
         ShownReason(
@@ -101,4 +101,4 @@ def shown(session: Session, hold_id: int) -> ShownHold:
     why_not = not_synced(session, hold)
     is_open = hold.ending is None and why_not is None
     offered = {name: verb for name, verb in OFFERED.items() if is_open and is_about(verb, hold)}
-    return ShownHold(hold, reasons, tuple(removals(counted)), offered, why_not)
+    return ShownHold(hold, reasons, tuple(removals(counted).get(hold_id, {}).items()), offered, why_not)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -114,14 +114,15 @@ def sample_of(session: Session, hold_id: int, code: str, *, limit: int = 20) -> 
     )
 
 
-def counted_items(session: Session, hold_id: int) -> pl.DataFrame:
-    """How much a hold shows: code, type, is_removal (gone, not under a new ID), many."""
+def counted_items(session: Session, hold_ids: Collection[int]) -> pl.DataFrame:
+    """How much holds show: hold_id, code, type, is_removal (gone, not under a new ID), many."""
+    condition, parameters = bulk.in_list(session, "hold_id", hold_ids)
     return bulk.read(
         session,
-        "SELECT code, type, (code = :removals AND new_id IS NULL) AS is_removal,"
-        " count(*) AS many FROM hold_item WHERE hold_id = :hold GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
-        {"hold": hold_id, "removals": DATA_REMOVALS},
-        {"code": pl.String, "type": pl.String, "is_removal": pl.Boolean, "many": pl.Int64},
+        "SELECT hold_id, code, type, (code = :removals AND new_id IS NULL) AS is_removal,"
+        f" count(*) AS many FROM hold_item WHERE {condition} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+        {**parameters, "removals": DATA_REMOVALS},
+        {"hold_id": pl.Int64, "code": pl.String, "type": pl.String, "is_removal": pl.Boolean, "many": pl.Int64},
     )
 
 

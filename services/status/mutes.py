@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from contracts.issues import CATALOGUE, Severity
@@ -23,14 +24,15 @@ def active_mutes(session: Session, school_id: str, *, now: datetime) -> list[Ale
     return list(
         session.exec(
             select(AlertMute)
-            .where(
-                AlertMute.school_id == school_id,
-                col(AlertMute.ended_at).is_(None),
-                col(AlertMute.until) > now,
-            )
+            .where(AlertMute.school_id == school_id, *in_force(now))
             .order_by(col(AlertMute.until), col(AlertMute.id))
         )
     )
+
+
+def in_force(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Match the mutes that are neither over nor ended."""
+    return col(AlertMute.ended_at).is_(None), col(AlertMute.until) > now
 
 
 def assert_mutable(code: str) -> None:

@@ -25,7 +25,7 @@ from models.tables import (
     SchoolRun,
     Source,
 )
-from services.status import pauses
+from services.status import mutes, pauses
 from services.status.sync_status import ORDER, Status, of_district, statuses
 
 
@@ -106,7 +106,7 @@ def district_report(session: Session, district_id: str | None = None, *, now: da
     notices = _notices(session, district_id)
     muted = _muted(session, district_id, now)
     succeeded = _last_successes(session, district_id)
-    names = dict(session.exec(select(Source.id, Source.format)).all())
+    formats = dict(session.exec(select(Source.id, Source.format).where(*_of_sources(district_id))).all())
     paused: dict[str, Pause | None] = {}
     rows: dict[str, list[tuple[int, SchoolReport]]] = {}
     for school in statuses(session, district_id=district_id, now=now):
@@ -127,7 +127,7 @@ def district_report(session: Session, district_id: str | None = None, *, now: da
             alerts=alerts,
             hold=holds.get(school.school_id) if school.status is not None else None,
             pause=paused[school.district_id] if is_paused else None,
-            source=source_name(names[school.source_id]) if school.source_id is not None else None,
+            source=source_name(formats[school.source_id]) if school.source_id is not None else None,
             succeeded_at=succeeded.get(school.school_id),
             muted=sum(found.values()) - errors - alerts,
         )
@@ -173,7 +173,7 @@ def _muted(session: Session, district_id: str | None, now: datetime) -> dict[str
     statement = (
         select(AlertMute.school_id, AlertMute.code)
         .join(School, col(School.id) == AlertMute.school_id)
-        .where(col(AlertMute.ended_at).is_(None), col(AlertMute.until) > now, *of_district(district_id))
+        .where(*mutes.in_force(now), *of_district(district_id))
     )
     for school_id, code in session.exec(statement):
         if CATALOGUE[code].severity == Severity.ALERT:

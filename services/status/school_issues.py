@@ -13,7 +13,7 @@ import polars as pl
 from sqlmodel import Session
 
 from contracts.formats import FORMATS
-from contracts.issues import CATALOGUE, Entry, Severity, catalogue
+from contracts.issues import Entry, Severity, catalogue
 from contracts.roster import Schema
 from models import bulk
 from services.status.issues import location
@@ -170,8 +170,3 @@ def counted(types: list[IssueType], muted: frozenset[str] = frozenset()) -> tupl
     errors = sum(each.many for each in types if each.is_error)
     alerts = sum(each.many for each in types if not each.is_error and each.code not in muted)
     return errors, alerts
-
-
-def is_alert(code: str) -> bool:
-    """Whether a code is an alert's."""
-    return code in CATALOGUE and CATALOGUE[code].severity is Severity.ALERT

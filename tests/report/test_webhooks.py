@@ -92,3 +92,4 @@ def test_others_find_no_webhook(client: httpx.Client, district: Database, receiv
         for path in (PATH, f"{PATH}/1/remove", f"{PATH}/1/test", "/districts/riverbend/webhooks/1/test"):
             assert other.post(path, data={"url": receiver.url}).status_code == 404
     assert client.get(f"{PATH}/x/remove").status_code == 404
+    assert client.get(f"{PATH}/{'9' * 30}/remove").status_code == 404
