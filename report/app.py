@@ -259,11 +259,15 @@ class Report:
 
 
 def _logged(do: Callable[[], object]) -> None:
-    # Never the exception itself: it may hold values of a roster.
+    # Never the exception itself: it may hold values of a roster. And only once it is handled: a log handler that fails
+    # prints every exception in hand.
+    failed = ""
     try:
         do()
     except Exception as error:  # noqa: BLE001
-        log.error("a task in the background failed with %s", type(error).__name__)
+        failed = type(error).__name__
+    if failed:
+        log.error("a task in the background failed with %s", failed)
 
 
 def language_of(request: Request) -> str:

@@ -302,6 +302,7 @@ def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
     report: Report = request.app.state.report
     now, viewer = clock.now(), NOBODY
     after: list[Callable[[], object]] = []
+    failed = ""
     try:
         viewer = report.who(request, now)
         if endpoint.scope is not Scope.ANYBODY and not viewer.name:
@@ -325,8 +326,11 @@ def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
     except DatabaseUnavailable:
         return report.error(request, viewer, 503)
     except Exception as error:  # noqa: BLE001
-        # Never the exception itself, which the server would log: it may hold values of a roster.
-        log.error("%s %s failed with %s", endpoint.method, endpoint.path, type(error).__name__)
+        failed = type(error).__name__
+    if failed:
+        # Never the exception itself, which the server would log: it may hold values of a roster. And only once it is
+        # handled: a log handler that fails prints every exception in hand.
+        log.error("%s %s failed with %s", endpoint.method, endpoint.path, failed)
         return report.error(request, viewer, 500)
     for each in after:
         report.background(each)

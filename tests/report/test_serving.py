@@ -61,11 +61,21 @@ def test_an_error_is_logged_by_its_kind_only(
     def broken(*_: object, **__: object) -> None:
         raise ValueError("Ida Moen")
 
+    class Full(logging.Handler):
+        """What writes to a disk that is full: logging prints why it failed, and every exception in hand."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                raise OSError("No space left on device")
+            except OSError:
+                self.handleError(record)
+
     monkeypatch.setattr(page, "Page", broken)
+    monkeypatch.setattr(logging.getLogger("rollcall.report"), "handlers", [Full()])
     with served(district, settings, keep=0) as address, caplog.at_level(logging.DEBUG):
         answer = httpx.get(f"{address}/districts/unified", cookies=token(district), headers={"Accept": "text/html"})
     said = "\n".join([answer.text, *map(logging.Formatter().format, caplog.records), *capfd.readouterr()])
-    assert (answer.status_code, "Ida Moen" in said) == (500, False)
+    assert (answer.status_code, "No space left" in said, "Ida Moen" in said) == (500, True, False)
     assert [each.getMessage() for each in caplog.records if each.name == "rollcall.report"] == [
         "GET /districts/{district} failed with ValueError"
     ]
