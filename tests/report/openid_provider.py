@@ -31,7 +31,7 @@ class Provider:
     """What it says of whoever comes, and what was asked of it.
 
     claims: of the person who is signed in there; they go into the token over the usual ones. key: it signs with.
-    gives_nonce: whether a token names the nonce. path: of its issuer.
+    gives_nonce: whether a token names the nonce. path: of its issuer, after its address.
     """
 
     path: str = ""
@@ -41,8 +41,16 @@ class Provider:
     algorithm: str = "RS256"
     gives_nonce: bool = True
     issuer: str = ""
+    address: str = ""
     exchanged: list[str] = field(default_factory=list)
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def begin(self, claims: dict[str, Any], *, gives_nonce: bool = True) -> None:
+        """Forget whoever came, and vouch for a person with these claims, as a provider should."""
+        self.claims, self.gives_nonce, self.signs_with, self.algorithm = claims, gives_nonce, None, "RS256"
+        self.issuer = self.address + self.path
+        self.exchanged.clear()
+        self._codes.clear()
 
     def app(self) -> Starlette:
         """Its addresses."""
@@ -54,11 +62,6 @@ class Provider:
                 Route("/token", self._token, methods=["POST"]),
             ]
         )
-
-    @property
-    def address(self) -> str:
-        """Its address without the path."""
-        return self.issuer.removesuffix(self.path)
 
     def _discovery(self, _request: Request) -> Response:
         return JSONResponse(
@@ -107,7 +110,8 @@ class Provider:
 def serving(provider: Provider) -> Iterator[Provider]:
     """Serve it in a thread on a free port, as long as the `with` lasts."""
     here = listening("127.0.0.1", 0)
-    provider.issuer = f"http://127.0.0.1:{here.getsockname()[1]}{provider.path}"
+    provider.address = f"http://127.0.0.1:{here.getsockname()[1]}"
+    provider.begin({})
     server = uvicorn.Server(uvicorn.Config(provider.app(), log_level="error", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [here]}, daemon=True)
     thread.start()

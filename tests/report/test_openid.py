@@ -24,25 +24,34 @@ TENANT, OTHER_TENANT = "11111111-2222-3333-4444-555555555555", "99999999-2222-33
 SECRET = SecretStr(CLIENT_SECRET)
 
 
+@pytest.fixture(scope="module")
+def providers() -> Iterator[tuple[Provider, Provider, Provider]]:
+    """Clever, Google and Microsoft."""
+    with (
+        serving(Provider()) as clever,
+        serving(Provider()) as google,
+        serving(Provider(path=f"/{TENANT}/v2.0")) as microsoft,
+    ):
+        yield clever, google, microsoft
+
+
 @pytest.fixture
-def clever() -> Iterator[Provider]:
+def clever(providers: tuple[Provider, Provider, Provider]) -> Provider:
     claims = {"sub": "clever-1", "email": IT, "email_verified": True, "district": "d1", "user_type": "district_admin"}
-    with serving(Provider(claims=claims, gives_nonce=False)) as provider:
-        yield provider
+    providers[0].begin(claims, gives_nonce=False)
+    return providers[0]
 
 
 @pytest.fixture
-def google() -> Iterator[Provider]:
-    claims = {"sub": "google-1", "email": IT, "email_verified": True, "hd": "unified.example"}
-    with serving(Provider(claims=claims)) as provider:
-        yield provider
+def google(providers: tuple[Provider, Provider, Provider]) -> Provider:
+    providers[1].begin({"sub": "google-1", "email": IT, "email_verified": True, "hd": "unified.example"})
+    return providers[1]
 
 
 @pytest.fixture
-def microsoft() -> Iterator[Provider]:
-    claims = {"sub": "pairwise", "oid": "oid-1", "tid": TENANT, "email": IT, "xms_edov": True}
-    with serving(Provider(path=f"/{TENANT}/v2.0", claims=claims)) as provider:
-        yield provider
+def microsoft(providers: tuple[Provider, Provider, Provider]) -> Provider:
+    providers[2].begin({"sub": "pairwise", "oid": "oid-1", "tid": TENANT, "email": IT, "xms_edov": True})
+    return providers[2]
 
 
 @pytest.fixture

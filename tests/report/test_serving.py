@@ -81,6 +81,12 @@ def test_an_error_is_logged_by_its_kind_only(
     ]
 
 
+def test_an_answer_is_sent_at_once() -> None:
+    """asyncio turns on TCP_NODELAY for what it accepts only if the socket that listens names its protocol."""
+    with closing(listening("127.0.0.1", 0)) as here:
+        assert here.proto == socket.IPPROTO_TCP
+
+
 def test_a_taken_port_is_said() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -276,6 +276,7 @@ def test_a_token_reads_json_of_its_district_and_nothing_else(database: Database,
     with database.transaction() as session:
         own = tokens.make(session, "unified", "Ours", by=UNIFIED, now=clock.now())
         others = tokens.make(session, "riverbend", "Theirs", by=RIVERBEND, now=clock.now())
+    named = {"own": own, "others": others, "wrong": own + "x"}
     samples = parts(database)
     wrong = []
     for accept in ("application/json", "text/html", "*/*"):
@@ -283,7 +284,9 @@ def test_a_token_reads_json_of_its_district_and_nothing_else(database: Database,
             for endpoint in ENDPOINTS:
                 if endpoint.scope is Scope.ANYBODY:
                     continue
-                for name, token in (("own", own), ("others", others), ("wrong", own + "x")):
+                for name, token in named.items():
+                    if name != "own" and accept != "application/json":
+                        continue
                     answer = client.request(
                         endpoint.method, path_of(endpoint, samples), headers={"Authorization": f"Bearer {token}"}
                     )
