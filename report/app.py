@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -84,7 +85,7 @@ class Report:
         self.is_secure = urlsplit(settings.report_address).scheme == "https"
         self.looks: Work = Work(keep=300, at_once=2)
         self.views = Views(database)
-        self._kept: Cached[Any] = Cached(keep)
+        self._kept: Cached[Any] = Cached(keep, self.background)
         self._background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="report")
         # Runs are long, and nothing else is to wait for them.
         self._runs = ThreadPoolExecutor(max_workers=4, thread_name_prefix="run")
@@ -168,12 +169,24 @@ class Report:
 
     def district_report(self, asked: Asked, district_id: str) -> DistrictReport:
         """The report of a district, at most a moment old. Pages of it change nothing of it."""
-        return self.kept(("report", district_id), lambda: district_report(asked.session, district_id, now=asked.now)[0])
 
-    def kept(self, key: object, make: Callable[[], Value]) -> Value:
-        """What somebody asked for a moment ago under the same key, else made anew. It is changed by nobody."""
-        found: Value = self._kept.get(key, make)
+        def made(asked: Asked) -> DistrictReport:
+            return district_report(asked.session, district_id, now=asked.now)[0]
+
+        return self.kept(asked, ("report", district_id), made)
+
+    def kept(self, asked: Asked, key: object, make: Callable[[Asked], Value]) -> Value:
+        """What somebody asked for a moment ago under the same key, else made anew. It is changed by nobody.
+
+        make: gets the request, or a copy of it with a session of its own.
+        """
+        later = None if asked.is_later else lambda: self._later(asked, make)
+        found: Value = self._kept.get(key, lambda: make(asked), later)
         return found
+
+    def _later(self, asked: Asked, make: Callable[[Asked], Value]) -> Value:
+        with self.database.reading() as session:
+            return make(replace(asked, session=session, now=clock.now(), is_later=True))
 
     def forget(self) -> None:
         """Read everything again, as something was changed."""

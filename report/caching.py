@@ -9,37 +9,47 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
-LONGEST = 5  # times as long as values are kept, while one is made anew
+LONGEST = 5  # times as long as values are kept, they serve while new ones are made in the background
 MOST = 500  # keys, before those whose time is over are dropped
+
+Background = Callable[[Callable[[], object]], object]
 
 
 class Cached(Generic[Value]):
-    """Values by key, each made by one thread at a time and kept for so many seconds."""
+    """Values by key, each made by one thread at a time and kept for so many seconds.
 
-    def __init__(self, seconds: float) -> None:
+    background: does something later, in another thread.
+    """
+
+    def __init__(self, seconds: float, background: Background) -> None:
         self._seconds = seconds
+        self._background = background
         self._kept: dict[object, tuple[float, Value]] = {}
         self._locks: dict[object, threading.Lock] = {}
         self._guard = threading.Lock()
         self._cleared = 0
 
-    def get(self, key: object, make: Callable[[], Value]) -> Value:
+    def get(self, key: object, make: Callable[[], Value], later: Callable[[], Value] | None) -> Value:
         """The value kept for a key, else a new one, made by one thread for all that want it meanwhile.
 
-        The first value, and the first after a `clear`, is waited for; later ones are not, for a while.
+        Nobody waits for a new value where the last one is not too old, and has not been cleared: `later` makes it in
+        the background, for whoever asks next. Without it, everybody waits.
         """
         with self._guard:
             if len(self._locks) >= MOST:
                 self._drop_old()
             lock = self._locks.setdefault(key, threading.Lock())
-        if not lock.acquire(blocking=False):
-            # Somebody makes it anew: who can do with the last one for that long does not wait.
-            last = self._kept.get(key)
-            if last is not None and time.monotonic() - last[0] < LONGEST * self._seconds:
-                return last[1]
-            lock.acquire()
-        try:
+        last = self._kept.get(key)
+        if later is not None and last is not None and (age := time.monotonic() - last[0]) < LONGEST * self._seconds:
+            if age >= self._seconds and lock.acquire(blocking=False):
+                self._background(lambda: self._release(lock, lambda: self._fresh(key, later)))
+            return last[1]
+        with lock:
             return self._fresh(key, make)
+
+    def _release(self, lock: threading.Lock, do: Callable[[], object]) -> None:
+        try:
+            do()
         finally:
             lock.release()
 

@@ -61,6 +61,7 @@ class Asked:
     session: reads for a page, may write for a form. district, school: those that the address names, in the viewer's
     scope. form: what was sent. about, detail: for the audit log, set by the page. is_static: for a copy in files, which
     has no forms; with_people: with personal data of the roster, as all pages have them but those of most copies.
+    is_later: for whoever asks next, in the background.
     """
 
     request: Request
@@ -76,6 +77,7 @@ class Asked:
     after: list[Callable[[], object]] = field(default_factory=list)
     is_static: bool = False
     with_people: bool = True
+    is_later: bool = False
 
     @property
     def district(self) -> District:
@@ -408,15 +410,13 @@ def _shared(endpoint: Endpoint, asked: Asked) -> Response:
     wanted = (request.url.path, str(request.url.query), is_htmx(request), wants_json(request))
     language = request.headers.get("accept-language", "")
 
-    def make() -> Made:
-        asked.viewer = replace(viewer, name=_NAME if viewer.name else "")
-        try:
-            made = _rendered(asked, endpoint.handler(asked))
-        finally:
-            asked.viewer = viewer
-        return Made(bytes(made.body), made.media_type, made.status_code, asked.about, asked.detail)
+    def make(asked: Asked) -> Made:
+        _look_up(endpoint, asked)
+        unnamed = replace(asked, viewer=replace(viewer, name=_NAME if viewer.name else ""))
+        made = _rendered(unnamed, endpoint.handler(unnamed))
+        return Made(bytes(made.body), made.media_type, made.status_code, unnamed.about, unnamed.detail)
 
-    made = asked.report.kept(("page", rights, wanted, language), make)
+    made = asked.report.kept(asked, ("page", rights, wanted, language), make)
     asked.about, asked.detail = made.about, made.detail
     body = made.body.replace(_NAME.encode(), str(escape(viewer.name)).encode())
     return Response(body, made.status, media_type=made.media_type)

@@ -137,15 +137,14 @@ def _named(state: tuple[Progress | None, list[Arrival], list[Rejection]]) -> dic
 
 def _state(asked: Asked, report: DistrictReport) -> tuple[Progress | None, list[Arrival], list[Rejection]]:
     """The sync under way, how far the last deliveries got, and what is wrong with rejected ones."""
-    session, district_id, now = asked.session, report.district_id, asked.now
-    return asked.report.kept(
-        ("state", district_id),
-        lambda: (
-            progress(session, district_id, now),
-            arrivals(session, district_id, now),
-            rejections(session, district_id) if report.file_errors else [],
-        ),
-    )
+    district_id, has_rejected = report.district_id, report.file_errors > 0
+
+    def made(asked: Asked) -> tuple[Progress | None, list[Arrival], list[Rejection]]:
+        session, now = asked.session, asked.now
+        rejected = rejections(session, district_id) if has_rejected else []
+        return progress(session, district_id, now), arrivals(session, district_id, now), rejected
+
+    return asked.report.kept(asked, ("state", district_id, has_rejected), made)
 
 
 def _values(asked: Asked, report: DistrictReport, view: View, chosen: list[SchoolReport]) -> dict[str, Any]:

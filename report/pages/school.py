@@ -90,7 +90,8 @@ def live(asked: Asked) -> Answer:
 def _live(asked: Asked, row: SchoolStatus, seen: str | None) -> Live:
     session, district_id = asked.session, asked.district.id
     version = school_version(session, row)
-    under_way = asked.report.kept(("progress", district_id), lambda: progress(session, district_id, asked.now))
+    key = ("progress", district_id)
+    under_way = asked.report.kept(asked, key, lambda asked: progress(asked.session, district_id, asked.now))
     if under_way is not None and under_way.asked is not None and asked.school.id not in under_way.asked:
         under_way = None
     if under_way is not None and under_way.school != asked.school.name:

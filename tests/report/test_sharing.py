@@ -1,11 +1,8 @@
-"""Pages that are made once for all who ask at the same moment, and values that are kept for a moment."""
+"""Pages that are made once for all who ask at the same moment."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -13,8 +10,7 @@ from sqlmodel import select
 
 from models.database import Database
 from models.tables import AuditEntry, District
-from report import caching, pages, routing
-from report.caching import Cached
+from report import pages, routing
 from report.routing import Answer, Asked, Page, Scope
 from report.serving import served
 from services import clock
@@ -69,42 +65,6 @@ def test_readers_with_the_same_rights_share_a_page_and_each_sees_their_own_name(
     assert audited[:3] == [(UNIFIED, "made 1"), (HEAD, "made 1"), (OPERATOR, "made 2")]
 
 
-def test_a_value_is_made_once_for_all_who_want_it_at_once() -> None:
-    kept: Cached[int] = Cached(3600)
-    made: list[int] = []
-    begun = threading.Event()
-
-    def make() -> int:
-        begun.wait(10)
-        made.append(1)
-        return len(made)
-
-    with ThreadPoolExecutor(8) as pool:
-        found = [pool.submit(kept.get, "key", make) for _ in range(8)]
-        begun.set()
-        assert [each.result() for each in found] == [1] * 8
-
-
-def test_a_value_that_was_read_before_a_change_is_not_kept_after_it() -> None:
-    kept: Cached[str] = Cached(3600)
-
-    def make() -> str:
-        kept.clear()
-        return "before"
-
-    assert kept.get("key", make) == "before"
-    assert kept.get("key", lambda: "after") == "after"
-    assert kept.get("key", lambda: "later") == "after"
-
-
-def test_values_whose_time_is_over_are_dropped() -> None:
-    kept: Cached[int] = Cached(0)
-    for number in range(3 * caching.MOST):
-        kept.get(number, lambda: 1)
-    assert len(kept._kept) <= caching.MOST
-    assert len(kept._locks) <= caching.MOST
-
-
 def test_who_somebody_is_follows_from_addresses_without_regard_to_case(district: Database) -> None:
     with district.transaction() as session:
         session.get_one(District, "riverbend").administrators = ["Office@Riverbend.example", "büro@SCHULE.example"]
@@ -119,22 +79,3 @@ def test_who_somebody_is_follows_from_addresses_without_regard_to_case(district:
         LINCOLN_OFFICE: Viewer(LINCOLN_OFFICE, schools=frozenset({"unified/lincoln"})),
         "_ffice@lincoln.example": Viewer("_ffice@lincoln.example"),
     }
-
-
-def test_nobody_waits_for_a_value_that_somebody_makes_anew_while_the_last_one_will_do() -> None:
-    kept: Cached[str] = Cached(0.2)
-    assert kept.get("key", lambda: "first") == "first"
-    time.sleep(0.25)
-    begun, go_on = threading.Event(), threading.Event()
-
-    def make() -> str:
-        begun.set()
-        go_on.wait(30)
-        return "second"
-
-    with ThreadPoolExecutor(1) as pool:
-        second = pool.submit(kept.get, "key", make)
-        assert begun.wait(30)
-        found = kept.get("key", lambda: "third")
-        go_on.set()
-        assert (found, second.result()) == ("first", "second")
