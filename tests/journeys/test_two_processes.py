@@ -191,7 +191,7 @@ def test_holds_of_several_districts(tmp_path: Path, districts: Mapping[str, Dist
         "prefect": ("cli", "hold", "accept", *held, "--yes"),
     }
     assert two_processes(home, *writer[how]) == WELL
-    assert stored(home) == everything(districts, runs=6)
+    assert stored(home) == everything(districts, runs=3)
 
 
 @HOW
