@@ -44,6 +44,7 @@ NEWEST_REVISION = KNOWN_REVISIONS[-1] if KNOWN_REVISIONS else None
 
 KEPT_COPIES = 3
 LOCK_SECONDS = 30
+RETRY_SECONDS = 0.005
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -305,11 +306,35 @@ def _sqlite_engine(address: URL, *, migrating: bool = False) -> Engine:
     def begin(connection: Connection) -> None:
         begins = connection.get_execution_options().get("begins", "BEGIN IMMEDIATE")
         connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if begins == 'BEGIN' else 'OFF'}")
-        connection.exec_driver_sql(begins)
+        if begins == "BEGIN":
+            connection.exec_driver_sql(begins)
+        else:
+            _begin_to_write(connection.connection.dbapi_connection)
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begin)
     return engine
+
+
+def _begin_to_write(connection: Any) -> None:
+    """Begin a transaction with the write lock, as soon as whoever has it lets go.
+
+    SQLite's own waiting sleeps up to 100 ms between two tries. It misses the moments between the transactions of a
+    night, and a reader whose view is audited would wait for several of them.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(RETRY_SECONDS)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
 
 
 def _postgresql_engine(address: URL) -> Engine:

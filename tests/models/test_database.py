@@ -151,6 +151,25 @@ def test_a_locked_database_is_unavailable(sqlite_url: str, monkeypatch: pytest.M
         assert count(second) == 0
 
 
+def test_whoever_waits_to_write_looks_again_every_five_milliseconds_and_then_has_the_lock(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    with closing(sqlite3.connect(str(sqlite_database.engine.url.database), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        def sleep(seconds: float) -> None:
+            waited.append(seconds)
+            if len(waited) == 3:
+                other.execute("COMMIT")
+
+        monkeypatch.setattr("models.database.time.sleep", sleep)
+        with sqlite_database.transaction() as session:
+            session.add(District(id="d", name="D", timezone="UTC", administrators=[]))
+            within = session.connection().exec_driver_sql("PRAGMA busy_timeout").scalar()
+    assert (waited, within) == ([0.005] * 3, module.LOCK_SECONDS * 1000)
+
+
 def test_locked_rows_are_unavailable(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOCK_SECONDS", 1)
     with open_database(postgresql_url, backups=None) as database:
