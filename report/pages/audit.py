@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from contracts.text import count
-from report.routing import Answer, Asked, Page, Scope, attachment, get, row_number
+from report.routing import Answer, Asked, Page, Scope, download, get, row_number
 from services.access import audit
 from services.access.audit import Action, Filter
 from services.csv_export import to_csv
@@ -26,7 +26,7 @@ def of_all(asked: Asked) -> Answer:
 @get("/audit.csv", Scope.OPERATORS, people=Action.DOWNLOADED)
 def of_all_as_csv(asked: Asked) -> Answer:
     """The same as a download."""
-    return _download(asked, ZoneInfo("UTC"), None, "audit.csv")
+    return _download(asked, ZoneInfo("UTC"), None, "audit")
 
 
 @get("/districts/{district}/audit", Scope.DISTRICT)
@@ -38,8 +38,8 @@ def of_district(asked: Asked) -> Answer:
 @get("/districts/{district}/audit.csv", Scope.DISTRICT, people=Action.DOWNLOADED)
 def of_district_as_csv(asked: Asked) -> Answer:
     """The same as a download."""
-    name = f"{asked.district.id}-audit.csv"
-    return _download(asked, ZoneInfo(asked.district.timezone), asked.district.id, name)
+    zone = ZoneInfo(asked.district.timezone)
+    return _download(asked, zone, asked.district.id, f"{asked.district.id}-audit")
 
 
 def _page(asked: Asked, address: str, zone: ZoneInfo, district_id: str | None) -> Page:
@@ -70,7 +70,7 @@ def _page(asked: Asked, address: str, zone: ZoneInfo, district_id: str | None) -
 def _download(asked: Asked, zone: ZoneInfo, district_id: str | None, name: str) -> Response:
     found = audit.entries(asked.session, _filter(asked, zone, district_id))
     asked.about, asked.detail = "audit log", count(len(found), "entry", "entries")
-    return attachment(name, to_csv(audit.to_frame(found, zone)))
+    return download(name, to_csv(audit.to_frame(found, zone)))
 
 
 def _filter(asked: Asked, zone: ZoneInfo, district_id: str | None) -> Filter:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from report.rendering import Line, sparkline
-from report.routing import Answer, Asked, Page, Scope, attachment, get, wants_json
+from report.routing import Answer, Asked, Page, Scope, download, get, wants_json
 from services.access.audit import Action
 from services.status import issues
 from services.status.arrivals import Arrival, arrivals
@@ -209,7 +209,7 @@ def file_errors(asked: Asked) -> Answer:
     """The error document: every bad row of the files that were rejected."""
     found = issues.stored_file_errors(asked.session, asked.district.id)
     asked.about, asked.detail = "file errors", f"{found.height} rows"
-    return attachment(f"{asked.district.id}-file-errors.csv", issues.file_errors_csv(found))
+    return download(f"{asked.district.id}-file-errors", issues.file_errors_csv(found))
 
 
 @get("/districts/{district}/unplaced.csv", Scope.DISTRICT, people=Action.DOWNLOADED)
@@ -217,7 +217,7 @@ def unplaced(asked: Asked) -> Answer:
     """The errors and alerts of records of no known school."""
     found = issues.unplaced_issues(asked.session, asked.district.id)
     asked.about, asked.detail = "records of no known school", f"{found.height} records"
-    return attachment(f"{asked.district.id}-no-known-school.csv", issues.issues_csv(found))
+    return download(f"{asked.district.id}-no-known-school", issues.issues_csv(found))
 
 
 def _as_data(

@@ -18,7 +18,6 @@ from services.mail import digests
 from services.operations import district_setup
 
 BASE = "/districts/{district}/setup"
-NOTHING_CHANGED = "not valid, nothing changed"
 
 
 @get(BASE, Scope.DISTRICT)
@@ -26,17 +25,15 @@ def overview(asked: Asked) -> Answer:
     """What is set up, by whom, and what is left to do."""
     district = asked.district
     setup = district_setup.setup_of(asked.session, district)
-    values = {
-        "setup": setup,
-        "addresses": {each.source.id: address_of(asked.report.settings, each.source) for each in setup.sources},
-        "contacts": contact_policy.of_contacts(asked.session, district.id),
-        "own_limits": len(district.limits or {}),
-        "readers": {
-            often: digests.recipients(district.administrators, district.mail_schedule, often) for often in _OFTEN
-        },
-        "can_add": bool(FORMS),
-    }
-    return _page("setup/overview.html", **values)
+    return _page(
+        "setup/overview.html",
+        setup=setup,
+        addresses={each.source.id: address_of(asked.report.settings, each.source) for each in setup.sources},
+        contacts=contact_policy.of_contacts(asked.session, district.id),
+        own_limits=len(district.limits or {}),
+        readers={often: digests.recipients(district.administrators, district.mail_schedule, often) for often in _OFTEN},
+        can_add=bool(FORMS),
+    )
 
 
 @get(f"{BASE}/enforcement", Scope.DISTRICT)
@@ -67,7 +64,6 @@ def save_limits(asked: Asked) -> Answer:
         wanted = _limit_values(given)
         district_setup.set_limits(asked.session, asked.district.id, wanted)
     except SetupError as error:
-        asked.detail = NOTHING_CHANGED
         return _limits(asked, given, error.message)
     asked.detail = "limits"
     return Redirect(f"{_base(asked)}?said=saved")
@@ -119,7 +115,6 @@ def save_mail(asked: Asked) -> Answer:
             district_setup.set_pause_notices(asked.session, district.id, bool(asked.field("pause_notices")))
             changed.append("pause_notices")
     except SetupError as error:
-        asked.detail = NOTHING_CHANGED
         return _mail(asked, given, error.message)
     asked.detail = ", ".join(changed)
     return Redirect(f"{_base(asked)}/mail?said=saved")
@@ -205,5 +200,7 @@ def _base(asked: Asked) -> str:
     return BASE.format(district=asked.district.id)
 
 
-def _page(template: str, **values: Any) -> Page:
-    return Page(template, {"tab": "setup", **values}, block="main")
+def _page(template: str, *, problem: str | None = None, **values: Any) -> Page:
+    """A page of the setup. problem: with what a form sent."""
+    status = 422 if problem is not None else 200
+    return Page(template, {"tab": "setup", "problem": problem, **values}, block="main", status=status)

@@ -87,7 +87,7 @@ def _page(asked: Asked, checked: Checked | None, problem: str = "", *, chosen: s
         "problem": problem,
         "megabytes": asked.report.settings.check_megabytes,
     }
-    return Page("setup/check.html", values, block="main")
+    return Page("setup/check.html", values, block="main", status=422 if problem else 200)
 
 
 def _format(asked: Asked) -> str:

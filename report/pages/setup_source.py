@@ -22,7 +22,6 @@ from services.sync.preview import Look, SyncPreview, look, preview_in_numbers
 
 SETUP = "/districts/{district}/setup"
 SOURCE = SETUP + "/sources/{source}"
-NOTHING_CHANGED = "not valid, nothing changed"
 REFUSED = "refused: the source doesn't list them as an administrator"
 UNPROVEN = "refused: the source couldn't be asked for its administrators"
 WAIT = 1.5  # seconds a page waits for a source before it says that it is still reading
@@ -149,7 +148,6 @@ def match(asked: Asked) -> Answer:
     try:
         matched = district_setup.match_schools(asked.session, asked.district.id, source.key, wanted, now=asked.now)
     except SetupError as error:
-        asked.detail = NOTHING_CHANGED
         return _schools(asked, source, _looked(asked, source), problem="other", message=error.message)
     _note(asked, source, f"{len(matched)} schools matched")
     asked.report.looks.forget(("preview", source.id))
@@ -222,6 +220,7 @@ def _schools(
     chosen = {each.id: asked.field(f"match.{each.key}") for each in setup.unmatched}
     return _page(
         "setup/schools.html",
+        is_valid=problem is None,
         step=3,
         source=source,
         format=FORMATS[source.format],
@@ -329,7 +328,6 @@ def _set_up(asked: Asked, kind: str, held: Source | None) -> Answer:
             asked.session, asked.district.id, values, key=held.key if held is not None else None
         )
     except SetupError as error:
-        asked.detail = NOTHING_CHANGED
         return _form(asked, kind, held, values, error.message)
     FORMS[kind].prepare(source)
     _note(asked, source, "source set up" if held is None else "source changed")
@@ -350,6 +348,7 @@ def _form(
     """problem: with what was entered. cannot: why the source couldn't be asked. is_refused: it isn't the viewer's."""
     return _page(
         "setup/form.html",
+        is_valid=problem is None and cannot is None and not is_refused,
         step=2,
         kind=kind,
         source=source,
@@ -403,5 +402,6 @@ def _base(asked: Asked, source: Source) -> str:
     return SOURCE.format(district=asked.district.id, source=source.key)
 
 
-def _page(template: str, **values: Any) -> Page:
-    return Page(template, {"tab": "setup", **values}, block="main")
+def _page(template: str, *, is_valid: bool = True, **values: Any) -> Page:
+    """A page of the setup. is_valid: unless a form comes back with what is wrong with it."""
+    return Page(template, {"tab": "setup", **values}, block="main", status=200 if is_valid else 422)

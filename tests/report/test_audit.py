@@ -84,7 +84,7 @@ def test_the_download_holds_all_that_the_filter_lets_through(filled: Site) -> No
     lines = answer.text.splitlines()
     assert len(lines) == 104
     assert lines[:2] == [
-        "at,person,action,district,school,subject,detail,network",
+        "\ufeffat,person,action,district,school,subject,detail,network",
         "2026-11-23T01:12:00-08:00,it@unified.example,downloaded,unified,,n102,,",
     ]
     decided = browser.get("/districts/unified/audit.csv?action=decided").text.splitlines()

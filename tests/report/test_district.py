@@ -176,7 +176,7 @@ def test_a_rejected_delivery_is_told_file_by_file_with_its_remedy_and_every_bad_
     document = client.get("/districts/many/file-errors.csv")
     assert document.headers["content-disposition"] == 'attachment; filename="many-file-errors.csv"'
     assert [line.split(",")[:3] for line in document.text.splitlines()] == [
-        ["file", "line", "code"],
+        ["\ufefffile", "line", "code"],
         ["students.csv", "2", "quotes_invalid"],
         ["students.csv", "3", "quotes_invalid"],
     ]
