@@ -11,7 +11,8 @@ from contracts.issues import catalogue
 from errors import NotFound, NotPossible
 from models.tables import AlertMute, Decision, Source
 from report import rendering
-from report.routing import Answer, Asked, Page, Redirect, Scope, get, post, row_number
+from report.pages.starting import start
+from report.routing import Answer, Asked, Page, Scope, get, post, row_number
 from services.access.audit import Action
 from services.holds import decisions, store
 from services.holds.shown import ShownHold, shown
@@ -176,13 +177,12 @@ def check(asked: Asked) -> Answer:
 def check_now(asked: Asked) -> Answer:
     """Check for new data of a school; where it is on hold, that is kept with the hold."""
     _assert_synced(asked)
+    asked.about = asked.school.id
+    going = start(asked, [asked.school.key], f"/schools/{asked.school.id}", said="checking")
     hold = store.open_hold(asked.session, asked.school.id)
     if hold is not None and hold.id is not None:
         decisions.decide(asked.session, hold.id, decisions.RECHECK, by=asked.viewer.name, now=asked.now)
-    district_id, key = asked.district.id, asked.school.key
-    asked.about = asked.school.id
-    asked.afterwards(lambda: asked.report.start(district_id, [key]))
-    return Redirect(f"/schools/{asked.school.id}?said=checking")
+    return going
 
 
 def _assert_synced(asked: Asked) -> None:
