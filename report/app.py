@@ -108,7 +108,8 @@ class Report:
             if found is None or found.id is None:
                 return NOBODY
             viewer = viewers.viewer_of(session, found.email, self.settings.operators)
-        if sessions.is_to_be_noted(found, now):
+        # What a page asks for by itself is no use of it: a tab left open ends its session like any other.
+        if not is_htmx(request) and sessions.is_to_be_noted(found, now):
             number = found.id
             self.background(lambda: self._note(number))
         # Whoever the setup no longer names is signed in no longer.
@@ -250,6 +251,9 @@ class Report:
         title, remedy = ERRORS.get(status, ERRORS[500])
         if wants_json(request):
             return JSONResponse({"error": message or title}, status_code=status)
+        if is_htmx(request):
+            # What follows by itself stays as it is, says how old it is, and asks again.
+            return Response(status_code=status)
         values = {
             **shared_values(request, viewer, clock.now(), ZoneInfo("UTC")),
             "district": None,
@@ -259,8 +263,7 @@ class Report:
             "message": message,
             "remedy": remedy,
         }
-        block = "main" if is_htmx(request) else None
-        html = rendering.rendered(language_of(request), "error.html", values, block)
+        html = rendering.rendered(language_of(request), "error.html", values, None)
         return HTMLResponse(html, status_code=status)
 
     def close(self) -> None:

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from jinja2_fragments import render_block
 
 from report.texts import translations
 from services.status.sync_status import LABELS, Status
@@ -130,7 +129,10 @@ def sparkline(
 
 def rendered(language: str, template: str, values: dict[str, Any], block: str | None) -> str:
     """A page, or one block of it."""
-    made = environment(language)
+    made = environment(language).get_template(template)
     if block is None:
-        return made.get_template(template).render(values)
-    return render_block(made, template, block, values)
+        return made.render(values)
+    context = made.new_context(values)
+    # What the template, and those it extends, import and set before their first text is there for the block too.
+    next(made.root_render_func(context), None)
+    return "".join(context.blocks[block][0](context))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from markupsafe import escape
 from sqlmodel import Session
@@ -26,6 +26,7 @@ from starlette.types import Message, Receive
 
 from errors import DatabaseUnavailable, NotFound, NotPossible
 from models.tables import District, School
+from report.protection import own_path
 from services import clock
 from services.access import audit, viewers
 from services.access.audit import Action
@@ -479,9 +480,9 @@ def _sign_in_first(request: Request) -> Response:
         return JSONResponse(
             {"error": "sign in, or send an access token"}, status_code=401, headers={"WWW-Authenticate": "Bearer"}
         )
-    back = request.url.path if request.method == "GET" else "/"
-    if request.url.query and request.method == "GET":
-        back += f"?{request.url.query}"
+    # htmx asks for parts of the page that the person sees.
+    page = urlsplit(request.headers.get("hx-current-url", "") if is_htmx(request) else str(request.url))
+    back = own_path(page.path + (f"?{page.query}" if page.query else "")) if request.method == "GET" else "/"
     target = f"/sign-in?next={quote(back, safe='')}" if back != "/" else "/sign-in"
     if is_htmx(request):
         return Response(status_code=204, headers={"HX-Redirect": target})

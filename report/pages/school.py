@@ -12,7 +12,7 @@ from errors import NotFound, NotPossible
 from models.tables import AlertMute, Decision, Source
 from report import rendering
 from report.pages.starting import start
-from report.routing import Answer, Asked, Page, Scope, get, post, row_number
+from report.routing import Answer, Asked, Page, Redirect, Scope, get, is_htmx, post, row_number
 from services.access.audit import Action
 from services.holds import decisions, store
 from services.holds.shown import ShownHold, shown
@@ -84,6 +84,8 @@ class Live:
 @get("/schools/{district}/{school}/live", Scope.SCHOOL)
 def live(asked: Asked) -> Answer:
     """The part of a school's page that follows by itself: nothing of people, so that it is not audited every time."""
+    if not is_htmx(asked.request):
+        return Redirect(f"/schools/{asked.school.id}")
     (row,) = sync_status.statuses(asked.session, school_ids=[asked.school.id], now=asked.now)
     return Page("school_live.html", {"live": _live(asked, row, asked.query.get("seen", ""))})
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from errors import SetupError
+from errors import DatabaseUnavailable, SetupError
 from models.database import Database
 from models.tables import AuditEntry
 from report.pages import district as page
@@ -79,6 +79,19 @@ def test_an_error_is_logged_by_its_kind_only(
     assert [each.getMessage() for each in caplog.records if each.name == "rollcall.report"] == [
         "GET /districts/{district} failed with ValueError"
     ]
+
+
+def test_what_follows_by_itself_gets_nothing_to_show_when_something_goes_wrong(
+    district: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object, **__: object) -> None:
+        raise DatabaseUnavailable("locked")
+
+    monkeypatch.setattr(page, "Page", locked)
+    with served(district, settings, keep=0) as address:
+        asked = {"Accept": "text/html", "HX-Request": "true"}
+        answer = httpx.get(f"{address}/districts/unified", cookies=token(district), headers=asked)
+    assert (answer.status_code, answer.text) == (503, "")
 
 
 def test_an_answer_is_sent_at_once() -> None:

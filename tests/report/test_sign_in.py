@@ -285,6 +285,19 @@ def test_a_session_ends_without_use(site: Site, monkeypatch: pytest.MonkeyPatch,
     assert is_signed_in(browser) is lasts
 
 
+def test_what_a_page_asks_for_by_itself_is_no_use_of_a_session(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser, now = site.browser(IT), clock.now()
+    following = {"HX-Request": "true", "HX-Current-URL": f"{site.address}/districts/unified?status=on_hold"}
+    answers = []
+    for minutes in (10, 20, 29, 31):
+        monkeypatch.setattr(clock, "now", lambda minutes=minutes: now + timedelta(minutes=minutes))
+        answers.append(browser.get("/districts/unified", headers=following))
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 204]
+    # Back to the page that the person saw, not to the part of it that was asked for.
+    back = "/sign-in?next=%2Fdistricts%2Funified%3Fstatus%3Don_hold"
+    assert answers[-1].headers["hx-redirect"] == back
+
+
 def test_a_session_ends_after_twelve_hours_in_any_case(site: Site) -> None:
     browser = site.browser(IT)
     with site.database.transaction() as session:

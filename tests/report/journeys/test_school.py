@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 from sqlmodel import select
 
 from models.database import Database
@@ -100,6 +100,12 @@ def put_right(file: Path, key: str, record_id: str, **values: str) -> None:
         writer.writerows(rows)
 
 
+def stays(page: Page) -> Callable[[], bool]:
+    """Whether the page that is open now was never loaded again."""
+    page.evaluate("window.isTheSame = true")
+    return lambda: page.evaluate("window.isTheSame === true")
+
+
 def test_a_red_school_is_understood_and_put_right(opened: Opened, samples: Database, tmp_path: Path) -> None:
     page = opened(UNIFIED, "/districts/unified")
     page.get_by_role("link", name="Lincoln High School").click()
@@ -120,10 +126,11 @@ def test_a_red_school_is_understood_and_put_right(opened: Opened, samples: Datab
     put_right(drop / "students.csv", "guardian_id", "G007008", guardian_phone="+14155550177")
     for file in drop.iterdir():
         file.touch()
+    is_the_same = stays(page)
     night(samples)
-    page.reload()
-    assert page.get_by_text("No errors", exact=True).is_visible()
-    assert page.locator(".pill").inner_text() == "Connected"
+    expect(page.get_by_text("No errors", exact=True)).to_be_visible(timeout=20_000)
+    expect(page.locator(".pill")).to_have_text("Connected")
+    assert is_the_same()
     is_accessible(page)
 
 
@@ -143,13 +150,10 @@ def test_a_hold_is_reviewed_and_confirmed_with_the_keyboard_on_a_phone(
     page.keyboard.press("Enter")
     page.wait_for_url("**/jefferson?said=*")
     assert page.get_by_text("Removals confirmed. We're applying them now").is_visible()
-    for _ in range(60):
-        if page.locator(".pill").inner_text() == "Connected":
-            break
-        page.wait_for_timeout(500)
-        page.reload()
-    assert page.locator(".pill").inner_text() == "Connected"
-    assert page.get_by_text("“They moved”").is_visible()
+    is_the_same = stays(page)
+    expect(page.locator(".pill")).to_have_text("Connected", timeout=60_000)
+    expect(page.get_by_text("“They moved”")).to_be_visible()
+    assert is_the_same()
     is_accessible(page)
 
 
