@@ -45,13 +45,13 @@ class Choice:
 @get("/districts/{district}/holds/clear", Scope.DISTRICT)
 def review(asked: Asked) -> Answer:
     """What can be decided about the holds chosen, or all, and what that would do."""
-    given = asked.request.query_params.getlist("hold")
-    holds = _open(asked)
-    if given:
-        holds = [hold for hold in holds if str(hold.id) in given]
+    given, is_all = asked.request.query_params.getlist("hold"), asked.query.get("all") == "yes"
+    if not given and not is_all:
+        return Redirect(f"/districts/{asked.district.id}?said=choose_schools")
+    holds = [hold for hold in _open(asked) if is_all or str(hold.id) in given]
     removed = _removed(asked, holds)
     offered = [choice for verb in VERBS if (choice := _choice(verb, holds, removed)).schools]
-    return Page("clear_holds.html", {"choices": offered, "holds": holds, "is_all": not given})
+    return Page("clear_holds.html", {"choices": offered, "holds": holds, "is_all": is_all})
 
 
 @post("/districts/{district}/holds/clear", Scope.DISTRICT, Action.DECIDED)

@@ -55,7 +55,10 @@ def test_shows_what_will_happen_school_by_school(client: httpx.Client, sqlite_da
     assert page.count("40 students</td>") == 2
     # Not more than a hundred, so nothing has to be typed.
     assert 'name="removals"' not in page
-    everything = client.get("/districts/many/holds/clear").text
+    everything = client.get("/districts/many/holds/clear?all=yes").text
+    nothing = client.get("/districts/many/holds/clear")
+    assert nothing.headers["location"] == "/districts/many?said=choose_schools"
+    assert "First choose schools" in client.get(nothing.headers["location"]).text
     assert "Clear the holds of 4 schools" in everything
     assert "Type 160, the number of records to remove" in everything
     assert decided(sqlite_database) == []

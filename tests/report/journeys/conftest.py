@@ -35,7 +35,10 @@ def open_page(tmp_path: Path) -> Iterator[OpenPage]:
         browser = opened.enter_context(sync_playwright()).chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         opened.callback(browser.close)
 
-        def open_one(database: Database, path: str, email: str = OPERATOR, home: Path = tmp_path) -> Page:
+        def open_one(
+            database: Database, path: str, email: str = OPERATOR, home: Path = tmp_path, *, expected: str = "none"
+        ) -> Page:
+            """expected: what a complaint that the test brings about says."""
             settings = Settings(home=home, operators=(OPERATOR,))
             address = opened.enter_context(served(database, settings, keep=0))
             with database.transaction() as session:
@@ -43,7 +46,10 @@ def open_page(tmp_path: Path) -> Iterator[OpenPage]:
             context = browser.new_context()
             context.add_cookies([{"name": "rollcall", "value": token, "url": address}])
             page = context.new_page()
-            page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+            page.on(
+                "console",
+                lambda said: problems.append(said.text) if said.type == "error" and expected not in said.text else None,
+            )
             page.on("pageerror", lambda error: problems.append(str(error)))
             page.on("request", lambda asked: None if asked.url.startswith(address) else problems.append(asked.url))
             page.goto(address + path)

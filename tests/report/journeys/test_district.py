@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from models.database import open_database
 from services.holds import decisions, store
@@ -113,3 +113,26 @@ def test_what_is_chosen_stays_chosen_while_the_page_follows(place: Installation,
     page.wait_for_timeout(500)
     assert page.get_by_role("checkbox", name="Select Adams").is_checked()
     assert not page.get_by_role("checkbox", name="Select Lincoln").is_checked()
+
+
+def test_a_look_that_fails_leaves_the_page_as_it_is_and_the_next_one_goes_on(
+    place: Installation, open_page: OpenPage
+) -> None:
+    page = open_page(place.database, "/districts/unified", expected="503 (")
+    button = page.get_by_role("button", name="Review the selected holds")
+    expect(button).to_be_disabled()
+    failed: list[str] = []
+
+    def fail_once(route: Route) -> None:
+        if route.request.headers.get("hx-request") and not failed:
+            failed.append(route.request.url)
+            route.fulfill(status=503, body="")
+        else:
+            route.continue_()
+
+    page.route("**/districts/unified", fail_once)
+    made = page.locator("[data-made]").get_attribute("data-made")
+    expect(page.locator("[data-made]")).not_to_have_attribute("data-made", made or "", timeout=20_000)
+    assert len(failed) == 1
+    assert page.get_by_role("checkbox", name="Select Adams").is_visible()
+    expect(button).to_be_disabled()
