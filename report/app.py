@@ -87,7 +87,8 @@ class Report:
         self.views = Views(database)
         self._kept: Cached[Any] = Cached(keep, self.background)
         self._background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="report")
-        # Runs are long, and nothing else is to wait for them.
+        # Runs are long, and other servers may be slow: nothing else is to wait for them.
+        self._outgoing = ThreadPoolExecutor(max_workers=4, thread_name_prefix="outgoing")
         self._runs = ThreadPoolExecutor(max_workers=4, thread_name_prefix="run")
 
     @property
@@ -135,8 +136,12 @@ class Report:
             tokens.note(session, token_id, now=clock.now())
 
     def background(self, do: Callable[[], object]) -> None:
-        """Do something after the answer; what goes wrong is logged by its kind only."""
+        """Do something in the database after the answer; what goes wrong is logged by its kind only."""
         self._background.submit(_logged, do)
+
+    def afterwards(self, do: Callable[[], object]) -> None:
+        """Do what a form asked for after its answer, such as sending mail, however long it takes."""
+        self._outgoing.submit(_logged, do)
 
     def start(self, district_id: str, schools: list[str] | None) -> None:
         """Start a run of a district, or of the schools with these keys, and return at once.
@@ -270,6 +275,7 @@ class Report:
         """Let what runs in the background end. Runs that have not begun never do: the next night makes up for them."""
         self.looks.close()
         self._runs.shutdown(wait=True, cancel_futures=True)
+        self._outgoing.shutdown(wait=True)
         self._background.shutdown(wait=True)
         self.views.close()
 

@@ -336,7 +336,7 @@ def _answer(endpoint: Endpoint, request: Request, form: FormData) -> Response:
         log.error("%s %s failed with %s", endpoint.method, endpoint.path, failed)
         return report.error(request, viewer, 500)
     for each in after:
-        report.background(each)
+        report.afterwards(each)
     if endpoint.changes:
         report.forget()
     return response

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,9 +15,10 @@ from sqlmodel import select
 from errors import NotFound, SetupError
 from models.database import Database
 from models.tables import AuditEntry, Issue, Link
-from report import pages, routing, static_copy
-from report.routing import Answer, Asked, Page, Scope
+from report import static_copy
 from services import clock
+from services.holds import decisions, store
+from services.status import mutes
 from settings import Settings
 from tests.conftest import Beginnings
 from tests.report.conftest import play_samples
@@ -28,20 +30,6 @@ SCHOOLS = ("adams", "jefferson", "lincoln", "roosevelt", "washington")
 def district(beginnings: Beginnings) -> Iterator[Database]:
     with beginnings("sqlite", play_samples) as database:
         yield database
-
-
-@pytest.fixture(autouse=True)
-def _school_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The district's own template in the school page's place, until there is one."""
-    pages.load()
-    if any(endpoint.path == static_copy.SCHOOL for endpoint in routing.ENDPOINTS):
-        return
-
-    def school(asked: Asked) -> Answer:
-        return Page("home.html", {"districts": [asked.district], "schools": [asked.school]})
-
-    endpoint = routing.Endpoint("GET", static_copy.SCHOOL, Scope.SCHOOL, school, None, shows_people=True)
-    monkeypatch.setattr(static_copy, "ENDPOINTS", [*routing.ENDPOINTS, endpoint])
 
 
 def copied(database: Database, settings: Settings, folder: Path, *, with_people: bool = False) -> dict[str, str]:
@@ -77,6 +65,24 @@ def test_a_copy_names_nobody_unless_asked(district: Database, settings: Settings
     assert len(values) > 300
     content = "".join(copied(district, settings, tmp_path / "copy").values())
     assert [value for value in values if value in content] == []
+
+
+@pytest.mark.parametrize("with_people", [False, True])
+def test_a_copy_says_what_was_decided_and_muted_and_only_if_asked_by_whom_and_why(
+    district: Database, settings: Settings, tmp_path: Path, with_people: bool
+) -> None:
+    now = clock.now()
+    with district.transaction() as session:
+        (hold,) = store.open_holds(session, "unified")
+        decisions.decide(session, hold.id, decisions.RECHECK, by="it@unified.example", why="Zoe moved", now=now)
+        end = now + timedelta(days=9)
+        school, office = "unified/lincoln", "office@unified.example"
+        mutes.mute(session, school, "phone_invalid", reason="Zeb has none", by=office, until=end, now=now)
+    files = copied(district, settings, tmp_path / "copy", with_people=with_people)
+    pages = files["school-jefferson.html"] + files["school-lincoln.html"]
+    assert ["Checked for new data" in pages, "Muted alerts" in pages] == [True, True]
+    personal = ("it@unified.example", "Zoe moved", office, "Zeb has none")
+    assert [each in pages for each in personal] == [with_people] * 4
 
 
 def test_only_their_owner_can_read_the_files(district: Database, settings: Settings, tmp_path: Path) -> None:
