@@ -157,7 +157,7 @@ def test_what_tells_a_known_address_from_another_is_done_after_the_answer(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_up: list[str] = []
-    monkeypatch.setattr("report.app.Report.background", lambda self, do: looked_up.append("afterwards"))
+    monkeypatch.setattr("report.app.Report.afterwards", lambda self, do: looked_up.append("afterwards"))
     monkeypatch.setattr(
         "services.access.viewers.viewer_of", lambda *_: pytest.fail("it was looked up before the answer")
     )
