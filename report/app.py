@@ -29,7 +29,7 @@ from report.auditing import Views
 from report.caching import Cached
 from report.pages import load
 from report.protection import Protection
-from report.routing import Asked, Page, bearer, is_htmx, routes, wants_json
+from report.routing import Asked, Page, Redirect, bearer, is_htmx, routes, wants_json
 from report.texts import language_for, marked
 from report.work import Work
 from services import clock
@@ -142,6 +142,20 @@ class Report:
     def afterwards(self, do: Callable[[], object]) -> None:
         """Do what a form asked for after its answer, such as sending mail, however long it takes."""
         self._outgoing.submit(_logged, do)
+
+    def sync(self, asked: Asked, schools: list[str] | None, back: str, *, said: str = "sync_started") -> Redirect:
+        """Have the district, or the schools with these keys, synced, and go back, where it is said; or why it can't be.
+
+        Raises:
+            NotPossible: a school is never synced.
+        """
+        obstacle = running.obstacle(asked.session, asked.district.id, schools, asked.now)
+        if obstacle is not None:
+            asked.detail = f"not started: {obstacle}"
+            return Redirect(f"{back}?said=sync_{obstacle}")
+        district_id = asked.district.id
+        asked.afterwards(lambda: self.start(district_id, schools))
+        return Redirect(f"{back}?said={said}")
 
     def start(self, district_id: str, schools: list[str] | None) -> None:
         """Start a run of a district, or of the schools with these keys, and return at once.

@@ -11,7 +11,6 @@ from contracts.issues import catalogue
 from errors import NotFound, NotPossible
 from models.tables import AlertMute, Decision, Source
 from report import rendering
-from report.pages.starting import start
 from report.routing import Answer, Asked, Page, Redirect, Scope, get, is_htmx, post, row_number
 from services.access.audit import Action
 from services.holds import decisions, store
@@ -180,7 +179,7 @@ def check_now(asked: Asked) -> Answer:
     """Check for new data of a school; where it is on hold, that is kept with the hold."""
     _assert_synced(asked)
     asked.about = asked.school.id
-    going = start(asked, [asked.school.key], f"/schools/{asked.school.id}", said="checking")
+    going = asked.report.sync(asked, [asked.school.key], f"/schools/{asked.school.id}", said="checking")
     hold = store.open_hold(asked.session, asked.school.id)
     if hold is not None and hold.id is not None:
         decisions.decide(asked.session, hold.id, decisions.RECHECK, by=asked.viewer.name, now=asked.now)
