@@ -31,13 +31,10 @@ def start_prefect(settings: Settings) -> None:
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         # Its services for events complain of a server that is busy, on and on.
         "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
-        "DO_NOT_TRACK": "1",
-        # Prefect itself reads the file only where it is started beside it.
-        **_variables("PREFECT", tomllib.loads(PREFECT_SETTINGS.read_text())),
+        **prefect_environment(settings),
     }
     if not os.environ.get("PREFECT_API_URL"):
         defaults |= {
-            "PREFECT_HOME": str(settings.home / "prefect"),
             "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
             "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
@@ -46,6 +43,17 @@ def start_prefect(settings: Settings) -> None:
             err.print("starting a temporary Prefect server (set PREFECT_API_URL to use your own)", style="dim")
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def prefect_environment(settings: Settings) -> dict[str, str]:
+    """The environment variables that Prefect's programs are started with here, but for those that are set already.
+
+    Prefect itself reads its file of settings only where it is started beside it.
+    """
+    wanted = {"DO_NOT_TRACK": "1", **_variables("PREFECT", tomllib.loads(PREFECT_SETTINGS.read_text()))}
+    if not os.environ.get("PREFECT_API_URL"):
+        wanted["PREFECT_HOME"] = str(settings.home / "prefect")
+    return {name: value for name, value in wanted.items() if name not in os.environ}
 
 
 def _variables(name: str, settings: dict[str, Any]) -> dict[str, str]:

@@ -40,7 +40,8 @@ def test_the_deployments_are_those_that_the_documentation_names() -> None:
 def test_a_deployment_fits_its_flow(deployment: dict[str, Any]) -> None:
     known = flow_of(deployment).parameters.properties
     assert set(deployment.get("parameters", {})) <= set(known)
-    assert deployment["work_pool"] == {"name": "rollcall"}
+    queue = "manual" if "manual" in deployment["tags"] or "maintenance" in deployment["tags"] else "nightly"
+    assert deployment["work_pool"] == {"name": "rollcall", "work_queue_name": queue}
 
 
 @pytest.mark.parametrize(
