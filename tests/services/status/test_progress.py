@@ -7,7 +7,6 @@ from datetime import timedelta
 from models.database import Database
 from models.tables import Run, SchoolRun
 from services.status.progress import Progress, Step, progress
-from services.status.trends import last_nights
 from tests.report.many import NOW, add_many
 
 IDS = [f"many/s{number:04}" for number in range(12)]
@@ -64,13 +63,3 @@ def test_each_step_of_a_run(sqlite_database: Database) -> None:
     assert step_of(database) is None
     change(heartbeat_at=NOW, ended_at=NOW)
     assert step_of(database) is None
-
-
-def test_a_schools_last_nights_oldest_first_fourteen_at_most(sqlite_database: Database) -> None:
-    add_many(sqlite_database, 4, nights=16)
-    with sqlite_database.reading() as session:
-        found = last_nights(session, "many", [IDS[1], IDS[3], IDS[7]])
-    assert {school: len(nights) for school, nights in found.items()} == {IDS[1]: 14, IDS[3]: 14}
-    assert [night.at for night in found[IDS[1]]] == [NOW - timedelta(days=days) for days in range(14, 0, -1)]
-    assert {night.errors for night in found[IDS[1]]} == {2}
-    assert [night.went_through for night in found[IDS[3]]] == [True] * 13 + [False]
