@@ -561,6 +561,7 @@ class OpenIdRequest(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     state_hash: str = Field(unique=True)
     browser_hash: str = Field(index=True)
+    network: str = Field(index=True, description="hash of the network address that it was begun from")
     provider: str
     nonce: str
     code_verifier: str

@@ -35,6 +35,7 @@ from report.work import Work
 from services import clock
 from services.access import audit, sessions, sign_in, tokens, viewers
 from services.access.audit import Action
+from services.access.openid import Published
 from services.access.secrets import new_secret
 from services.access.viewers import NOBODY, Viewer
 from services.intake.adapters import ADAPTERS
@@ -85,6 +86,7 @@ class Report:
         self.is_secure = urlsplit(settings.report_address).scheme == "https"
         self.looks: Work = Work(keep=300, at_once=2)
         self.views = Views(database)
+        self.published = Published()
         self._kept: Cached[Any] = Cached(keep, self.background)
         self._background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="report")
         # Runs are long, and nothing else is to wait for them.

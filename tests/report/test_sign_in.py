@@ -167,7 +167,7 @@ def test_what_tells_a_known_address_from_another_is_done_after_the_answer(
 
 @pytest.mark.parametrize("email", [IT, NOBODY])
 def test_an_address_gets_five_links_an_hour(site: Site, monkeypatch: pytest.MonkeyPatch, email: str) -> None:
-    monkeypatch.setattr(sign_in, "_network", lambda _: str(len(answers)))
+    monkeypatch.setattr(sign_in, "network_of", lambda _: str(len(answers)))
     answers: list[int] = []
     for _ in range(7):
         answers.append(asked(site.browser(), email).status_code)
@@ -193,7 +193,7 @@ def test_a_network_address_gets_five_links_an_hour(site: Site) -> None:
     ],
 )
 def test_an_ipv6_network_counts_as_one(one: str, other: str, same: bool) -> None:
-    assert (sign_in._network(one) == sign_in._network(other)) is same
+    assert (sign_in.network_of(one) == sign_in.network_of(other)) is same
 
 
 @pytest.mark.parametrize("email", ["", "it", "it@", "<script>@unified.example", "a@b\r\nBcc: x@y.example"])

@@ -152,6 +152,7 @@ def _create_tables() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("state_hash", sa.String(), nullable=False),
         sa.Column("browser_hash", sa.String(), nullable=False),
+        sa.Column("network", sa.String(), nullable=False),
         sa.Column("provider", sa.String(), nullable=False),
         sa.Column("nonce", sa.String(), nullable=False),
         sa.Column("code_verifier", sa.String(), nullable=False),
@@ -164,6 +165,7 @@ def _create_tables() -> None:
         sa.UniqueConstraint("state_hash"),
     )
     op.create_index("ix_openid_request_browser_hash", "openid_request", ["browser_hash"])
+    op.create_index("ix_openid_request_network", "openid_request", ["network"])
     op.create_table(
         "openid_identity",
         sa.Column("id", sa.Integer(), nullable=False),
