@@ -110,11 +110,18 @@ class Report:
             if found is None or found.id is None:
                 return NOBODY
             viewer = viewers.viewer_of(session, found.email, self.settings.operators)
+        if not viewer.sees_anything:
+            # Whoever the setup no longer names is signed in no longer, even if it names them again.
+            self.background(lambda: self._end(token))
+            return NOBODY
         if sessions.is_to_be_noted(found, now):
             number = found.id
             self.background(lambda: self._note(number))
-        # Whoever the setup no longer names is signed in no longer.
-        return viewer if viewer.sees_anything else NOBODY
+        return viewer
+
+    def _end(self, token: str) -> None:
+        with self.database.transaction() as session:
+            sessions.end(session, token, now=clock.now())
 
     def _note(self, session_id: int) -> None:
         with self.database.transaction() as session:

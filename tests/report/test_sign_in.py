@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from models.tables import ReportSession, SignInLink
 from services import clock
@@ -301,8 +301,16 @@ def test_whoever_leaves_the_setup_file_is_signed_in_no_longer(site: Site) -> Non
     assert [is_signed_in(each) for each in (it, office, operator)] == [True] * 3
     site.set_up(SETUP.replace(IT, "new@unified.example").replace(f'administrators = ["{OFFICE}"]', ""))
     assert [is_signed_in(each) for each in (it, office, operator)] == [False, False, True]
+
+    def lasting() -> set[str]:
+        with site.database.reading() as session:
+            return set(session.exec(select(ReportSession.email).where(col(ReportSession.ended_at).is_(None))))
+
+    site.until(lambda: lasting() == {OPERATOR})
     assert spent(it, link, code=code_in(site.mails()[0])).status_code == 410
     assert not is_signed_in(it)
+    site.set_up(SETUP)
+    assert [is_signed_in(each) for each in (it, office, operator)] == [False, False, True]
 
 
 def test_a_link_made_by_an_operator_works_in_any_browser_once(site: Site) -> None:
