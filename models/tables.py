@@ -294,6 +294,7 @@ class Run(SQLModel, table=True):
             sqlite_where=text("ended_at IS NULL"),
             postgresql_where=text("ended_at IS NULL"),
         ),
+        Index("run_outcome", "source_id", "outcome", "id"),
     )
     id: int | None = Field(default=None, primary_key=True)
     district_id: str = Field(foreign_key="district.id", index=True)
@@ -315,10 +316,11 @@ class SchoolRun(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("run_id", "school_id"),
         Index("school_run_outcome", "school_id", "outcome", "at"),
+        Index("school_run_school", "school_id", "id"),
     )
     id: int | None = Field(default=None, primary_key=True)
     run_id: int = Field(foreign_key="run.id")
-    school_id: str = Field(foreign_key="school.id", index=True)
+    school_id: str = Field(foreign_key="school.id")
     source_id: str = Field(foreign_key="source.id")
     delivery_id: int | None = Field(default=None, foreign_key="delivery.id")
     at: datetime = _at()
@@ -559,6 +561,7 @@ class OpenIdRequest(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     state_hash: str = Field(unique=True)
     browser_hash: str = Field(index=True)
+    network: str = Field(index=True, description="hash of the network address that it was begun from")
     provider: str
     nonce: str
     code_verifier: str

@@ -35,6 +35,7 @@ from report.work import Work
 from services import clock
 from services.access import audit, sessions, sign_in, tokens, viewers
 from services.access.audit import Action
+from services.access.openid import Published
 from services.access.secrets import new_secret
 from services.access.viewers import NOBODY, Viewer
 from services.intake.adapters import ADAPTERS
@@ -85,6 +86,7 @@ class Report:
         self.is_secure = urlsplit(settings.report_address).scheme == "https"
         self.looks: Work = Work(keep=300, at_once=2)
         self.views = Views(database)
+        self.published = Published()
         self._kept: Cached[Any] = Cached(keep, self.background)
         self._background = ThreadPoolExecutor(max_workers=4, thread_name_prefix="report")
         # Runs are long, and other servers may be slow: nothing else is to wait for them.
@@ -109,12 +111,19 @@ class Report:
             if found is None or found.id is None:
                 return NOBODY
             viewer = viewers.viewer_of(session, found.email, self.settings.operators)
+        if not viewer.sees_anything:
+            # Whoever the setup no longer names is signed in no longer, even if it names them again.
+            self.background(lambda: self._end(token))
+            return NOBODY
         # What a page asks for by itself is no use of it: a tab left open ends its session like any other.
         if not is_htmx(request) and sessions.is_to_be_noted(found, now):
             number = found.id
             self.background(lambda: self._note(number))
-        # Whoever the setup no longer names is signed in no longer.
-        return viewer if viewer.sees_anything else NOBODY
+        return viewer
+
+    def _end(self, token: str) -> None:
+        with self.database.transaction() as session:
+            sessions.end(session, token, now=clock.now())
 
     def _note(self, session_id: int) -> None:
         with self.database.transaction() as session:

@@ -97,7 +97,7 @@ def asset(name: str) -> str:
 class Line:
     """A line to draw as a small chart: points as SVG coordinates in a box of the given size, and what it says.
 
-    marks: points of it that stand out.
+    marks: places that stand out.
     """
 
     points: str
@@ -110,11 +110,12 @@ class Line:
 def sparkline(
     values: Sequence[float | None], *, marked: Collection[int] = (), width: int = 84, height: int = 22
 ) -> Line:
-    """The line of a small chart through these values, oldest first; a None is passed over. marked: which stand out."""
+    """The line of a small chart through these values, oldest first; a None is passed over.
+
+    marked: which stand out; one without a value stands at the height of the one before.
+    """
     known = [(number, value) for number, value in enumerate(values) if value is not None]
-    if not known:
-        return Line("", width, height, None)
-    low, high = min(value for _, value in known), max(value for _, value in known)
+    low, high = min((value for _, value in known), default=0), max((value for _, value in known), default=0)
     step = (width - 6) / max(len(values) - 1, 1)
     span = (high - low) or 1.0
 
@@ -122,9 +123,14 @@ def sparkline(
         level = 0.5 if high == low else (value - low) / span
         return round(3 + number * step, 1), round(height - 3 - level * (height - 6), 1)
 
-    points = [place(number, value) for number, value in known]
-    marks = tuple(point for (number, _), point in zip(known, points, strict=True) if number in marked)
-    return Line(" ".join(f"{x},{y}" for x, y in points), width, height, points[-1], marks)
+    points, marks = [place(number, value) for number, value in known], []
+    level = known[0][1] if known else 0
+    for number, value in enumerate(values):
+        level = level if value is None else value
+        if number in marked:
+            marks.append(place(number, level))
+    line = " ".join(f"{x},{y}" for x, y in points)
+    return Line(line, width, height, points[-1] if points else None, tuple(marks))
 
 
 def rendered(language: str, template: str, values: dict[str, Any], block: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -14,11 +14,11 @@ from report.routing import Answer, Asked, Page, Scope, download, get, wants_json
 from services.access.audit import Action
 from services.status import issues
 from services.status.arrivals import Arrival, arrivals
+from services.status.nights import Night, last_nights
 from services.status.progress import Progress, progress
 from services.status.rejections import Rejection, rejections
 from services.status.report import DistrictReport, SchoolReport
 from services.status.sync_status import ORDER, Status
-from services.status.trends import Night, last_nights
 
 ROWS = 100  # of a page
 OFF_PLAN, WITH_ERRORS = "off", "errors"
@@ -152,7 +152,7 @@ def _values(asked: Asked, report: DistrictReport, view: View, chosen: list[Schoo
     pages = max(1, math.ceil(len(chosen) / size))
     page = min(max(view.page, 1), pages)
     rows = chosen[(page - 1) * size : page * size]
-    nights = last_nights(asked.session, report.district_id, [row.school_id for row in rows])
+    nights = last_nights(asked.session, [row.school_id for row in rows])
     return {
         "report": report,
         "view": view,
@@ -197,7 +197,7 @@ def totals(report: DistrictReport) -> dict[str, int]:
     }
 
 
-def _trend(nights: tuple[Night, ...]) -> Trend:
+def _trend(nights: Sequence[Night]) -> Trend:
     errors = [night.errors for night in nights]
     marked = [number for number, night in enumerate(nights) if not night.went_through]
     known = tuple(each for each in errors if each is not None)

@@ -34,21 +34,21 @@ def begin(asked: Asked) -> Answer:
     )
     if provider is None or asked.request.method != "GET":
         raise NotFound("there is no such provider")
-    browser = asked.report.browser(asked)
+    asked.let_go()
+    browser, following = asked.report.browser(asked), own_path(asked.query.get("next", "/"))
+    with asked.report.database.transaction() as session:
+        begun = openid.begin(
+            session, provider, browser=browser, network=asked.network, next_path=following, now=asked.now
+        )
+    if begun is None:
+        return _failed("often", provider.name, status=429)
+    state, request = begun
     try:
-        known = openid.discover(provider)
+        address = openid.address_at(
+            provider, asked.report.published, request, state, callback=_callback(asked, provider.kind), now=asked.now
+        )
     except SourceUnreachable:
         return _failed("unreachable", provider.name, status=503)
-    with asked.report.database.transaction() as session:
-        address = openid.begin(
-            session,
-            provider,
-            browser=browser,
-            callback=_callback(asked, provider.kind),
-            next_path=own_path(asked.query.get("next", "/")),
-            now=asked.now,
-            known=known,
-        )
     response = RedirectResponse(address, status_code=303)
     asked.report.set_browser(response, browser)
     return response
@@ -65,6 +65,7 @@ def callback(asked: Asked) -> Answer:
     if not state and providers[0].kind == CLEVER:
         # A launch from its portal. Its code might be somebody else's, and is never exchanged: begin here instead.
         return Redirect(f"/sign-in/with/{CLEVER}?{urlencode({'next': '/'})}")
+    asked.let_go()
     with asked.report.database.transaction() as session:
         browser = asked.request.cookies.get(asked.report.browser_cookie)
         request = openid.take(session, state, kind=providers[0].kind, browser=browser, now=asked.now)
@@ -74,8 +75,9 @@ def callback(asked: Asked) -> Answer:
     if not code:
         return _refused(asked, "denied", name, "the provider did not sign anybody in")
     try:
-        place = _callback(asked, provider.kind)
-        person = openid.exchange(provider, request, code, callback=place, now=asked.now)
+        person = openid.exchange(
+            provider, asked.report.published, request, code, callback=_callback(asked, provider.kind), now=asked.now
+        )
     except SourceUnreachable:
         return _failed("unreachable", name, status=503)
     except NotPossible as error:

@@ -91,7 +91,7 @@ def live(asked: Asked) -> Answer:
 
 def _live(asked: Asked, row: SchoolStatus, seen: str | None) -> Live:
     session, district_id = asked.session, asked.district.id
-    version = school_version(session, row)
+    version = school_version(session, row, now=asked.now)
     key = ("progress", district_id)
     under_way = asked.report.kept(asked, key, lambda asked: progress(asked.session, district_id, asked.now))
     if under_way is not None and under_way.asked is not None and asked.school.id not in under_way.asked:

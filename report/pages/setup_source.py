@@ -312,6 +312,7 @@ def _is_theirs(asked: Asked, kind: str, settings: Mapping[str, Any]) -> bool:
     """
     report, email = asked.report, asked.viewer.name
     adapter = adapter_for(report.settings, kind)
+    asked.let_go()
     key = ("administrators", kind, adapter.location_of(settings), email)
     try:
         return bool(report.looks.get(key, lambda: adapter.may_be_set_up_by(settings, email), wait=LONGEST))

@@ -7,9 +7,10 @@ that the tenant owns the domain), else by an emailed link, spent in the same bro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,16 +21,19 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+from joserfc.jws import extract_compact
 from pydantic import SecretStr
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from errors import NotPossible, SourceUnreachable
 from models import bulk
 from models.tables import OpenIdIdentity, OpenIdRequest
 from services.access.secrets import hashed, new_secret
-from services.access.sign_in import Identity
+from services.access.sign_in import HOUR, Identity, network_of
 
 LASTS = timedelta(minutes=15)
+HOURLY = 60  # sign-ins begun from one network address
+KEPT, FAILURE_KEPT = timedelta(hours=1), timedelta(seconds=30)
 TIMEOUT = httpx.Timeout(10)  # seconds, for each step
 LEEWAY = 60  # seconds that a provider's clock may be off
 CLEVER, GOOGLE, MICROSOFT = "clever", "google", "microsoft"
@@ -67,42 +71,54 @@ class Person:
 
 
 def begin(
-    session: Session,
-    provider: Provider,
-    *,
-    browser: str,
-    callback: str,
-    next_path: str,
-    now: datetime,
-    known: Mapping[str, Any],
-) -> str:
-    """Note that a browser goes to sign in at a provider; gives the address to send it to. known: see `discover`."""
-    state, nonce, verifier = new_secret(), new_secret(), new_secret()
-    session.add(
-        OpenIdRequest(
-            state_hash=hashed(state),
-            browser_hash=hashed(browser),
-            provider=provider.id,
-            nonce=nonce,
-            code_verifier=verifier,
-            next_path=next_path,
-            created_at=now,
-        )
+    session: Session, provider: Provider, *, browser: str, network: str, next_path: str, now: datetime
+) -> tuple[str, OpenIdRequest] | None:
+    """Note that a browser goes to sign in at a provider; gives the state to send along, None after too many.
+
+    network: the address that it comes from. A district's administrators may all have the same one.
+    """
+    place = network_of(network)
+    bulk.lock_table(session, "openid_request")  # two at once would both be the last
+    recent = select(func.count()).where(OpenIdRequest.network == place, OpenIdRequest.created_at > now - HOUR)
+    if session.exec(recent).one() >= HOURLY:
+        return None
+    state = new_secret()
+    request = OpenIdRequest(
+        state_hash=hashed(state),
+        browser_hash=hashed(browser),
+        network=place,
+        provider=provider.id,
+        nonce=new_secret(),
+        code_verifier=new_secret(),
+        next_path=next_path,
+        created_at=now,
     )
+    session.add(request)
     session.flush()
+    return state, request
+
+
+def address_at(
+    provider: Provider, published: Published, request: OpenIdRequest, state: str, *, callback: str, now: datetime
+) -> str:
+    """The address to send a browser to.
+
+    Raises:
+        SourceUnreachable: the provider gives no usable answer.
+    """
     parameters = {
         "response_type": "code",
         "client_id": provider.client_id,
         "redirect_uri": callback,
         "scope": "openid email profile",
         "state": state,
-        "nonce": nonce,
-        "code_challenge": create_s256_code_challenge(verifier),
+        "nonce": request.nonce,
+        "code_challenge": create_s256_code_challenge(request.code_verifier),
         "code_challenge_method": "S256",
     }
     if len(provider.domains) == 1:
         parameters["hd"] = next(iter(provider.domains))  # which accounts Google offers; what counts is in the token
-    return str(add_params_to_uri(known["authorization_endpoint"], parameters.items()))
+    return str(add_params_to_uri(published.of(provider, now)["authorization_endpoint"], parameters.items()))
 
 
 def take(session: Session, state: str, *, kind: str, browser: str | None, now: datetime) -> OpenIdRequest | None:
@@ -150,12 +166,56 @@ def waiting(session: Session, browser: str | None, *, now: datetime) -> OpenIdRe
     ).first()
 
 
-def discover(provider: Provider) -> Mapping[str, Any]:
-    """What a provider publishes of itself: where to send people, where to exchange codes, where its keys are.
+class Published:
+    """What providers publish of themselves, kept for an hour; that one gives no usable answer, for half a minute."""
 
-    Raises:
-        SourceUnreachable: it gives no usable answer.
-    """
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[datetime, Mapping[str, Any] | None]] = {}
+        self._fetching: dict[str, Lock] = {}
+
+    def of(self, provider: Provider, now: datetime) -> Mapping[str, Any]:
+        """Where to send people, where to exchange codes, where its keys are.
+
+        Raises:
+            SourceUnreachable: it gives no usable answer.
+        """
+        return self._get(provider.issuer, lambda: _discovered(provider), now)
+
+    def keys(self, provider: Provider, number: str | None, now: datetime) -> Mapping[str, Any]:
+        """The keys that it signs with. number: of the one that is needed; they are read anew if it isn't among them.
+
+        Raises:
+            SourceUnreachable: it gives no usable answer.
+        """
+
+        def has(keys: Mapping[str, Any]) -> bool:
+            return number is None or any(key.get("kid") == number for key in keys["keys"])
+
+        address = self.of(provider, now)["jwks_uri"]
+        return self._get(address, lambda: _keys(address), now, has)
+
+    def _get(
+        self,
+        address: str,
+        fetch: Callable[[], Mapping[str, Any]],
+        now: datetime,
+        has: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+    ) -> Mapping[str, Any]:
+        # Whoever comes meanwhile waits for the same answer. To set a default is one step, in whatever thread.
+        with self._fetching.setdefault(address, Lock()):
+            until, found = self._kept.get(address, (now, None))
+            if now >= until or (found is not None and not has(found)):
+                try:
+                    found = fetch()
+                except SourceUnreachable:
+                    found = None
+                self._kept[address] = now + (KEPT if found is not None else FAILURE_KEPT), found
+        if found is None:
+            raise SourceUnreachable("the sign-in service gives no usable answer")
+        return found
+
+
+def _discovered(provider: Provider) -> Mapping[str, Any]:
     known = _json("GET", f"{provider.issuer}/.well-known/openid-configuration")
     places = [str(known.get(name, "")) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
     if known.get("issuer") != provider.issuer or any(not _is_safe(provider, place) for place in places):
@@ -163,12 +223,22 @@ def discover(provider: Provider) -> Mapping[str, Any]:
     return known
 
 
+def _keys(address: str) -> Mapping[str, Any]:
+    found = _json("GET", address)
+    keys = found.get("keys")
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise SourceUnreachable("the sign-in service gives no usable answer")
+    return found
+
+
 def _is_safe(provider: Provider, place: str) -> bool:
     # Plain http is for this machine only, as the settings have it for the issuer.
     return urlsplit(place).scheme in ("https", urlsplit(provider.issuer).scheme)
 
 
-def exchange(provider: Provider, request: OpenIdRequest, code: str, *, callback: str, now: datetime) -> Person:
+def exchange(
+    provider: Provider, published: Published, request: OpenIdRequest, code: str, *, callback: str, now: datetime
+) -> Person:
     """Exchange a code for a provider's signed word on who somebody is.
 
     Raises:
@@ -176,10 +246,9 @@ def exchange(provider: Provider, request: OpenIdRequest, code: str, *, callback:
             tenant that is not let in.
         SourceUnreachable: the provider gives no usable answer.
     """
-    known = discover(provider)
     answer = _json(
         "POST",
-        known["token_endpoint"],
+        published.of(provider, now)["token_endpoint"],
         data={
             "grant_type": "authorization_code",
             "code": code,
@@ -188,16 +257,16 @@ def exchange(provider: Provider, request: OpenIdRequest, code: str, *, callback:
         },
         auth=(provider.client_id, provider.client_secret.get_secret_value()),
     )
-    keys = _json("GET", known["jwks_uri"])
-    return _person(provider, _claims(provider, request, answer.get("id_token"), keys, now))
+    return _person(provider, _claims(provider, published, request, answer.get("id_token"), now))
 
 
 def _claims(
-    provider: Provider, request: OpenIdRequest, token: object, keys: Mapping[str, Any], now: datetime
+    provider: Provider, published: Published, request: OpenIdRequest, token: object, now: datetime
 ) -> Mapping[str, Any]:
     try:
         if not isinstance(token, str):
             raise ValueError
+        keys = published.keys(provider, extract_compact(token.encode()).headers().get("kid"), now)
         signed = jwt.decode(token, KeySet.import_key_set(dict(keys)), algorithms=["RS256"])  # type: ignore[arg-type]
         claims = CodeIDToken(
             signed.claims,

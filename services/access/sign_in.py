@@ -69,7 +69,7 @@ def ask(
     address by spending the link, which then takes the very browser, and no code: whoever began it might have named
     somebody else's address.
     """
-    email, place = email.casefold(), _network(network)
+    email, place = email.casefold(), network_of(network)
     bulk.lock_table(session, "sign_in_link")  # two at once would both be the fifth
     recent = select(func.count()).where(SignInLink.created_at > now - HOUR, SignInLink.browser_hash != "")
     for asked in (SignInLink.email == email, SignInLink.network == place):
@@ -163,7 +163,7 @@ def _code_hash(secrets: Secrets) -> str:
     return hashed(f"{secrets.token}.{secrets.code}") if secrets.code else ""
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """What is kept of a network address. Rule: an IPv6 address counts by its /64, which one customer has whole."""
     try:
         known = ipaddress.ip_address(address)

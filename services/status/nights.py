@@ -5,11 +5,13 @@ Rule: the issues of earlier nights are not stored, only how many there were.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlalchemy import func
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, and_, col, or_, select
 
 from errors import NotFound
 from models.outcomes import UP_TO_DATE, RunOutcome
@@ -36,6 +38,8 @@ STOPPED = (
     RunOutcome.FAILED,
 )
 FIGURES = ("teachers", "students", "errors", "alerts")
+# How many nights are looked back on, unless told.
+LAST = 14
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ class Night:
     alerts: int | None
     decisions: tuple[Decision, ...] = field(default=(), compare=False)
 
+    @property
+    def went_through(self) -> bool:
+        """Whether the school was brought up to date."""
+        return self.outcome in UP_TO_DATE
+
     def of(self, did: str) -> int:
         """How many people and classes it created, updated, reactivated or removed."""
         return sum(self.counts.get(f"{kind}_{action}", 0) for kind in _TOLD for action in _DID[did])
@@ -78,19 +87,9 @@ class Compared:
     changes: Mapping[tuple[str, str], tuple[int, int]]
 
 
-def nights_of(session: Session, school_id: str, *, limit: int = 14) -> list[Night]:
-    """The school's last runs, newest first, each with what was decided since the one before.
-
-    Rule: a run of its source that stopped before it reached the school, such as for file errors, is a night too.
-    """
-    reached = session.exec(
-        select(SchoolRun)
-        .where(SchoolRun.school_id == school_id)
-        .order_by(col(SchoolRun.at).desc(), col(SchoolRun.id).desc())
-        .limit(limit + 1)
-    )
-    merged = [*map(_night, reached), *_stopped(session, school_id, limit + 1)]
-    found = sorted(merged, key=lambda night: (night.at, night.run_id), reverse=True)[: limit + 1]
+def nights_of(session: Session, school_id: str, *, limit: int = LAST) -> list[Night]:
+    """The school's last nights, newest first, each with what was decided since the one before."""
+    found = _last(session, [school_id], limit + 1).get(school_id, [])
     before = [*(night.at for night in found[1:]), None]
     decided = _decisions(session, school_id)
     return [
@@ -101,21 +100,75 @@ def nights_of(session: Session, school_id: str, *, limit: int = 14) -> list[Nigh
     ]
 
 
-def _stopped(session: Session, school_id: str, limit: int) -> list[Night]:
-    """Runs of the school's source that stopped before they did anything there."""
-    reached = select(SchoolRun.id).where(SchoolRun.run_id == Run.id, SchoolRun.school_id == school_id)
-    runs = session.exec(
-        select(Run)
-        .join(School, col(School.source_id) == Run.source_id)
-        .where(School.id == school_id, col(Run.outcome).in_(STOPPED), ~reached.exists())
-        .order_by(col(Run.id).desc())
-        .limit(limit)
+def last_nights(session: Session, school_ids: Collection[str]) -> dict[str, list[Night]]:
+    """By school, its last nights, oldest first, without decisions; none where there never was one."""
+    return {school_id: nights[::-1] for school_id, nights in _last(session, school_ids, LAST).items()}
+
+
+def _last(session: Session, school_ids: Collection[str], limit: int) -> dict[str, list[Night]]:
+    """By school, so many of its last nights, newest first.
+
+    Rule: a run of its source that stopped before it reached the school, such as for file errors, is a night too.
+    """
+    nights: dict[str, list[Night]] = {}
+    for run in _reached(session, school_ids, limit):
+        nights.setdefault(run.school_id, []).append(_night(run))
+    stopped = _stopped(session, school_ids, limit)
+    schools = select(School.id, School.source_id).where(
+        col(School.id).in_(school_ids), col(School.on_plan).is_(True), col(School.frozen).is_(False)
     )
-    return [
-        Night(None, run.id or 0, run.ended_at or run.started_at, run.outcome or "", {}, (), None, None, None, None)
-        for run in runs
-        if run.schools is None or school_id in run.schools
-    ]
+    for school_id, source_id in session.exec(schools):
+        each = nights.setdefault(school_id, [])
+        reached = {night.run_id for night in each}
+        each += [
+            night
+            for night, asked in stopped.get(source_id, ())
+            if night.run_id not in reached and (asked is None or school_id in asked)
+        ]
+    # A district has one run at a time, so that their numbers tell their order.
+    return {
+        school_id: sorted(each, key=lambda night: night.run_id, reverse=True)[:limit]
+        for school_id, each in nights.items()
+        if each
+    }
+
+
+def _reached(session: Session, school_ids: Collection[str], limit: int) -> Iterable[SchoolRun]:
+    """What the last runs that reached each school did there, at most `limit` a school."""
+    # The number of the oldest is found in an index, school by school: a window would number every night of years.
+    # PostgreSQL would look for it again for every night that it compares, unless told to keep it.
+    each = aliased(SchoolRun)
+    oldest = select(each.id).where(each.school_id == School.id).order_by(col(each.id).desc()).offset(limit - 1).limit(1)
+    since = (
+        select(School.id, func.coalesce(oldest.scalar_subquery(), 0).label("oldest"))
+        .where(col(School.id).in_(school_ids))
+        .cte()
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    return session.exec(
+        select(SchoolRun).join(since, and_(SchoolRun.school_id == since.c.id, col(SchoolRun.id) >= since.c.oldest))
+    )
+
+
+def _stopped(
+    session: Session, school_ids: Collection[str], limit: int
+) -> dict[str | None, list[tuple[Night, list[str] | None]]]:
+    """By source of these schools, the last runs that stopped, and the schools that each was about; None: all."""
+    sources = select(School.source_id).where(col(School.id).in_(school_ids))
+    is_of_all = col(Run.schools).is_(None)
+    number = func.row_number().over(partition_by=[col(Run.source_id), is_of_all], order_by=col(Run.id).desc())
+    runs = (
+        select(Run.id, number.label("number"))
+        .where(col(Run.source_id).in_(sources), col(Run.outcome).in_(STOPPED))
+        .subquery()
+    )
+    found: dict[str | None, list[tuple[Night, list[str] | None]]] = {}
+    # Those of all schools count for each, and so many are enough; those of some are few, as somebody asked for them.
+    for run in session.exec(select(Run).join(runs, runs.c.id == Run.id).where(or_(~is_of_all, runs.c.number <= limit))):
+        at = run.ended_at or run.started_at
+        night = Night(None, run.id or 0, at, run.outcome or "", {}, (), None, None, None, None)
+        found.setdefault(run.source_id, []).append((night, run.schools))
+    return found
 
 
 def undone_decisions(session: Session, school_id: str) -> list[Decision]:

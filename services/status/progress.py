@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from models.tables import AlertMute, Decision, Hold, Run, School, SchoolRun, Source
+from models.tables import Decision, Hold, Run, School, SchoolRun, Source
+from services.status.mutes import active_mutes
 from services.status.report import source_name
 from services.status.sync_status import SchoolStatus, is_live
 
@@ -70,16 +71,15 @@ def progress(session: Session, district_id: str, now: datetime) -> Progress | No
     return Progress(run.id, source_name(source.format), run.started_at, step, len(schools), number, school, asked)
 
 
-def school_version(session: Session, school: SchoolStatus) -> str:
+def school_version(session: Session, school: SchoolStatus, *, now: datetime) -> str:
     """A text that changes with what a school's page shows: its status, hold, decisions, last run and muted alerts."""
     of_school = Hold.school_id == school.school_id
     newest = (
         select(func.max(SchoolRun.id)).where(SchoolRun.school_id == school.school_id),
         select(func.max(Hold.id)).where(of_school, col(Hold.ended_at).is_(None)),
         select(func.max(Decision.id)).join(Hold, col(Hold.id) == Decision.hold_id).where(of_school),
-        select(func.max(AlertMute.id)).where(
-            AlertMute.school_id == school.school_id, col(AlertMute.ended_at).is_(None)
-        ),
     )
     numbers: Any = session.exec(select(*(each.scalar_subquery() for each in newest))).one()
-    return "-".join(str(each or 0) for each in (school.status, *numbers))
+    # All of them, as any may run out or be ended.
+    muted = [mute.id for mute in active_mutes(session, school.school_id, now=now)]
+    return "-".join(str(each or 0) for each in (school.status, *numbers, *muted))

@@ -2,22 +2,27 @@
 
 Rule: a message for every change of a school's sync status, Processing passed by, as in Prefect's events. Nothing in it
 is personal: IDs, statuses and times. A message that is not accepted is tried again after a minute, then less and less
-often, and given up after eight attempts. An address that did not accept one is left alone until the next posting.
+often, and given up after eight attempts. An address that did not accept one is left alone until the next posting, as is
+one that is slow, once its share of time is used up.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import ssl
-from collections.abc import Collection, Mapping
-from contextlib import closing
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import uuid_utils
+from anyio.from_thread import start_blocking_portal
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import Select, SelectOfScalar
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.database import Database
 from models.tables import Webhook, WebhookCall
@@ -28,6 +33,8 @@ from services.webhooks.signing import headers
 
 POST_LOCK = "webhooks"  # one posts at a time, so that no two post the same
 TIMEOUT = 10.0  # seconds an address may take to answer
+# A posting begins no further message of one webhook, and none at all, after so many seconds.
+WEBHOOK_SECONDS, ROUND_SECONDS = 30.0, 120.0
 
 BACKOFF = tuple(timedelta(minutes=minutes) for minutes in (1, 10, 60, 180, 360, 720, 1440))
 ATTEMPTS = len(BACKOFF) + 1
@@ -74,32 +81,47 @@ def has_waiting(session: Session, now: datetime) -> bool:
     newest = newest_change(session)
     if any(webhook.last_change_id < newest for webhook in session.exec(_present())):
         return True
-    return session.exec(_due(now, ())).first() is not None
+    return session.exec(_due(now, WebhookCall.id).limit(1)).first() is not None
 
 
 def deliver(database: Database, *, now: datetime, allow_private: bool, wait: float = 60.0) -> Posting:
-    """Write messages of the changes that have none, and post what is due, the oldest first.
+    """Write messages of the changes that have none, and post what is due, of each webhook the oldest first.
+
+    Rule: what cannot be posted in WEBHOOK_SECONDS and ROUND_SECONDS stays due, so that a slow address keeps the others
+    from theirs for no longer.
 
     allow_private: whether addresses inside our own network, and HTTP, are fine. wait: seconds for another posting to
     end.
 
     Raises:
-        Busy: another posting did not end in time; it posts what waits.
+        Busy: another posting did not end in time; it, or the next, posts what waits.
     """
-    accepted = refused = 0
-    unreachable: set[int] = set()
     with database.exclusive_lock(POST_LOCK, wait=wait):
         with database.transaction() as session:
             _write_calls(session, now)
-        with closing(_client()) as client:
-            while (due := _next(database, now, unreachable)) is not None:
+        with start_blocking_portal() as portal:
+            return portal.call(_post, database, now, allow_private)
+
+
+async def _post(database: Database, now: datetime, allow_private: bool) -> Posting:
+    with database.reading() as session:
+        waiting = list(session.exec(_due(now, col(Webhook.id)).distinct()))
+    # In no fixed order, so that each has its turn even if there are always too many slow ones.
+    random.shuffle(waiting)
+    accepted = refused = 0
+    begun = time.monotonic()
+    async with _client() as client:
+        for webhook_id in waiting:
+            until = min(begun + ROUND_SECONDS, time.monotonic() + WEBHOOK_SECONDS)
+            while time.monotonic() < until and (due := _next(database, now, webhook_id)) is not None:
                 webhook, call = due
-                problem = _posted(client, webhook, call, now, allow_private=allow_private)
+                at = now + timedelta(seconds=time.monotonic() - begun)
+                problem = await _posted(client, webhook, call, at, allow_private=allow_private)
                 _mark(database, call, problem, now)
-                accepted += problem is None
                 if problem is not None:
                     refused += 1
-                    unreachable.add(call.webhook_id)
+                    break
+                accepted += 1
     return Posting(accepted, refused)
 
 
@@ -135,35 +157,36 @@ def _write_calls(session: Session, now: datetime) -> None:
     session.flush()
 
 
-def _due(now: datetime, without: Collection[int]) -> Select[Webhook, WebhookCall]:
-    """The oldest message that it is time to post, of a webhook that is not left alone."""
+def _due(now: datetime, *what: Any) -> Any:
+    """Of the messages that it is time to post."""
     return (
-        select(Webhook, WebhookCall)
+        select(*what)
+        .select_from(Webhook)
         .join(WebhookCall, col(WebhookCall.webhook_id) == Webhook.id)
         .where(
             col(Webhook.ended_at).is_(None),
-            col(Webhook.id).not_in(without),
             col(WebhookCall.sent_at).is_(None),
             col(WebhookCall.attempts) < ATTEMPTS,
             col(WebhookCall.next_at) <= now,
         )
-        .order_by(col(WebhookCall.id))
-        .limit(1)
     )
 
 
-def _next(database: Database, now: datetime, without: Collection[int]) -> tuple[Webhook, WebhookCall] | None:
+def _next(database: Database, now: datetime, webhook_id: int) -> tuple[Webhook, WebhookCall] | None:
+    """A webhook's oldest message that is due."""
+    oldest = _due(now, Webhook, WebhookCall).where(Webhook.id == webhook_id).order_by(col(WebhookCall.id)).limit(1)
     with database.reading() as session:
-        return session.exec(_due(now, without)).first()
+        found: tuple[Webhook, WebhookCall] | None = session.exec(oldest).first()
+        return found
 
 
-def _client() -> httpx.Client:
+def _client() -> httpx.AsyncClient:
     # The system's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR; no proxy, which would resolve names itself.
-    return httpx.Client(verify=ssl.create_default_context(), timeout=TIMEOUT, trust_env=False)
+    return httpx.AsyncClient(verify=ssl.create_default_context(), timeout=None, trust_env=False)
 
 
-def _posted(
-    client: httpx.Client, webhook: Webhook, call: WebhookCall, now: datetime, *, allow_private: bool
+async def _posted(
+    client: httpx.AsyncClient, webhook: Webhook, call: WebhookCall, at: datetime, *, allow_private: bool
 ) -> str | None:
     """Post a message; gives what stood in the way, None where it was accepted. Nothing of an answer is kept."""
     url = httpx.URL(webhook.url)
@@ -178,16 +201,20 @@ def _posted(
             "host": url.netloc.decode(),
             "content-type": "application/json",
             "user-agent": f"Rollcall/{VERSION}",
-            **headers(webhook.secret, call.message_id, int(now.timestamp()), call.body),
+            **headers(webhook.secret, call.message_id, int(at.timestamp()), call.body),
         },
         # The certificate has to be for the name, not for the network address that it was found at.
         extensions={"sni_hostname": url.host},
     )
     try:
-        answer = client.send(request, stream=True)
+        # Of httpx's own limits, each begins anew with every byte.
+        async with asyncio.timeout(TIMEOUT):
+            answer = await client.send(request, stream=True)
+            await answer.aclose()
+    except TimeoutError:
+        return f"no answer within {TIMEOUT:g} seconds"
     except httpx.HTTPError as error:
         return f"no answer ({type(error).__name__})"
-    answer.close()
     return None if answer.is_success else f"the answer was {answer.status_code}"
 
 

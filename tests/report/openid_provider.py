@@ -7,7 +7,7 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,27 +30,39 @@ CLIENT_ID, CLIENT_SECRET = "rollcall-client", "rollcall-secret"
 class Provider:
     """What it says of whoever comes, and what was asked of it.
 
-    claims: of the person who is signed in there; they go into the token over the usual ones. key: it signs with.
-    gives_nonce: whether a token names the nonce. path: of its issuer, after its address.
+    claims: of the person who is signed in there; they go into the token over the usual ones. key: it signs with, under
+    this number.
+    gives_nonce: whether a token names the nonce. path: of its issuer, after its address. told: what it published, each
+    time. on_asked: is called whenever Rollcall asks it something.
     """
 
     path: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
-    key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "1"}))
+    key: RSAKey = field(init=False)
+    number: str = "1"
     signs_with: RSAKey | None = None
     algorithm: str = "RS256"
     gives_nonce: bool = True
     issuer: str = ""
     address: str = ""
     exchanged: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    on_asked: Callable[[], object] = bool
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    _first_key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "1"}))
 
     def begin(self, claims: dict[str, Any], *, gives_nonce: bool = True) -> None:
         """Forget whoever came, and vouch for a person with these claims, as a provider should."""
         self.claims, self.gives_nonce, self.signs_with, self.algorithm = claims, gives_nonce, None, "RS256"
         self.issuer = self.address + self.path
+        self.key, self.number, self.on_asked = self._first_key, "1", bool
         self.exchanged.clear()
+        self.told.clear()
         self._codes.clear()
+
+    def change_key(self, number: str) -> None:
+        """Sign with another key from now on."""
+        self.key, self.number = RSAKey.generate_key(2048, {"kid": number}), number
 
     def app(self) -> Starlette:
         """Its addresses."""
@@ -64,6 +76,8 @@ class Provider:
         )
 
     def _discovery(self, _request: Request) -> Response:
+        self.told.append("discovery")
+        self.on_asked()
         return JSONResponse(
             {
                 "issuer": self.issuer,
@@ -74,6 +88,8 @@ class Provider:
         )
 
     def _keys(self, _request: Request) -> Response:
+        self.told.append("keys")
+        self.on_asked()
         return JSONResponse({"keys": [self.key.as_dict(private=False)]})
 
     def _authorize(self, request: Request) -> Response:
@@ -85,6 +101,7 @@ class Provider:
         return RedirectResponse(f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}")
 
     async def _token(self, request: Request) -> Response:
+        self.on_asked()
         form = {name: str(value) for name, value in (await request.form()).items()}
         self.exchanged.append(form["code"])
         asked = self._codes.pop(form["code"], None)
@@ -102,7 +119,7 @@ class Provider:
         nonce = {"nonce": asked["nonce"]} if self.gives_nonce else {}
         claims = {**usual, **nonce, **self.claims}
         key: Any = self.signs_with or self.key
-        signed = jwt.encode({"alg": self.algorithm, "kid": "1"}, claims, key, algorithms=[self.algorithm])
+        signed = jwt.encode({"alg": self.algorithm, "kid": self.number}, claims, key, algorithms=[self.algorithm])
         return JSONResponse({"access_token": "opaque", "token_type": "Bearer", "id_token": signed})
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy.pool import QueuePool
 from sqlmodel import col, select
 
 from models.database import Database
@@ -173,17 +174,20 @@ def test_a_clever_that_is_slow_to_answer_is_not_waited_for(
     assert audited(samples) == [(UNIFIED, "setup_changed", None, NOT_ASKED)]
 
 
-def test_others_can_write_while_clever_is_asked(
+def test_no_connection_is_open_while_clever_is_asked_and_others_can_write(
     browser: Browser, samples: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = []
+    open_then: list[int] = []
+
+    pool = samples.engine.pool
+    assert isinstance(pool, QueuePool)
 
     def asked(*_: object) -> bool:
+        open_then.append(pool.checkedout())
         with samples.transaction() as session:
             session.get_one(Source, "unified/files")
-        written.append(True)
         return True
 
     monkeypatch.setattr("services.intake.adapters.clever.CleverApi.may_be_set_up_by", asked)
     assert connect(browser(UNIFIED), theirs().id).status_code == 303
-    assert written == [True]
+    assert open_then == [0]

@@ -136,6 +136,27 @@ def test_the_sentence_the_counts_and_the_totals(many: httpx.Client) -> None:
     assert re.search(r"<strong>93</strong> errors · <strong>70</strong> alerts", page)
 
 
+def test_nights_that_stopped_before_the_schools_are_marked(sqlite_database: Database, operator: Open) -> None:
+    add_many(sqlite_database, 2, nights=2)
+    with sqlite_database.transaction() as session:
+        for _ in range(5):
+            session.add(
+                Run(
+                    district_id="many",
+                    source_id="many/files",
+                    started_at=NOW,
+                    heartbeat_at=NOW,
+                    ended_at=NOW,
+                    outcome="rejected",
+                )
+            )
+            session.flush()
+    page = operator(sqlite_database).get("/districts/many").text
+    labels = re.findall('class="spark" role="img" aria-label="([^"]+)"', page)
+    assert labels == [f"Errors: {many} to {many}, last {many}; 5 nights without a successful sync" for many in (2, 0)]
+    assert page.count('<circle class="mark"') == 10
+
+
 def test_red_schools_have_an_exclamation_mark_and_schools_off_the_plan_are_gray(many: httpx.Client) -> None:
     page = many.get("/districts/many?sort=students").text
     rows = dict(re.findall(r'<tr id="([^"]+)" class="([^"]*)"', page))

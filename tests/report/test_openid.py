@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,11 +12,13 @@ import httpx
 import pytest
 from joserfc.jwk import OctKey, RSAKey
 from pydantic import SecretStr
+from sqlalchemy.pool import QueuePool
 from sqlmodel import select
 
 from models.database import Database
 from models.tables import OpenIdIdentity
 from services import clock
+from services.access import openid
 from settings import Settings
 from tests.report.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider, serving
 from tests.report.site import COAST, IT, OPERATOR, SETUP, Site, link_in, site_over, token_in
@@ -316,6 +319,67 @@ def test_a_provider_that_does_not_answer_is_said_so(site: Site, microsoft: Provi
 def test_an_issuer_that_calls_itself_otherwise_is_not_asked(site: Site, google: Provider) -> None:
     google.issuer = "https://accounts.google.com"
     assert site.browser().get(GOOGLE).status_code == 503
+
+
+def later(monkeypatch: pytest.MonkeyPatch, **time: float) -> None:
+    moment = datetime.now(UTC) + timedelta(**time)
+    monkeypatch.setattr(clock, "now", lambda: moment)
+
+
+def test_what_a_provider_publishes_is_read_once_an_hour(
+    site: Site, google: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        assert through(site.browser(), GOOGLE).headers["location"] == "/"
+    assert google.told == ["discovery", "keys"]
+    later(monkeypatch, minutes=61)
+    site.browser().get(GOOGLE)
+    assert google.told == ["discovery", "keys", "discovery"]
+
+
+def test_keys_are_read_anew_once_for_a_token_that_names_another(site: Site, google: Provider) -> None:
+    through(site.browser(), GOOGLE)
+    google.change_key("2")
+    assert [through(site.browser(), GOOGLE).headers["location"] for _ in range(2)] == ["/", "/"]
+    assert google.told == ["discovery", "keys", "keys"]
+    google.number = "3"  # which it does not publish
+    assert through(site.browser(), GOOGLE).status_code == 403
+    assert google.told == ["discovery", "keys", "keys", "keys"]
+
+
+def test_a_provider_that_gave_no_answer_is_asked_again_after_half_a_minute(
+    site: Site, google: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer, google.issuer = google.issuer, "https://accounts.google.com"
+    assert site.browser().get(GOOGLE).status_code == 503
+    google.issuer = issuer
+    assert (site.browser().get(GOOGLE).status_code, google.told) == (503, ["discovery"])
+    later(monkeypatch, seconds=31)
+    assert site.browser().get(GOOGLE).status_code == 303
+
+
+def test_many_who_begin_at_once_wait_for_one_answer(site: Site, google: Provider) -> None:
+    google.on_asked = lambda: time.sleep(0.5)
+    with ThreadPoolExecutor(20) as threads:
+        begun = list(threads.map(lambda browser: browser.get(GOOGLE).status_code, [site.browser() for _ in range(20)]))
+    assert (begun, google.told) == ([303] * 20, ["discovery"])
+
+
+def test_no_connection_to_the_database_is_open_while_a_provider_is_asked(site: Site, google: Provider) -> None:
+    pool, open_then = site.database.engine.pool, []
+    assert isinstance(pool, QueuePool)
+    google.on_asked = lambda: open_then.append(pool.checkedout())
+    assert through(site.browser(), GOOGLE).headers["location"] == "/"
+    assert open_then == [0, 0, 0]
+
+
+def test_a_network_begins_sixty_sign_ins_an_hour(site: Site, google: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = site.browser()
+    assert [browser.get(GOOGLE).status_code for _ in range(openid.HOURLY)] == [303] * 60
+    answer = browser.get(GOOGLE)
+    assert (answer.status_code, "too many sign-ins from your network" in answer.text) == (429, True)
+    later(monkeypatch, minutes=61)
+    assert browser.get(GOOGLE).status_code == 303
 
 
 def test_whoever_leaves_the_setup_file_has_to_confirm_again(site: Site) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from models.tables import ReportSession, SignInLink
 from services import clock
@@ -167,7 +167,7 @@ def test_what_tells_a_known_address_from_another_is_done_after_the_answer(
 
 @pytest.mark.parametrize("email", [IT, NOBODY])
 def test_an_address_gets_five_links_an_hour(site: Site, monkeypatch: pytest.MonkeyPatch, email: str) -> None:
-    monkeypatch.setattr(sign_in, "_network", lambda _: str(len(answers)))
+    monkeypatch.setattr(sign_in, "network_of", lambda _: str(len(answers)))
     answers: list[int] = []
     for _ in range(7):
         answers.append(asked(site.browser(), email).status_code)
@@ -193,7 +193,7 @@ def test_a_network_address_gets_five_links_an_hour(site: Site) -> None:
     ],
 )
 def test_an_ipv6_network_counts_as_one(one: str, other: str, same: bool) -> None:
-    assert (sign_in._network(one) == sign_in._network(other)) is same
+    assert (sign_in.network_of(one) == sign_in.network_of(other)) is same
 
 
 @pytest.mark.parametrize("email", ["", "it", "it@", "<script>@unified.example", "a@b\r\nBcc: x@y.example"])
@@ -314,8 +314,16 @@ def test_whoever_leaves_the_setup_file_is_signed_in_no_longer(site: Site) -> Non
     assert [is_signed_in(each) for each in (it, office, operator)] == [True] * 3
     site.set_up(SETUP.replace(IT, "new@unified.example").replace(f'administrators = ["{OFFICE}"]', ""))
     assert [is_signed_in(each) for each in (it, office, operator)] == [False, False, True]
+
+    def lasting() -> set[str]:
+        with site.database.reading() as session:
+            return set(session.exec(select(ReportSession.email).where(col(ReportSession.ended_at).is_(None))))
+
+    site.until(lambda: lasting() == {OPERATOR})
     assert spent(it, link, code=code_in(site.mails()[0])).status_code == 410
     assert not is_signed_in(it)
+    site.set_up(SETUP)
+    assert [is_signed_in(each) for each in (it, office, operator)] == [False, False, True]
 
 
 def test_a_link_made_by_an_operator_works_in_any_browser_once(site: Site) -> None:

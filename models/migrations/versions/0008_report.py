@@ -29,6 +29,9 @@ def upgrade() -> None:
         _add("school_run", sa.Column(name, sa.Integer(), nullable=True))
     _add("delivery", sa.Column("checked_at", UTC(timezone=True), nullable=True))
     op.create_index("school_run_outcome", "school_run", ["school_id", "outcome", "at"])
+    op.drop_index("ix_school_run_school_id", "school_run")
+    op.create_index("school_run_school", "school_run", ["school_id", "id"])
+    op.create_index("run_outcome", "run", ["source_id", "outcome", "id"])
     op.drop_index("issue_source_school", "issue")
     op.create_index("issue_source_school", "issue", ["source_id", "school_id", "code"])
     _fill_setup_keys()
@@ -149,6 +152,7 @@ def _create_tables() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("state_hash", sa.String(), nullable=False),
         sa.Column("browser_hash", sa.String(), nullable=False),
+        sa.Column("network", sa.String(), nullable=False),
         sa.Column("provider", sa.String(), nullable=False),
         sa.Column("nonce", sa.String(), nullable=False),
         sa.Column("code_verifier", sa.String(), nullable=False),
@@ -161,6 +165,7 @@ def _create_tables() -> None:
         sa.UniqueConstraint("state_hash"),
     )
     op.create_index("ix_openid_request_browser_hash", "openid_request", ["browser_hash"])
+    op.create_index("ix_openid_request_network", "openid_request", ["network"])
     op.create_table(
         "openid_identity",
         sa.Column("id", sa.Integer(), nullable=False),

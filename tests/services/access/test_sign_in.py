@@ -52,7 +52,13 @@ def test_what_was_begun_to_sign_in_is_removed(database: Database) -> None:
             sessions.begin(session, IT, "link", now=at)
             session.add(
                 OpenIdRequest(
-                    state_hash=str(at), browser_hash="b", provider="google", nonce="n", code_verifier="v", created_at=at
+                    network="",
+                    state_hash=str(at),
+                    browser_hash="b",
+                    provider="google",
+                    nonce="n",
+                    code_verifier="v",
+                    created_at=at,
                 )
             )
         session.flush()

@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import Session, SQLModel
+from sqlalchemy import event
+from sqlmodel import Session, SQLModel, select
 
 from errors import NotFound
 from models.database import Database
 from models.tables import Decision, District, Hold, Run, School, SchoolRun, Source
 from services.status import nights
 from services.status.nights import Night
+from tests.report.many import add_many
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 LINCOLN = "unified/lincoln"
@@ -36,9 +38,15 @@ def add(session: Session, row: SQLModel) -> None:
 
 
 def a_night(
-    session: Session, day: int, outcome: str = "applied", *, school: str | None = LINCOLN, **values: Any
+    session: Session,
+    day: int,
+    outcome: str = "applied",
+    *,
+    school: str | None = LINCOLN,
+    asked: list[str] | None = None,
+    **values: Any,
 ) -> int:
-    """A run that day, and what it did at a school; gives the number of the school's."""
+    """A run that day, and what it did at a school; gives the number of the school's. asked: schools it was about."""
     at = NOW + timedelta(days=day)
     run = Run(
         district_id="unified",
@@ -47,6 +55,7 @@ def a_night(
         heartbeat_at=at,
         ended_at=at,
         outcome="done" if school else outcome,
+        schools=asked,
     )
     add(session, run)
     if school is None:
@@ -106,6 +115,68 @@ def test_a_run_that_stopped_before_the_school_is_a_night_too(session: Session) -
         (True, "rejected"),
         (False, "applied"),
     ]
+
+
+def test_schools_last_nights_are_their_own_fourteen_with_those_that_stopped(session: Session) -> None:
+    assert nights.last_nights(session, [LINCOLN, "unified/adams"]) == {}
+    a_night(session, 0, school="unified/adams", errors=3)
+    for day in range(1, 21):
+        a_night(session, day, errors=day)
+    for day in range(21, 26):
+        a_night(session, day, "rejected", school=None)
+    for day in range(26, 90):  # by hand, of the one school
+        a_night(session, day, "disconnected", school=None, asked=[LINCOLN])
+    found = nights.last_nights(session, [LINCOLN, "unified/adams", "unified/none"])
+    days = {
+        school: [((night.at - NOW).days, night.outcome, night.errors, night.went_through) for night in each]
+        for school, each in found.items()
+    }
+    assert days == {
+        LINCOLN: [(day, "disconnected", None, False) for day in range(76, 90)],
+        "unified/adams": [
+            (0, "applied", 3, True),
+            *((day, "rejected", None, False) for day in range(21, 26)),
+        ],
+    }
+    # The school's own page tells of the same.
+    assert nights.nights_of(session, LINCOLN) == found[LINCOLN][::-1]
+    assert [each.errors for each in nights.nights_of(session, LINCOLN, limit=70)[68:]] == [None, 20]
+
+
+def test_a_run_that_stopped_half_way_is_one_night_of_the_school_that_it_reached(session: Session) -> None:
+    a_night(session, 0)
+    half_way = session.exec(select(Run)).one()
+    half_way.outcome = "interrupted"
+    add(session, half_way)
+    found = nights.last_nights(session, [LINCOLN, "unified/adams"])
+    assert {school: [night.outcome for night in each] for school, each in found.items()} == {
+        LINCOLN: ["applied"],
+        "unified/adams": ["interrupted"],
+    }
+
+
+@pytest.mark.parametrize("changes", [{"on_plan": False}, {"frozen": True}, {"source_id": None}])
+def test_what_stops_is_no_night_of_a_school_that_is_not_synced(session: Session, changes: dict[str, Any]) -> None:
+    a_night(session, 0)
+    a_night(session, 1, "rejected", school=None)
+    add(session, session.get_one(School, LINCOLN).sqlmodel_update(changes))
+    assert [night.outcome for night in nights.nights_of(session, LINCOLN)] == ["applied"]
+
+
+def test_the_nights_of_many_schools_take_three_queries(database: Database) -> None:
+    add_many(database, 120, nights=40)
+    asked: list[str] = []
+
+    def note(*given: Any) -> None:
+        asked.extend([given[2]] if given[2].startswith(("SELECT", "WITH")) else [])
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        with database.reading() as session:
+            found = nights.last_nights(session, [f"many/s{number:04}" for number in range(100)])
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+    assert ({len(each) for each in found.values()}, len(found), len(asked)) == ({14}, 80, 3)
 
 
 def test_a_night_tells_what_was_decided_since_the_one_before(session: Session) -> None:

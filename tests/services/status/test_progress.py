@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from models.database import Database
 from models.tables import Run, SchoolRun
-from services.status.progress import Progress, Step, progress
-from services.status.trends import last_nights
+from services.status import mutes, sync_status
+from services.status.progress import Progress, Step, progress, school_version
 from tests.report.many import NOW, add_many
 
 IDS = [f"many/s{number:04}" for number in range(12)]
@@ -66,11 +66,27 @@ def test_each_step_of_a_run(sqlite_database: Database) -> None:
     assert step_of(database) is None
 
 
-def test_a_schools_last_nights_oldest_first_fourteen_at_most(sqlite_database: Database) -> None:
-    add_many(sqlite_database, 4, nights=16)
-    with sqlite_database.reading() as session:
-        found = last_nights(session, "many", [IDS[1], IDS[3], IDS[7]])
-    assert {school: len(nights) for school, nights in found.items()} == {IDS[1]: 14, IDS[3]: 14}
-    assert [night.at for night in found[IDS[1]]] == [NOW - timedelta(days=days) for days in range(14, 0, -1)]
-    assert {night.errors for night in found[IDS[1]]} == {2}
-    assert [night.went_through for night in found[IDS[3]]] == [True] * 13 + [False]
+def test_a_schools_version_changes_with_each_mute_that_begins_is_ended_or_runs_out(sqlite_database: Database) -> None:
+    add_many(sqlite_database, 2)
+
+    def version(days: int) -> str:
+        with sqlite_database.reading() as session:
+            now = NOW + timedelta(days=days)
+            (row,) = sync_status.statuses(session, school_ids=[IDS[0]], now=now)
+            return school_version(session, row, now=now)
+
+    def mute(code: str, days: int) -> int:
+        with sqlite_database.transaction() as session:
+            until = NOW + timedelta(days=days)
+            made = mutes.mute(session, IDS[0], code, reason="known", by="it", until=until, now=NOW)
+            assert made.id is not None
+            return made.id
+
+    without = version(0)
+    first, _ = mute("phone_invalid", 30), mute("student_without_class", 10)
+    both, one_left = version(0), version(10)
+    with sqlite_database.transaction() as session:
+        mutes.end_mute(session, IDS[0], first, by="it", now=NOW)
+    older_ended = version(0)
+    assert len({without, both, one_left, older_ended}) == 4
+    assert (version(0), version(10)) == (older_ended, without)

@@ -8,6 +8,7 @@ import hmac
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -33,11 +34,13 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], str]] = []
         self.answers: list[int] = []
+        self.takes = 0.0  # seconds for each
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(handler) -> None:  # noqa: N805
                 body = handler.rfile.read(int(handler.headers["content-length"])).decode()
                 self.got.append(({name.lower(): value for name, value in handler.headers.items()}, body))
+                time.sleep(self.takes)
                 handler.send_response(self.answers.pop(0) if self.answers else 200)
                 handler.send_header("location", "/elsewhere")
                 handler.send_header("content-length", "0")
@@ -209,6 +212,77 @@ def test_an_address_that_does_not_answer_is_said_by_its_kind(sqlite_database: Da
         assert post(sqlite_database) == Posting(0, 1)
     with sqlite_database.reading() as session:
         assert webhooks.get(session, "unified", number).problem == "no answer (ConnectError)"
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """A server that answers a byte at a time, and never finishes; gives its address."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not over.wait(0.05):
+                try:
+                    self.wfile.write(b"x")
+                except OSError:
+                    return
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+
+
+def test_an_address_that_drips_its_answer_holds_nobody_up(
+    sqlite_database: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite_database.transaction() as session:
+        set_up(session)
+    monkeypatch.setattr(calls, "TIMEOUT", 0.5)
+    with dripping() as url:
+        slow, _ = add(sqlite_database, url)
+        add(sqlite_database, receiver.url)
+        change(sqlite_database, LINCOLN, *["connected", "on_hold"] * 5)
+        begun = time.monotonic()
+        assert post(sqlite_database) == Posting(10, 1)
+        assert time.monotonic() - begun < 5
+    with sqlite_database.reading() as session:
+        state = webhooks.get(session, "unified", slow)
+    assert (state.waiting, state.problem) == (10, "no answer within 0.5 seconds")
+
+
+@pytest.mark.parametrize(("limit", "posted"), [("WEBHOOK_SECONDS", {2}), ("ROUND_SECONDS", {0, 2})])
+def test_what_a_slow_address_has_no_time_for_stays_due(
+    sqlite_database: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, limit: str, posted: set[int]
+) -> None:
+    with sqlite_database.transaction() as session:
+        set_up(session)
+    with receiving() as other:
+        numbers = {each: add(sqlite_database, each.url)[0] for each in (receiver, other)}
+        change(sqlite_database, LINCOLN, *["connected", "on_hold"] * 3)
+        for each in numbers:
+            each.takes = 0.6
+        with monkeypatch.context() as limited:
+            limited.setattr(calls, limit, 1.0)
+            post(sqlite_database)
+        assert {len(each.got) for each in numbers} == posted
+        with sqlite_database.reading() as session:
+            for each, number in numbers.items():
+                assert webhooks.get(session, "unified", number).waiting == 6 - len(each.got)
+            assert calls.has_waiting(session, at(2))
+        for each in numbers:
+            each.takes = 0
+        post(sqlite_database)
+        assert [len(each.got) for each in numbers] == [6, 6]
 
 
 def test_nothing_is_posted_to_our_own_network_unless_that_is_allowed(
