@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from cli.processes import MARK
+from cli.processes import MARK, stopped_by_signals
 from models.database import open_database
 from models.tables import District, School
 from services import clock
@@ -130,7 +130,8 @@ def test_the_first_night_with_one_command_and_nothing_left_of_it(home: Path) -> 
     assert left(home) == []
     assert not (home / "up.json").exists()
 
-    # Killed, it takes everything along, or the next one does; and what somebody paused stays paused.
+    # Killed, it takes everything along, or the next one does; what somebody paused stays paused; what ends by itself
+    # stops the rest.
     with up(home, ports=ports) as process:
         said_until(process, "rollcall report link")
         assert json.loads((home / "up.json").read_text()) == {"report": report, "prefect": prefect}
@@ -140,10 +141,17 @@ def test_the_first_night_with_one_command_and_nothing_left_of_it(home: Path) -> 
         said_until(process, "rollcall report link")
         paused = {each["name"] for each in asked(prefect, "deployments") if each["paused"]}
         assert paused == {"csv-nightly"}
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=90)
-        assert process.returncode == 0
+        (served,) = (each for each in psutil.Process(process.pid).children() if "report" in each.cmdline())
+        served.kill()
+        output, _ = process.communicate(timeout=90)
+        assert (process.returncode, "report ended by itself" in output) == (3, True)
     assert left(home) == []
+
+
+def test_a_service_manager_stops_it_as_ctrl_c_does() -> None:
+    with pytest.raises(KeyboardInterrupt), stopped_by_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
 
 
 @pytest.mark.parametrize("taken", [0, 1], ids=["report", "prefect"])
@@ -156,14 +164,3 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(home: Path, taken: 
             output, _ = process.communicate(timeout=60)
     remedy = ("ROLLCALL_REPORT_PORT", "--prefect-port")[taken]
     assert (process.returncode, remedy in output, "Starting" in output) == (2, True, False)
-
-
-def test_what_ends_by_itself_stops_the_rest_and_is_named(home: Path) -> None:
-    ports = free_port(), free_port()
-    with up(home, ports=ports) as process:
-        said_until(process, "rollcall report link")
-        (report,) = (each for each in psutil.Process(process.pid).children() if "report" in each.cmdline())
-        report.kill()
-        output, _ = process.communicate(timeout=90)
-    assert (process.returncode, "report ended by itself" in output) == (3, True)
-    assert left(home) == []
