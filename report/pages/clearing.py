@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from errors import NotPossible
 from report.routing import Answer, Asked, Page, Redirect, Scope, get, post
+from report.typed import whole_number
 from services import figures
 from services.access.audit import Action
 from services.holds import decisions, evidence, store
@@ -65,8 +66,8 @@ def clear(asked: Asked) -> Answer:
         asked.detail = f"{verb}: nothing decided, as the holds have changed"
         return Redirect(f"/districts/{asked.district.id}?said=holds_changed")
     removals = sum(_removals(verb, _removed(asked, holds)).values())
-    if removals > TYPED_ABOVE and asked.field("removals").replace(",", "") != str(removals):
-        raise NotPossible(f"type {removals}, the number of records to be removed, to confirm")
+    if removals > TYPED_ABOVE and whole_number(asked.field("removals")) != removals:
+        raise NotPossible(f"type {removals:,}, the number of records to be removed, to confirm")
     for hold in holds:
         decisions.decide(
             asked.session, hold.id, verb, by=asked.viewer.name, why=asked.field("why") or None, now=asked.now

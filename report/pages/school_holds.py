@@ -11,6 +11,7 @@ import polars as pl
 from contracts.formats import FORMATS
 from errors import NotFound
 from report.routing import Answer, Asked, Page, Redirect, Scope, download, get, post
+from report.typed import whole_number
 from services.access.audit import Action
 from services.holds import decisions, store
 from services.holds.evidence import evidence_csv
@@ -84,7 +85,7 @@ def decide(asked: Asked) -> Answer:
     name = _name(asked, found)
     verb, why = OFFERED[name], asked.field("why")
     problem = _outdated(found)
-    if problem is None and _is_typed(found, verb) and asked.field("number").replace(",", "") != str(found.to_remove):
+    if problem is None and _is_typed(found, verb) and whole_number(asked.field("number")) != found.to_remove:
         problem = NUMBER
     if problem is None and len(why) > _LONGEST_WHY:
         problem = TOO_LONG

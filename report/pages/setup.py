@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from errors import SetupError
 from report.routing import Answer, Asked, Page, Redirect, Scope, get, post
 from report.sources import FORMS, address_of
+from report.typed import percentage, whole_number
 from services.access.audit import Action
 from services.districts import sources_of
 from services.figures import DISTRICT
@@ -179,12 +179,12 @@ def _limit_values(given: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
             continue
         if not share or not count:
             raise SetupError("give both a percentage and a number, or leave both empty")
-        try:
-            entry = {"share": float(Decimal(share.rstrip("% ")) / 100), "count": int(count.replace(",", ""))}
-        except (InvalidOperation, ValueError):
-            raise SetupError("limits are numbers, such as 10 and 25") from None
-        if not 0 <= entry["share"] <= 1 or not 0 <= entry["count"] <= 10_000_000:
-            raise SetupError("a percentage is from 0 to 100, and a number is not below 0")
+        percent, number = percentage(share), whole_number(count)
+        if percent is None or number is None:
+            raise SetupError("limits are numbers, such as 10 and 25")
+        if percent > 100 or number > 10_000_000:
+            raise SetupError("a percentage is from 0 to 100, and a number is at most 10,000,000")
+        entry = {"share": float(percent / 100), "count": number}
         if kind.startswith(DISTRICT):
             together[kind.removeprefix(DISTRICT)] = entry
         else:

@@ -311,7 +311,9 @@ def test_many_removals_are_confirmed_by_typing_their_number(
         assert (answer.status_code, "That isn't the number." in text(answer.text)) == (422, True)
         assert ("It's 1,100." in answer.text, "<script>alert" in answer.text) == (True, False)
     assert (decided(samples), started, audited(samples)) == ([], [], [])
-    assert asked.post(path, data={"number": "1,100"}).status_code == 303
+    in_spanish = {"accept-language": "es"}
+    assert "Es 1.100." in asked.get(path, headers=in_spanish).text
+    assert asked.post(path, data={"number": "1.100"}, headers=in_spanish).status_code == 303
     assert decided(samples) == [(hold, "confirm_removals", UNIFIED, None)]
 
 

@@ -73,8 +73,8 @@ def test_settings_are_saved_and_audited(browser: Browser, samples: Database) -> 
     saved = ours.post(f"{SETUP}/enforcement", data={"enforced": "on"})
     assert (saved.status_code, saved.headers["location"]) == (303, f"{SETUP}?said=saved")
     assert "Saved." in ours.get(f"{SETUP}?said=saved").text
-    limits = {"students.share": "12.5", "students.count": "30", "district_employees.share": "3%"}
-    ours.post(f"{SETUP}/limits", data={**limits, "district_employees.count": "1,000"})
+    limits = {"students.share": "12,5", "students.count": "30", "district_employees.share": "3%"}
+    ours.post(f"{SETUP}/limits", data={**limits, "district_employees.count": "1.000"})
     ours.post(f"{SETUP}/contacts", data={"policy.files": "leave_out"})
     people = {"address": ["it@unified.example"], "often": ["weekly"], "new_address": "desk@unified.example"}
     ours.post(f"{SETUP}/mail", data={**people, "new_often": "daily"})
@@ -102,7 +102,8 @@ def test_settings_are_saved_and_audited(browser: Browser, samples: Database) -> 
         ("limits", {"students.share": "12"}, "Give both a percentage and a number, or leave both empty."),
         ("limits", {"students.share": "a lot", "students.count": "3"}, "Limits are numbers, such as 10 and 25."),
         ("limits", {"students.share": "101", "students.count": "3"}, "A percentage is from 0 to 100"),
-        ("limits", {"students.share": "nan", "students.count": "3"}, "A percentage is from 0 to 100"),
+        ("limits", {"students.share": "1", "students.count": "99,999,999"}, "a number is at most 10,000,000."),
+        ("limits", {"students.share": "nan", "students.count": "3"}, "Limits are numbers, such as 10 and 25."),
         ("mail", {"new_address": "<script>alert(1)</script>"}, "An address is not an email address"),
         ("mail", {"address": "it@unified.example", "often": "hourly"}, "Choose how often each person gets email."),
         ("new/clever", {"district_id": ""}, "District_id is empty."),
