@@ -87,11 +87,18 @@ def test_a_browsers_language_is_answered_in(accepted: str, language: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [(1, "1 resultado"), (2, "2 resultados"), (1_000_000, "1000000 resultados")]
+    ("language", "number", "said"),
+    [
+        ("en", 1, "1 result"),
+        ("en", 1_234, "1,234 results"),
+        ("es", 1, "1 resultado"),
+        ("es", 2, "2 resultados"),
+        ("es", 1_000_000, "1.000.000 resultados"),
+    ],
 )
-def test_plurals_are_spanish(number: int, said: str) -> None:
+def test_plurals_and_groups_of_digits_are_the_languages(language: str, number: int, said: str) -> None:
     template = '{{ ngettext("%(num)s result", "%(num)s results", n) }}'
-    assert environment("es").from_string(template).render(n=number) == said
+    assert environment(language).from_string(template).render(n=number) == said
 
 
 @pytest.mark.parametrize(
