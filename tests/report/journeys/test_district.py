@@ -39,7 +39,7 @@ def test_several_holds_are_cleared_at_once_and_the_page_turns_green_by_itself(
     place: Installation, open_page: OpenPage
 ) -> None:
     page = open_page(place.database, "/districts/unified", home=place.folder)
-    expect(page.get_by_text("2 schools need attention")).to_be_visible()
+    expect(page.get_by_text("2 schools need you")).to_be_visible()
     assert_accessible(page)
     page.get_by_label("Select every school on hold on this page").check()
     page.get_by_role("button", name="Review the selected holds").click()
