@@ -232,13 +232,11 @@ class Report:
     def render(self, asked: Asked, page: Page) -> Response:
         """A page for whoever asked, or, for htmx, the block of it that it may change."""
         block = page.block if is_htmx(asked.request) else None
-        district = asked._district
-        zone = ZoneInfo(district.timezone) if district is not None else ZoneInfo("UTC")
         values = {
-            **shared_values(asked.request, asked.viewer, asked.now, zone),
+            **shared_values(asked.request, asked.viewer, asked.now, asked.zone),
             "is_static": asked.is_static,
             "with_people": asked.with_people,
-            "district": district,
+            "district": asked._district,
             "school": asked._school,
             **page.values,
         }
