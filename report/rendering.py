@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context,
 from jinja2.runtime import Context
 from jinja2_fragments import render_block
 
-from report.texts import translations
+from report.texts import translated, translations
 from services.status.sync_status import LABELS, Status
 
 TEMPLATES, STATIC = Path(__file__).parent / "templates", Path(__file__).parent / "static"
@@ -54,6 +54,7 @@ def environment(language: str) -> Environment:
         ),
         "weekday": lambda moment, zone: format_datetime(moment.astimezone(zone), "EEEE", locale=language),
         "day": lambda moment, zone: format_skeleton("MMMd", moment.astimezone(zone), locale=language),
+        "translated": lambda text: translated(text, language),
         "label": lambda status: LABELS[status],
         "icon_of": lambda status: ICONS[status],
     }

@@ -128,6 +128,19 @@ def test_a_school_on_hold_shows_why_a_sample_and_what_can_be_decided(browser: Br
     assert "rollcall hold" not in page
 
 
+def test_next_steps_and_titles_are_in_the_readers_language(browser: Browser) -> None:
+    asked = browser(UNIFIED)
+    in_spanish = {"accept-language": "es"}
+    held = text(asked.get(JEFFERSON, headers=in_spanish).text)
+    assert "Oficina de la escuela Revise la lista de eliminaciones. Si es correcta, elija" in held
+    assert "Se eliminarían muchas personas o clases" in held
+    connected = text(asked.get("/schools/unified/lincoln", headers=in_spanish).text)
+    assert "Oficina de la escuela Corrija en su SIS los registros con errores." in connected
+    assert "Maestro sin dirección de correo electrónico 1 registro" in connected
+    for english in ("School office", "Teacher without an email address", "Many people or classes"):
+        assert english not in held + connected
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [
