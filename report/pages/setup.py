@@ -28,7 +28,10 @@ def overview(asked: Asked) -> Answer:
     return _page(
         "setup/overview.html",
         setup=setup,
-        addresses={each.source.id: address_of(asked.report.settings, each.source) for each in setup.sources},
+        addresses={
+            each.source.id: address_of(asked.report.settings, each.source, for_operator=asked.viewer.is_operator)
+            for each in setup.sources
+        },
         contacts=contact_policy.of_contacts(asked.session, district.id),
         own_limits=len(district.limits or {}),
         readers={often: digests.recipients(district.administrators, district.mail_schedule, often) for often in _OFTEN},

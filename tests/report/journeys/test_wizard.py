@@ -119,7 +119,7 @@ def status_of(database: Database) -> dict[str, Status | None]:
 def test_with_files_from_nothing_to_connected(
     sqlite_database: Database, tmp_path: Path, started: Callable[[Callable[[str], object]], None]
 ) -> None:
-    settings = Settings(home=tmp_path / "home")
+    settings = Settings(home=tmp_path / "home", drop_address="sftp://files.rollcall.example/")
     newton(sqlite_database, "Lincoln HS", "Roosevelt Middle", "Oakwood Academy")
     started(lambda district: play(sqlite_database, settings.landing, district))
     with browsing(sqlite_database, settings, "light", 1280) as page:
@@ -128,7 +128,7 @@ def test_with_files_from_nothing_to_connected(
         follow(page, "Choose CSV files")
         press(page, "Connect")
         folder = settings.drop_folders / "newton"
-        assert page.locator(".place-code").inner_text() == str(folder)
+        assert page.locator(".place-code").inner_text() == "sftp://files.rollcall.example/newton"
         follow(page, "Match schools")
         for file in (FOLDER / "unified" / "night1").iterdir():
             shutil.copy(file, folder)
