@@ -52,7 +52,9 @@ def review(asked: Asked) -> Answer:
         holds = [hold for hold in holds if str(hold.id) in given]
     removed = _removed(asked, holds)
     offered = [choice for verb in VERBS if (choice := _choice(verb, holds, removed)).schools]
-    return Page("clear_holds.html", {"choices": offered, "holds": holds, "is_all": not given})
+    return Page(
+        "clear_holds.html", {"choices": offered, "holds": holds, "is_all": not given, "longest": decisions.LONGEST_WHY}
+    )
 
 
 @post("/districts/{district}/holds/clear", Scope.DISTRICT, Action.DECIDED)

@@ -12,6 +12,7 @@ from sqlmodel import select
 from models.database import Database
 from models.tables import AuditEntry, Decision, Hold
 from services.holds import store
+from services.holds.decisions import LONGEST_WHY
 from tests.report.conftest import OPERATOR, UNIFIED, Browser
 from tests.report.many import add_many
 from tests.report.test_district import Open, operator  # noqa: F401
@@ -89,6 +90,15 @@ def test_above_a_hundred_removals_their_number_has_to_be_typed(
     assert decided(sqlite_database) == []
     assert client.post("/districts/many/holds/clear", data={**form, "removals": " 160 "}).status_code == 303
     assert len(decided(sqlite_database)) == 4
+
+
+def test_a_reason_is_no_longer_than_on_a_schools_page(client: httpx.Client, sqlite_database: Database) -> None:
+    form = {"verb": "confirm_removals", "hold": [str(holds_of(sqlite_database)[0])]}
+    assert f'name="why" maxlength="{LONGEST_WHY}"' in client.get("/districts/many/holds/clear").text
+    answer = client.post("/districts/many/holds/clear", data={**form, "why": "x" * (LONGEST_WHY + 1)})
+    assert (answer.status_code, "A reason has at most 500 characters." in answer.text) == (409, True)
+    assert decided(sqlite_database) == []
+    assert client.post("/districts/many/holds/clear", data={**form, "why": "x" * LONGEST_WHY}).status_code == 303
 
 
 def test_checking_again_needs_no_number(client: httpx.Client, sqlite_database: Database) -> None:
