@@ -31,8 +31,12 @@ def marked(text: str) -> str:
 def taken() -> list[str]:
     """The texts that pages take from contracts and services: they know no languages, so that they mark none."""
     entries = [entry for form in FORMATS for entry in catalogue(form).values()]
-    steps = every_step()
-    texts = [*LABELS.values(), *Who, *(step.how for step in steps), *(entry.title for entry in entries)]
+    texts = [
+        *LABELS.values(),
+        *Who,
+        *(step.how for step in every_step()),
+        *(text for entry in entries for text in (entry.title, entry.meaning, entry.remedy)),
+    ]
     return [str(text) for text in dict.fromkeys(texts) if text]
 
 

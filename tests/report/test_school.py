@@ -137,7 +137,15 @@ def test_next_steps_and_titles_are_in_the_readers_language(browser: Browser) -> 
     connected = text(asked.get("/schools/unified/lincoln", headers=in_spanish).text)
     assert "Oficina de la escuela Corrija en su SIS los registros con errores." in connected
     assert "Maestro sin dirección de correo electrónico 1 registro" in connected
-    for english in ("School office", "Teacher without an email address", "Many people or classes"):
+    assert "Ingrese en su SIS la dirección de correo electrónico de trabajo del maestro" in connected
+    for english in (
+        "School office",
+        "The teacher has no",
+        "Enter the teacher's",
+        "A large part of",
+        "Teacher without an email address",
+        "Many people or classes",
+    ):
         assert english not in held + connected
 
 

@@ -62,8 +62,9 @@ def test_no_translation_is_empty_or_has_other_placeholders(language: str) -> Non
 
 def test_what_pages_take_from_elsewhere_is_translated_too(extracted: set[str | tuple[str, ...]]) -> None:
     steps = [step for form in FORMATS for step in next_steps(Status.ON_HOLD, reasons=CATALOGUE, form=form)]
-    titles = {entry.title for form in FORMATS for entry in catalogue(form).values()}
-    assert {step.how for step in steps} | titles | set(Who) | set(LABELS.values()) - {""} <= extracted
+    entries = [entry for form in FORMATS for entry in catalogue(form).values()]
+    of_issues = {text for entry in entries for text in (entry.title, entry.meaning, entry.remedy)}
+    assert {step.how for step in steps} | of_issues | set(Who) | set(LABELS.values()) - {""} <= extracted
 
 
 @pytest.mark.parametrize(
