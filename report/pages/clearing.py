@@ -50,11 +50,7 @@ def review(asked: Asked) -> Answer:
     holds = _open(asked)
     if given:
         holds = [hold for hold in holds if str(hold.id) in given]
-    removed = _removed(asked, holds)
-    offered = [choice for verb in VERBS if (choice := _choice(verb, holds, removed)).schools]
-    return Page(
-        "clear_holds.html", {"choices": offered, "holds": holds, "is_all": not given, "longest": decisions.LONGEST_WHY}
-    )
+    return _review(asked, holds, is_all=not given)
 
 
 @post("/districts/{district}/holds/clear", Scope.DISTRICT, Action.DECIDED)
@@ -69,7 +65,7 @@ def clear(asked: Asked) -> Answer:
         return Redirect(f"/districts/{asked.district.id}?said=holds_changed")
     removals = sum(_removals(verb, _removed(asked, holds)).values())
     if removals > TYPED_ABOVE and whole_number(asked.field("removals")) != removals:
-        raise NotPossible(f"type {removals:,}, the number of records to be removed, to confirm")
+        return _review(asked, holds, is_all=False, problem=verb, why=asked.field("why")[: decisions.LONGEST_WHY])
     for hold in holds:
         decisions.decide(
             asked.session, hold.id, verb, by=asked.viewer.name, why=asked.field("why") or None, now=asked.now
@@ -81,6 +77,20 @@ def clear(asked: Asked) -> Answer:
     asked.afterwards(lambda: asked.report.start(district_id, schools))
     said = "decided" if len(holds) == len(given) else "decided_some"
     return Redirect(f"/districts/{asked.district.id}?said={said}")
+
+
+def _review(asked: Asked, holds: Sequence[Hold], *, is_all: bool, problem: str | None = None, why: str = "") -> Page:
+    """problem: the decision whose number was typed wrong, with the reason that was typed."""
+    removed = _removed(asked, holds)
+    values = {
+        "choices": [choice for verb in VERBS if (choice := _choice(verb, holds, removed)).schools],
+        "holds": holds,
+        "is_all": is_all,
+        "longest": decisions.LONGEST_WHY,
+        "problem": problem,
+        "why": why,
+    }
+    return Page("clear_holds.html", values, status=422 if problem is not None else 200)
 
 
 def _open(asked: Asked) -> list[Hold]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from queue import Queue
 
 import httpx
@@ -84,9 +85,12 @@ def test_above_a_hundred_removals_their_number_has_to_be_typed(
     client: httpx.Client, sqlite_database: Database, typed: str
 ) -> None:
     form = {"verb": "confirm_removals", "hold": [str(each) for each in holds_of(sqlite_database)]}
-    answer = client.post("/districts/many/holds/clear", data={**form, "removals": typed})
-    assert answer.status_code == 409
-    assert "Type 160, the number of records to be removed, to confirm." in answer.text
+    answer = client.post("/districts/many/holds/clear", data={**form, "removals": typed, "why": 'the "end"'})
+    assert answer.status_code == 422
+    # The form again, with the reason that was typed.
+    page = unescape(answer.text)
+    assert "Type 160, the number of records to remove" in page
+    assert page.count("That isn't the number. Nothing was changed.") == page.count('value="the "end""') == 1
     assert decided(sqlite_database) == []
     assert client.post("/districts/many/holds/clear", data={**form, "removals": " 160 "}).status_code == 303
     assert len(decided(sqlite_database)) == 4

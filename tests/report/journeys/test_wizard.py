@@ -25,6 +25,7 @@ from services.access import sessions
 from services.status.sync_status import Status, statuses
 from settings import Settings
 from tests.end_to_end.nights import play
+from tests.report.chromium import CAME_BACK
 
 pytestmark = pytest.mark.journeys
 
@@ -61,7 +62,10 @@ def browsing(database: Database, settings: Settings, scheme: Literal["light", "d
         page = context.new_page()
         page.set_default_timeout(60_000)
         wrong: list[str] = []
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda said: wrong.append(said.text) if said.type == "error" and said.text != CAME_BACK else None,
+        )
         page.on("request", lambda sent: None if sent.url.startswith(address) else wrong.append(sent.url))
         yield page
         browser.close()
