@@ -17,7 +17,6 @@ from sqlmodel import Session
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount
@@ -28,7 +27,7 @@ from report import rendering
 from report.auditing import Views
 from report.caching import Cached
 from report.pages import load
-from report.protection import Protection
+from report.protection import OwnHosts, Protection
 from report.routing import Asked, Page, Redirect, bearer, is_htmx, routes, wants_json
 from report.texts import language_for, marked
 from report.work import Work
@@ -54,6 +53,10 @@ AT_ONCE = 200
 
 ERRORS = {
     400: (marked("We couldn't read what was sent"), marked("Go back, reload the page and try again.")),
+    403: (
+        marked("This came from another site"),
+        marked("Nothing was changed. Open the page in the report and try again there."),
+    ),
     404: (marked("We couldn't find that page"), marked("It may have moved, or you may not have access to it.")),
     405: (marked("That page can't be opened this way"), marked("Go back and use the buttons on the page.")),
     409: (marked("That isn't possible right now"), marked("Go back and reload the page to see what has changed.")),
@@ -67,7 +70,7 @@ ERRORS = {
     ),
     503: (marked("The report is busy"), marked("Please try again in a minute. Your data is safe.")),
 }
-
+OTHER_HOST = (marked("The report isn't at this address"), marked("Open it at its own address."))
 
 # Starts a district's run elsewhere, where there is something that runs it; whether it did. The schools are given by
 # their keys, None for all.
@@ -261,22 +264,37 @@ class Report:
     def render(self, asked: Asked, page: Page) -> Response:
         """A page for whoever asked, or, for htmx, the block of it that it may change."""
         block = page.block if is_htmx(asked.request) else None
-        district = asked._district
-        zone = ZoneInfo(district.timezone) if district is not None else ZoneInfo("UTC")
         values = {
-            **shared_values(asked.request, asked.viewer, asked.now, zone),
+            **shared_values(asked.request, asked.viewer, asked.now, asked.zone),
             "is_static": asked.is_static,
             "with_people": asked.with_people,
-            "district": district,
+            "district": asked._district,
             "school": asked._school,
             **page.values,
         }
         html = rendering.rendered(language_of(asked.request), page.template, values, block)
         return HTMLResponse(html, status_code=page.status)
 
-    def error(self, request: Request, viewer: Viewer, status: int, message: str | None = None) -> Response:
-        """The page for an error. message: what stands in the way, where that is known."""
-        title, remedy = ERRORS.get(status, ERRORS[500])
+    def refuse_other_site(self, request: Request) -> Response:
+        """The page for what another site sends; whose session it carries is not looked at."""
+        return self.error(request, NOBODY, 403)
+
+    def refuse_other_host(self, request: Request) -> Response:
+        """The page for what is asked of a host that isn't ours."""
+        return self.error(request, NOBODY, 400, words=OTHER_HOST, home=self.settings.report_address)
+
+    def error(
+        self,
+        request: Request,
+        viewer: Viewer,
+        status: int,
+        message: str | None = None,
+        *,
+        words: tuple[str, str] | None = None,
+        home: str = "/",
+    ) -> Response:
+        """The page for an error. message: what stands in the way, where that is known. words: its title and remedy."""
+        title, remedy = words or ERRORS.get(status, ERRORS[500])
         if wants_json(request):
             return JSONResponse({"error": message or title}, status_code=status)
         if is_htmx(request):
@@ -290,6 +308,7 @@ class Report:
             "title": title,
             "message": message,
             "remedy": remedy,
+            "home": home,
         }
         html = rendering.rendered(language_of(request), "error.html", values, None)
         return HTMLResponse(html, status_code=status)
@@ -351,8 +370,8 @@ def create_app(
     app = Starlette(
         routes=[*routes(), Mount("/static", StaticFiles(directory=rendering.STATIC), name="static")],
         middleware=[
-            Middleware(Protection, is_secure=report.is_secure),
-            Middleware(TrustedHostMiddleware, allowed_hosts=sorted(hosts), www_redirect=False),
+            Middleware(Protection, is_secure=report.is_secure, refusal=report.refuse_other_site),
+            Middleware(OwnHosts, hosts=sorted(hosts), refusal=report.refuse_other_host),
             # The highest level takes three times as long for pages that are hardly smaller.
             Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5),
         ],

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -39,12 +43,15 @@ HEADERS = {
 }
 STATIC = "/static/"
 
+# Answers a request that is refused before anybody is asked who they are.
+Refusal = Callable[[Request], Response]
+
 
 class Protection:
     """Middleware: refuses what comes from other sites, and adds the headers that restrict a page."""
 
-    def __init__(self, app: ASGIApp, *, is_secure: bool) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, is_secure: bool, refusal: Refusal) -> None:
+        self._app, self._refusal = app, refusal
         self._headers = HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if is_secure else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,10 +73,35 @@ class Protection:
             await send(message)
 
         if scope["method"] not in SAFE_METHODS and not is_ours(Headers(scope=scope)):
-            refusal = PlainTextResponse("This request did not come from a page of this site.", status_code=403)
-            await refusal(scope, receive, protected)
+            response = await run_in_threadpool(self._refusal, Request(scope))
+            await response(scope, receive, protected)
             return
         await self._app(scope, receive, protected)
+
+
+class OwnHosts:
+    """Middleware: refuses what asks for another host than ours, as Starlette's own does, with a page of ours."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Sequence[str], refusal: Refusal) -> None:
+        self._app, self._hosts, self._refusal = app, hosts, refusal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request for one of our hosts on."""
+        passed = False
+
+        async def is_passed_on(*_: object) -> None:
+            nonlocal passed
+            passed = True
+
+        async def unsaid(_message: Message) -> None:
+            return None
+
+        await TrustedHostMiddleware(is_passed_on, self._hosts, www_redirect=False)(scope, receive, unsaid)
+        if passed:
+            await self._app(scope, receive, send)
+            return
+        response = await run_in_threadpool(self._refusal, Request(scope))
+        await response(scope, receive, send)
 
 
 def is_ours(headers: Headers) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_decimal
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.runtime import Context
 
-from report.texts import translations
+from report.texts import translated, translations
 from services.status.sync_status import LABELS, Status
 
 TEMPLATES, STATIC = Path(__file__).parent / "templates", Path(__file__).parent / "static"
@@ -52,11 +53,23 @@ def environment(language: str) -> Environment:
         ),
         "weekday": lambda moment, zone: format_datetime(moment.astimezone(zone), "EEEE", locale=language),
         "day": lambda moment, zone: format_skeleton("MMMd", moment.astimezone(zone), locale=language),
+        "translated": lambda text: translated(text, language),
         "label": lambda status: LABELS[status],
         "icon_of": lambda status: ICONS[status],
     }
-    made.globals |= {"asset": asset, "Status": Status}
+    made.globals |= {"asset": asset, "Status": Status, "ngettext": _with_groups(made.globals["ngettext"], language)}
     return made
+
+
+def _with_groups(ngettext: Any, language: str) -> Callable[..., str]:
+    """What writes texts that count, with the digits of `num` in groups, as the language writes them."""
+
+    @pass_context
+    def counted(context: Context, one: str, several: str, number: int, **values: Any) -> str:
+        text: str = ngettext(context, one, several, number, **{"num": _number(number, language)} | values)
+        return text
+
+    return counted
 
 
 # The same numbers and moments are written many times, in the rows of a page and for one reader after the other.

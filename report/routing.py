@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
 
 from markupsafe import escape
 from sqlmodel import Session
@@ -91,6 +92,12 @@ class Asked:
         """The school that the page is of."""
         assert self._school is not None
         return self._school
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone to write times in: that of the page's district, else of the only one that the viewer sees."""
+        district = self._district or viewers.only_district(self.session, self.viewer)
+        return ZoneInfo(district.timezone if district is not None else "UTC")
 
     @property
     def query(self) -> Mapping[str, str]:

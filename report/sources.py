@@ -30,10 +30,12 @@ class Place:
 class SourceForm:
     """What is asked for a kind of source.
 
-    values: what a setup file would say of it, by the fields of the form. prepare: makes ready what it needs.
+    values: what a setup file would say of it, by the fields of the form. labels: what the form calls these values.
+    prepare: makes ready what it needs.
     """
 
     values: Callable[[Settings, Place, Callable[[str], str]], Mapping[str, Any]]
+    labels: Mapping[str, str]
     prepare: Callable[[Source], None] = lambda _: None
 
 
@@ -54,7 +56,10 @@ def _clever(_settings: Settings, _place: Place, field: Callable[[str], str]) -> 
 
 
 FORMS: Final[Mapping[str, SourceForm]] = MappingProxyType(
-    {"csv": SourceForm(_csv, _make_folder), "clever": SourceForm(_clever)}
+    {
+        "csv": SourceForm(_csv, MappingProxyType({"format": "File format"}), _make_folder),
+        "clever": SourceForm(_clever, MappingProxyType({"district_id": "Clever district ID"})),
+    }
 )
 
 
@@ -70,9 +75,9 @@ def adapter_for(settings: Settings, kind: str) -> SourceAdapter:
         raise NotPossible("your operations team has to connect Rollcall first") from None
 
 
-def address_of(settings: Settings, source: Source) -> str:
-    """Where a source's data are, as its district knows the place."""
+def address_of(settings: Settings, source: Source, *, for_operator: bool) -> str | None:
+    """Where a source's data are, as the reader knows the place: a folder of ours by its path is none to a district."""
     place = str(source.settings[ADAPTERS[source.kind].location_key])
     if settings.drop_address and Path(place).parent == settings.drop_folders:
         return f"{settings.drop_address.rstrip('/')}/{Path(place).name}"
-    return place
+    return place if for_operator or ADAPTERS[source.kind].is_remote else None

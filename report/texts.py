@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import gettext
 import io
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.messages import mofile, pofile
+
+from contracts.formats import FORMATS
+from contracts.issues import catalogue
+from services.status.next_steps import Who, every_step
+from services.status.sync_status import LABELS
 
 FOLDER = Path(__file__).parent / "locale"
 ENGLISH = "en"
@@ -22,14 +28,21 @@ def marked(text: str) -> str:
     return text
 
 
-# What pages take from services, by `services.status.sync_status.LABELS`.
-STATUS_LABELS = (
-    marked("Connected"),
-    marked("On hold"),
-    marked("Paused"),
-    marked("Processing"),
-    marked("Setup sync"),
-)
+def taken() -> list[str]:
+    """The texts that pages take from contracts and services: they know no languages, so that they mark none."""
+    entries = [entry for form in FORMATS for entry in catalogue(form).values()]
+    texts = [
+        *LABELS.values(),
+        *Who,
+        *(step.how for step in every_step()),
+        *(text for entry in entries for text in (entry.title, entry.meaning, entry.remedy)),
+    ]
+    return [str(text) for text in dict.fromkeys(texts) if text]
+
+
+def extracted(*_: object, **__: object) -> Iterator[tuple[int, None, str, list[str]]]:
+    """The same for Babel, which reads it in place of this file: see babel.cfg."""
+    return ((0, None, text, []) for text in taken())
 
 
 @cache
@@ -44,11 +57,17 @@ def translations(language: str) -> gettext.NullTranslations:
     if language == ENGLISH:
         return gettext.NullTranslations()
     with (FOLDER / f"{language}.po").open("rb") as file:
-        catalogue = pofile.read_po(file, locale=language)
+        messages = pofile.read_po(file, locale=language)
     compiled = io.BytesIO()
-    mofile.write_mo(compiled, catalogue)
+    mofile.write_mo(compiled, messages)
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def translated(text: str, language: str) -> str:
+    """A text from elsewhere in a language, as it is where there is no translation of it."""
+    # A catalogue keeps what it says of itself under the empty text.
+    return translations(language).gettext(text) if text else text
 
 
 def language_for(accepted: str) -> str:

@@ -20,33 +20,32 @@ PER_PAGE = 100
 @get("/audit", Scope.OPERATORS)
 def of_all(asked: Asked) -> Answer:
     """The audit log of everybody."""
-    return _page(asked, "/audit", ZoneInfo("UTC"), None)
+    return _page(asked, "/audit", None)
 
 
 @get("/audit.csv", Scope.OPERATORS, people=Action.DOWNLOADED)
 def of_all_as_csv(asked: Asked) -> Answer:
     """The same as a download."""
-    return _download(asked, ZoneInfo("UTC"), None, "audit")
+    return _download(asked, None, "audit")
 
 
 @get("/districts/{district}/audit", Scope.DISTRICT)
 def of_district(asked: Asked) -> Answer:
     """The audit log of a district."""
-    return _page(asked, f"/districts/{asked.district.id}/audit", ZoneInfo(asked.district.timezone), asked.district.id)
+    return _page(asked, f"/districts/{asked.district.id}/audit", asked.district.id)
 
 
 @get("/districts/{district}/audit.csv", Scope.DISTRICT, people=Action.DOWNLOADED)
 def of_district_as_csv(asked: Asked) -> Answer:
     """The same as a download."""
-    zone = ZoneInfo(asked.district.timezone)
-    return _download(asked, zone, asked.district.id, f"{asked.district.id}-audit")
+    return _download(asked, asked.district.id, f"{asked.district.id}-audit")
 
 
-def _page(asked: Asked, address: str, zone: ZoneInfo, district_id: str | None) -> Page:
+def _page(asked: Asked, address: str, district_id: str | None) -> Page:
     before = asked.query.get("before", "")
     found = audit.entries(
         asked.session,
-        _filter(asked, zone, district_id),
+        _filter(asked, district_id),
         before=row_number(before),
         limit=PER_PAGE + 1,
     )
@@ -67,20 +66,20 @@ def _page(asked: Asked, address: str, zone: ZoneInfo, district_id: str | None) -
     return Page("audit.html", values)
 
 
-def _download(asked: Asked, zone: ZoneInfo, district_id: str | None, name: str) -> Response:
-    found = audit.entries(asked.session, _filter(asked, zone, district_id))
+def _download(asked: Asked, district_id: str | None, name: str) -> Response:
+    found = audit.entries(asked.session, _filter(asked, district_id))
     asked.about, asked.detail = "audit log", count(len(found), "entry", "entries")
-    return download(name, to_csv(audit.to_frame(found, zone)))
+    return download(name, to_csv(audit.to_frame(found, asked.zone)))
 
 
-def _filter(asked: Asked, zone: ZoneInfo, district_id: str | None) -> Filter:
+def _filter(asked: Asked, district_id: str | None) -> Filter:
     action = asked.query.get("action", "")
     return Filter(
         district_id,
         person=asked.query.get("person", "").strip(),
         action=Action(action) if action in set(Action) else None,
-        since=_midnight(asked.query.get("since", ""), zone, 0),
-        until=_midnight(asked.query.get("until", ""), zone, 1),
+        since=_midnight(asked.query.get("since", ""), asked.zone, 0),
+        until=_midnight(asked.query.get("until", ""), asked.zone, 1),
     )
 
 

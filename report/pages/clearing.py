@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from errors import NotPossible
 from report.routing import Answer, Asked, Page, Redirect, Scope, get, post
+from report.typed import whole_number
 from services import figures
 from services.access.audit import Action
 from services.holds import decisions, evidence, store
@@ -48,10 +49,7 @@ def review(asked: Asked) -> Answer:
     given, is_all = asked.request.query_params.getlist("hold"), asked.query.get("all") == "yes"
     if not given and not is_all:
         return Redirect(f"/districts/{asked.district.id}?said=choose_schools")
-    holds = [hold for hold in _open(asked) if is_all or str(hold.id) in given]
-    removed = _removed(asked, holds)
-    offered = [choice for verb in VERBS if (choice := _choice(verb, holds, removed)).schools]
-    return Page("clear_holds.html", {"choices": offered, "holds": holds, "is_all": is_all})
+    return _review(asked, [hold for hold in _open(asked) if is_all or str(hold.id) in given], is_all=is_all)
 
 
 @post("/districts/{district}/holds/clear", Scope.DISTRICT, Action.DECIDED)
@@ -65,8 +63,8 @@ def clear(asked: Asked) -> Answer:
         asked.detail = f"{verb}: nothing decided, as the holds have changed"
         return Redirect(f"/districts/{asked.district.id}?said=holds_changed")
     removals = sum(_removals(verb, _removed(asked, holds)).values())
-    if removals > TYPED_ABOVE and asked.field("removals").replace(",", "") != str(removals):
-        raise NotPossible(f"type {removals}, the number of records to be removed, to confirm")
+    if removals > TYPED_ABOVE and whole_number(asked.field("removals")) != removals:
+        return _review(asked, holds, is_all=False, problem=verb, why=asked.field("why")[: decisions.LONGEST_WHY])
     for hold in holds:
         decisions.decide(
             asked.session, hold.id, verb, by=asked.viewer.name, why=asked.field("why") or None, now=asked.now
@@ -78,6 +76,20 @@ def clear(asked: Asked) -> Answer:
     asked.afterwards(lambda: asked.report.start(district_id, schools))
     said = "decided" if len(holds) == len(given) else "decided_some"
     return Redirect(f"/districts/{asked.district.id}?said={said}")
+
+
+def _review(asked: Asked, holds: Sequence[Hold], *, is_all: bool, problem: str | None = None, why: str = "") -> Page:
+    """problem: the decision whose number was typed wrong, with the reason that was typed."""
+    removed = _removed(asked, holds)
+    values = {
+        "choices": [choice for verb in VERBS if (choice := _choice(verb, holds, removed)).schools],
+        "holds": holds,
+        "is_all": is_all,
+        "longest": decisions.LONGEST_WHY,
+        "problem": problem,
+        "why": why,
+    }
+    return Page("clear_holds.html", values, status=422 if problem is not None else 200)
 
 
 def _open(asked: Asked) -> list[Hold]:

@@ -11,12 +11,12 @@ import polars as pl
 from contracts.formats import FORMATS
 from errors import NotFound
 from report.routing import Answer, Asked, Page, Redirect, Scope, download, get, post
+from report.typed import whole_number
 from services.access.audit import Action
 from services.holds import decisions, store
 from services.holds.evidence import evidence_csv
 from services.holds.shown import OFFERED, TYPED_ABOVE, ShownHold, shown
 
-_LONGEST_WHY = 500
 # By what was typed wrong, or what has changed meanwhile, for the form that is shown again.
 CHANGED, ENDED, NUMBER, TOO_LONG = "changed", "ended", "number", "too_long"
 _SAID: Mapping[str, str] = MappingProxyType({name: f"decided-{name}" for name in OFFERED})
@@ -84,12 +84,12 @@ def decide(asked: Asked) -> Answer:
     name = _name(asked, found)
     verb, why = OFFERED[name], asked.field("why")
     problem = _outdated(found)
-    if problem is None and _is_typed(found, verb) and asked.field("number").replace(",", "") != str(found.to_remove):
+    if problem is None and _is_typed(found, verb) and whole_number(asked.field("number")) != found.to_remove:
         problem = NUMBER
-    if problem is None and len(why) > _LONGEST_WHY:
+    if problem is None and len(why) > decisions.LONGEST_WHY:
         problem = TOO_LONG
     if problem is not None:
-        return _form(found, name, problem, why=why[:_LONGEST_WHY])
+        return _form(found, name, problem, why=why[: decisions.LONGEST_WHY])
     decided = decisions.decide(asked.session, found.hold.id, verb, by=asked.viewer.name, now=asked.now, why=why or None)
     asked.detail = verb
     for district_id, schools in decisions.to_run([decided], verb).items():
@@ -132,7 +132,7 @@ def _form(found: ShownHold, name: str, problem: str | None, *, why: str = "") ->
         "is_typed": _is_typed(found, verb),
         "problem": problem,
         "why": why,
-        "longest": _LONGEST_WHY,
+        "longest": decisions.LONGEST_WHY,
         "source_name": FORMATS[found.hold.form].source_name,
     }
     status = {None: 200, CHANGED: 409, ENDED: 409}.get(problem, 422)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 import polars as pl
 from sqlmodel import col, select
@@ -92,9 +91,8 @@ def end_mute(asked: Asked) -> Answer:
 
 def _end_of(last_day: date, asked: Asked) -> datetime:
     """The end of a day in the district's zone."""
-    zone = ZoneInfo(asked.district.timezone)
     try:
-        return datetime.combine(last_day + timedelta(days=1), time(), zone)
+        return datetime.combine(last_day + timedelta(days=1), time(), asked.zone)
     except OverflowError:
         raise NotPossible("choose a day within a year") from None
 
@@ -102,7 +100,7 @@ def _end_of(last_day: date, asked: Asked) -> datetime:
 def _form(asked: Asked, problem: str | None = None) -> Page:
     code = asked.part["code"]
     mutes.assert_mutable(code)
-    today = asked.now.astimezone(ZoneInfo(asked.district.timezone)).date()
+    today = asked.now.astimezone(asked.zone).date()
     form = formats_of_schools(asked.session, asked.district.id)[asked.school.id]
     values = {
         "entry": catalogue(form)[code],

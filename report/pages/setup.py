@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from errors import SetupError
 from report.routing import Answer, Asked, Page, Redirect, Scope, get, post
 from report.sources import FORMS, address_of
+from report.typed import percentage, whole_number
 from services.access.audit import Action
 from services.districts import sources_of
 from services.figures import DISTRICT
@@ -28,7 +28,10 @@ def overview(asked: Asked) -> Answer:
     return _page(
         "setup/overview.html",
         setup=setup,
-        addresses={each.source.id: address_of(asked.report.settings, each.source) for each in setup.sources},
+        addresses={
+            each.source.id: address_of(asked.report.settings, each.source, for_operator=asked.viewer.is_operator)
+            for each in setup.sources
+        },
         contacts=contact_policy.of_contacts(asked.session, district.id),
         own_limits=len(district.limits or {}),
         readers={often: digests.recipients(district.administrators, district.mail_schedule, often) for often in _OFTEN},
@@ -179,12 +182,12 @@ def _limit_values(given: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
             continue
         if not share or not count:
             raise SetupError("give both a percentage and a number, or leave both empty")
-        try:
-            entry = {"share": float(Decimal(share.rstrip("% ")) / 100), "count": int(count.replace(",", ""))}
-        except (InvalidOperation, ValueError):
-            raise SetupError("limits are numbers, such as 10 and 25") from None
-        if not 0 <= entry["share"] <= 1 or not 0 <= entry["count"] <= 10_000_000:
-            raise SetupError("a percentage is from 0 to 100, and a number is not below 0")
+        percent, number = percentage(share), whole_number(count)
+        if percent is None or number is None:
+            raise SetupError("limits are numbers, such as 10 and 25")
+        if percent > 100 or number > 10_000_000:
+            raise SetupError("a percentage is from 0 to 100, and a number is at most 10,000,000")
+        entry = {"share": float(percent / 100), "count": number}
         if kind.startswith(DISTRICT):
             together[kind.removeprefix(DISTRICT)] = entry
         else:

@@ -65,7 +65,7 @@ def connect(asked: Asked) -> Answer:
         "setup/connect.html",
         step=2,
         source=source,
-        address=address_of(asked.report.settings, source),
+        address=address_of(asked.report.settings, source, for_operator=asked.viewer.is_operator),
         format=form,
         is_draft=_is_draft(source),
         **_looked(asked, source),
@@ -187,7 +187,6 @@ def preview(asked: Asked) -> Answer:
         step=4,
         source=source,
         format=FORMATS[source.format],
-        address=address_of(asked.report.settings, source),
         found=found,
         names={each.id: each for of in setup.sources for each in of.schools},
         problem=problem,
@@ -326,7 +325,11 @@ def _set_up(asked: Asked, kind: str, held: Source | None) -> Answer:
     _, values = _wanted(asked, kind, held)
     try:
         source = district_setup.set_up_source(
-            asked.session, asked.district.id, values, key=held.key if held is not None else None
+            asked.session,
+            asked.district.id,
+            values,
+            key=held.key if held is not None else None,
+            labels=FORMS[kind].labels,
         )
     except SetupError as error:
         return _form(asked, kind, held, values, error.message)

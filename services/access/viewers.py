@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, func, true
+from sqlalchemy import ColumnElement, String, cast, func, or_, true
 from sqlmodel import Session, col, select
 
 from errors import NotFound
@@ -96,6 +96,18 @@ def visible_schools(session: Session, viewer: Viewer) -> list[School]:
     """The schools that somebody sees beside their districts' own, by name."""
     found = session.exec(select(School).where(col(School.id).in_(viewer.schools)).order_by(School.name))
     return list(found)
+
+
+def only_district(session: Session, viewer: Viewer) -> District | None:
+    """The district that everything somebody sees is of; None where there are several, or none."""
+    if not viewer.sees_anything:
+        return None
+    of_schools = select(School.district_id).where(col(School.id).in_(viewer.schools))
+    seen = (
+        true() if viewer.is_operator else or_(col(District.id).in_(viewer.districts), col(District.id).in_(of_schools))
+    )
+    found = session.exec(select(District).where(col(District.frozen).is_(False), seen).limit(2)).all()
+    return found[0] if len(found) == 1 else None
 
 
 def district_for(session: Session, viewer: Viewer, district_id: str) -> District:

@@ -47,6 +47,7 @@ from services.planning.changesets import Reason
 CONFIRM, ACCEPT, LEAVE_OUT, FIXED, RECHECK = "confirm", "accept", "leave_out", "fixed", "recheck"
 # Half of what confirm does, for a form that offers each by its name.
 CONFIRM_REMOVALS, CONFIRM_CHANGES = "confirm_removals", "confirm_changes"
+LONGEST_WHY = 500
 
 # The reasons that each verb decides about; any other ends automatically. Any hold can be checked again.
 DECIDED: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -252,13 +253,15 @@ def decide(session: Session, hold_id: int, verb: str, *, by: str, now: datetime,
 
     Raises:
         NotFound: there is no such hold.
-        NotPossible: it is released already, has no reason that the verb is about, or no longer the set it showed; or
-            nobody is named who decides.
+        NotPossible: it is released already, has no reason that the verb is about, or no longer the set it showed;
+            nobody is named who decides; or the reason is too long.
     """
     hold = _decidable(session, hold_id, verb)
     who, reason = (" ".join((given or "").split()) for given in (by, why))
     if not who:
         raise NotPossible("enter your name; it is stored and shown with the hold")
+    if len(reason) > LONGEST_WHY:
+        raise NotPossible(f"a reason has at most {LONGEST_WHY} characters")
     session.add(Decision(hold_id=hold_id, verb=verb, by=who, why=reason or None, at=now))
     if verb == LEAVE_OUT:
         school = session.get(School, hold.school_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -30,6 +31,7 @@ from services.status.sync_status import record_status_changes
 
 GOVERNED = "this is set in the setup file by your operations team, and can't be changed here"
 MOST_RECIPIENTS = 50
+_NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,17 @@ def source_for(session: Session, district_id: str, key: str) -> Source:
     return source
 
 
-def set_up_source(session: Session, district_id: str, values: Mapping[str, Any], *, key: str | None = None) -> Source:
+def set_up_source(
+    session: Session,
+    district_id: str,
+    values: Mapping[str, Any],
+    *,
+    key: str | None = None,
+    labels: Mapping[str, str] = _NO_LABELS,
+) -> Source:
     """Set up a source, which nothing is synced from until somebody starts it. key: one to be changed before that.
 
-    values: what a setup file would say of it, but for its id.
+    values: what a setup file would say of it, but for its id. labels: what whoever gave them knows the values as.
 
     Raises:
         NotFound: there is no such district or source.
@@ -108,7 +117,7 @@ def set_up_source(session: Session, district_id: str, values: Mapping[str, Any],
         raise NotPossible(GOVERNED if not held.in_report else "the sync has started, so its source stays as it is")
     kind = str(values.get("kind", ""))
     identifier = key or free_key(session, district_id, kind)
-    entry = entry_of(identifier, values)
+    entry = entry_of(identifier, values, labels)
     adapter = ADAPTERS[kind]
     others = session.exec(select(Source).where(Source.district_id == district_id)).all()
     wanted = Source(
@@ -134,8 +143,8 @@ def set_up_source(session: Session, district_id: str, values: Mapping[str, Any],
     return source
 
 
-def entry_of(key: str, values: Mapping[str, Any]) -> SourceEntry:
-    """What a setup file would say of a source with this key. values: as for `set_up_source`.
+def entry_of(key: str, values: Mapping[str, Any], labels: Mapping[str, str] = _NO_LABELS) -> SourceEntry:
+    """What a setup file would say of a source with this key. values, labels: as for `set_up_source`.
 
     Raises:
         SetupError: a value makes no sense.
@@ -146,7 +155,7 @@ def entry_of(key: str, values: Mapping[str, Any]) -> SourceEntry:
     try:
         return ADAPTERS[kind].entry.model_validate({"id": key, **_cleaned(values)})
     except ValidationError as error:
-        raise SetupError(_problems(error)) from None
+        raise SetupError(_problems(error, labels)) from None
 
 
 def free_key(session: Session, district_id: str, kind: str) -> str:
@@ -358,9 +367,10 @@ def _cleaned(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: clean(value) if isinstance(value, str) else value for key, value in values.items()}
 
 
-def _problems(error: ValidationError) -> str:
+def _problems(error: ValidationError, labels: Mapping[str, str] = _NO_LABELS) -> str:
     """What is wrong, a line for each."""
-    return "\n".join(
-        in_words(details, ".".join(str(part) for part in details["loc"]))
+    found = [
+        (details, ".".join(str(part) for part in details["loc"]))
         for details in error.errors(include_url=False, include_input=False)
-    )
+    ]
+    return "\n".join(in_words(details, labels.get(key, key)) for details, key in found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 from types import MappingProxyType
 
 from contracts.formats import FORMATS
@@ -110,6 +111,17 @@ def next_steps(
         ]
         return tuple(dict.fromkeys(steps))
     return (_without_hold(status, has_source, form, errors, alerts),)
+
+
+def every_step() -> tuple[NextStep, ...]:
+    """All that `next_steps` can say."""
+    others = (
+        _without_hold(status, has_source, form, errors, alerts)
+        for status in (*Status, None)
+        if status is not Status.ON_HOLD
+        for has_source, form, errors, alerts in product((True, False), FORMATS, (0, 1), (0, 1))
+    )
+    return tuple(dict.fromkeys((*_REASONS.values(), *_REMOTE.values(), *others)))
 
 
 def _without_hold(status: Status | None, has_source: bool, form: str, errors: int, alerts: int) -> NextStep:

@@ -11,7 +11,7 @@ import polars as pl
 from sqlmodel import Session
 
 from contracts.formats import DEFAULT_FORMAT, FORMATS, Format
-from contracts.issues import CATALOGUE, Entry, Severity, catalogue, message
+from contracts.issues import CATALOGUE, Entry, Severity, catalogue
 from contracts.roster import EMPLOYEE, GUARDIAN, STUDENT, Schema
 from contracts.text import clean
 from models import bulk
@@ -43,7 +43,7 @@ class RecordIssue:
     """
 
     entry: Entry
-    message: str
+    detail: str | None
     file: str
     line: int | None
     dependents: int
@@ -105,7 +105,7 @@ def read(form: Format, rows: Iterable[Mapping[str, Any]]) -> list[RecordIssue]:
     found = [_read(form, row) for row in rows]
     once: dict[object, RecordIssue] = {}
     for each in found:
-        once.setdefault((each.code, each.file, each.line, each.record_id, each.message), each)
+        once.setdefault((each.code, each.file, each.line, each.record_id, each.detail), each)
     return sorted(once.values(), key=lambda each: not each.is_error)
 
 
@@ -122,7 +122,7 @@ def _read(form: Format, row: Mapping[str, Any]) -> RecordIssue:
     shown = given if kind == GUARDIAN else {name: value for name, value in came.items() if value is not None}
     return RecordIssue(
         entry=catalogue(form.name)[row["code"]],
-        message=message(row["code"], row["detail"], form.name),
+        detail=row["detail"],
         file=row["file"],
         line=row["line"],
         dependents=row["dependents"],

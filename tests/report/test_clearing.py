@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from queue import Queue
 
 import httpx
@@ -12,6 +13,7 @@ from sqlmodel import select
 from models.database import Database
 from models.tables import AuditEntry, Decision, Hold
 from services.holds import store
+from services.holds.decisions import LONGEST_WHY
 from tests.report.conftest import OPERATOR, UNIFIED, Browser
 from tests.report.many import add_many
 from tests.report.test_district import Open, operator  # noqa: F401
@@ -86,12 +88,24 @@ def test_above_a_hundred_removals_their_number_has_to_be_typed(
     client: httpx.Client, sqlite_database: Database, typed: str
 ) -> None:
     form = {"verb": "confirm_removals", "hold": [str(each) for each in holds_of(sqlite_database)]}
-    answer = client.post("/districts/many/holds/clear", data={**form, "removals": typed})
-    assert answer.status_code == 409
-    assert "Type 160, the number of records to be removed, to confirm." in answer.text
+    answer = client.post("/districts/many/holds/clear", data={**form, "removals": typed, "why": 'the "end"'})
+    assert answer.status_code == 422
+    # The form again, with the reason that was typed.
+    page = unescape(answer.text)
+    assert "Type 160, the number of records to remove" in page
+    assert page.count("That isn't the number. Nothing was changed.") == page.count('value="the "end""') == 1
     assert decided(sqlite_database) == []
     assert client.post("/districts/many/holds/clear", data={**form, "removals": " 160 "}).status_code == 303
     assert len(decided(sqlite_database)) == 4
+
+
+def test_a_reason_is_no_longer_than_on_a_schools_page(client: httpx.Client, sqlite_database: Database) -> None:
+    form = {"verb": "confirm_removals", "hold": [str(holds_of(sqlite_database)[0])]}
+    assert f'name="why" maxlength="{LONGEST_WHY}"' in client.get("/districts/many/holds/clear?all=yes").text
+    answer = client.post("/districts/many/holds/clear", data={**form, "why": "x" * (LONGEST_WHY + 1)})
+    assert (answer.status_code, "A reason has at most 500 characters." in answer.text) == (409, True)
+    assert decided(sqlite_database) == []
+    assert client.post("/districts/many/holds/clear", data={**form, "why": "x" * LONGEST_WHY}).status_code == 303
 
 
 def test_checking_again_needs_no_number(client: httpx.Client, sqlite_database: Database) -> None:

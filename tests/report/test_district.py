@@ -128,7 +128,7 @@ def test_sorted_and_filtered_by_the_address(many: httpx.Client) -> None:
 def test_the_sentence_the_counts_and_the_totals(many: httpx.Client) -> None:
     page = many.get("/districts/many").text
     # 23 on hold, 23 without a sync, 46 with errors.
-    assert "92 schools need attention" in page
+    assert "92 schools need you" in page
     assert "23 are on hold. 23 have no sync yet. 46 have data errors." in page
     figures = re.findall(r'href="\?status=(\w+)".*?figure-number">([\d,]+)', page, re.S)
     assert figures == [("on_hold", "23"), ("setup_sync", "23"), ("connected", "161"), ("off", "23"), ("errors", "46")]
@@ -157,6 +157,13 @@ def test_nights_that_stopped_before_the_schools_are_marked(sqlite_database: Data
     assert page.count('<circle class="mark"') == 10
 
 
+def test_a_single_school_needs_you(sqlite_database: Database, operator: Open) -> None:
+    add_many(sqlite_database, 2)
+    page = operator(sqlite_database).get("/districts/many").text
+    assert re.search(r'sentence-bad">.*?</svg>1 school needs you</p>', page, re.S)
+    assert "1 has data errors." in page
+
+
 def test_red_schools_have_an_exclamation_mark_and_schools_off_the_plan_are_gray(many: httpx.Client) -> None:
     page = many.get("/districts/many?sort=students").text
     rows = dict(re.findall(r'<tr id="([^"]+)" class="([^"]*)"', page))
@@ -170,7 +177,7 @@ def test_a_calm_district_has_no_data_errors(sqlite_database: Database, operator:
         session.connection().exec_driver_sql("DELETE FROM issue")
     page = operator(sqlite_database).get("/districts/many").text
     assert "No data errors" in page
-    assert "need attention" not in page
+    assert not re.search(r"schools? needs? you", page)
     assert "Latest data" in page
     assert "Usually every day around 10:00 AM." in page
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from html import unescape
 
 import httpx
 import pytest
@@ -85,6 +86,33 @@ def test_what_another_site_sends_changes_nothing(site: Site, headers: dict[str, 
         sent = {name: value.format(own=site.address) for name, value in headers.items()}
         assert (browser.post("/account/sign-out-everywhere", headers=sent).status_code == 303) is passes
     assert bool(site.audited()) is passes
+
+
+def test_what_is_refused_is_said_on_a_page_and_to_programs_as_json(site: Site) -> None:
+    from_elsewhere, other_host = {"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}
+    it = site.browser(IT)
+    page = it.post("/sign-out", headers=from_elsewhere)
+    assert (page.status_code, page.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert "<h1>This came from another site</h1>" in page.text
+    # Nobody is looked up for another site.
+    assert IT not in page.text
+    spanish = it.post("/sign-out", headers={**from_elsewhere, "Accept-Language": "es"})
+    assert "<h1>Esto llegó desde otro sitio</h1>" in spanish.text
+    page = it.get("/account", headers=other_host)
+    assert (page.status_code, page.headers["content-type"]) == (400, "text/html; charset=utf-8")
+    assert "<h1>The report isn't at this address</h1>" in unescape(page.text)
+    assert f'<a class="button" href="{site.settings.report_address}">' in page.text
+    assert ("evil" in page.text, IT in page.text) == (False, False)
+    program = {"Accept": "application/json"}
+    assert it.post("/sign-out", headers=from_elsewhere | program).json() == {"error": "This came from another site"}
+    assert it.get("/account", headers=other_host | program).json() == {"error": "The report isn't at this address"}
+    assert site.audited() == []
+
+
+@pytest.mark.parametrize("host", ["", "a b", "[::1", "localhost.evil.example", "evil.example:99999", "x@localhost:1/"])
+def test_no_host_but_ours_is_answered(site: Site, host: str) -> None:
+    answer = site.browser(IT).get("/account", headers={"Host": host})
+    assert (answer.status_code, IT in answer.text) == (400, False)
 
 
 def test_a_link_names_the_reports_own_host_whatever_the_request_says(site: Site) -> None:

@@ -128,6 +128,27 @@ def test_a_school_on_hold_shows_why_a_sample_and_what_can_be_decided(browser: Br
     assert "rollcall hold" not in page
 
 
+def test_next_steps_and_titles_are_in_the_readers_language(browser: Browser) -> None:
+    asked = browser(UNIFIED)
+    in_spanish = {"accept-language": "es"}
+    held = text(asked.get(JEFFERSON, headers=in_spanish).text)
+    assert "Oficina de la escuela Revise la lista de eliminaciones. Si es correcta, elija" in held
+    assert "Se eliminarían muchas personas o clases" in held
+    connected = text(asked.get("/schools/unified/lincoln", headers=in_spanish).text)
+    assert "Oficina de la escuela Corrija en su SIS los registros con errores." in connected
+    assert "Maestro sin dirección de correo electrónico 1 registro" in connected
+    assert "Ingrese en su SIS la dirección de correo electrónico de trabajo del maestro" in connected
+    for english in (
+        "School office",
+        "The teacher has no",
+        "Enter the teacher's",
+        "A large part of",
+        "Teacher without an email address",
+        "Many people or classes",
+    ):
+        assert english not in held + connected
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [
@@ -311,7 +332,9 @@ def test_many_removals_are_confirmed_by_typing_their_number(
         assert (answer.status_code, "That isn't the number." in text(answer.text)) == (422, True)
         assert ("It's 1,100." in answer.text, "<script>alert" in answer.text) == (True, False)
     assert (decided(samples), started, audited(samples)) == ([], [], [])
-    assert asked.post(path, data={"number": "1,100"}).status_code == 303
+    in_spanish = {"accept-language": "es"}
+    assert "Es 1.100." in asked.get(path, headers=in_spanish).text
+    assert asked.post(path, data={"number": "1.100"}, headers=in_spanish).status_code == 303
     assert decided(samples) == [(hold, "confirm_removals", UNIFIED, None)]
 
 

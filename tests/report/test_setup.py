@@ -14,6 +14,7 @@ from sqlmodel import col, select
 from models.database import Database
 from models.tables import AuditEntry, District, School, Source
 from report.routing import ENDPOINTS
+from report.sources import FORMS
 from sandbox.samples import FOLDER
 from settings import Settings
 from tests.report.conftest import LINCOLN_OFFICE, OPERATOR, RIVERBEND, UNIFIED, Browser
@@ -48,6 +49,29 @@ def addresses(method: str) -> list[str]:
     return [path.format(**values, file="schools.csv") for path in found]
 
 
+def test_a_folders_path_on_our_server_is_for_operators_only(browser: Browser, samples: Database) -> None:
+    with samples.reading() as session:
+        folder = session.get_one(Source, "unified/files").settings["folder"]
+    for path, said in (
+        (SETUP, "Ask your Rollcall operator for the address."),
+        (f"{SETUP}/sources/files", "every night. Ask your Rollcall operator for the address."),
+    ):
+        for_district, for_operator = (browser(each).get(path).text for each in (UNIFIED, OPERATOR))
+        assert (folder in for_district, said in for_district) == (False, True)
+        assert (folder in for_operator, said in for_operator) == (True, False)
+    # Clever's ID of the district is the district's own.
+    with samples.reading() as session:
+        clever = session.get_one(Source, "lakeside/clever").settings["district_id"]
+    assert f"<code>{clever}</code>" in browser("sis@lakeside.example").get("/districts/lakeside/setup").text
+
+
+def test_the_form_and_what_it_refuses_call_a_value_the_same(browser: Browser) -> None:
+    for kind, form in FORMS.items():
+        page = browser(UNIFIED).get(f"{SETUP}/new/{kind}").text
+        for name, label in form.labels.items():
+            assert (f'name="{name}"' in page, f">{label}<" in page or 'type="hidden"' in page) == (True, True)
+
+
 def test_a_school_administrator_and_another_district_are_refused_everything(browser: Browser) -> None:
     office, foreign, ours = browser(LINCOLN_OFFICE), browser(RIVERBEND), browser(UNIFIED)
     assert len(addresses("GET")) > 12
@@ -73,8 +97,8 @@ def test_settings_are_saved_and_audited(browser: Browser, samples: Database) -> 
     saved = ours.post(f"{SETUP}/enforcement", data={"enforced": "on"})
     assert (saved.status_code, saved.headers["location"]) == (303, f"{SETUP}?said=saved")
     assert "Saved." in ours.get(f"{SETUP}?said=saved").text
-    limits = {"students.share": "12.5", "students.count": "30", "district_employees.share": "3%"}
-    ours.post(f"{SETUP}/limits", data={**limits, "district_employees.count": "1,000"})
+    limits = {"students.share": "12,5", "students.count": "30", "district_employees.share": "3%"}
+    ours.post(f"{SETUP}/limits", data={**limits, "district_employees.count": "1.000"})
     ours.post(f"{SETUP}/contacts", data={"policy.files": "leave_out"})
     people = {"address": ["it@unified.example"], "often": ["weekly"], "new_address": "desk@unified.example"}
     ours.post(f"{SETUP}/mail", data={**people, "new_often": "daily"})
@@ -102,10 +126,11 @@ def test_settings_are_saved_and_audited(browser: Browser, samples: Database) -> 
         ("limits", {"students.share": "12"}, "Give both a percentage and a number, or leave both empty."),
         ("limits", {"students.share": "a lot", "students.count": "3"}, "Limits are numbers, such as 10 and 25."),
         ("limits", {"students.share": "101", "students.count": "3"}, "A percentage is from 0 to 100"),
-        ("limits", {"students.share": "nan", "students.count": "3"}, "A percentage is from 0 to 100"),
+        ("limits", {"students.share": "1", "students.count": "99,999,999"}, "a number is at most 10,000,000."),
+        ("limits", {"students.share": "nan", "students.count": "3"}, "Limits are numbers, such as 10 and 25."),
         ("mail", {"new_address": "<script>alert(1)</script>"}, "An address is not an email address"),
         ("mail", {"address": "it@unified.example", "often": "hourly"}, "Choose how often each person gets email."),
-        ("new/clever", {"district_id": ""}, "District_id is empty."),
+        ("new/clever", {"district_id": ""}, "<p>Clever district ID is empty.</p>"),
     ],
 )
 def test_what_makes_no_sense_is_said_and_changes_nothing(

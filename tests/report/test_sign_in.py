@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 from sqlmodel import col, select
 
-from models.tables import ReportSession, SignInLink
+from models.tables import District, ReportSession, SignInLink
 from services import clock
 from services.access import sign_in
 from tests.report.site import COAST, IT, OFFICE, OPERATOR, SETUP, Site, code_in, link_in, text_of, token_in
@@ -276,6 +277,24 @@ def test_signing_out_everywhere_ends_all_sessions_of_theirs(site: Site) -> None:
     assert here.post("/account/sign-out-everywhere").status_code == 303
     assert [is_signed_in(each) for each in (here, there, others)] == [False, False, True]
     assert site.audited() == [(IT, "signed_out", "unified", "everywhere")]
+
+
+def test_times_of_an_account_are_in_the_zone_of_the_only_district_it_sees(site: Site) -> None:
+    def zone(email: str) -> str:
+        found = re.search(r"Times are in ([^<]+)\.</p>", site.browser(email).get("/account").text)
+        assert found
+        return found[1]
+
+    seen = {each: zone(each) for each in (IT, OFFICE, COAST, OPERATOR)}
+    los_angeles, new_york = "America/Los Angeles", "America/New York"
+    assert seen == {IT: los_angeles, OFFICE: los_angeles, COAST: new_york, OPERATOR: "UTC"}
+    with site.database.transaction() as session:
+        session.get_one(District, "coast").administrators = [COAST, OFFICE]
+    assert zone(OFFICE) == "UTC"
+    # What the setup no longer names is seen by nobody.
+    with site.database.transaction() as session:
+        session.get_one(District, "coast").frozen = True
+    assert [zone(OFFICE), zone(OPERATOR)] == [los_angeles, los_angeles]
 
 
 @pytest.mark.parametrize(("minutes", "lasts"), [(29, True), (31, False)])
