@@ -19,6 +19,8 @@ from services.intake.adapters import ADAPTERS, SourceAdapter
 from services.sync import leases, pipeline, requests
 from settings import Settings, get_settings
 
+# How a district's run can end that somebody should know of.
+NEED_ATTENTION = ("On hold", "Still on hold", "Rejected", "Disconnected", "Paused", "Waiting for Clever")
 PREFECT_SETTINGS = Path(__file__).parent.parent / "prefect.toml"
 
 
@@ -121,6 +123,7 @@ def run_district(
     for kind in {request.kind for request in sync_requests if request not in met}:
         adapter(kind)
     with err.status(f"syncing {district}"):
+        from flows.states import has_failed
         from flows.sync_district import sync_district
 
         log_prefect()
@@ -129,10 +132,10 @@ def run_district(
         for run in reversed([run for run in leases.runs_of(session, district) if (run.id or 0) > before]):
             for note in run.notes or []:
                 out.print(f"{run.source_id}: {escape(note)}")
-    if state.is_failed() or state.is_crashed():
+    if has_failed(state):
         err.print(f"[red]failed:[/] {escape(state.message or '')}")
         return FAILURE
-    return ATTENTION if state.name in ("On hold", "Rejected", "Paused", "Waiting for Clever") else OK
+    return ATTENTION if state.name in NEED_ATTENTION else OK
 
 
 async def _state(run: Any) -> Any:

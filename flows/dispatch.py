@@ -15,6 +15,7 @@ from prefect.states import Completed
 
 from contracts.text import count
 from errors import SchoolsFailed
+from flows.states import has_failed
 from flows.sync_district import sync_district
 from services import clock
 
@@ -48,7 +49,7 @@ async def start_districts(districts: Sequence[str], *, kind: str, start_by: date
             not_started.append(district)
             continue
         state = await sync_district(district, kind=kind, nightly=True, start_by=start_by, return_state=True)
-        if state.is_failed() or state.is_crashed():
+        if has_failed(state):
             get_run_logger().error("%s: %s", district, state.message)
             failed.append(district)
     if failed:

@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from errors import SchoolsFailed
+from flows.states import has_failed
 from flows.sync_district import sync_district
 from services.holds.decisions import ACCEPT, CONFIRM_CHANGES, CONFIRM_REMOVALS, FIXED, LEAVE_OUT, RECHECK
 from tasks.holds import decide
@@ -61,7 +62,7 @@ async def resolve_hold(
     for each, schools in decide(list(holds), district or None, VERBS[resolution], by=by, why=why or None).items():
         state = await sync_district(each, schools, return_state=True)
         ended.append(f"{each}: {state.name}")
-        if state.is_failed() or state.is_crashed():
+        if has_failed(state):
             failed.append(each)
     if failed:
         raise SchoolsFailed(failed)

@@ -13,10 +13,11 @@ from prefect.states import Completed
 from contracts.roster import Roster
 from errors import Busy, LeaseLost, SchoolsFailed, WriteConflict
 from flows.names import district_names, tag_run
+from flows.states import DISCONNECTED, NEEDS_SOMEBODY, ON_HOLD, REJECTED, STILL_ON_HOLD, ended, has_failed
 from flows.sync_school import sync_school
 from models.outcomes import RunOutcome, SchoolOutcome
 from services import clock
-from services.planning.changesets import Plan
+from services.planning.changesets import ChangeSet, Plan
 from services.sync.pipeline import Rejected
 from services.sync.provision import RunContext, SchoolResult
 from services.sync.requests import SyncRequest
@@ -24,7 +25,7 @@ from tasks.deliveries import fetch, make_plan, publish_report, read_roster, star
 from tasks.leases import leased
 from tasks.mail import send_what_waits
 from tasks.requests import paused, read_requests, record_paused
-from tasks.schools import fail_schools
+from tasks.schools import fail_schools, open_holds, provision_school
 
 SKIPPED = "skipped"  # the district was busy
 LEFT = "left"  # it was too late in the night
@@ -32,10 +33,10 @@ LEFT = "left"  # it was too late in the night
 # How a source's run can end, the gravest first: the district's state is named for its gravest.
 STATES = {
     RunOutcome.FAILED: "Failed",
-    RunOutcome.REJECTED: "Rejected",
-    RunOutcome.DISCONNECTED: "On hold",
-    RunOutcome.STALE: "On hold",
-    RunOutcome.ON_HOLD: "On hold",
+    RunOutcome.REJECTED: REJECTED,
+    RunOutcome.DISCONNECTED: DISCONNECTED,
+    RunOutcome.STALE: ON_HOLD,
+    RunOutcome.ON_HOLD: ON_HOLD,
     RunOutcome.NOT_READY: "Waiting for Clever",
     RunOutcome.PAUSED: "Paused",
     RunOutcome.DONE: "Connected",
@@ -76,6 +77,7 @@ async def sync_district(
     """
     if start_by is not None and clock.now() >= start_by:
         return Completed(name=STATES[LEFT], message="it is too late tonight; this district goes first the next night")
+    started_at = clock.now()
     pauses: list[str] = []
     endings: dict[str, str] = {}
     failed: list[str] = []
@@ -96,13 +98,16 @@ async def sync_district(
             if not nightly:
                 raise
             endings[request.source_id] = SKIPPED
-    publish_report(district)
+    needs = publish_report(district)
     send_what_waits()
     if failed:
         raise SchoolsFailed(failed)
     ending = min(endings.values(), key=list(STATES).index, default=RunOutcome.NOTHING)
-    message = ", ".join(f"{source}: {STATES[end]}" for source, end in endings.items())
-    return Completed(name=STATES[ending], message="; ".join([message, *pauses]))
+    name = STATES[ending]
+    if name in NEEDS_SOMEBODY and not needs.is_due(started_at, clock.now()):
+        name = STILL_ON_HOLD
+    sources = ", ".join(f"{source}: {STATES[end]}" for source, end in endings.items())
+    return ended(name, "; ".join(filter(None, [str(needs), sources, *pauses])))
 
 
 async def _sync_source(request: SyncRequest) -> str:
@@ -149,13 +154,18 @@ async def _sync_schools(
     failed: list[str] = []
     planned_again: set[str] = set()
     to_do = start_schools(request, run, plan)
+    held = open_holds(request.district_id)
     while to_do:
         if (pause := paused(request)) is not None:
             return outcomes, failed, pause
         changeset = to_do.pop(0)
         school = changeset.school_id
-        state = await sync_school(names.get(school, school), date, run, changeset, outcomes, return_state=True)
-        if not (state.is_failed() or state.is_crashed()):
+        done = await _again(run, changeset) if school in held else None
+        if done is not None and done.hold_id == held[school]:
+            outcomes.append(done)
+            continue
+        state = await sync_school(names.get(school, school), date, run, changeset, outcomes, done, return_state=True)
+        if not has_failed(state):
             continue
         error = await state.aresult(raise_on_failure=False)
         if isinstance(error, LeaseLost):
@@ -171,6 +181,15 @@ async def _sync_schools(
         failed.append(school)
         fail_schools(run, [school], error if isinstance(error, BaseException) else RuntimeError())
     return outcomes, failed, None
+
+
+async def _again(run: RunContext, changeset: ChangeSet) -> SchoolResult | None:
+    """Provision a school on hold without a run of its own, which it needs only if something is new; None if that fails.
+
+    What failed is tried, and shown, in its own run.
+    """
+    state: State[SchoolResult] = provision_school(run, changeset, return_state=True)
+    return await state.aresult() if state.is_completed() else None
 
 
 def _ending(outcomes: list[SchoolResult], failed: list[str]) -> RunOutcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
@@ -14,6 +14,7 @@ from errors import TransientError
 from services import clock
 from services.planning.changesets import ChangeSet, Plan
 from services.status import sync_status
+from services.status.attention import Attention, attention
 from services.status.report import district_report
 from services.sync import pipeline, planning
 from services.sync.pipeline import FetchResult, Rejected
@@ -72,22 +73,26 @@ def start_schools(request: SyncRequest, run: RunContext, plan: Plan) -> list[Cha
 
 
 @task(name="publish the report", **RETRIES)
-def publish_report(district_id: str) -> None:
-    """The district's SIS sync report as an artifact: counts and statuses only."""
+def publish_report(district_id: str) -> Attention:
+    """Publish who needs somebody, and the SIS sync report, as an artifact: counts and statuses only.
+
+    Returns:
+        What needs somebody, which is logged too.
+    """
     with database().reading() as session:
         reports = district_report(session, district_id, now=clock.now())
-    rows = [
-        {
-            "School": school.name,
-            "Teachers": school.teachers,
-            "Students": school.students,
-            "Errors": school.errors,
-            "Alerts": school.alerts,
-            "Sync status": sync_status.LABELS[school.status],
-        }
-        for report in reports
-        for school in report.schools
-    ]
-    create_table_artifact(
-        key=f"report-{district_id}".replace("_", "-"), table=rows, description=f"SIS sync report of {district_id}"
+        needs = attention(session, district_id)
+    lines = [f"# {needs}" if needs.schools else "# No school is on hold", ""]
+    lines += ["| School | Teachers | Students | Errors | Alerts | Sync status |", "|---|---:|---:|---:|---:|---|"]
+    for report in reports:
+        for row in report.schools:
+            cells = (row.name, row.teachers, row.students, row.errors, row.alerts, sync_status.LABELS[row.status])
+            lines.append(f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |")
+    create_markdown_artifact(
+        key=f"report-{district_id}".replace("_", "-"),
+        markdown="\n".join(lines),
+        description=f"SIS sync report of {district_id}",
     )
+    if needs.schools:
+        get_run_logger().warning("%s", needs)
+    return needs

@@ -27,6 +27,12 @@ def provision_school(run: RunContext, changeset: ChangeSet) -> SchoolResult:
     return outcome
 
 
+def open_holds(district_id: str) -> dict[str, int]:
+    """The numbers of the district's open holds, by school."""
+    with database().reading() as session:
+        return {hold.school_id: hold.id for hold in store.open_holds(session, district_id)}
+
+
 @task(name="publish", **RETRIES)
 def publish_school(run: RunContext, outcome: SchoolResult) -> None:
     """A school's issues and hold as an artifact, and its outcome as an event: codes and counts only."""
