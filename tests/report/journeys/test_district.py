@@ -38,7 +38,7 @@ def place(sqlite_url: str, tmp_path: Path) -> Iterator[Installation]:
 def test_several_holds_are_cleared_at_once_and_the_page_turns_green_by_itself(
     place: Installation, open_page: OpenPage
 ) -> None:
-    page = open_page(place.database, "/districts/unified", home=place.folder)
+    page = open_page(place.database, "/districts/unified")
     expect(page.get_by_text("2 schools need attention")).to_be_visible()
     assert_accessible(page)
     page.get_by_label("Select every school on hold on this page").check()
