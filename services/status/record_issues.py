@@ -112,9 +112,8 @@ def read(form: Format, rows: Iterable[Mapping[str, Any]]) -> list[RecordIssue]:
 def holds_any(column: str, texts: Collection[str]) -> pl.Expr:
     """Whether a row, a JSON object, holds one of these texts: a first choice, before it is decoded."""
     # Not `contains`, which takes seconds for each row of texts of thousands of characters.
-    return (
-        pl.col(column).str.contains_any([json.dumps(each, ensure_ascii=False)[1:-1] for each in texts]).fill_null(False)
-    )
+    patterns = pl.lit([json.dumps(each, ensure_ascii=False)[1:-1] for each in texts], dtype=pl.List(pl.String))
+    return pl.col(column).str.contains_any(patterns).fill_null(False)
 
 
 def _read(form: Format, row: Mapping[str, Any]) -> RecordIssue:
