@@ -35,7 +35,7 @@ test-journeys: install ## run what is slow by nature: several processes, servers
 test-faults: install ## kill runs at every step, on PostgreSQL and under Prefect too
 	$(BIN)/python -m pytest -m faults
 
-bench: install ## measure nights and the report's pages, on SQLite and PostgreSQL; SIZE=city: pages of 2,000 schools
+bench: install ## measure nights and the report's pages, on SQLite and PostgreSQL; SIZE=town: pages of 200 schools, not 2,000
 	@$(BIN)/python -m tests.end_to_end.bench
 	@$(BIN)/python -m tests.end_to_end.bench_pages $(SIZE)
 

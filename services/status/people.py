@@ -471,7 +471,7 @@ class _Seen:
     def issues_of(self, kind: str, record_ids: Collection[str]) -> tuple[RecordIssue, ...]:
         """Every issue about a record, those about its enrollments too."""
         stored = self._stored(codes=[CLASS_UNKNOWN, PERSON_UNKNOWN], record_ids=record_ids)
-        named = pl.any_horizontal(pl.lit(False), *[record_issues.holds_text("row", each) for each in record_ids])
+        named = record_issues.holds_any("row", record_ids)
         candidates = stored.filter(pl.col("record_id").is_in(list(record_ids)) | named)
         whose = "class_id" if kind == CLASS else "external_id"
         return tuple(

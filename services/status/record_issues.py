@@ -109,9 +109,11 @@ def read(form: Format, rows: Iterable[Mapping[str, Any]]) -> list[RecordIssue]:
     return sorted(once.values(), key=lambda each: not each.is_error)
 
 
-def holds_text(column: str, text: str) -> pl.Expr:
-    """Whether a row, a JSON object, holds a text: a first choice, before it is decoded."""
-    return pl.col(column).str.contains(json.dumps(text, ensure_ascii=False)[1:-1], literal=True).fill_null(False)
+def holds_any(column: str, texts: Collection[str]) -> pl.Expr:
+    """Whether a row, a JSON object, holds one of these texts: a first choice, before it is decoded."""
+    # Not `contains`, which takes seconds for each row of texts of thousands of characters.
+    patterns = pl.lit([json.dumps(each, ensure_ascii=False)[1:-1] for each in texts], dtype=pl.List(pl.String))
+    return pl.col(column).str.contains_any(patterns).fill_null(False)
 
 
 def _read(form: Format, row: Mapping[str, Any]) -> RecordIssue:

@@ -1,7 +1,7 @@
 """What the report's pages cost while 50 people read them and a night runs: a part of `make bench`. No test.
 
-Run as `python -m tests.end_to_end.bench_pages [SIZE]`: town (200 schools, 100,000 accounts; unless told) or city
-(2,000 schools, a million accounts). The city's rows are written in bulk; the night that runs meanwhile, in a process of
+Run as `python -m tests.end_to_end.bench_pages [SIZE]`: city (2,000 schools, a million accounts; unless told) or town
+(200 schools, 100,000 accounts). The city's rows are written in bulk; the night that runs meanwhile, in a process of
 its own, is another district's. A page's time is
 the server's own, from its Server-Timing header; what readers saw has their machine in it, which is the same one here.
 
@@ -49,6 +49,7 @@ SIZES = {"town": (200, 100_000), "city": (2_000, 1_000_000)}
 READERS, SECONDS, THINKING = 50, 60.0, (10.0, 30.0)
 FOLLOWED_EVERY = 5.0
 WARM_UP = 20.0  # seconds that do not count, as everything is read for the first time then
+TARGET = 200.0  # ms, of the p95 of the server's time
 NIGHTS = 14
 ALERTS, ERRORS = ("student_without_class", "phone_invalid"), ("teacher_email_missing", "class_teacher_unknown")
 
@@ -66,7 +67,7 @@ FOLLOWED: dict[str, tuple[str, str]] = {
     "school": ("school, followed", "/schools/city/s{school}/live?seen="),
 }
 
-out = Console(highlight=False)
+out = Console(highlight=False, width=100)  # a row of the table is one line, in a file too
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Seen:
 
 def main() -> None:
     """Measure the pages on each database."""
-    size = sys.argv[1] if sys.argv[1:] else "town"
+    size = sys.argv[1] if sys.argv[1:] else "city"
     schools, accounts = SIZES[size]
     out.print(f"\n{schools:,} schools, {accounts:,} accounts, {READERS} readers for {SECONDS:.0f} s while a night runs")
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +109,7 @@ def _show(name: str, home: Path, url: str, schools: int, accounts: int) -> None:
 
 def _table(name: str, seen: list[Seen], nights: int) -> Table:
     table = Table(f"{name}, {nights} nights meanwhile", box=None, pad_edge=False)
-    for column in ("answers", "refused", "KB", "p50", "p95", "worst", "readers' p95"):
+    for column in ("answers", "refused", "KB", "p50", "p95", "worst", "readers' p95", ""):
         table.add_column(column, justify="right")
     for page in (*PAGES, *(followed for followed, _ in FOLLOWED.values())):
         of_page = [each for each in seen if each.page == page]
@@ -117,13 +118,15 @@ def _table(name: str, seen: list[Seen], nights: int) -> Table:
             table.add_row(page, "0", str(len(of_page)), *["-"] * 5)
             continue
         server, reader = sorted(each.server for each in good), sorted(each.reader for each in good)
-        figures = (_at(server, 0.5), _at(server, 0.95), server[-1], _at(reader, 0.95))
+        p95 = _at(server, 0.95)
+        figures = (_at(server, 0.5), p95, server[-1], _at(reader, 0.95))
         table.add_row(
             page,
             str(len(good)),
             str(len(of_page) - len(good)),
             f"{max(each.size for each in good) / 1000:.0f}",
             *[f"{milliseconds:.0f} ms" for milliseconds in figures],
+            f"over {TARGET:.0f} ms" if p95 > TARGET else "",
         )
     return table
 

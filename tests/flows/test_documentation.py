@@ -173,6 +173,7 @@ def test_the_demo_plays_two_nights(tmp_path: Path) -> None:
     last = ended.stdout.split("The second night")[1]
     for words in ("Connected", "On hold", "Setup sync", "Not on the plan", "! Lincoln", "Where to look next"):
         assert words in last
+    assert re.search(r"Opened the report of Unified School District as its administrator: \d\d,\d{3} bytes\.", last)
 
 
 def named_commands() -> set[str]:

