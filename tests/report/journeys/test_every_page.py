@@ -21,7 +21,7 @@ from services.access.secrets import hashed
 from settings import Settings
 from tests.conftest import Beginnings
 from tests.report.conftest import OPERATOR, UNIFIED
-from tests.report.journeys.conftest import SCHEMES, NewPage, Scheme, assert_accessible, sign_in
+from tests.report.journeys.conftest import NewPage, Scheme, assert_accessible, sign_in
 from tests.report.test_who_sees_what import parts, path_of, with_one_of_each
 
 pytestmark = pytest.mark.journeys
@@ -101,8 +101,7 @@ def address(database: Database, settings: Settings) -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_every_page(
     database: Database,
     address: str,
