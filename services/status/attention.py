@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlmodel import Session, col, select
 
-from contracts.formats import DEFAULT_FORMAT
-from contracts.issues import FAILED_RUN, catalogue
-from models.tables import Hold, HoldReason, School, Source
+from contracts.issues import FAILED_RUN
+from models.tables import Hold, HoldReason, School
 
 NAMED = 10  # schools, before the rest is only counted
 UNANSWERED = timedelta(days=7)
@@ -18,10 +16,10 @@ UNANSWERED = timedelta(days=7)
 
 @dataclass(frozen=True)
 class HeldSchool:
-    """A school that is on hold: its name, the titles of the reasons, and since when. failed: by a run of ours."""
+    """A school that is on hold: its name, the codes of the reasons, and since when. failed: by a run of ours."""
 
     name: str
-    titles: tuple[str, ...]
+    codes: tuple[str, ...]
     opened_at: datetime
     failed: bool
 
@@ -37,8 +35,8 @@ class Attention:
         return any(school.opened_at >= since or now - school.opened_at > UNANSWERED for school in self.schools)
 
     def __str__(self) -> str:
-        """Such as `2 on hold: Adams (data removals), Mill Pond (files have errors); 1 failed: Lincoln`."""
-        held = [f"{each.name} ({', '.join(each.titles)})" for each in self.schools if not each.failed]
+        """Such as `2 on hold: Adams (data removals), Mill Pond (file errors); 1 failed: Lincoln`."""
+        held = [f"{each.name} ({', '.join(each.codes).replace('_', ' ')})" for each in self.schools if not each.failed]
         failed = [each.name for each in self.schools if each.failed]
         named = {"on hold": held, "failed": failed}
         return "; ".join(f"{len(each)} {what}: {_listed(each)}" for what, each in named.items() if each)
@@ -51,10 +49,9 @@ def _listed(names: list[str]) -> str:
 
 def attention(session: Session, district_id: str) -> Attention:
     """What of a district needs somebody. Rule: schools off the plan, or that the setup no longer names, need nobody."""
-    rows: Any = session.exec(
-        select(Hold.id, School.name, Source.format, Hold.opened_at, HoldReason.code)  # type: ignore[call-overload]
+    rows = session.exec(
+        select(Hold.id, School.name, Hold.opened_at, HoldReason.code)
         .join(School, col(School.id) == Hold.school_id)
-        .outerjoin(Source, col(Source.id) == School.source_id)
         .join(HoldReason, col(HoldReason.hold_id) == Hold.id)
         .where(
             School.district_id == district_id,
@@ -65,9 +62,7 @@ def attention(session: Session, district_id: str) -> Attention:
         .order_by(col(School.position), col(School.id), col(HoldReason.code))
     )
     found: dict[int | None, HeldSchool] = {}
-    for number, name, form, opened_at, code in rows:
-        title = catalogue(form or DEFAULT_FORMAT)[code].title
-        before = found[number].titles if number in found else ()
-        titles = (*before, title[:1].lower() + title[1:])
-        found[number] = HeldSchool(name, titles, opened_at, failed=code == FAILED_RUN)
+    for number, name, opened_at, code in rows:
+        before = found[number].codes if number in found else ()
+        found[number] = HeldSchool(name, (*before, code), opened_at, failed=code == FAILED_RUN)
     return Attention(tuple(found.values()))

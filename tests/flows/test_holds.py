@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,9 +12,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
 from errors import NotPossible
 from flows.resolve_hold import Resolution, resolve_hold
+from flows.sync_district import sync_district
 from models import bulk
 from models.database import open_database
 from models.tables import Source
@@ -224,6 +228,28 @@ def test_the_deployment_stores_the_decision_and_processes_the_schools(emptied: I
     state = ran(resolve("Confirm removals", "Kim, ops", district="unified", return_state=True))
     assert (state.name, open_ids()) == ("Resolved", [])
     assert named(state) == "Confirm removals · unified"
+
+
+def test_a_school_still_on_hold_has_no_run_of_its_own_and_calls_nobody_again_for_a_week(emptied: Installation) -> None:
+    def schools_runs() -> int:
+        async def count() -> int:
+            async with get_client() as client:
+                return await client.count_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["sync-school"])))
+
+        return asyncio.run(count())
+
+    def night() -> tuple[str, str, str]:
+        before = schools_runs()
+        state = ran(sync_district("unified", nightly=True, return_state=True))
+        assert schools_runs() == before
+        return state.type.value, state.name or "", state.message or ""
+
+    said = ", ".join(f"{name} School (data removals)" for name in ("Lincoln", "Roosevelt", "Jefferson"))
+    message = f"3 on hold: {said}; unified/files: On hold"
+    assert night() == ("COMPLETED", "Still on hold", message)
+    with emptied.database.transaction() as session:
+        bulk.execute(session, "UPDATE hold SET opened_at = :at", {"at": LONG_AGO})
+    assert night() == ("FAILED", "On hold", message)
 
 
 def test_a_resolution_that_fits_no_hold_fails_in_plain_words_and_decides_nothing(emptied: Installation) -> None:
