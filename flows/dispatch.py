@@ -19,8 +19,7 @@ from flows.states import has_failed
 from flows.sync_district import sync_district
 from services import clock
 
-DEPLOYMENT = "sync-district/district-sync"
-NIGHTLY_QUEUE = "nightly"  # whoever waits for a run of theirs goes before
+DEPLOYMENT = "sync-district/district-nightly"
 
 
 async def start_districts(districts: Sequence[str], *, kind: str, start_by: datetime | None = None) -> State[Any]:
@@ -38,9 +37,7 @@ async def start_districts(districts: Sequence[str], *, kind: str, start_by: date
         until = start_by.isoformat() if start_by is not None else None
         for district in districts:
             asked = {"district": district, "kind": kind, "nightly": True, "start_by": until}
-            await arun_deployment(
-                DEPLOYMENT, parameters=asked, timeout=0, as_subflow=False, work_queue_name=NIGHTLY_QUEUE
-            )
+            await arun_deployment(DEPLOYMENT, parameters=asked, timeout=0, as_subflow=False)
         return Completed(name="Submitted", message=f"{count(len(districts), 'district')}: {', '.join(districts)}")
     failed = []
     not_started: list[str] = []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
+from pydantic import Field
 
 from flows.names import by_time
 from tasks.mail import send_what_waits
@@ -15,7 +16,9 @@ from tasks.maintenance import raise_pause
 
 
 @flow(name="maintenance-pause", flow_run_name=by_time, persist_result=False)
-async def maintenance_pause(reason: str, district: str | None = None, until: datetime | None = None) -> State[Any]:
+async def maintenance_pause(
+    reason: Annotated[str, Field(min_length=1)], district: str | None = None, until: datetime | None = None
+) -> State[Any]:
     """Pause Clever syncs. The school being synced finishes first; runs that start during the pause end at once.
 
     Args:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
+from pydantic import Field
 
 from errors import SchoolsFailed
 from flows.states import has_failed
@@ -47,7 +48,11 @@ def _run_name() -> str:
 
 @flow(name="resolve-hold", flow_run_name=_run_name, persist_result=False)
 async def resolve_hold(
-    resolution: Resolution, by: str, holds: tuple[int, ...] = (), district: str = "", why: str = ""
+    resolution: Resolution,
+    by: Annotated[str, Field(min_length=1)],
+    holds: tuple[int, ...] = (),
+    district: str = "",
+    why: str = "",
 ) -> State[Any]:
     """Decide about holds, and sync their schools now.
 

@@ -49,12 +49,13 @@ STATES = {
 }
 
 
-def _run_name() -> str:
+def run_name() -> str:
+    """The district, and the date there."""
     name, _, date = district_names(flow_run.parameters["district"])
     return f"{name} · {date}"
 
 
-@flow(name="sync-district", flow_run_name=_run_name, persist_result=False)
+@flow(name="sync-district", flow_run_name=run_name, persist_result=False)
 async def sync_district(
     district: str,
     schools: list[str] | None = None,

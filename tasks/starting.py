@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 
-DISTRICT_SYNC, SCHOOL_SYNC = "sync-district/district-sync", "sync-district/school-sync"
+DISTRICT_SYNC, SCHOOL_SYNC = "district-sync/district-sync", "school-sync/school-sync"
 
 
 def start(district_id: str, schools: list[str] | None) -> bool:
@@ -18,8 +18,9 @@ def start(district_id: str, schools: list[str] | None) -> bool:
 
     Rule: where there is no server that answers, no deployment or no work pool, nothing is submitted.
     """
-    name = DISTRICT_SYNC if schools is None else SCHOOL_SYNC
-    return asyncio.run(_submit(name, {"district": district_id, "schools": schools}))
+    if schools is None:
+        return asyncio.run(_submit(DISTRICT_SYNC, {"district": district_id}))
+    return asyncio.run(_submit(SCHOOL_SYNC, {"district": district_id, "schools": schools}))
 
 
 async def _submit(name: str, parameters: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import ParameterTypeError
 
 DEPLOYMENTS = yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())["deployments"]
 
@@ -27,6 +28,7 @@ def test_the_deployments_are_those_that_the_documentation_names() -> None:
         "csv-nightly",
         "csv-arrivals",
         "clever-nightly",
+        "district-nightly",
         "district-sync",
         "school-sync",
         "resolve-hold",
@@ -47,7 +49,8 @@ def test_a_deployment_fits_its_flow(deployment: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "fields"),
     [
-        ("school-sync", ("district", "schools", "delivery", "now", "nightly", "kind", "start_by")),
+        ("district-sync", ("district", "delivery", "now")),
+        ("school-sync", ("district", "schools", "delivery", "now")),
         ("resolve-hold", ("resolution", "by", "holds", "district", "why")),
         ("maintenance-pause", ("reason", "district", "until")),
         ("maintenance-resume", ("district",)),
@@ -57,6 +60,23 @@ def test_the_form_for_ops_explains_every_field(name: str, fields: tuple[str, ...
     (deployment,) = (each for each in DEPLOYMENTS if each["name"] == name)
     found = flow_of(deployment).parameters.properties
     assert {name: bool(field.get("description")) for name, field in found.items()} == dict.fromkeys(fields, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("district-sync", {"district": ""}),
+        ("school-sync", {"district": "unified", "schools": []}),
+        ("school-sync", {"district": "unified", "schools": [""]}),
+        ("school-sync", {"district": "unified"}),
+        ("maintenance-pause", {"reason": ""}),
+        ("resolve-hold", {"resolution": "Confirm removals", "by": "", "district": "unified"}),
+    ],
+)
+def test_an_empty_form_is_refused(name: str, form: dict[str, Any]) -> None:
+    (deployment,) = (each for each in DEPLOYMENTS if each["name"] == name)
+    with pytest.raises(ParameterTypeError):
+        flow_of(deployment).validate_parameters(form)
 
 
 def test_the_form_of_resolve_hold_offers_the_resolutions_by_name() -> None:
