@@ -24,6 +24,7 @@ from services.sync.requests import SyncRequest
 from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
 from tasks.leases import leased
 from tasks.mail import send_what_waits
+from tasks.morning import publish_morning_list
 from tasks.requests import paused, read_requests, record_paused
 from tasks.schools import fail_schools, open_holds, provision_school
 
@@ -83,7 +84,8 @@ async def sync_district(
     endings: dict[str, str] = {}
     failed: list[str] = []
     sync_requests = read_requests(district, schools, delivery, now, by_hand=not nightly, kind=kind)
-    await tag_run(f"district:{district}", *(f"source:{request.source_id}" for request in sync_requests))
+    tags = [f"district:{district}", *(f"source:{request.source_id}" for request in sync_requests)]
+    await tag_run(*tags)
     for request in sync_requests:
         if (pause := paused(request)) is not None:
             record_paused(request, pause)
@@ -100,6 +102,8 @@ async def sync_district(
                 raise
             endings[request.source_id] = SKIPPED
     needs = publish_report(district)
+    await tag_run(*tags, *(f"needs:{code.replace('_', '-')}" for code in needs.codes))
+    await publish_morning_list()
     send_what_waits()
     if failed:
         raise SchoolsFailed(failed)

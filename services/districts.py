@@ -70,6 +70,11 @@ def school_names(session: Session, district_id: str) -> dict[str, str]:
     return {school.id: school.name for school in session.exec(select(School).where(School.district_id == district_id))}
 
 
+def district_names(session: Session) -> dict[str, str]:
+    """All districts' names, by their IDs."""
+    return {district.id: district.name for district in session.exec(select(District))}
+
+
 def zone_of(session: Session, source: Source) -> ZoneInfo:
     """Return the time zone of the source's district."""
     district = session.get(District, source.district_id)

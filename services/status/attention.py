@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlmodel import Session, col, select
 
 from contracts.issues import FAILED_RUN
-from models.tables import Hold, HoldReason, School
+from models.tables import District, Hold, HoldReason, School
 
 NAMED = 10  # schools, before the rest is only counted
 UNANSWERED = timedelta(days=7)
@@ -34,6 +35,11 @@ class Attention:
         """Whether somebody is to be called: a hold is new since then, or nobody has answered it for seven days."""
         return any(school.opened_at >= since or now - school.opened_at > UNANSWERED for school in self.schools)
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The reasons of all the holds, sorted."""
+        return tuple(sorted({code for school in self.schools for code in school.codes}))
+
     def __str__(self) -> str:
         """Such as `2 on hold: Adams (data removals), Mill Pond (file errors); 1 failed: Lincoln`."""
         held = [f"{each.name} ({', '.join(each.codes).replace('_', ' ')})" for each in self.schools if not each.failed]
@@ -49,20 +55,24 @@ def _listed(names: list[str]) -> str:
 
 def attention(session: Session, district_id: str) -> Attention:
     """What of a district needs somebody. Rule: schools off the plan, or that the setup no longer names, need nobody."""
-    rows = session.exec(
-        select(Hold.id, School.name, Hold.opened_at, HoldReason.code)
+    return attention_by_district(session, district_id).get(district_id, Attention(()))
+
+
+def attention_by_district(session: Session, district_id: str | None = None) -> dict[str, Attention]:
+    """The same of each district that needs somebody, in the setup file's order. district_id: only of this one."""
+    here = [] if district_id is None else [School.district_id == district_id]
+    rows: Any = session.exec(
+        select(School.district_id, Hold.id, School.name, Hold.opened_at, HoldReason.code)  # type: ignore[call-overload]
         .join(School, col(School.id) == Hold.school_id)
+        .join(District, col(District.id) == School.district_id)
         .join(HoldReason, col(HoldReason.hold_id) == Hold.id)
-        .where(
-            School.district_id == district_id,
-            col(School.on_plan),
-            col(School.frozen).is_(False),
-            col(Hold.ended_at).is_(None),
-        )
-        .order_by(col(School.position), col(School.id), col(HoldReason.code))
+        .where(col(School.on_plan), col(School.frozen).is_(False), col(District.frozen).is_(False))
+        .where(col(Hold.ended_at).is_(None), *here)
+        .order_by(col(District.position), col(District.id), col(School.position), col(School.id), col(HoldReason.code))
     )
-    found: dict[int | None, HeldSchool] = {}
-    for number, name, opened_at, code in rows:
-        before = found[number].codes if number in found else ()
-        found[number] = HeldSchool(name, (*before, code), opened_at, failed=code == FAILED_RUN)
-    return Attention(tuple(found.values()))
+    found: dict[str, dict[int, HeldSchool]] = {}
+    for district, number, name, opened_at, code in rows:
+        schools = found.setdefault(district, {})
+        before = schools[number].codes if number in schools else ()
+        schools[number] = HeldSchool(name, (*before, code), opened_at, failed=code == FAILED_RUN)
+    return {district: Attention(tuple(schools.values())) for district, schools in found.items()}

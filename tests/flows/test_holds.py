@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowFilter, FlowFilterName
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 
 from errors import NotPossible
 from flows.resolve_hold import Resolution, resolve_hold
@@ -23,6 +24,7 @@ from models.database import open_database
 from models.tables import Source
 from sandbox.generator import District
 from services.holds import decisions, store
+from tasks.morning import KEY
 from tests.end_to_end.nights import play
 from tests.flows.conftest import Installation, installed, named, ran, rollcall, shown
 from tests.setups import look_into_copies
@@ -250,6 +252,22 @@ def test_a_school_still_on_hold_has_no_run_of_its_own_and_calls_nobody_again_for
     with emptied.database.transaction() as session:
         bulk.execute(session, "UPDATE hold SET opened_at = :at", {"at": LONG_AGO})
     assert night() == ("FAILED", "On hold", message)
+    tags, listed = asyncio.run(seen_in_the_morning())
+    assert tags == {"district:unified", "source:unified/files", "needs:data-removals"}
+    first, _, line = listed.splitlines()
+    assert first == "# 1 district needs somebody"
+    assert line.startswith(f"- **Unified School District**: 3 on hold: {said} ([report](http://127.0.0.1:8321/")
+    assert re.search(r"/districts/unified\), \[run\]\(http://127.0.0.1:\d+/runs/flow-run/[0-9a-f-]{36}\)\)$", line)
+
+
+async def seen_in_the_morning() -> tuple[set[str], str]:
+    """The tags of the district's last run, and the list of all districts that need somebody."""
+    async with get_client() as client:
+        filtered = FlowFilter(name=FlowFilterName(any_=["sync-district"]))
+        (run,) = await client.read_flow_runs(flow_filter=filtered, sort=FlowRunSort.START_TIME_DESC, limit=1)
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[KEY]))
+        (artifact,) = await client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=1)
+        return set(run.tags), str(artifact.data)
 
 
 def test_a_resolution_that_fits_no_hold_fails_in_plain_words_and_decides_nothing(emptied: Installation) -> None:

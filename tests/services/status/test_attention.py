@@ -9,7 +9,7 @@ import pytest
 
 from models.database import Database
 from models.tables import District, Hold, HoldReason, School, Source
-from services.status.attention import Attention, attention
+from services.status.attention import Attention, attention, attention_by_district
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -65,3 +65,10 @@ def test_somebody_is_called_for_what_is_new_or_unanswered_for_a_week(
 ) -> None:
     found = held(sqlite_database, ("Lincoln", ("data_removals",), hours))
     assert found.is_due(NOW - timedelta(minutes=5), NOW) is due
+
+
+def test_every_district_is_found_in_one_look(sqlite_database: Database) -> None:
+    found = held(sqlite_database, ("Lincoln", ("unusual_changes", "data_removals"), 1))
+    with sqlite_database.reading() as session:
+        assert attention_by_district(session) == {"d": found}
+    assert found.codes == ("data_removals", "unusual_changes")
