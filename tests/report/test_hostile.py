@@ -197,7 +197,7 @@ class Crawl:
             if is_known or re.search(r"[?&](sort|status)=", address):
                 continue
             answer = client.get(address)
-            assert answer.status_code in (200, 409), address
+            assert answer.status_code in (200, 303, 409), address
             kind = answer.headers["content-type"]
             if kind.startswith("text/csv"):
                 self.downloads[address] = answer.text
