@@ -5,28 +5,35 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.markup import escape
 
 from cli.console import err, log_prefect, opened, out
+from cli.only_one import running
 from cli.options import ATTENTION, FAILURE, OK
+from cli.processes import Child, Processes
 from errors import SetupError
 from services.intake.adapters import ADAPTERS, SourceAdapter
 from services.sync import leases, pipeline, requests
 from settings import Settings, get_settings
 
+DEPLOYED = Path(__file__).parent.parent  # where prefect.yaml and prefect.toml are
+POOL = "rollcall"
+STARTING = 180.0  # seconds; a server's first start makes its database
 # How a district's run can end that somebody should know of.
 NEED_ATTENTION = ("On hold", "Still on hold", "Rejected", "Disconnected", "Paused", "Waiting for Clever")
-PREFECT_SETTINGS = Path(__file__).parent.parent / "prefect.toml"
 
 
 def start_prefect(settings: Settings) -> None:
-    """Make Prefect ready in this process: the server named by PREFECT_API_URL, or a temporary one of our own.
+    """Make Prefect ready in this process, with the server that records its runs.
 
+    That is the one named by PREFECT_API_URL, else the one that `rollcall up` runs, else a temporary one of our own.
     Must come before Prefect is first imported.
     """
     defaults = {
@@ -35,7 +42,7 @@ def start_prefect(settings: Settings) -> None:
         "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
         **prefect_environment(settings),
     }
-    if not os.environ.get("PREFECT_API_URL"):
+    if not _find_server(settings):
         defaults |= {
             "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
@@ -47,12 +54,19 @@ def start_prefect(settings: Settings) -> None:
         os.environ.setdefault(name, value)
 
 
+def _find_server(settings: Settings) -> bool:
+    """Let PREFECT_API_URL name the server that `rollcall up` runs, unless it names one; false if there is none."""
+    if not os.environ.get("PREFECT_API_URL") and (found := running(settings.home)):
+        os.environ["PREFECT_API_URL"] = f"{found['prefect']}/api"
+    return bool(os.environ.get("PREFECT_API_URL"))
+
+
 def prefect_environment(settings: Settings) -> dict[str, str]:
     """The environment variables that Prefect's programs are started with here, but for those that are set already.
 
     Prefect itself reads its file of settings only where it is started beside it.
     """
-    wanted = {"DO_NOT_TRACK": "1", **_variables("PREFECT", tomllib.loads(PREFECT_SETTINGS.read_text()))}
+    wanted = {"DO_NOT_TRACK": "1", **_variables("PREFECT", tomllib.loads((DEPLOYED / "prefect.toml").read_text()))}
     if not os.environ.get("PREFECT_API_URL"):
         wanted["PREFECT_HOME"] = str(settings.home / "prefect")
     return {name: value for name, value in wanted.items() if name not in os.environ}
@@ -68,13 +82,55 @@ def _variables(name: str, settings: dict[str, Any]) -> dict[str, str]:
 
 
 def starter() -> Callable[[str, list[str] | None], bool] | None:
-    """What starts runs on Prefect's workers; None where PREFECT_API_URL names no server."""
-    if not os.environ.get("PREFECT_API_URL"):
+    """What starts runs on Prefect's workers; None where there is no server."""
+    settings = get_settings()
+    if not _find_server(settings):
         return None
-    start_prefect(get_settings())
+    start_prefect(settings)
     from tasks.starting import start
 
     return start
+
+
+def until_healthy(api: str, processes: Processes | None = None) -> Child | None:
+    """Wait for Prefect's server; gives what ended meanwhile.
+
+    Raises:
+        SetupError: it never answered, or refuses the login.
+    """
+    login = os.environ.get("PREFECT_API_AUTH_STRING", "")
+    user, _, password = login.partition(":")
+    auth = (user, password) if login else None
+    # Its health is told to anybody, all else only with the login.
+    for what in ("health", "admin/version"):
+        if (ended := until_reachable(f"{api}/{what}", processes, auth)) is not None:
+            return ended
+    return None
+
+
+def until_reachable(
+    address: str, processes: Processes | None = None, auth: tuple[str, str] | None = None
+) -> Child | None:
+    """Wait until somebody answers at an address; gives which of the processes ended meanwhile.
+
+    Raises:
+        SetupError: nobody did, or the answer was that a login is wanted.
+    """
+    until = time.monotonic() + STARTING
+    while time.monotonic() < until:
+        if processes is not None and (ended := processes.ended()) is not None:
+            return ended
+        try:
+            answer = httpx.get(address, timeout=5, auth=auth)
+        except httpx.TransportError:
+            time.sleep(0.2)
+            continue
+        if answer.status_code in (401, 403):
+            raise SetupError(f"{address} wants a login: set PREFECT_API_AUTH_STRING")
+        if answer.status_code < 500:
+            return None
+    see = f"; see {processes.logs}" if processes is not None else ""
+    raise SetupError(f"{address} didn't answer within {STARTING:.0f} seconds{see}")
 
 
 def adapter(kind: str) -> SourceAdapter:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import platform
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Annotated, Any
+from contextlib import closing
+from typing import IO, Annotated
 
 import httpx
 import typer
@@ -20,15 +16,13 @@ from rich.markup import escape
 
 from cli.app import app
 from cli.console import err, opened, out
+from cli.only_one import only_one, say_where
 from cli.options import FAILURE
 from cli.processes import Child, Processes, stop_leftovers, stopped_by_signals
-from cli.running import prefect_environment
-from errors import NotPossible, SetupError
+from cli.running import DEPLOYED, POOL, prefect_environment, until_healthy, until_reachable
+from errors import SetupError
 from settings import Settings, get_settings
 
-ROOT = Path(__file__).parent.parent  # where prefect.yaml is
-POOL = "rollcall"
-STARTING = 180.0  # seconds; a server's first start makes its database
 LOOKS_EVERY = 1.0
 HEARTBEAT_SECONDS = "30"
 LINES = 8  # of a log, when something ended by itself
@@ -49,7 +43,7 @@ def up(
     If PREFECT_API_URL names a server, that one is used. Nothing keeps running afterwards.
     """
     settings = get_settings()
-    with stopped_by_signals(), _only_one(settings.home) as lock:
+    with stopped_by_signals(), only_one(settings.home) as lock:
         if left := stop_leftovers(settings.home):
             out.print(f"Stopped {left} processes that an earlier `rollcall up` had left when it was killed.")
         with opened():
@@ -76,7 +70,7 @@ def up(
 
 
 def _run(
-    processes: Processes, settings: Settings, api: str, limit: int, lock: Any, *, is_ours: bool, demo: bool
+    processes: Processes, settings: Settings, api: str, limit: int, lock: IO[str], *, is_ours: bool, demo: bool
 ) -> Child | None:
     """Start everything in its order, and watch it; gives what ended by itself."""
     python = sys.executable
@@ -84,19 +78,19 @@ def _run(
         port = api.removesuffix("/api").rpartition(":")[2]
         out.print("Starting Prefect's server ...")
         command = [python, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
-        processes.start("prefect-server", command, ROOT)
-    if (ended := _until_healthy(processes, api)) is not None:
+        processes.start("prefect-server", command, DEPLOYED)
+    if (ended := until_healthy(api, processes)) is not None:
         return ended
     out.print("Setting up the deployments ...")
     # Only now: Prefect reads the environment when it is imported.
     from tasks.deployments import deploy
 
-    deploy(ROOT, POOL)
+    deploy(DEPLOYED, POOL)
     # Its name is the machine's: started again, it is the same worker.
     worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", platform.node(), "--limit", str(limit)]
-    processes.start("worker", [python, "-m", "prefect", *worker], ROOT)
-    processes.start("report", [python, "-m", "cli", "report"], ROOT)
-    if (ended := _until_reachable(processes, f"{settings.report_address}/sign-in")) is not None:
+    processes.start("worker", [python, "-m", "prefect", *worker], DEPLOYED)
+    processes.start("report", [python, "-m", "cli", "report"], DEPLOYED)
+    if (ended := until_reachable(f"{settings.report_address}/sign-in", processes)) is not None:
         return ended
     if demo:
         from sandbox.demo_districts import load
@@ -110,38 +104,9 @@ def _run(
     return ended
 
 
-def _until_healthy(processes: Processes, api: str) -> Child | None:
-    """Wait for Prefect's server; gives what ended meanwhile.
-
-    Raises:
-        SetupError: it never answered.
-    """
-    login = os.environ.get("PREFECT_API_AUTH_STRING", "")
-    user, _, password = login.partition(":")
-    return _until_reachable(processes, f"{api}/health", auth=(user, password) if login else None)
-
-
-def _until_reachable(processes: Processes, address: str, auth: tuple[str, str] | None = None) -> Child | None:
-    until = time.monotonic() + STARTING
-    while time.monotonic() < until:
-        if (ended := processes.ended()) is not None:
-            return ended
-        try:
-            answer = httpx.get(address, timeout=5, auth=auth)
-        except httpx.TransportError:
-            time.sleep(0.2)
-            continue
-        if answer.status_code in (401, 403):
-            raise SetupError(f"{address} wants a login: set PREFECT_API_AUTH_STRING")
-        if answer.status_code < 500:
-            return None
-    raise SetupError(f"{address} didn't answer within {STARTING:.0f} seconds; see {processes.logs}")
-
-
-def _say_where(settings: Settings, api: str, lock: Any) -> None:
+def _say_where(settings: Settings, api: str, lock: IO[str]) -> None:
     addresses = {"report": settings.report_address, "prefect": api.removesuffix("/api")}
-    lock.write(json.dumps(addresses))
-    lock.flush()
+    say_where(lock, addresses)
     out.print(
         f"\n[bold]Rollcall is running.[/] Press Ctrl-C to stop it.\n"
         f"  SIS sync report   {escape(addresses['report'])}\n"
@@ -156,31 +121,6 @@ def _say_ended(ended: Child) -> None:
     err.print(f"[red]error:[/] {ended.name} ended by itself (exit code {code}). The end of {escape(str(ended.log))}:")
     for line in ended.log.read_text(errors="replace").splitlines()[-LINES:]:
         err.print(f"  {escape(line)}")
-
-
-@contextmanager
-def _only_one(home: Path) -> Iterator[Any]:
-    """The file that says where everything is, locked as long as the `with` lasts.
-
-    Raises:
-        NotPossible: another `rollcall up` runs for this installation.
-    """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = home / "up.json"
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            said = lock.read()
-            where = ", ".join(f"{name} at {address}" for name, address in json.loads(said or "{}").items())
-            raise NotPossible(
-                f"`rollcall up` already runs for {home}" + (f": {where}" if where else "; it is still starting")
-            ) from None
-        lock.truncate(0)
-        try:
-            yield lock
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def _assert_free(port: int) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ParameterTypeError
+
+from tests.flows.conftest import rollcall
 
 DEPLOYMENTS = yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())["deployments"]
 
@@ -115,3 +119,40 @@ def test_a_cron_deployment_gets_its_scheduled_runs() -> None:
         return 0
 
     assert asyncio.run(scheduled()) > 0
+
+
+def test_deploying_again_leaves_paused_what_somebody_paused(own_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", own_server)
+
+    def asked(what: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = httpx.post(f"{own_server}/{what}/filter", json={}).raise_for_status().json()
+        return found
+
+    def deploy() -> dict[str, dict[str, Any]]:
+        assert rollcall("deploy").exit_code == 0
+        return {each["name"]: each for each in asked("deployments")}
+
+    def active(deployed: dict[str, dict[str, Any]]) -> dict[str, tuple[bool, list[bool]]]:
+        return {name: (each["paused"], [its["active"] for its in each["schedules"]]) for name, each in deployed.items()}
+
+    first = deploy()
+    expected = {each["name"]: (False, [True for _ in each.get("schedules", [])]) for each in DEPLOYMENTS}
+    assert active(first) == expected
+    queues = {queue["name"]: queue["priority"] for queue in asked("work_pools/rollcall/queues")}
+    assert [pool["type"] for pool in asked("work_pools")] == ["process"]
+    assert (queues["manual"], queues["nightly"]) == (1, 2)
+
+    httpx.post(f"{own_server}/deployments/{first['csv-nightly']['id']}/pause_deployment").raise_for_status()
+    arrivals = first["csv-arrivals"]
+    schedule = f"{own_server}/deployments/{arrivals['id']}/schedules/{arrivals['schedules'][0]['id']}"
+    httpx.patch(schedule, json={"active": False}).raise_for_status()
+    before = active({each["name"]: each for each in asked("deployments")})
+    assert before == expected | {"csv-nightly": (True, [True]), "csv-arrivals": (False, [False])}
+    assert active(deploy()) == before
+
+
+def test_deployments_need_a_server_of_ones_own(
+    refused: Callable[[Sequence[str]], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL")
+    assert "set PREFECT_API_URL to your Prefect server" in refused(["deploy"])

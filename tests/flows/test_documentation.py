@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
-from prefect.deployments.flow_runs import arun_deployment
 
 from cli.main import app
 from models.database import open_database
@@ -26,6 +25,7 @@ from sandbox.generator import generate
 from sandbox.samples import lakeside
 from services.operations.setup import read_setup
 from services.status import sync_status
+from tests.everything_up import asked, free_port, said_until, until, up
 from tests.flows.conftest import Server, rollcall, shown
 
 ROOT = Path(__file__).parents[2]
@@ -48,34 +48,50 @@ def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> subp
     )
 
 
+def home_with_prefect(folder: Path, template: Path) -> Path:
+    """An empty home but for Prefect's own database, which the demo makes too."""
+    (folder / "home" / "prefect").mkdir(parents=True)
+    shutil.copy(template, folder / "home" / "prefect")
+    return folder / "home"
+
+
 def test_the_readme_has_no_command_that_is_not_run_here() -> None:
     assert [" ".join(command[:2]) for command in commands()] == [
         "make demo",
         "make test",
-        *[f".venv/bin/rollcall {verb}" for verb in ("check", "setup", "preview", "sync", "status")],
-        *[f".venv/bin/prefect {verb}" for verb in ("server", "work-pool", "deploy", "worker")],
+        *[f".venv/bin/rollcall {verb}" for verb in ("check", "setup", "preview", "up", "sync", "status", "report")],
     ]
 
 
-def test_a_stranger_sets_up_a_district(tmp_path: Path, prefect_template: Path) -> None:
+def test_a_stranger_sets_up_a_district_and_sees_its_first_night(tmp_path: Path, prefect_template: Path) -> None:
     (setup,) = blocks("toml")
     (tmp_path / "districts.toml").write_text(setup)
-    # The demo makes Prefect's database too.
-    (tmp_path / "home" / "prefect").mkdir(parents=True)
-    shutil.copy(prefect_template, tmp_path / "home" / "prefect")
     generate(2, schools=1, students=40, teachers=5, classes=8, enrollments=80).write(tmp_path / "drop" / "unified")
+    home, ports = home_with_prefect(tmp_path, prefect_template), (free_port(), free_port())
+    environment = {"ROLLCALL_HOME": str(home), "ROLLCALL_REPORT_PORT": str(ports[0]), "PREFECT_API_URL": ""}
     said = {}
-    for command in commands():
-        if command[0].endswith("rollcall"):
-            started = time.monotonic()
-            ended = run(command, tmp_path, {"ROLLCALL_HOME": str(tmp_path / "home"), "PREFECT_API_URL": ""})
+    with contextlib.ExitStack() as until_the_end:
+        for command in commands():
+            if command[0] == "make":
+                continue
+            if command[1] == "up":
+                process = until_the_end.enter_context(up(home, *command[2:], ports=ports))
+                said["up"] = said_until(process, "rollcall report link")
+                continue
+            ended = run(command, tmp_path, environment)
             said[command[1]] = ended.stdout
             assert (command, ended.returncode) == (command, 0), ended.stderr
-            assert time.monotonic() - started < 120
-            if command[1] == "sync":
-                assert "starting a temporary Prefect server" in ended.stderr
-    assert "no errors, no alerts" in said["check"]
-    assert "Connected" in said["status"]
+            assert "temporary Prefect server" not in ended.stderr
+        assert "no errors, no alerts" in said["check"]
+        report, prefect = (f"http://127.0.0.1:{port}" for port in ports)
+        assert (report in said["up"], prefect in said["up"]) == (True, True)
+        assert "Connected" in said["status"]
+        # The run that the command line made is where the address of Prefect leads.
+        runs = {run["name"].partition(" · ")[0]: run["state"]["name"] for run in asked(prefect, "flow_runs")}
+        assert runs["Unified School District"] == "Connected"
+        with httpx.Client(base_url=report, follow_redirects=True, headers={"Sec-Fetch-Site": "same-origin"}) as person:
+            page = person.post("/sign-in/link", data={"token": said["report"].strip().partition("token=")[2]}).text
+        assert ("Lincoln High School" in page, "Connected" in page) == (True, True)
 
 
 def test_the_pages_are_played_one_after_the_other_and_leave_alone_what_is_set_up(
@@ -100,7 +116,7 @@ def test_the_pages_are_played_one_after_the_other_and_leave_alone_what_is_set_up
             monkeypatch.setenv(name, value)
         for name, text in pages.items():
             for command in commands(text):
-                if not command[0].endswith("rollcall"):
+                if command[0] == "make" or command[1] == "up":
                     continue
                 ended = rollcall(*command[1:])
                 said[name][command[1]] = ended.output
@@ -127,37 +143,25 @@ def test_a_school_goes_over_to_clever_in_the_setup_file(tmp_path: Path) -> None:
     assert [(school.id, school.source) for school in read.school] == [("lakeside-high", "clever")]
 
 
-def test_the_nights_run_by_themselves(tmp_path: Path, own_server: str) -> None:
+def test_the_nights_run_by_themselves(tmp_path: Path, prefect_template: Path) -> None:
     (setup,) = blocks("toml")
     (tmp_path / "districts.toml").write_text(setup.replace("quiet_seconds = 300", "quiet_seconds = 0"))
     generate(2, schools=1, students=40, teachers=5, classes=8, enrollments=80).write(tmp_path / "drop" / "unified")
-    environment = {
-        "ROLLCALL_HOME": str(tmp_path / "home"),
-        "PREFECT_API_URL": own_server,
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-    }
-    assert run(["rollcall", "setup", "districts.toml"], tmp_path, environment).returncode == 0
-    made, deploy, worker = [command for command in commands() if command[0].endswith("prefect")][1:]
-    for command in (made, deploy):
-        ended = run(command, ROOT, environment)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-    asyncio.run(arun_deployment("csv-nightly/csv-nightly", timeout=0, as_subflow=False))
-    tool = str(BIN / "prefect")
-    with (tmp_path / "worker.log").open("wb") as log:
-        working = subprocess.Popen([tool, *worker[1:]], cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log)
-    try:
-        with open_database(f"sqlite:///{tmp_path / 'home' / 'rollcall.sqlite'}", backups=None) as database:
-            until = time.monotonic() + 120
-            shown: list[str | None] = []
-            while "connected" not in shown and time.monotonic() < until:
-                time.sleep(0.5)
+    home, ports = home_with_prefect(tmp_path, prefect_template), (free_port(), free_port())
+    assert run(["rollcall", "setup", "districts.toml"], tmp_path, {"ROLLCALL_HOME": str(home)}).returncode == 0
+    with up(home, ports=ports) as process:
+        said_until(process, "rollcall report link")
+        prefect = f"http://127.0.0.1:{ports[1]}"
+        nightly = {each["name"]: each["id"] for each in asked(prefect, "deployments")}["csv-nightly"]
+        # As the schedule does at one in the morning.
+        httpx.post(f"{prefect}/api/deployments/{nightly}/create_flow_run", json={}).raise_for_status()
+        with open_database(f"sqlite:///{home / 'rollcall.sqlite'}", backups=None) as database:
+
+            def shown() -> list[str | None]:
                 with database.reading() as session:
-                    shown = [row.status for row in sync_status.statuses(session, now=datetime.now(UTC))]
-        assert shown == ["connected"], (tmp_path / "worker.log").read_text()
-    finally:
-        working.terminate()
-        working.wait(30)
+                    return [row.status for row in sync_status.statuses(session, now=datetime.now(UTC))]
+
+            until(lambda: shown() == ["connected"], 120)
 
 
 def test_the_demo_plays_two_nights(tmp_path: Path) -> None:

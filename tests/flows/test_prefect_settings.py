@@ -11,6 +11,7 @@ import httpx
 import pytest
 from prefect.settings import Settings
 
+from cli.only_one import only_one, say_where
 from cli.running import start_prefect
 from settings import get_settings
 from tests.flows.conftest import Server
@@ -46,3 +47,22 @@ def test_a_server_started_by_the_command_line_anywhere(monkeypatch: pytest.Monke
         assert resolved() != NEEDED
         start_prefect(get_settings())
         assert resolved() == NEEDED
+
+
+def test_while_everything_runs_other_commands_use_its_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def used() -> tuple[str | None, str | None]:
+        with mock.patch.dict(os.environ):
+            start_prefect(get_settings())
+            return os.environ.get("PREFECT_API_URL"), os.environ.get("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE")
+
+    monkeypatch.setenv("ROLLCALL_HOME", str(tmp_path))
+    monkeypatch.delenv("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", raising=False)
+    monkeypatch.delenv("PREFECT_API_URL")
+    with only_one(tmp_path) as lock:
+        assert used() == (None, "true")
+        say_where(lock, {"report": "http://127.0.0.1:2", "prefect": "http://127.0.0.1:3"})
+        assert used() == ("http://127.0.0.1:3/api", None)
+        monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4/api")
+        assert used() == ("http://127.0.0.1:4/api", None)
+        monkeypatch.delenv("PREFECT_API_URL")
+    assert used() == (None, "true")

@@ -6,13 +6,9 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -23,53 +19,14 @@ from models.database import open_database
 from models.tables import District, School
 from services import clock
 from services.status.sync_status import Status, statuses
+from tests.everything_up import asked, free_port, said_until, until, up
 
 pytestmark = [pytest.mark.journeys, pytest.mark.xdist_group("prefect")]
-
-ROOT = Path(__file__).parents[2]
-REPORT_PORT, PREFECT_PORT = "ROLLCALL_REPORT_PORT", "--prefect-port"
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
-
-
-@contextmanager
-def up(home: Path, *options: str, ports: tuple[int, int]) -> Iterator[subprocess.Popen[str]]:
-    """`rollcall up`, stopped with Ctrl-C at the end of the `with` if it still runs."""
-    environment = {**os.environ, "ROLLCALL_HOME": str(home), REPORT_PORT: str(ports[0]), "PYTHONUNBUFFERED": "1"}
-    environment.pop("PREFECT_API_URL", None)
-    command = [sys.executable, "-m", "cli", "up", PREFECT_PORT, str(ports[1]), *options]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=90)
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-def said_until(process: subprocess.Popen[str], words: str) -> str:
-    """What it prints until it says this."""
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if words in line:
-            return "".join(lines)
-    raise AssertionError("".join(lines))
 
 
 def left(home: Path) -> list[list[str]]:
@@ -80,17 +37,6 @@ def left(home: Path) -> list[list[str]]:
         for process in found
         if (process.info["environ"] or {}).get(MARK) == str(home) and process.info["status"] != psutil.STATUS_ZOMBIE
     ]
-
-
-def asked(address: str, what: str) -> Any:
-    return httpx.post(f"{address}/api/{what}/filter", json={}, timeout=30).raise_for_status().json()
-
-
-def until(there: Any, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.5)
 
 
 def test_the_first_night_with_one_command_and_nothing_left_of_it(home: Path) -> None:
