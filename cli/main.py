@@ -21,6 +21,7 @@ from cli import holds  # noqa: F401
 from cli import maintenance  # noqa: F401
 from cli import report  # noqa: F401
 from cli import up  # noqa: F401
+from cli import doctor  # noqa: F401
 # isort: on
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +17,7 @@ from types import TracebackType
 
 import psutil
 
+RUNNING = "up.json"  # in the home: where everything is, locked as long as it runs
 MARK = "ROLLCALL_UP"  # in the environment of all that was started for an installation: its home
 STOPPING = 20.0  # seconds to end by itself, before it is killed
 _DIES_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
@@ -98,6 +101,17 @@ def stop_leftovers(home: Path) -> int:
                 stop(process)
         psutil.wait_procs(found_alive, seconds)
     return len(found)
+
+
+def addresses_of_running(home: Path) -> dict[str, str]:
+    """Where the report and Prefect of the `rollcall up` that runs for an installation are; empty if none does."""
+    with suppress(FileNotFoundError), (home / RUNNING).open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            addresses: dict[str, str] = json.loads(file.read() or "{}")
+            return addresses
+    return {}
 
 
 def _signal(group: int, wanted: signal.Signals) -> None:

@@ -19,7 +19,8 @@ from services.intake.adapters import ADAPTERS, SourceAdapter
 from services.sync import leases, pipeline, requests
 from settings import Settings, get_settings
 
-PREFECT_SETTINGS = Path(__file__).parent.parent / "prefect.toml"
+ROOT = Path(__file__).parent.parent  # where prefect.toml and prefect.yaml are
+POOL = "rollcall"
 
 
 def start_prefect(settings: Settings) -> None:
@@ -50,7 +51,7 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
 
     Prefect itself reads its file of settings only where it is started beside it.
     """
-    wanted = {"DO_NOT_TRACK": "1", **_variables("PREFECT", tomllib.loads(PREFECT_SETTINGS.read_text()))}
+    wanted = {"DO_NOT_TRACK": "1", **_variables("PREFECT", tomllib.loads((ROOT / "prefect.toml").read_text()))}
     if not os.environ.get("PREFECT_API_URL"):
         wanted["PREFECT_HOME"] = str(settings.home / "prefect")
     return {name: value for name, value in wanted.items() if name not in os.environ}

@@ -21,13 +21,11 @@ from rich.markup import escape
 from cli.app import app
 from cli.console import err, opened, out
 from cli.options import FAILURE
-from cli.processes import Child, Processes, stop_leftovers, stopped_by_signals
-from cli.running import prefect_environment
+from cli.processes import RUNNING, Child, Processes, stop_leftovers, stopped_by_signals
+from cli.running import POOL, ROOT, prefect_environment
 from errors import NotPossible, SetupError
 from settings import Settings, get_settings
 
-ROOT = Path(__file__).parent.parent  # where prefect.yaml is
-POOL = "rollcall"
 STARTING = 180.0  # seconds; a server's first start makes its database
 LOOKS_EVERY = 1.0
 HEARTBEAT_SECONDS = "30"
@@ -166,7 +164,7 @@ def _only_one(home: Path) -> Iterator[Any]:
         NotPossible: another `rollcall up` runs for this installation.
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = home / "up.json"
+    path = home / RUNNING
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
