@@ -91,18 +91,22 @@ def home_folder(home: Path) -> Finding:
     return ok(str(home))
 
 
-def disk_space(folders: Sequence[Path], *, little: int = LITTLE, scarce: int = SCARCE) -> Finding:
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+def disk_space(folders: Sequence[Path], free_in: Callable[[Path], int] = _free) -> Finding:
     """Whether the disks of these folders, or of those that they will be made in, have space."""
     found = []
     free: dict[int, tuple[Path, int]] = {}
     for folder in folders:
         there = next(each for each in (folder, *folder.parents) if each.exists())
-        free.setdefault(there.stat().st_dev, (folder, shutil.disk_usage(there).free))
+        free.setdefault(there.stat().st_dev, (folder, free_in(there)))
     for folder, left in free.values():
         says = f"{left / GIGABYTE:.1f} GB free for {folder}"
-        if left < little:
+        if left < LITTLE:
             found.append(problem(says, "Free some space now: syncs fail on a full disk."))
-        elif left < scarce:
+        elif left < SCARCE:
             found.append(warning(says, "Free some space, or use a larger disk."))
     return together(found, "; ".join(f"{left / GIGABYTE:.0f} GB free for {folder}" for folder, left in free.values()))
 
