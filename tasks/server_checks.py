@@ -198,13 +198,12 @@ def worker(pool: str, api: str, *, cores: int | None = None) -> Finding:
         return problem(f"none is online{seen}", f"Start one: `rollcall up`, or {start}.")
     found = f"{count(len(online), 'worker')} online"
     limits = _limits_here(pool, api)
-    if pool_limit is not None:
-        limits = [min(each or pool_limit, pool_limit) for each in limits]
     if not limits:
         return ok(f"{found}; how many runs it starts at once can't be seen from here")
-    if None in limits:
-        return warning(f"{found}, which starts all runs that wait at once", f"Start it with a limit: {start}.")
-    if (most := sum(limit or 0 for limit in limits)) > cores:
+    bounds = [pool_limit, None if None in limits else sum(limit or 0 for limit in limits)]
+    if (most := min((each for each in bounds if each is not None), default=None)) is None:
+        return warning(f"{found}, without a limit of runs at once", f"Start it with a limit: {start}.")
+    if most > cores:
         return warning(f"{found}, for {most} runs at once on {count(cores, 'core')}", f"Start it again: {start}.")
     return ok(f"{found}, for {count(most, 'run')} at once on {count(cores, 'core')}")
 
@@ -220,7 +219,7 @@ def late_runs(pool: str) -> Finding:
     if not first:
         return ok("none")
     waits = datetime.now(UTC) - (first[0].expected_start_time or datetime.now(UTC))
-    found = f"{count(number, 'run')} late, the first for {count(int(waits / timedelta(minutes=1)), 'minute')}"
+    found = f"{count(number, 'run')} late, the first for {count(int(waits.total_seconds() // 60), 'minute')}"
     if waits <= LATE_FOR:
         return warning(found, "If they don't start soon, check the worker and the work pool.")
     return problem(

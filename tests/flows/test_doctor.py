@@ -245,7 +245,7 @@ def test_a_worker_that_starts_more_than_the_machine_bears(
     start = "`prefect worker start --pool rollcall --limit 2`"
     if not options:
         assert server_checks.worker(POOL, api, cores=2) == warning(
-            "1 worker online, which starts all runs that wait at once", f"Start it with a limit: {start}."
+            "1 worker online, without a limit of runs at once", f"Start it with a limit: {start}."
         )
         client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=3))
     assert server_checks.worker(POOL, api, cores=2) == warning(
