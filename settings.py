@@ -20,7 +20,7 @@ from errors import SetupError
 if TYPE_CHECKING:
     from services.access.openid import Provider
     from services.intake.clever_api import Connection
-    from services.mail.smtp import Transport
+    from services.mail.smtp import Folder, Server
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
@@ -324,7 +324,7 @@ class Settings(BaseSettings):
         """The sender of mails, also where none is set because they only go into a folder."""
         return self.mail_from or "Rollcall <rollcall@localhost>"
 
-    def mail_transport(self) -> Transport:
+    def mail_transport(self) -> Server | Folder:
         """Where mails go: the mail server, or the folder where none is set."""
         from services.mail.smtp import Folder, Server
 

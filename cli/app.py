@@ -9,6 +9,7 @@ import typer.core
 
 from cli.console import err, out, set_up_logging
 from cli.options import EXIT_CODES
+from errors import SetupError
 from services.version import VERSION
 from settings import get_settings
 
@@ -56,6 +57,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print only the requested output and errors")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="write logs as JSON, a line each, to stderr")] = False,
     version: Annotated[
@@ -64,4 +66,11 @@ def options(
 ) -> None:
     """Rollcall keeps a school communication product's accounts in step with the schools' own records."""
     err.quiet = quiet
-    set_up_logging(get_settings(), as_json=log_json)
+    try:
+        level = get_settings().log_level
+    except SetupError:
+        # The doctor itself says what is wrong with the settings.
+        if context.invoked_subcommand != "doctor":
+            raise
+        level = "WARNING"
+    set_up_logging(level, as_json=log_json)

@@ -22,7 +22,7 @@ from services import clock
 from services.districts import get_district
 from services.mail import outbox
 from services.webhooks import calls
-from settings import Settings, get_settings
+from settings import get_settings
 
 SHOWN = 5  # first locations shown for each code; downloads and JSON hold all
 
@@ -33,11 +33,11 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def set_up_logging(settings: Settings, *, as_json: bool) -> None:
-    """Send logs to stderr, as JSON or as text."""
+def set_up_logging(log_level: str, *, as_json: bool) -> None:
+    """Send logs to stderr, as JSON from this level on, or as text."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if as_json else logging.Formatter("%(levelname)s %(message)s"))
-    level = settings.log_level if as_json else "WARNING"
+    level = log_level if as_json else "WARNING"
     handler.setLevel(level)  # Prefect's loggers have a level of their own and pass the root's by
     if not as_json:
         # What runs log goes to the server; here the report shows what happened.

@@ -22,6 +22,7 @@ from cli import maintenance  # noqa: F401
 from cli import report  # noqa: F401
 from cli import up  # noqa: F401
 from cli import deploy  # noqa: F401
+from cli import doctor  # noqa: F401
 # isort: on
 
 

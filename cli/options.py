@@ -23,6 +23,9 @@ CHECK_EXIT_CODES = (
     "Exit codes: 0 = no errors (there may be alerts); 1 = errors; 2 = wrong command line or settings; "
     "3 = file errors, or a failure."
 )
+DOCTOR_EXIT_CODES = (
+    "Exit codes: 0 = no problems (there may be warnings); 1 = problems; 2 = wrong command line; 3 = failure."
+)
 SYNC_EXIT_CODES = f"Exit codes: {_SYNCED}; {_NOT_SYNCED}; {_NOT_DONE}"
 HOLD_EXIT_CODES = f"Exit codes: {_SYNCED}; {_NOT_SYNCED}, or you answered no; {_NOT_DONE}"
 RESUME_EXIT_CODES = f"Exit codes: those of `rollcall sync` if it runs skipped syncs; otherwise 0 = done; {_NOT_DONE}"

@@ -254,6 +254,27 @@ def migrate(url: str, *, backups: Path | None) -> tuple[str | None, str]:
         engine.dispose()
 
 
+def revision_of(url: str) -> str | None:
+    """The schema that a database of either kind has, None for none yet; nothing is made or migrated.
+
+    Raises:
+        SetupError, SchemaError, DatabaseUnavailable: as `open_database`.
+    """
+    address = _address(url)
+    is_embedded = address.drivername == "sqlite"
+    if is_embedded and not Path(str(address.database)).exists():
+        return None
+    engine = _sqlite_engine(address) if is_embedded else _postgresql_engine(address)
+    try:
+        with (
+            shielded("reading from the database"),
+            engine.execution_options(begins="BEGIN").connect() as connection,
+        ):
+            return _revision(connection)
+    finally:
+        engine.dispose()
+
+
 def copy_embedded(file: Path, target: Path) -> None:
     """Copy an embedded database, consistent even while others write it; `target` is there only once whole.
 

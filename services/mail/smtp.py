@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import smtplib
 import ssl
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.headerregistry import Address
@@ -13,7 +14,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from pydantic import SecretStr
 
@@ -21,6 +22,7 @@ from contracts.addresses import mail_address
 from errors import MailRefused, MailUnreachable
 from models.tables import Mail
 
+T = TypeVar("T")
 Security = Literal["starttls", "tls", "none"]
 
 TIMEOUT = 30.0  # seconds the server may take for an answer
@@ -31,7 +33,7 @@ _policy = SMTP_POLICY.clone(cte_type="7bit")
 
 
 class Transport(Protocol):
-    """Where mails go. Used by one sending, then closed."""
+    """Where mails go. Used by one sending, then closed. where: for people."""
 
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> Mapping[str, int]:
         """Hand the mail over for these recipients; gives those it was refused for, with SMTP's code.
@@ -60,10 +62,23 @@ class Server:
     timeout: float = TIMEOUT
     _connection: smtplib.SMTP | None = field(default=None, init=False, repr=False)
 
+    @property
+    def where(self) -> str:
+        """The server's address."""
+        return f"the mail server {self.host}:{self.port}"
+
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> Mapping[str, int]:
         """Hand the mail over for these recipients; see `Transport`."""
+        return self._ours(lambda: self._handed_over(message, recipients))
+
+    def reach(self) -> None:
+        """See whether a mail could be handed over: connect, encrypt and log in. Raises as `send`."""
+        self._ours(self._connect)
+
+    def _ours(self, act: Callable[[], T]) -> T:
+        """Do something with the server; what smtplib raises becomes ours."""
         try:
-            return self._handed_over(message, recipients)
+            return act()
         except (smtplib.SMTPException, OSError) as error:
             failure = self._failure(error)
         if self._connection is not None:
@@ -73,16 +88,15 @@ class Server:
         raise failure
 
     def _handed_over(self, message: EmailMessage, recipients: Sequence[str]) -> Mapping[str, int]:
-        if self._connection is None:
-            self._connection = self._connected()
+        connection = self._connect()
         try:
-            sent = self._connection.send_message(message, parseaddr(self.sender)[1], list(recipients))
+            sent = connection.send_message(message, parseaddr(self.sender)[1], list(recipients))
         except smtplib.SMTPRecipientsRefused as error:
             # After 421 it went, and those it had not refused were accepted by nobody either.
-            _still_there(self._connection)
+            _still_there(connection)
             sent = error.recipients
         except smtplib.SMTPDataError as error:
-            _still_there(self._connection)
+            _still_there(connection)
             sent = dict.fromkeys(recipients, (error.smtp_code, b""))
         return {recipient: code for recipient, (code, _) in sent.items()}
 
@@ -93,6 +107,12 @@ class Server:
             with suppress(smtplib.SMTPException, OSError):
                 connection.quit()
             connection.close()
+
+    def _connect(self) -> smtplib.SMTP:
+        if self._connection is None:
+            self._connection = self._connected()
+            self._connection.ehlo_or_helo_if_needed()
+        return self._connection
 
     def _connected(self) -> smtplib.SMTP:
         # The system's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR.
@@ -114,7 +134,7 @@ class Server:
 
     def _failure(self, error: smtplib.SMTPException | OSError) -> MailRefused | MailUnreachable:
         """What went wrong, as ours: it names settings, kinds and codes, and quotes nothing that the server said."""
-        where = f"the mail server {self.host}:{self.port}"
+        where = self.where
         match error:
             case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | ssl.SSLSyscallError():
                 return MailUnreachable(f"{where} broke off ({type(error).__name__})")
@@ -169,6 +189,11 @@ class Folder:
 
     folder: Path
 
+    @property
+    def where(self) -> str:
+        """The folder's path."""
+        return f"the mail folder {self.folder}"
+
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> Mapping[str, int]:
         """Write the mail as a file, whole or not at all; one written before is the same file. See `Transport`."""
         file = self.folder / f"{message['Message-ID'].strip('<>').partition('@')[0]}.eml"
@@ -182,8 +207,17 @@ class Folder:
                 os.fsync(stream.fileno())
             partial.replace(file)
         except OSError as error:
-            raise MailUnreachable(f"the mail folder {self.folder} cannot be written ({error.strerror})") from None
+            raise MailUnreachable(f"{self.where} cannot be written ({error.strerror})") from None
         return {}
+
+    def reach(self) -> None:
+        """See whether a mail could be written, into the folder or where it will be made. Raises as `send`."""
+        there = next(folder for folder in (self.folder, *self.folder.parents) if folder.exists())
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        except OSError as error:
+            raise MailUnreachable(f"{self.where} cannot be written ({error.strerror})") from None
 
     def close(self) -> None:
         """There is nothing to end."""

@@ -53,7 +53,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def _serving(home: Path) -> Iterator[Server]:
+def serving(home: Path) -> Iterator[Server]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
@@ -116,7 +116,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, prefect_template: P
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DO_NOT_TRACK", "1")
         environment.setenv("PREFECT_API_SSL_CERT_FILE", str(home / "one.pem"))
-        with temporary_settings({PREFECT_API_SSL_CERT_FILE: str(home / "one.pem")}), _serving(home) as server:
+        with temporary_settings({PREFECT_API_SSL_CERT_FILE: str(home / "one.pem")}), serving(home) as server:
             copy_embedded(server.home / "prefect.db", prefect_template)
             environment.setenv("PREFECT_API_URL", server.address)
             yield server
@@ -128,7 +128,7 @@ def own_server(tmp_path: Path, prefect_template: Path) -> Iterator[str]:
     home = tmp_path / "prefect-server"
     home.mkdir()
     shutil.copy(prefect_template, home / "prefect.db")
-    with _serving(home) as server:
+    with serving(home) as server:
         yield server.address
 
 
