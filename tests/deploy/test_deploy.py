@@ -29,7 +29,8 @@ HOSTED_IN = "/opt/rollcall"
 
 def variables(file: str) -> dict[str, str]:
     """The settings of an environment file, those that are commented out too."""
-    return dict(re.findall(r"^#?([A-Z][A-Z_]+)=(.*)$", (DEPLOY / file).read_text(), re.M))
+    found = re.findall(r"^#?([A-Z][A-Z_]+)=(.*)$", (DEPLOY / file).read_text(), re.M)
+    return {name: value.strip('"') for name, value in found}
 
 
 def fill_in(environment: pytest.MonkeyPatch) -> None:
@@ -115,6 +116,7 @@ def test_rollcall_takes_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     settings = Settings().listening_at(None, None)
     assert (settings.report_address, settings.report_host) == ("https://rollcall.example", "0.0.0.0")
+    assert settings.mail_sender == "Rollcall <sync@rollcall.example>"
     assert settings.report_proxies == COMPOSE["networks"]["proxied"]["ipam"]["config"][0]["subnet"]
 
 
