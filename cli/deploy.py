@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from cli.app import app
 from cli.console import out
-from cli.running import DEPLOYED, POOL, start_prefect, until_healthy
+from cli.running import DEPLOYED, NOBODY_NOTIFIED, POOL, start_prefect, until_healthy
 from errors import SetupError
 from settings import get_settings
 
@@ -27,5 +27,7 @@ def deploy_command() -> None:
     # Only now: Prefect reads the environment when it is imported.
     from tasks.deployments import deploy
 
-    deploy(DEPLOYED, POOL)
+    notifies = deploy(DEPLOYED, POOL)
     out.print(f"The deployments are on {escape(api.removesuffix('/api'))}.")
+    if not notifies:
+        out.print(NOBODY_NOTIFIED)

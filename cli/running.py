@@ -25,6 +25,9 @@ from settings import Settings, get_settings
 
 DEPLOYED = Path(__file__).parent.parent  # where prefect.yaml and prefect.toml are
 POOL = "rollcall"
+NOBODY_NOTIFIED = (
+    "Nobody is notified of holds and failures: for that, make a notification block named rollcall in Prefect (Blocks)."
+)
 STARTING = 180.0  # seconds; a server's first start makes its database
 # How a district's run can end that somebody should know of.
 NEED_ATTENTION = ("On hold", "Still on hold", "Rejected", "Disconnected", "Paused", "Waiting for Clever")

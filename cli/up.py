@@ -19,7 +19,7 @@ from cli.console import err, opened, out
 from cli.only_one import only_one, say_where
 from cli.options import FAILURE
 from cli.processes import Child, Processes, stop_leftovers, stopped_by_signals
-from cli.running import DEPLOYED, POOL, prefect_environment, until_healthy, until_reachable
+from cli.running import DEPLOYED, NOBODY_NOTIFIED, POOL, prefect_environment, until_healthy, until_reachable
 from errors import SetupError
 from settings import Settings, get_settings
 
@@ -85,7 +85,8 @@ def _run(
     # Only now: Prefect reads the environment when it is imported.
     from tasks.deployments import deploy
 
-    deploy(DEPLOYED, POOL)
+    if not deploy(DEPLOYED, POOL):
+        out.print(NOBODY_NOTIFIED)
     # Its name is the machine's: started again, it is the same worker.
     worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", platform.node(), "--limit", str(limit)]
     processes.start("worker", [python, "-m", "prefect", *worker], DEPLOYED)

@@ -1,4 +1,4 @@
-"""Bringing a Prefect server to what prefect.yaml says, without undoing what people have paused there."""
+"""Bringing a Prefect server to what prefect.yaml and automations.yaml say, without undoing what people have paused."""
 
 from __future__ import annotations
 
@@ -11,27 +11,34 @@ from pathlib import Path
 import yaml
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import BlockDocument
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
 from errors import SetupError
 
 QUEUES = ("manual", "nightly")  # of the work pool, the first served first
+BLOCK = "rollcall"  # the notification block that automations notify by, of whatever type
 
 
-def deploy(folder: Path, pool: str) -> None:
-    """Make the work pool with its queues where they are missing, and create or update the deployments.
+def deploy(folder: Path, pool: str) -> bool:
+    """Make the work pool and its queues where they are missing, and create or update deployments and automations.
 
-    folder: where prefect.yaml is. Rule: a deployment, or a schedule of one, that somebody paused stays paused.
+    folder: where prefect.yaml and automations.yaml are. Rule: what somebody paused, a deployment, a schedule of one or
+    an automation, stays paused.
+
+    Returns:
+        Whether the automations notify somebody: only where there is a notification block for them.
 
     Raises:
         SetupError: Prefect refuses them.
     """
-    asyncio.run(_deploy(folder, pool))
+    return asyncio.run(_deploy(folder, pool))
 
 
-async def _deploy(folder: Path, pool: str) -> None:
+async def _deploy(folder: Path, pool: str) -> bool:
     names = {each["name"] for each in yaml.safe_load((folder / "prefect.yaml").read_text())["deployments"]}
     async with get_client() as client:
         await _make_pool(client, pool)
@@ -43,6 +50,30 @@ async def _deploy(folder: Path, pool: str) -> None:
         for after in await client.read_deployments():
             if after.name in before:
                 await _pause_again(client, before[after.name], after)
+        return await _automate(client, (folder / "automations.yaml").read_text())
+
+
+async def _automate(client: PrefectClient, text: str) -> bool:
+    blocks = await client.read_block_documents(limit=None)
+    notifying = [each.id for each in blocks if each.name == BLOCK and _can_notify(each)]
+    for automation in yaml.safe_load(text)["automations"]:
+        notifies = any("block_document_id" in action for action in automation["actions"])
+        if notifies and not notifying:
+            continue
+        for action in automation["actions"]:
+            if "block_document_id" in action:
+                action["block_document_id"] = notifying[0]
+        wanted = AutomationCore.model_validate(automation)
+        held = await client.find_automation(automation["name"])
+        if held is None:
+            await client.create_automation(wanted)
+        else:
+            await client.update_automation(held.id, wanted.model_copy(update={"enabled": held.enabled}))
+    return bool(notifying)
+
+
+def _can_notify(block: BlockDocument) -> bool:
+    return block.block_schema is not None and "notify" in block.block_schema.capabilities
 
 
 async def _make_pool(client: PrefectClient, pool: str) -> None:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+from prefect.events.schemas.automations import AutomationCore
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Completed, Running
 
+from flows.sync_district import sync_district
 from sandbox.generator import District
 from tests.flows.conftest import Installation, rollcall
 
-ROOT = Path(__file__).parents[2]
+AUTOMATIONS = yaml.safe_load((Path(__file__).parents[2] / "automations.yaml").read_text())["automations"]
 
 
 class Mailbox(HTTPServer):
@@ -70,13 +77,12 @@ def test_the_shipped_automations_report_schools_going_on_hold_and_of_failed_runs
         block = CustomWebhookNotificationBlock(
             name="ops", url=f"http://127.0.0.1:{mailbox.server_port}", json_data={"subject": "{{subject}}"}
         )
-        return str(await block.save("ops"))
+        return str(await block.save("rollcall"))
 
     monkeypatch.setenv("PREFECT_API_URL", own_server)
-    named = installation.home / "automations.yaml"
-    named.write_text((ROOT / "automations.yaml").read_text().replace("BLOCK", asyncio.run(save_block())))
-    command = [sys.executable, "-m", "prefect", "automation", "create", "--from-file", str(named)]
-    subprocess.run(command, cwd=ROOT, check=True)
+    with temporary_settings({PREFECT_API_URL: own_server}):
+        asyncio.run(save_block())
+    assert "Nobody is notified" not in rollcall("deploy").stdout
 
     installation.drop(small_district)
     assert rollcall("sync", "unified", "--now").exit_code == 0
@@ -93,3 +99,40 @@ def test_the_shipped_automations_report_schools_going_on_hold_and_of_failed_runs
     # Once more: the run failed again, and the schools are on hold as they were.
     assert rollcall("sync", "unified", "--delivery", "1").exit_code == 3
     assert mailbox.wait_for(5) == [first[0], *first]
+
+
+def test_a_run_that_was_killed_is_marked_as_crashed(own_server: str) -> None:
+    """As rollcall deploy leaves it, but for a shorter wait."""
+    wanted = next(each for each in AUTOMATIONS if each["name"] == "rollcall-run-without-heartbeat")
+    wanted["trigger"]["within"] = 10
+
+    async def killed() -> State[Any] | None:
+        async with get_client() as client:
+            await client.create_automation(AutomationCore.model_validate(wanted))
+            runs = [
+                await client.create_flow_run(sync_district, parameters={"district": "d"}, state=Running())
+                for _ in range(2)
+            ]
+            connected: State[Any] = Completed(name="Connected")
+            for run in runs:
+                beat(run.id)
+            await client.set_flow_run_state(runs[1].id, connected, force=True)
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                state, other = [(await client.read_flow_run(run.id)).state for run in runs]
+                if state is not None and state.is_crashed():
+                    assert other is not None
+                    assert other.name == "Connected"
+                    return state
+                await asyncio.sleep(0.5)
+            return None
+
+    with temporary_settings({PREFECT_API_URL: own_server}):
+        state = asyncio.run(killed())
+    assert state is not None
+    assert (state.message or "").startswith("No heartbeat for two minutes")
+
+
+def beat(run_id: object) -> None:
+    resource = {"prefect.resource.id": f"prefect.flow-run.{run_id}", "prefect.resource.name": "run"}
+    emit_event("prefect.flow-run.heartbeat", resource=resource)

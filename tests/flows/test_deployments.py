@@ -12,14 +12,17 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ParameterTypeError
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.flows.conftest import rollcall
 
-DEPLOYMENTS = yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())["deployments"]
+ROOT = Path(__file__).parents[2]
+DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 
 
 def flow_of(deployment: dict[str, Any]) -> Any:
@@ -146,9 +149,22 @@ def test_deploying_again_leaves_paused_what_somebody_paused(own_server: str, mon
     arrivals = first["csv-arrivals"]
     schedule = f"{own_server}/deployments/{arrivals['id']}/schedules/{arrivals['schedules'][0]['id']}"
     httpx.patch(schedule, json={"active": False}).raise_for_status()
+    # Without a notification block, only what notifies nobody is automated.
+    (crashed,) = asked("automations")
+    assert crashed["name"] == "rollcall-run-without-heartbeat"
+    httpx.patch(f"{own_server}/automations/{crashed['id']}", json={"enabled": False}).raise_for_status()
+    with temporary_settings({PREFECT_API_URL: own_server}):
+        block: Any = CustomWebhookNotificationBlock(
+            name="ops", url="http://127.0.0.1:9", json_data={"text": "{{body}}"}
+        )
+        block.save("rollcall", _sync=True)
     before = active({each["name"]: each for each in asked("deployments")})
     assert before == expected | {"csv-nightly": (True, [True]), "csv-arrivals": (False, [False])}
     assert active(deploy()) == before
+    automated = {each["name"]: each["enabled"] for each in asked("automations")}
+    names = [each["name"] for each in yaml.safe_load((ROOT / "automations.yaml").read_text())["automations"]]
+    assert automated == {name: name != "rollcall-run-without-heartbeat" for name in names}
+    assert len(asked("automations")) == len(names)
 
 
 def test_deployments_need_a_server_of_ones_own(
