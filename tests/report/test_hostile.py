@@ -196,9 +196,8 @@ class Crawl:
             is_known = address in self.pages or address in self.downloads or address in self.others
             if is_known or re.search(r"[?&](sort|status)=", address):
                 continue
-            answer = client.get(address)
-            if answer.status_code == 303:
-                continue  # to a page that is seen anyway
+            # What a page follows by answers with a part of it, and only to htmx.
+            answer = client.get(address, headers={"HX-Request": "true"} if "/live?" in address else None)
             assert answer.status_code in (200, 409), address
             kind = answer.headers["content-type"]
             if kind.startswith("text/csv"):
