@@ -24,7 +24,7 @@ from prefect.states import Late
 
 from cli.processes import RUNNING, addresses_of_running
 from cli.running import POOL, ROOT
-from services.operations.checks import ok, problem, warning
+from services.operations.checks import ok, problem, skipped, warning
 from tasks import server_checks
 from tasks.deployments import deploy
 from tests.flows.conftest import Installation, rollcall, serving, shown
@@ -136,6 +136,7 @@ def test_a_pool_that_is_missing_incomplete_or_paused(client: SyncPrefectClient) 
         "there is no work pool nowhere",
         "Start `rollcall up`, or run `prefect work-pool create nowhere --type process`.",
     )
+    assert server_checks.worker("nowhere", "") == skipped('first mend "work pool"')
     client.create_work_pool(WorkPoolCreate(name="bare", type="process"))
     assert server_checks.work_pool("bare") == problem(
         "bare has no queue manual; bare has no queue nightly",
