@@ -62,7 +62,6 @@ def _checks(to: str | None) -> list[Check]:
     """All checks in their order; what they look at is looked up only once it is their turn."""
     here = _Here()
     known, server, data = ("settings",), ("settings", "Prefect server"), ("settings", "database")
-    pool = (*server, "work pool")
     return [
         Check("versions", machine_checks.versions),
         Check("settings", _settings),
@@ -72,9 +71,9 @@ def _checks(to: str | None) -> list[Check]:
         Check("Prefect database", lambda: here.prefect().server_database(here.api, POOL), server),
         Check("Prefect settings", lambda: here.prefect().server_settings(), server),
         Check("work pool", lambda: here.prefect().work_pool(POOL), server),
-        Check("deployments", lambda: here.prefect().deployments(DEPLOYED / "prefect.yaml", POOL), pool),
-        Check("worker", lambda: here.prefect().worker(POOL, here.api), pool),
-        Check("late runs", lambda: here.prefect().late_runs(POOL), pool),
+        Check("deployments", lambda: here.prefect().deployments(DEPLOYED / "prefect.yaml", POOL), server),
+        Check("worker", lambda: here.prefect().worker(POOL, here.api), server),
+        Check("late runs", lambda: here.prefect().late_runs(POOL), server),
         Check("last night", lambda: here.reading(lambda base: roster_checks.last_night(base, here.adapter)), data),
         Check("disk", lambda: machine_checks.disk_space([here.settings.home, here.settings.landing]), known),
         Check("drop folders", lambda: here.sources(False, "drop folder"), data),

@@ -31,7 +31,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import TypeAdapter
 
 from contracts.text import count, listed
-from services.operations.checks import Finding, ok, problem, together, warning
+from services.operations.checks import Finding, ok, problem, skipped, together, warning
 from tasks.deployments import QUEUES
 
 RUNS_KEPT, EVENTS_KEPT = timedelta(days=30), timedelta(days=3)
@@ -187,8 +187,11 @@ def deployments(file: Path, pool: str) -> Finding:
 def worker(pool: str, api: str, *, cores: int | None = None) -> Finding:
     """Whether a worker of the pool is online, and starts no more at once than the machine has cores."""
     with get_client(sync_client=True) as client:
+        try:
+            pool_limit = client.read_work_pool(pool).concurrency_limit
+        except ObjectNotFound:
+            return skipped('first mend "work pool"')
         known = client.read_workers_for_work_pool(pool)
-        pool_limit = client.read_work_pool(pool).concurrency_limit
     cores = cores or cpu_count() or 1
     start = f"`prefect worker start --pool {pool} --limit {cores}`"
     online = _online(known)

@@ -22,7 +22,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from prefect.states import Late
 
 from cli.running import DEPLOYED, POOL
-from services.operations.checks import ok, problem, warning
+from services.operations.checks import ok, problem, skipped, warning
 from tasks import server_checks
 from tasks.deployments import deploy
 from tests.flows.conftest import Installation, rollcall, serving, shown
@@ -134,6 +134,7 @@ def test_a_pool_that_is_missing_incomplete_or_paused(client: SyncPrefectClient) 
         "there is no work pool nowhere",
         "Start `rollcall up`, or run `prefect work-pool create nowhere --type process`.",
     )
+    assert server_checks.worker("nowhere", "") == skipped('first mend "work pool"')
     client.create_work_pool(WorkPoolCreate(name="bare", type="process"))
     assert server_checks.work_pool("bare") == problem(
         "bare has no queue manual; bare has no queue nightly",
