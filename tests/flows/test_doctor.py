@@ -65,7 +65,7 @@ def test_all_is_well(api: str) -> None:
         ok("SQLite, which is enough for one machine"),
         ok("runs are kept for 30 days, events for 3"),
         ok("rollcall, with the queues manual and nightly"),
-        ok("all 9 of prefect.yaml"),
+        ok("all 10 of prefect.yaml"),
         ok("none"),
     ]
 
@@ -171,7 +171,7 @@ def test_deployments_that_are_missing_paused_or_without_a_schedule(client: SyncP
     )
     client.request("POST", f"/deployments/{paused.id}/resume_deployment")  # type: ignore[arg-type]
     client.update_deployment_schedule(idle.id, idle.schedules[0].id, active=True)
-    assert server_checks.deployments(FILE, POOL) == ok("all 9 of prefect.yaml")
+    assert server_checks.deployments(FILE, POOL) == ok("all 10 of prefect.yaml")
 
 
 def test_runs_that_wait_past_their_time(client: SyncPrefectClient) -> None:
