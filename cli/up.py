@@ -112,6 +112,7 @@ def _say_where(settings: Settings, api: str, lock: IO[str]) -> None:
         f"\n[bold]Rollcall is running.[/] Press Ctrl-C to stop it.\n"
         f"  SIS sync report   {escape(addresses['report'])}\n"
         f"  Prefect           {escape(addresses['prefect'])}\n"
+        f"  morning list      {escape(addresses['prefect'])}/artifacts/key/morning-list\n"
         f"  logs              {escape(str(settings.home / 'logs'))}\n"
         f"`rollcall report link EMAIL` prints a link that signs an administrator in to the report."
     )
