@@ -60,8 +60,8 @@ def asked(address: str, what: str) -> Any:
     return httpx.post(f"{address}/api/{what}/filter", json={}, timeout=30).raise_for_status().json()
 
 
-def until(there: Any, seconds: float = 90) -> None:
+def until(there: Any, seconds: float = 90, pause: float = 0.5) -> None:
     deadline = time.monotonic() + seconds
     while not there():
         assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.5)
+        time.sleep(pause)

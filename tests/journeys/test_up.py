@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import time
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from sqlmodel import col, select
 
 from cli.processes import MARK, stopped_by_signals
+from models import bulk
 from models.database import open_database
-from models.tables import District, School
+from models.tables import District, School, SchoolRun
+from sandbox.samples import FOLDER
 from services import clock
 from services.status.sync_status import Status, statuses
+from services.sync import leases
 from tests.everything_up import asked, free_port, said_until, until, up
 
 pytestmark = [pytest.mark.journeys, pytest.mark.xdist_group("prefect")]
@@ -69,6 +76,7 @@ def test_the_first_night_with_one_command_and_nothing_left_of_it(home: Path) -> 
         runs = {run["name"].partition(" · ")[0]: run["state"]["name"] for run in asked(prefect, "flow_runs")}
         assert runs["Unified School District"] == "Connected"
         deployed = {each["name"]: each["id"] for each in asked(prefect, "deployments")}
+        a_killed_run_is_crashed_and_the_next_one_makes_it_good(home, process, prefect, deployed["district-sync"])
         httpx.post(f"{prefect}/api/deployments/{deployed['csv-nightly']}/pause_deployment").raise_for_status()
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=90)
@@ -92,6 +100,57 @@ def test_the_first_night_with_one_command_and_nothing_left_of_it(home: Path) -> 
         output, _ = process.communicate(timeout=90)
         assert (process.returncode, "report ended by itself" in output) == (3, True)
     assert left(home) == []
+
+
+def a_killed_run_is_crashed_and_the_next_one_makes_it_good(
+    home: Path, process: subprocess.Popen[str], prefect: str, deployment: str
+) -> None:
+    """As Unified's second night comes in, its run is killed once the first school is done."""
+
+    def started() -> str:
+        answer = httpx.post(
+            f"{prefect}/api/deployments/{deployment}/create_flow_run", json={"parameters": {"district": "unified"}}
+        )
+        return str(answer.raise_for_status().json()["id"])
+
+    def state(run: str) -> tuple[str, str]:
+        found = httpx.get(f"{prefect}/api/flow_runs/{run}").raise_for_status().json()["state"]
+        return found["type"], found["name"]
+
+    for file in (FOLDER / "unified" / "night2").iterdir():
+        shutil.copy(file, home / "demo" / "drop" / "unified")
+    with open_database(f"sqlite:///{home / 'rollcall.sqlite'}", backups=None) as database:
+
+        def done() -> int:
+            with database.reading() as session:
+                return len(
+                    session.exec(select(SchoolRun.id).where(col(SchoolRun.school_id).startswith("unified/"))).all()
+                )
+
+        before = done()
+        killed = started()
+        until(lambda: done() > before, pause=0.01)
+        for child in psutil.Process(process.pid).children(recursive=True):
+            if "prefect.engine" in child.cmdline() or "flow-run" in child.cmdline():
+                child.kill()
+        assert done() < before + 3
+        until(lambda: state(killed)[0] == "CRASHED")
+        with database.transaction() as session:
+            # Five minutes later.
+            silent = clock.now() - timedelta(minutes=6)
+            bulk.execute(session, "UPDATE run SET heartbeat_at = :at WHERE ended_at IS NULL", {"at": silent})
+        again = started()
+        until(lambda: state(again)[0] not in ("SCHEDULED", "PENDING", "RUNNING"))
+        assert state(again) == ("FAILED", "On hold")
+        with database.reading() as session:
+            found = {each.key: each.status for each in statuses(session, district_id="unified", now=clock.now())}
+            outcomes = [run.outcome for run in leases.runs_of(session, "unified", 2)]
+    assert (found["lincoln"], found["roosevelt"], found["jefferson"]) == (
+        Status.CONNECTED,
+        Status.CONNECTED,
+        Status.ON_HOLD,
+    )
+    assert outcomes == ["on_hold", "interrupted"]
 
 
 def test_a_service_manager_stops_it_as_ctrl_c_does() -> None:
