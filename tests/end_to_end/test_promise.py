@@ -190,13 +190,15 @@ class Walk:
         self.installation.send(csv_files.write_rows(files, CsvStyle(line_end=line_end)))
 
     def act(self) -> None:
-        """Somebody leaves, or edits their own name."""
-        for account in self.chance.sample(query(self.database, "SELECT id FROM account WHERE archived_at IS NULL"), 2):
+        """Somebody leaves, or edits their own name, twice. Whoever leaves may take somebody else along."""
+        for _ in range(2):
+            active = query(self.database, "SELECT id FROM account WHERE archived_at IS NULL")
+            account = self.chance.choice(active)["id"]
             with self.database.transaction() as session:
                 if self.chance.random() < 0.5:
-                    accounts.leave_organization(session, "unified", account["id"], now=clock.now())
+                    accounts.leave_organization(session, "unified", account, now=clock.now())
                 else:
-                    accounts.edit_account(session, account["id"], first_name="Own")
+                    accounts.edit_account(session, account, first_name="Own")
 
     def decide(self) -> None:
         """Decide about some of the holds that are open or were replaced, where there is something to decide."""
