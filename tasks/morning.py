@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_UI_URL
 
@@ -16,7 +18,8 @@ from tasks.deliveries import RETRIES
 from tasks.resources import database
 
 KEY = "morning-list"
-LINKED = 50  # districts whose last run is looked up; beyond them a morning has other worries
+FLOWS = ("sync-district", "district-sync", "school-sync")  # those of districts; a school's part has their tags too
+LOOKED_THROUGH = 200  # runs of these districts, the newest first: as many as the server gives at once
 
 
 @task(name="publish the morning list", **RETRIES)
@@ -27,11 +30,11 @@ async def publish_morning_list() -> None:
         names = district_names(session)
     lines = [f"# {_headline(len(found))}", ""]
     async with get_client() as client:
-        for number, (district, needs) in enumerate(found.items()):
-            run = await _run_of(client, district) if number < LINKED else None
-            links = [f"[report]({get_settings().report_address}/districts/{district})"]
-            links += [f"[run]({run})"] if run is not None else []
-            lines.append(f"- **{names[district]}**: {needs} ({', '.join(links)})")
+        runs = await _last_runs(client, found)
+    for district, needs in found.items():
+        links = [f"[report]({get_settings().report_address}/districts/{district})"]
+        links += [f"[run]({runs[district]})"] if district in runs else []
+        lines.append(f"- **{names[district]}**: {needs} ({', '.join(links)})")
     await acreate_markdown_artifact(key=KEY, markdown="\n".join(lines), description="Districts that need somebody")
 
 
@@ -41,11 +44,20 @@ def _headline(many: int) -> str:
     return "1 district needs somebody" if many == 1 else f"{many:,} districts need somebody"
 
 
-async def _run_of(client: PrefectClient, district: str) -> str | None:
-    """The address of a district's last run."""
-    tags = FlowRunFilterTags(all_=[f"district:{district}"])
-    runs = await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(tags=tags), sort=FlowRunSort.START_TIME_DESC, limit=1
-    )
+async def _last_runs(client: PrefectClient, districts: Collection[str]) -> dict[str, str]:
+    """By district, the address of its last run, where it is among the newest."""
+    tagged = {f"district:{district}": district for district in districts}
     address = PREFECT_UI_URL.value()
-    return f"{address}/runs/flow-run/{runs[0].id}" if runs and address else None
+    if not tagged or not address:
+        return {}
+    runs = await client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOWS))),
+        flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(any_=list(tagged))),
+        sort=FlowRunSort.START_TIME_DESC,
+        limit=LOOKED_THROUGH,
+    )
+    found: dict[str, str] = {}
+    for run in runs:
+        for tag in tagged.keys() & set(run.tags):
+            found.setdefault(tagged[tag], f"{address}/runs/flow-run/{run.id}")
+    return found

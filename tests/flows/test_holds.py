@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import polars as pl
 import pytest
@@ -258,6 +259,22 @@ def test_a_school_still_on_hold_has_no_run_of_its_own_and_calls_nobody_again_for
     assert first == "# 1 district needs somebody"
     assert line.startswith(f"- **Unified School District**: 3 on hold: {said} ([report](http://127.0.0.1:8321/")
     assert re.search(r"/districts/unified\), \[run\]\(http://127.0.0.1:\d+/runs/flow-run/[0-9a-f-]{36}\)\)$", line)
+
+
+def test_the_morning_list_links_a_district_to_its_own_run_and_not_to_that_of_a_school(emptied: Installation) -> None:
+    async def linked() -> tuple[str, str]:
+        _, listed = await seen_in_the_morning()
+        found = re.search(r"\[run\]\([^)]*/([0-9a-f-]{36})\)", listed)
+        assert found is not None
+        async with get_client() as client:
+            run = await client.read_flow_run(UUID(found[1]))
+            return (await client.read_flow(run.flow_id)).name, run.name.partition(" · ")[0]
+
+    resolve: Any = resolve_hold
+    # One school is synced in a run of its own, after its district's began.
+    assert ran(resolve(Resolution.CONFIRM_REMOVALS, "Kim, ops", holds=open_ids()[:1], return_state=True)).is_completed()
+    assert len(open_ids()) == 2
+    assert asyncio.run(linked()) == ("sync-district", "Unified School District")
 
 
 async def seen_in_the_morning() -> tuple[set[str], str]:
