@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     @field_validator("smtp_user")
     @classmethod
     def _passwords_stay_private(cls, value: str, info: ValidationInfo) -> str:
-        is_open = info.data.get("smtp_security") == "none" and not _is_loopback(str(info.data.get("smtp_host")))
+        is_open = info.data.get("smtp_security") == "none" and not is_loopback(str(info.data.get("smtp_host")))
         if value and is_open:
             raise ValueError("a login needs ROLLCALL_SMTP_SECURITY starttls or tls; none is for this machine only")
         return value
@@ -222,7 +222,7 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"https?://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[\w./-]*)?", address, re.ASCII):
             raise ValueError("must be an address such as https://HOST, without user, query or fragment")
         parts = urlsplit(address)
-        if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
             raise ValueError("must begin with https://; http:// is for this machine itself only")
         return address
 
@@ -312,7 +312,7 @@ class Settings(BaseSettings):
         """
         given = {"report_host": host, "report_port": port}
         changed = self.model_copy(update={name: value for name, value in given.items() if value is not None})
-        if not changed.report_url and not _is_loopback(changed.report_host):
+        if not changed.report_url and not is_loopback(changed.report_host):
             raise SetupError(
                 f"the report listens on {changed.report_host}, which other machines can reach: set ROLLCALL_REPORT_URL"
                 " to its address as people open it, such as https://rollcall.HOST"
@@ -363,7 +363,8 @@ def _message(message: str) -> str:
     return message.removeprefix("Value error, ")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

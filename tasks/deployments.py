@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
 from prefect.client.schemas.objects import BlockDocument
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import AutomationCore
@@ -39,15 +40,14 @@ def deploy(folder: Path, pool: str) -> bool:
 
 
 async def _deploy(folder: Path, pool: str) -> bool:
-    names = {each["name"] for each in yaml.safe_load((folder / "prefect.yaml").read_text())["deployments"]}
     async with get_client() as client:
         await _make_pool(client, pool)
-        before = {each.name: each for each in await client.read_deployments() if each.name in names}
+        before = {each.name: each for each in await client.read_deployments(work_pool_filter=of_pool(pool))}
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
         done = await asyncio.to_thread(subprocess.run, command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise SetupError(f"the deployments could not be made: {(done.stdout + done.stderr)[-500:]}")
-        for after in await client.read_deployments():
+        for after in await client.read_deployments(work_pool_filter=of_pool(pool)):
             if after.name in before:
                 await _pause_again(client, before[after.name], after)
         return await _automate(client, (folder / "automations.yaml").read_text())
@@ -74,6 +74,11 @@ async def _automate(client: PrefectClient, text: str) -> bool:
 
 def _can_notify(block: BlockDocument) -> bool:
     return block.block_schema is not None and "notify" in block.block_schema.capabilities
+
+
+def of_pool(pool: str) -> WorkPoolFilter:
+    """Match what is of this work pool: others on the server may have deployments and runs of the same names."""
+    return WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
 
 
 async def _make_pool(client: PrefectClient, pool: str) -> None:

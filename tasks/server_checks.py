@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -21,8 +20,6 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateName,
-    WorkPoolFilter,
-    WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import Worker, WorkerStatus
 from prefect.client.schemas.responses import DeploymentResponse
@@ -32,7 +29,8 @@ from pydantic import TypeAdapter
 
 from contracts.text import count, listed
 from services.operations.checks import Finding, ok, problem, skipped, together, warning
-from tasks.deployments import QUEUES
+from settings import is_loopback
+from tasks.deployments import QUEUES, of_pool
 
 RUNS_KEPT, EVENTS_KEPT = timedelta(days=30), timedelta(days=3)
 BATCH = 200  # of the task run recorder; see prefect.toml
@@ -215,9 +213,9 @@ def late_runs(pool: str) -> Finding:
     """Whether runs wait past their time."""
     late = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Late"])))
     with get_client(sync_client=True) as client:
-        number = client.count_flow_runs(flow_run_filter=late, work_pool_filter=_only(pool))
+        number = client.count_flow_runs(flow_run_filter=late, work_pool_filter=of_pool(pool))
         first = client.read_flow_runs(
-            flow_run_filter=late, work_pool_filter=_only(pool), sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=1
+            flow_run_filter=late, work_pool_filter=of_pool(pool), sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=1
         )
     if not first:
         return ok("none")
@@ -238,14 +236,10 @@ def _settings(client: SyncPrefectClient) -> dict[str, Any]:
     return found
 
 
-def _only(pool: str) -> WorkPoolFilter:
-    return WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
-
-
 def _all_deployments(pool: str) -> dict[str, DeploymentResponse]:
     found: dict[str, DeploymentResponse] = {}
     with get_client(sync_client=True) as client:
-        while page := client.read_deployments(work_pool_filter=_only(pool), limit=PAGE, offset=len(found)):
+        while page := client.read_deployments(work_pool_filter=of_pool(pool), limit=PAGE, offset=len(found)):
             found |= {each.name: each for each in page}
             if len(page) < PAGE:
                 break
@@ -298,11 +292,7 @@ def _kind_of_database(api: str) -> str | None:
 
 
 def _is_here(api: str) -> bool:
-    host = urlsplit(api).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(urlsplit(api).hostname or "")
 
 
 def _asks_for_login(api: str) -> bool:

@@ -127,13 +127,17 @@ def test_a_cron_deployment_gets_its_scheduled_runs() -> None:
 def test_deploying_again_leaves_paused_what_somebody_paused(own_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", own_server)
 
-    def asked(what: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = httpx.post(f"{own_server}/{what}/filter", json={}).raise_for_status().json()
+    def asked(what: str, of: object = None) -> list[dict[str, Any]]:
+        answer = httpx.post(f"{own_server}/{what}/filter", json=of or {}).raise_for_status()
+        found: list[dict[str, Any]] = answer.json()
         return found
+
+    def ours() -> dict[str, dict[str, Any]]:
+        return {each["name"]: each for each in asked("deployments", {"work_pools": {"name": {"any_": ["rollcall"]}}})}
 
     def deploy() -> dict[str, dict[str, Any]]:
         assert rollcall("deploy").exit_code == 0
-        return {each["name"]: each for each in asked("deployments")}
+        return ours()
 
     def active(deployed: dict[str, dict[str, Any]]) -> dict[str, tuple[bool, list[bool]]]:
         return {name: (each["paused"], [its["active"] for its in each["schedules"]]) for name, each in deployed.items()}
@@ -149,6 +153,11 @@ def test_deploying_again_leaves_paused_what_somebody_paused(own_server: str, mon
     arrivals = first["csv-arrivals"]
     schedule = f"{own_server}/deployments/{arrivals['id']}/schedules/{arrivals['schedules'][0]['id']}"
     httpx.patch(schedule, json={"active": False}).raise_for_status()
+    # Other programs on the server have deployments of the same name, which are paused.
+    for flow in ("another", "one more"):
+        flow_id = httpx.post(f"{own_server}/flows/", json={"name": flow}).raise_for_status().json()["id"]
+        others = {"name": "housekeeping", "flow_id": flow_id, "paused": True}
+        httpx.post(f"{own_server}/deployments/", json=others).raise_for_status()
     # Without a notification block, only what notifies nobody is automated.
     (crashed,) = asked("automations")
     assert crashed["name"] == "rollcall-run-without-heartbeat"
@@ -158,7 +167,7 @@ def test_deploying_again_leaves_paused_what_somebody_paused(own_server: str, mon
             name="ops", url="http://127.0.0.1:9", json_data={"text": "{{body}}"}
         )
         block.save("rollcall", _sync=True)
-    before = active({each["name"]: each for each in asked("deployments")})
+    before = active(ours())
     assert before == expected | {"csv-nightly": (True, [True]), "csv-arrivals": (False, [False])}
     assert active(deploy()) == before
     automated = {each["name"]: each["enabled"] for each in asked("automations")}
