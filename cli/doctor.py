@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from cli import only_one
 from cli.app import app
 from cli.console import err, out, print_json
 from cli.options import ATTENTION, DOCTOR_EXIT_CODES, AsJson
-from cli.running import DEPLOYED, POOL, start_prefect
+from cli.running import DEPLOYED, POOL, adapter, server_api, start_prefect
 from contracts.addresses import mail_address
 from contracts.text import count
 from errors import SetupError
@@ -97,8 +96,7 @@ class _Here:
 
     @property
     def api(self) -> str:
-        running = self.running.get("prefect")
-        return os.environ.get("PREFECT_API_URL") or (f"{running}/api" if running else "")
+        return server_api(self.settings)
 
     def prefect(self) -> Any:
         # Only now: Prefect takes two seconds to import, and reads the environment then.
@@ -112,7 +110,6 @@ class _Here:
                 "PREFECT_API_URL is not set, and no `rollcall up` is running here",
                 "Start `rollcall up`, or set PREFECT_API_URL to the server's address, which ends in /api.",
             )
-        os.environ["PREFECT_API_URL"] = self.api
         start_prefect(self.settings)
         found: Finding = self.prefect().server(self.api)
         return found
@@ -122,15 +119,8 @@ class _Here:
             return look(database)
 
     def adapter(self, kind: str) -> SourceAdapter:
-        try:
-            return ADAPTERS[kind](self.settings.connection(kind))
-        except SetupError:
-            # Without a server there are no Secret blocks either.
-            if not self.api:
-                raise
-        from tasks.resources import adapter
-
-        return adapter(kind)
+        # Without a server there are no Secret blocks either, and none is started to look for them.
+        return adapter(kind) if self.api else ADAPTERS[kind](self.settings.connection(kind))
 
     def sources(self, is_remote: bool, one: str) -> Finding:
         return self.reading(

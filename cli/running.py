@@ -29,8 +29,6 @@ NOBODY_NOTIFIED = (
     "Nobody is notified of holds and failures: for that, make a notification block named rollcall in Prefect (Blocks)."
 )
 STARTING = 180.0  # seconds; a server's first start makes its database
-# How a district's run can end that somebody should know of.
-NEED_ATTENTION = ("On hold", "Still on hold", "Rejected", "Disconnected", "Paused", "Waiting for Clever")
 
 
 def start_prefect(settings: Settings) -> None:
@@ -57,11 +55,19 @@ def start_prefect(settings: Settings) -> None:
         os.environ.setdefault(name, value)
 
 
+def server_api(settings: Settings) -> str:
+    """The API of the server that is in use: PREFECT_API_URL's, else that of `rollcall up`; empty if there is none."""
+    if named := os.environ.get("PREFECT_API_URL"):
+        return named
+    found = running(settings.home)
+    return f"{found['prefect']}/api" if found else ""
+
+
 def _find_server(settings: Settings) -> bool:
-    """Let PREFECT_API_URL name the server that `rollcall up` runs, unless it names one; false if there is none."""
-    if not os.environ.get("PREFECT_API_URL") and (found := running(settings.home)):
-        os.environ["PREFECT_API_URL"] = f"{found['prefect']}/api"
-    return bool(os.environ.get("PREFECT_API_URL"))
+    """Let PREFECT_API_URL name the server that is in use; false if there is none."""
+    if api := server_api(settings):
+        os.environ["PREFECT_API_URL"] = api
+    return bool(api)
 
 
 def prefect_environment(settings: Settings) -> dict[str, str]:
@@ -182,7 +188,7 @@ def run_district(
     for kind in {request.kind for request in sync_requests if request not in met}:
         adapter(kind)
     with err.status(f"syncing {district}"):
-        from flows.states import has_failed
+        from flows.states import INCOMPLETE, has_failed
         from flows.sync_district import sync_district
 
         log_prefect()
@@ -194,7 +200,7 @@ def run_district(
     if has_failed(state):
         err.print(f"[red]failed:[/] {escape(state.message or '')}")
         return FAILURE
-    return ATTENTION if state.name in NEED_ATTENTION else OK
+    return ATTENTION if state.name in INCOMPLETE else OK
 
 
 async def _state(run: Any) -> Any:

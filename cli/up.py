@@ -48,10 +48,10 @@ def up(
             out.print(f"Stopped {left} processes that an earlier `rollcall up` had left when it was killed.")
         with opened():
             pass  # makes and upgrades an embedded database, and says what is wrong with any
-        api = os.environ.get("PREFECT_API_URL") or f"http://127.0.0.1:{prefect_port}/api"
-        is_ours = not os.environ.get("PREFECT_API_URL")
-        if is_ours:
+        used = os.environ.get("PREFECT_API_URL")
+        if not used:
             _assert_free(prefect_port)
+        api, port = (used, None) if used else (f"http://127.0.0.1:{prefect_port}/api", prefect_port)
         _assert_can_listen(settings)
         # A run that was killed is found out by its missing heartbeats.
         heartbeats = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT_SECONDS}
@@ -59,7 +59,7 @@ def up(
         os.environ |= environment
         with Processes(settings.home, settings.home / "logs", environment) as processes:
             try:
-                ended = _run(processes, settings, api, limit or os.cpu_count() or 1, lock, is_ours=is_ours, demo=demo)
+                ended = _run(processes, settings, api, limit or os.cpu_count() or 1, lock, port=port, demo=demo)
             except KeyboardInterrupt:
                 ended = None
             out.print("Stopping ...")
@@ -70,14 +70,13 @@ def up(
 
 
 def _run(
-    processes: Processes, settings: Settings, api: str, limit: int, lock: IO[str], *, is_ours: bool, demo: bool
+    processes: Processes, settings: Settings, api: str, limit: int, lock: IO[str], *, port: int | None, demo: bool
 ) -> Child | None:
-    """Start everything in its order, and watch it; gives what ended by itself."""
+    """Start everything in its order, and watch it; gives what ended by itself. port: of a server of our own."""
     python = sys.executable
-    if is_ours:
-        port = api.removesuffix("/api").rpartition(":")[2]
+    if port is not None:
         out.print("Starting Prefect's server ...")
-        command = [python, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+        command = [python, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
         processes.start("prefect-server", command, DEPLOYED)
     if (ended := until_healthy(api, processes)) is not None:
         return ended
@@ -106,13 +105,15 @@ def _run(
 
 
 def _say_where(settings: Settings, api: str, lock: IO[str]) -> None:
+    from tasks.morning import KEY
+
     addresses = {"report": settings.report_address, "prefect": api.removesuffix("/api")}
     say_where(lock, addresses)
     out.print(
         f"\n[bold]Rollcall is running.[/] Press Ctrl-C to stop it.\n"
         f"  SIS sync report   {escape(addresses['report'])}\n"
         f"  Prefect           {escape(addresses['prefect'])}\n"
-        f"  morning list      {escape(addresses['prefect'])}/artifacts/key/morning-list\n"
+        f"  morning list      {escape(addresses['prefect'])}/artifacts/key/{KEY}\n"
         f"  logs              {escape(str(settings.home / 'logs'))}\n"
         f"`rollcall report link EMAIL` prints a link that signs an administrator in to the report."
     )

@@ -12,6 +12,9 @@ ON_HOLD, REJECTED, DISCONNECTED = "On hold", "Rejected", "Disconnected"
 # has too, tells them from runs that failed.
 NEEDS_SOMEBODY = frozenset({ON_HOLD, REJECTED, DISCONNECTED})
 STILL_ON_HOLD = "Still on hold"  # as after the run before, and not for long: it needs nobody again
+PAUSED, WAITING = "Paused", "Waiting for Clever"
+# Not every school has what its data say, as somebody who started the run should know.
+INCOMPLETE = NEEDS_SOMEBODY | {STILL_ON_HOLD, PAUSED, WAITING}
 
 
 def ended(name: str, message: str) -> State[Any]:

@@ -13,7 +13,17 @@ from prefect.states import Completed
 from contracts.roster import Roster
 from errors import Busy, LeaseLost, SchoolsFailed, WriteConflict
 from flows.names import district_names, tag_run
-from flows.states import DISCONNECTED, NEEDS_SOMEBODY, ON_HOLD, REJECTED, STILL_ON_HOLD, ended, has_failed
+from flows.states import (
+    DISCONNECTED,
+    NEEDS_SOMEBODY,
+    ON_HOLD,
+    PAUSED,
+    REJECTED,
+    STILL_ON_HOLD,
+    WAITING,
+    ended,
+    has_failed,
+)
 from flows.sync_school import sync_school
 from models.outcomes import RunOutcome, SchoolOutcome
 from services import clock
@@ -38,8 +48,8 @@ STATES = {
     RunOutcome.DISCONNECTED: DISCONNECTED,
     RunOutcome.STALE: ON_HOLD,
     RunOutcome.ON_HOLD: ON_HOLD,
-    RunOutcome.NOT_READY: "Waiting for Clever",
-    RunOutcome.PAUSED: "Paused",
+    RunOutcome.NOT_READY: WAITING,
+    RunOutcome.PAUSED: PAUSED,
     RunOutcome.DONE: "Connected",
     RunOutcome.UNCHANGED: "Unchanged",
     RunOutcome.ARRIVING: "Still arriving",
@@ -102,7 +112,8 @@ async def sync_district(
                 raise
             endings[request.source_id] = SKIPPED
     needs = publish_report(district)
-    await tag_run(*tags, *(f"needs:{code.replace('_', '-')}" for code in needs.codes))
+    if needs.codes:
+        await tag_run(*tags, *(f"needs:{code.replace('_', '-')}" for code in needs.codes))
     await publish_morning_list()
     send_what_waits()
     if failed:

@@ -14,6 +14,7 @@ from models.database import Database
 from report.serving import served
 from sandbox.clever_api import CLIENT_ID, CLIENT_SECRET, CleverApi, serving
 from sandbox.clever_records import clever_district
+from sandbox.demo_districts import SENDERS
 from sandbox.samples import FOLDER, lakeside
 from services import clock
 from services.access import sessions
@@ -26,8 +27,6 @@ from tests.report.site import Site, site_over
 
 OPERATOR, UNIFIED, RIVERBEND = "ops@rollcall.example", "it@unified.example", "office@riverbend.example"
 LINCOLN_OFFICE = "office@lincoln.example"  # administers one school of Unified
-
-SENDERS = ("unified", "riverbend", "hillcrest")
 
 
 def play_samples(database: Database) -> None:
