@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 ROOT = Path(__file__).parents[1]
 REPORT_PORT, PREFECT_PORT = "ROLLCALL_REPORT_PORT", "--prefect-port"
@@ -56,8 +57,19 @@ def said_until(process: subprocess.Popen[str], words: str) -> str:
     raise AssertionError("".join(lines))
 
 
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+
+
+@retry(retry=retry_if_exception(_is_busy), wait=wait_fixed(0.5), stop=stop_after_delay(30), reraise=True)
+def told(method: str, url: str, **sent: Any) -> Any:
+    """What Prefect's server answers. On SQLite it says 503 while others write; its own clients ask again as well."""
+    answer = httpx.request(method, url, timeout=30, **sent).raise_for_status()
+    return answer.json() if answer.content else None
+
+
 def asked(address: str, what: str) -> Any:
-    return httpx.post(f"{address}/api/{what}/filter", json={}, timeout=30).raise_for_status().json()
+    return told("POST", f"{address}/api/{what}/filter", json={})
 
 
 def until(there: Any, seconds: float = 90, pause: float = 0.5) -> None:

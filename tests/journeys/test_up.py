@@ -26,7 +26,7 @@ from sandbox.samples import FOLDER
 from services import clock
 from services.status.sync_status import Status, statuses
 from services.sync import leases
-from tests.everything_up import asked, free_port, said_until, until, up
+from tests.everything_up import asked, free_port, said_until, told, until, up
 
 pytestmark = [pytest.mark.journeys, pytest.mark.xdist_group("prefect")]
 
@@ -82,7 +82,7 @@ def test_the_first_night_with_one_command_and_nothing_left_of_it(home: Path) -> 
         assert states()["Unified School District"] == "Connected"
         deployed = {each["name"]: each["id"] for each in asked(prefect, "deployments")}
         a_killed_run_is_crashed_and_the_next_one_makes_it_good(home, process, prefect, deployed["district-sync"])
-        httpx.post(f"{prefect}/api/deployments/{deployed['csv-nightly']}/pause_deployment").raise_for_status()
+        told("POST", f"{prefect}/api/deployments/{deployed['csv-nightly']}/pause_deployment")
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=90)
         assert (process.returncode, "Everything is stopped." in rest) == (0, True)
@@ -113,13 +113,11 @@ def a_killed_run_is_crashed_and_the_next_one_makes_it_good(
     """As Unified's second night comes in, its run is killed once the first school is done."""
 
     def started() -> str:
-        answer = httpx.post(
-            f"{prefect}/api/deployments/{deployment}/create_flow_run", json={"parameters": {"district": "unified"}}
-        )
-        return str(answer.raise_for_status().json()["id"])
+        address = f"{prefect}/api/deployments/{deployment}/create_flow_run"
+        return str(told("POST", address, json={"parameters": {"district": "unified"}})["id"])
 
     def state(run: str) -> tuple[str, str]:
-        found = httpx.get(f"{prefect}/api/flow_runs/{run}").raise_for_status().json()["state"]
+        found = told("GET", f"{prefect}/api/flow_runs/{run}")["state"]
         return found["type"], found["name"]
 
     for file in (FOLDER / "unified" / "night2").iterdir():
