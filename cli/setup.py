@@ -6,13 +6,15 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 import typer.core
 from rich.markup import escape
 
 from cli.app import app
-from cli.console import opened, out
+from cli.console import err, opened, out
 from cli.options import PROMPT_EXIT_CODES, ContactChoice, DistrictId, Switch, Yes
+from cli.running import server_api, start_prefect
 from contracts.text import clean, count
 from errors import SetupError
 from services import accounts, clock
@@ -43,6 +45,19 @@ def setup(
     for change in changes:
         out.print(escape(change))
     out.print(count(len(changes), "change") if changes else "nothing to change")
+    if changes and server_api(get_settings()):
+        _list_in_forms()
+
+
+def _list_in_forms() -> None:
+    """Have Prefect's forms list what is set up now; where its server doesn't answer, housekeeping does so later."""
+    start_prefect(get_settings())
+    from tasks.forms import offer_districts
+
+    try:
+        offer_districts()
+    except httpx.HTTPError:
+        err.print("Prefect's server did not answer; its forms list these districts after the next housekeeping.")
 
 
 def _assert_agreed(frozen: list[str], file: Path) -> None:

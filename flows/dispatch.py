@@ -15,6 +15,7 @@ from prefect.states import Completed
 
 from contracts.text import count
 from errors import SchoolsFailed
+from flows.names import district_run_name
 from flows.states import has_failed
 from flows.sync_district import sync_district
 from services import clock
@@ -37,7 +38,8 @@ async def start_districts(districts: Sequence[str], *, kind: str, start_by: date
         until = start_by.isoformat() if start_by is not None else None
         for district in districts:
             asked = {"district": district, "kind": kind, "nightly": True, "start_by": until}
-            await arun_deployment(DEPLOYMENT, parameters=asked, timeout=0, as_subflow=False)
+            name = district_run_name(district)
+            await arun_deployment(DEPLOYMENT, flow_run_name=name, parameters=asked, timeout=0, as_subflow=False)
         return Completed(name="Submitted", message=f"{count(len(districts), 'district')}: {', '.join(districts)}")
     failed = []
     not_started: list[str] = []

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.names import by_time
-from tasks.housekeeping import clean
+from tasks.housekeeping import clean, list_districts
 from tasks.mail import add_due_notices, send_what_waits
 
 
@@ -17,9 +17,10 @@ from tasks.mail import add_due_notices, send_what_waits
 async def housekeeping() -> State[Any]:
     """Delete files, evidence, issues and mail past their 30-day retention, and what interrupted runs left behind.
 
-    It also adds the notices that are due by now, and sends the mail that is waiting.
+    It also adds the notices that are due by now, sends the mail that is waiting, and lists new districts in the forms.
     """
     message = clean()
     add_due_notices()
     send_what_waits()
+    list_districts()
     return Completed(name="Cleaned", message=message)

@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from pydantic import Field
 
+from flows.by_hand import DistrictId
 from flows.names import by_time
 from tasks.mail import send_what_waits
 from tasks.maintenance import raise_pause
@@ -17,7 +18,7 @@ from tasks.maintenance import raise_pause
 
 @flow(name="maintenance-pause", flow_run_name=by_time, persist_result=False)
 async def maintenance_pause(
-    reason: Annotated[str, Field(min_length=1)], district: str | None = None, until: datetime | None = None
+    reason: Annotated[str, Field(min_length=1)], district: DistrictId | None = None, until: datetime | None = None
 ) -> State[Any]:
     """Pause Clever syncs. The school being synced finishes first; runs that start during the pause end at once.
 

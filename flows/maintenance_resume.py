@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.by_hand import DistrictId
 from flows.dispatch import start_districts
 from flows.names import by_time
 from services.intake.adapters.clever import KIND as CLEVER
@@ -16,7 +17,7 @@ from tasks.maintenance import lower_pause
 
 
 @flow(name="maintenance-resume", flow_run_name=by_time, persist_result=False)
-async def maintenance_resume(district: str | None = None) -> State[Any]:
+async def maintenance_resume(district: DistrictId | None = None) -> State[Any]:
     """Resume Clever syncs, and run those that were skipped.
 
     Args:

@@ -11,7 +11,7 @@ from prefect.runtime import deployment, flow_run
 
 from models.tables import District
 from services import clock
-from services.districts import school_names
+from services.districts import run_title, school_names
 from tasks.resources import database
 
 
@@ -19,6 +19,12 @@ def by_time() -> str:
     """The deployment, or else the flow, and when the run was to start, in UTC: `csv-nightly · 2026-11-23 08:00 UTC`."""
     start = flow_run.scheduled_start_time or datetime.now(UTC)
     return f"{deployment.name or flow_run.flow_name} · {start.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def district_run_name(district: str) -> str:
+    """What a district's run is called, before it starts too: its name, and the date there."""
+    with database().reading() as session:
+        return run_title(session, district, clock.now())
 
 
 def district_names(district: str) -> tuple[str, dict[str, str], str]:

@@ -12,6 +12,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from errors import SchoolsFailed
+from flows.by_hand import DistrictId
 from flows.states import has_failed
 from flows.sync_district import sync_district
 from services.holds.decisions import ACCEPT, CONFIRM_CHANGES, CONFIRM_REMOVALS, FIXED, LEAVE_OUT, RECHECK
@@ -51,7 +52,7 @@ async def resolve_hold(
     resolution: Resolution,
     by: Annotated[str, Field(min_length=1)],
     holds: tuple[int, ...] = (),
-    district: str = "",
+    district: DistrictId | None = None,
     why: str = "",
 ) -> State[Any]:
     """Decide about holds, and sync their schools now.
@@ -64,7 +65,7 @@ async def resolve_hold(
         why: the reason; stored and shown with the hold.
     """
     ended, failed = [], []
-    for each, schools in decide(list(holds), district or None, VERBS[resolution], by=by, why=why or None).items():
+    for each, schools in decide(list(holds), district, VERBS[resolution], by=by, why=why or None).items():
         state = await sync_district(each, schools, return_state=True)
         ended.append(f"{each}: {state.name}")
         if has_failed(state):

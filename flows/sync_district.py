@@ -12,7 +12,7 @@ from prefect.states import Completed
 
 from contracts.roster import Roster
 from errors import Busy, LeaseLost, SchoolsFailed, WriteConflict
-from flows.names import district_names, tag_run
+from flows.names import district_names, district_run_name, tag_run
 from flows.states import (
     DISCONNECTED,
     NEEDS_SOMEBODY,
@@ -62,8 +62,7 @@ STATES = {
 
 def run_name() -> str:
     """The district, and the date there."""
-    name, _, date = district_names(flow_run.parameters["district"])
-    return f"{name} · {date}"
+    return district_run_name(flow_run.parameters["district"])
 
 
 @flow(name="sync-district", flow_run_name=run_name, persist_result=False)
@@ -114,7 +113,7 @@ async def sync_district(
     needs = publish_report(district)
     if needs.codes:
         await tag_run(*tags, *(f"needs:{code.replace('_', '-')}" for code in needs.codes))
-    await publish_morning_list()
+    publish_morning_list()
     send_what_waits()
     if failed:
         raise SchoolsFailed(failed)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from errors import NotFound, NotPossible
 from models.tables import District, School, Source
@@ -73,6 +74,20 @@ def school_names(session: Session, district_id: str) -> dict[str, str]:
 def district_names(session: Session) -> dict[str, str]:
     """All districts' names, by their IDs."""
     return {district.id: district.name for district in session.exec(select(District))}
+
+
+def active_districts(session: Session) -> list[str]:
+    """The IDs of the districts that are not frozen, in the setup file's order."""
+    here = select(District.id).where(col(District.frozen).is_(False))
+    return list(session.exec(here.order_by(col(District.position), col(District.id))))
+
+
+def run_title(session: Session, district_id: str, now: datetime) -> str:
+    """What a district's run is called: its name, and the date there. now: an aware datetime."""
+    district = session.get(District, district_id)
+    if district is None:
+        return f"{district_id} · {now:%Y-%m-%d}"
+    return f"{district.name} · {now.astimezone(ZoneInfo(district.timezone)):%Y-%m-%d}"
 
 
 def zone_of(session: Session, source: Source) -> ZoneInfo:

@@ -20,6 +20,8 @@ from services.sync import pipeline, planning
 from services.sync.pipeline import FetchResult, Rejected
 from services.sync.provision import RunContext
 from services.sync.requests import SyncRequest
+from settings import get_settings
+from tasks.forms import find_forms
 from tasks.resources import adapter, database, landing
 
 
@@ -82,7 +84,7 @@ def publish_report(district_id: str) -> Attention:
     with database().reading() as session:
         reports = district_report(session, district_id, now=clock.now())
         needs = attention(session, district_id)
-    lines = [f"# {needs}" if needs.schools else "# No school is on hold", ""]
+    lines = [f"# {needs}" if needs.schools else "# No school is on hold", "", *_what_to_do(needs)]
     lines += ["| School | Teachers | Students | Errors | Alerts | Sync status |", "|---|---:|---:|---:|---:|---|"]
     for report in reports:
         for row in report.schools:
@@ -96,3 +98,16 @@ def publish_report(district_id: str) -> Attention:
     if needs.schools:
         get_run_logger().warning("%s", needs)
     return needs
+
+
+def _what_to_do(needs: Attention) -> list[str]:
+    """A line for each school on hold, with links to its report and to the forms that go on from here."""
+    if not needs.schools:
+        return []
+    forms = find_forms()
+    lines = []
+    for each in needs.schools:
+        links = [f"[report]({get_settings().report_address}/schools/{each.school_id})"]
+        links += forms.of_hold(each.school_id, each.hold_id)
+        lines.append(f"- **{each.name}**: {each.reasons}, since {each.opened_at:%Y-%m-%d} ({', '.join(links)})")
+    return [*lines, ""]

@@ -19,6 +19,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
 from errors import SetupError
+from tasks.forms import offer_districts
 
 QUEUES = ("manual", "nightly")  # of the work pool, the first served first
 BLOCK = "rollcall"  # the notification block that automations notify by, of whatever type
@@ -26,6 +27,8 @@ BLOCK = "rollcall"  # the notification block that automations notify by, of what
 
 def deploy(folder: Path, pool: str) -> bool:
     """Make the work pool and its queues where they are missing, and create or update deployments and automations.
+
+    Their forms offer the districts that are set up.
 
     folder: where prefect.yaml and automations.yaml are. Rule: what somebody paused, a deployment, a schedule of one or
     an automation, stays paused.
@@ -36,7 +39,9 @@ def deploy(folder: Path, pool: str) -> bool:
     Raises:
         SetupError: Prefect refuses them.
     """
-    return asyncio.run(_deploy(folder, pool))
+    notifies = asyncio.run(_deploy(folder, pool))
+    offer_districts()
+    return notifies
 
 
 async def _deploy(folder: Path, pool: str) -> bool:

@@ -7,6 +7,7 @@ from prefect import get_run_logger, task
 from services import clock
 from services.operations import housekeeping
 from tasks.deliveries import RETRIES
+from tasks.forms import offer_districts
 from tasks.resources import database, landing
 
 
@@ -16,3 +17,9 @@ def clean() -> str:
     message = str(housekeeping.clean(database(), landing=landing(), now=clock.now()))
     get_run_logger().info("%s", message)
     return message
+
+
+@task(name="list districts in the forms", **RETRIES)
+def list_districts() -> None:
+    """List the districts that are set up in the forms that ask for one."""
+    offer_districts()

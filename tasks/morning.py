@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from prefect import task
-from prefect.artifacts import acreate_markdown_artifact
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_UI_URL
@@ -15,27 +15,30 @@ from services.districts import district_names
 from services.status.attention import attention_by_district
 from settings import get_settings
 from tasks.deliveries import RETRIES
+from tasks.forms import DISTRICT_SYNC, SCHOOL_SYNC, Forms, find_forms
 from tasks.resources import database
 
 KEY = "morning-list"
-FLOWS = ("sync-district", "district-sync", "school-sync")  # those of districts; a school's part has their tags too
+FLOWS = ("sync-district", DISTRICT_SYNC, SCHOOL_SYNC)  # those of districts; a school's part has their tags too
 LOOKED_THROUGH = 200  # runs of these districts, the newest first: as many as the server gives at once
 
 
 @task(name="publish the morning list", **RETRIES)
-async def publish_morning_list() -> None:
+def publish_morning_list() -> None:
     """Publish, under a fixed key, each district that needs somebody, with links to its run and its report."""
     with database().reading() as session:
         found = attention_by_district(session)
         names = district_names(session)
     lines = [f"# {_headline(len(found))}", ""]
-    async with get_client() as client:
-        runs = await _last_runs(client, found)
+    forms = find_forms() if found else Forms("", {})
+    with get_client(sync_client=True) as client:
+        runs = _last_runs(client, found)
     for district, needs in found.items():
         links = [f"[report]({get_settings().report_address}/districts/{district})"]
         links += [f"[run]({runs[district]})"] if district in runs else []
+        links += forms.of_district(district)
         lines.append(f"- **{names[district]}**: {needs} ({', '.join(links)})")
-    await acreate_markdown_artifact(key=KEY, markdown="\n".join(lines), description="Districts that need somebody")
+    create_markdown_artifact(key=KEY, markdown="\n".join(lines), description="Districts that need somebody")
 
 
 def _headline(many: int) -> str:
@@ -44,13 +47,13 @@ def _headline(many: int) -> str:
     return "1 district needs somebody" if many == 1 else f"{many:,} districts need somebody"
 
 
-async def _last_runs(client: PrefectClient, districts: Collection[str]) -> dict[str, str]:
+def _last_runs(client: SyncPrefectClient, districts: Collection[str]) -> dict[str, str]:
     """By district, the address of its last run, where it is among the newest."""
     tagged = {f"district:{district}": district for district in districts}
     address = PREFECT_UI_URL.value()
     if not tagged or not address:
         return {}
-    runs = await client.read_flow_runs(
+    runs = client.read_flow_runs(
         flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOWS))),
         flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(any_=list(tagged))),
         sort=FlowRunSort.START_TIME_DESC,

@@ -13,6 +13,7 @@ from services.status import issues
 from services.sync import pipeline
 from services.sync.provision import RunContext, SchoolResult
 from tasks.deliveries import RETRIES
+from tasks.forms import find_forms
 from tasks.resources import database
 
 
@@ -48,7 +49,10 @@ def publish_school(run: RunContext, outcome: SchoolResult) -> None:
         entry = entries[reason.code]
         lines += [f"**{entry.title}** (hold {outcome.hold_id}). {entry.meaning}", ""]
         lines += [*(f"- {line}" for line in evidence.describe_counts(reason)), ""]
-        lines += [entry.remedy, "", f"`rollcall hold show {outcome.hold_id}`", ""]
+        lines += [entry.remedy, ""]
+    if outcome.hold_id is not None:
+        links = find_forms().of_hold(outcome.school_id, outcome.hold_id)
+        lines += [", ".join([*links, f"`rollcall hold show {outcome.hold_id}`"]), ""]
     if counts:
         lines += ["| | what | records | how to fix |", "|---|---|---:|---|"]
         for code, count in counts.items():

@@ -10,7 +10,10 @@ from prefect.client.orchestration import get_client
 from prefect.deployments.flow_runs import arun_deployment
 from prefect.exceptions import ObjectNotFound
 
-DISTRICT_SYNC, SCHOOL_SYNC = "district-sync/district-sync", "school-sync/school-sync"
+from services import clock
+from services.districts import run_title
+from tasks.forms import DISTRICT_SYNC, SCHOOL_SYNC
+from tasks.resources import database
 
 
 def start(district_id: str, schools: list[str] | None) -> bool:
@@ -18,18 +21,21 @@ def start(district_id: str, schools: list[str] | None) -> bool:
 
     Rule: where there is no server that answers, no deployment or no work pool, nothing is submitted.
     """
+    with database().reading() as session:
+        title = run_title(session, district_id, clock.now())
     if schools is None:
-        return asyncio.run(_submit(DISTRICT_SYNC, {"district": district_id}))
-    return asyncio.run(_submit(SCHOOL_SYNC, {"district": district_id, "schools": schools}))
+        return asyncio.run(_submit(DISTRICT_SYNC, title, {"district": district_id}))
+    return asyncio.run(_submit(SCHOOL_SYNC, title, {"district": district_id, "schools": schools}))
 
 
-async def _submit(name: str, parameters: dict[str, Any]) -> bool:
+async def _submit(form: str, title: str, parameters: dict[str, Any]) -> bool:
+    name = f"{form}/{form}"
     try:
         async with get_client() as client:
             deployment = await client.read_deployment_by_name(name)
         if deployment.work_pool_name is None:
             return False
-        await arun_deployment(name, parameters=parameters, timeout=0, as_subflow=False)
+        await arun_deployment(name, flow_run_name=title, parameters=parameters, timeout=0, as_subflow=False)
     except (ObjectNotFound, httpx.HTTPError):
         return False
     return True

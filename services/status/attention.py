@@ -19,10 +19,17 @@ UNANSWERED = timedelta(days=7)
 class HeldSchool:
     """A school that is on hold: its name, the codes of the reasons, and since when. failed: by a run of ours."""
 
+    school_id: str
+    hold_id: int
     name: str
     codes: tuple[str, ...]
     opened_at: datetime
     failed: bool
+
+    @property
+    def reasons(self) -> str:
+        """Such as `data removals, unusual changes`."""
+        return ", ".join(self.codes).replace("_", " ")
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Attention:
 
     def __str__(self) -> str:
         """Such as `2 on hold: Adams (data removals), Mill Pond (file errors); 1 failed: Lincoln`."""
-        held = [f"{each.name} ({', '.join(each.codes).replace('_', ' ')})" for each in self.schools if not each.failed]
+        held = [f"{each.name} ({each.reasons})" for each in self.schools if not each.failed]
         failed = [each.name for each in self.schools if each.failed]
         named = {"on hold": held, "failed": failed}
         return "; ".join(f"{len(each)} {what}: {_listed(each)}" for what, each in named.items() if each)
@@ -62,7 +69,7 @@ def attention_by_district(session: Session, district_id: str | None = None) -> d
     """The same of each district that needs somebody, in the setup file's order. district_id: only of this one."""
     here = [] if district_id is None else [School.district_id == district_id]
     rows: Any = session.exec(
-        select(School.district_id, Hold.id, School.name, Hold.opened_at, HoldReason.code)  # type: ignore[call-overload]
+        select(School.district_id, School.id, Hold.id, School.name, Hold.opened_at, HoldReason.code)  # type: ignore[call-overload]
         .join(School, col(School.id) == Hold.school_id)
         .join(District, col(District.id) == School.district_id)
         .join(HoldReason, col(HoldReason.hold_id) == Hold.id)
@@ -71,8 +78,8 @@ def attention_by_district(session: Session, district_id: str | None = None) -> d
         .order_by(col(District.position), col(District.id), col(School.position), col(School.id), col(HoldReason.code))
     )
     found: dict[str, dict[int, HeldSchool]] = {}
-    for district, number, name, opened_at, code in rows:
+    for district, school_id, number, name, opened_at, code in rows:
         schools = found.setdefault(district, {})
         before = schools[number].codes if number in schools else ()
-        schools[number] = HeldSchool(name, (*before, code), opened_at, failed=code == FAILED_RUN)
+        schools[number] = HeldSchool(school_id, number, name, (*before, code), opened_at, failed=code == FAILED_RUN)
     return {district: Attention(tuple(schools.values())) for district, schools in found.items()}
