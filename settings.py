@@ -244,6 +244,12 @@ class Settings(BaseSettings):
         }
 
     @property
+    def folders(self) -> dict[str, str]:
+        """Its folders in full, by their environment variables: for programs that are started in another folder."""
+        names = ("home", "landing", "drop_folders", "mail_folder")
+        return {f"ROLLCALL_{name.upper()}": str(getattr(self, name)) for name in names}
+
+    @property
     def backups(self) -> Path:
         """Where an embedded database is copied to before it is migrated."""
         return self.home / "backups"

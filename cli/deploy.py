@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import os
-
 from rich.markup import escape
 
 from cli.app import app
 from cli.console import out
-from cli.running import DEPLOYED, NOBODY_NOTIFIED, POOL, start_prefect, until_healthy
+from cli.running import DEPLOYED, NOBODY_NOTIFIED, POOL, server_api, start_prefect, until_healthy
 from errors import SetupError
 from settings import get_settings
 
 
 @app.command(name="deploy", rich_help_panel="Run")
 def deploy_command() -> None:
-    """Create or update the work pool, queues and deployments on the Prefect server that PREFECT_API_URL names.
+    """Create or update the work pool, queues, deployments and automations on the Prefect server.
 
-    What is paused stays paused. `rollcall up` does this by itself.
+    That is the one that PREFECT_API_URL names, or that of a running `rollcall up`, which does this by itself when it
+    starts. What is paused stays paused.
     """
-    api = os.environ.get("PREFECT_API_URL")
+    settings = get_settings()
+    api = server_api(settings)
     if not api:
-        raise SetupError("set PREFECT_API_URL to your Prefect server, such as http://127.0.0.1:4200/api")
-    start_prefect(get_settings())
+        raise SetupError(
+            "start `rollcall up`, or set PREFECT_API_URL to your Prefect server, such as http://127.0.0.1:4200/api"
+        )
+    start_prefect(settings)
     until_healthy(api)
     # Only now: Prefect reads the environment when it is imported.
     from tasks.deployments import deploy

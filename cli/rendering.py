@@ -90,7 +90,7 @@ def show_changes(school: str, changes: pl.DataFrame) -> None:
     if not counted:
         out.print(f"{school}: nothing would change")
     else:
-        table = Table(title=school, title_justify="left", box=None)
+        table = Table(title=school, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
         table.add_column("", no_wrap=True)
         for action in ACTIONS:
             table.add_column(action, justify="right")

@@ -139,5 +139,7 @@ def emergency_contacts(
 @app.command(name="settings", rich_help_panel="Set up")
 def settings_command() -> None:
     """Show every setting, with secrets masked."""
-    for name, value in get_settings().shown().items():
-        out.print(f"{name:<32}{escape(value)}")
+    shown = get_settings().shown()
+    width = max(map(len, shown)) + 1
+    for name, value in shown.items():
+        out.print(f"{name:<{width}}{escape(value)}")

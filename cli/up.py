@@ -55,7 +55,7 @@ def up(
         _assert_can_listen(settings)
         # A run that was killed is found out by its missing heartbeats.
         heartbeats = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT_SECONDS}
-        environment = heartbeats | prefect_environment(settings) | {"PREFECT_API_URL": api}
+        environment = heartbeats | prefect_environment(settings) | settings.folders | {"PREFECT_API_URL": api}
         os.environ |= environment
         with Processes(settings.home, settings.home / "logs", environment) as processes:
             try:

@@ -37,6 +37,8 @@ BATCH = 200  # of the task run recorder; see prefect.toml
 LATE_FOR = timedelta(minutes=10)
 MISSED_HEARTBEATS = 3
 PAGE = 200
+DEPLOY = "Run `rollcall deploy`."
+RESUME = "Resume it on its page in Prefect, once the reason is gone."
 _DURATION: Final = TypeAdapter(timedelta)
 
 
@@ -134,21 +136,15 @@ def work_pool(pool: str) -> Finding:
         try:
             is_paused = client.read_work_pool(pool).is_paused
         except ObjectNotFound:
-            return problem(
-                f"there is no work pool {pool}",
-                f"Start `rollcall up`, or run `prefect work-pool create {pool} --type process`.",
-            )
+            return problem(f"there is no work pool {pool}", DEPLOY)
         queues = {queue.name: queue for queue in client.read_work_queues(pool)}
     missing = [name for name in QUEUES if name not in queues]
     stopped = [name for name in QUEUES if name in queues and queues[name].is_paused]
     found = []
     if is_paused:
-        found.append(problem(f"{pool} is paused", f"Run `prefect work-pool resume {pool}`."))
-    for name in missing:
-        create = f"`prefect work-queue create {name} --pool {pool} --priority {QUEUES.index(name) + 1}`"
-        found.append(problem(f"{pool} has no queue {name}", f"Run {create}."))
-    for name in stopped:
-        found.append(problem(f"its queue {name} is paused", f"Run `prefect work-queue resume {name} --pool {pool}`."))
+        found.append(problem(f"{pool} is paused", RESUME))
+    found += [problem(f"{pool} has no queue {name}", DEPLOY) for name in missing]
+    found += [problem(f"its queue {name} is paused", RESUME) for name in stopped]
     return together(found, f"{pool}, with the queues {listed(QUEUES)}")
 
 
@@ -159,24 +155,17 @@ def deployments(file: Path, pool: str) -> Finding:
     missing = [name for name in wanted if name not in there]
     found = []
     if missing:
-        found.append(
-            problem(
-                f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing",
-                "Start `rollcall up`, or run `prefect deploy --all` in Rollcall's folder; that also resumes what is"
-                " paused.",
-            )
-        )
+        found.append(problem(f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing", DEPLOY))
     for name, each in wanted.items():
         if name in missing:
             continue
         if there[name].paused:
-            found.append(problem(f"{name} is paused", "Resume it on its page in Prefect, once the reason is gone."))
+            found.append(problem(f"{name} is paused", RESUME))
         elif each.get("schedules") and not any(schedule.active for schedule in there[name].schedules):
             found.append(
                 problem(
                     f"{name} has no active schedule",
-                    "Turn its schedule on again on its page in Prefect, or if it has none, run `prefect deploy --all`"
-                    " in Rollcall's folder.",
+                    "Turn its schedule on again on its page in Prefect, or if it has none, run `rollcall deploy`.",
                 )
             )
     return together(found, f"all {len(wanted)} of {file.name}")
@@ -191,12 +180,12 @@ def worker(pool: str, api: str, *, cores: int | None = None) -> Finding:
             return skipped('first mend "work pool"')
         known = client.read_workers_for_work_pool(pool)
     cores = cores or cpu_count() or 1
-    start = f"`prefect worker start --pool {pool} --limit {cores}`"
+    start = f"`rollcall up --limit {cores}`, or `prefect worker start --pool {pool} --limit {cores}`"
     online = _online(known)
     if not online:
         newest = max((each.last_heartbeat_time for each in known if each.last_heartbeat_time), default=None)
         seen = f" (last seen {newest:%Y-%m-%d %H:%M} UTC)" if newest else ""
-        return problem(f"none is online{seen}", f"Start one: `rollcall up`, or {start}.")
+        return problem(f"none is online{seen}", f"Start one: {start}.")
     found = f"{count(len(online), 'worker')} online"
     limits = _limits_here(pool, api)
     if not limits:

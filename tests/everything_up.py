@@ -28,13 +28,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def up(home: Path, *options: str, ports: tuple[int, int]) -> Iterator[subprocess.Popen[str]]:
-    """`rollcall up`, stopped with Ctrl-C at the end of the `with` if it still runs."""
+def up(home: Path, *options: str, ports: tuple[int, int], folder: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
+    """`rollcall up`, started in a folder, and stopped with Ctrl-C at the end of the `with` if it still runs."""
     environment = {**os.environ, "ROLLCALL_HOME": str(home), REPORT_PORT: str(ports[0]), "PYTHONUNBUFFERED": "1"}
     environment.pop("PREFECT_API_URL", None)
     command = [sys.executable, "-m", "cli", "up", PREFECT_PORT, str(ports[1]), *options]
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         yield process

@@ -93,6 +93,12 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "ROLLCALL_MAIL_FOLDER": f"{tmp_path}/rc/mail",
         **REPORT,
     }
+    assert get_settings().folders == {
+        "ROLLCALL_HOME": f"{tmp_path}/rc",
+        "ROLLCALL_LANDING": f"{tmp_path}/landed",
+        "ROLLCALL_DROP_FOLDERS": f"{tmp_path}/rc/drop",
+        "ROLLCALL_MAIL_FOLDER": f"{tmp_path}/rc/mail",
+    }
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

@@ -55,7 +55,8 @@ def versions(
     if python not in SpecifierSet(asked["requires-python"]):
         found.append(
             problem(
-                f"Python {python}, wanted {asked['requires-python']}", "Install a newer Python, then `make install`."
+                f"Python {python}, wanted {asked['requires-python']}",
+                "Install a newer Python, then run `make clean install` in Rollcall's folder.",
             )
         )
     for requirement in map(Requirement, asked["dependencies"]):
@@ -64,7 +65,7 @@ def versions(
             found.append(
                 problem(
                     f"{requirement.name} {version or 'is not installed'}, wanted {requirement.specifier}",
-                    "Run `make install` in Rollcall's folder.",
+                    "Run `make clean install` in Rollcall's folder.",
                 )
             )
     return together(found, ", ".join([f"Python {python}", *(f"{name} {installed(name)}" for name in SHOWN)]))

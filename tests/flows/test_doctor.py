@@ -28,6 +28,7 @@ from tasks.deployments import deploy
 from tests.flows.conftest import Installation, rollcall, serving, shown
 
 FILE = DEPLOYED / "prefect.yaml"
+START = "`rollcall up --limit 2`, or `prefect worker start --pool rollcall --limit 2`"
 
 
 @pytest.fixture(scope="module")
@@ -130,25 +131,19 @@ def test_a_server_with_a_login_and_settings_of_its_own(
 
 
 def test_a_pool_that_is_missing_incomplete_or_paused(client: SyncPrefectClient) -> None:
-    assert server_checks.work_pool("nowhere") == problem(
-        "there is no work pool nowhere",
-        "Start `rollcall up`, or run `prefect work-pool create nowhere --type process`.",
-    )
+    assert server_checks.work_pool("nowhere") == problem("there is no work pool nowhere", "Run `rollcall deploy`.")
     assert server_checks.worker("nowhere", "") == skipped('first mend "work pool"')
     client.create_work_pool(WorkPoolCreate(name="bare", type="process"))
     assert server_checks.work_pool("bare") == problem(
-        "bare has no queue manual; bare has no queue nightly",
-        "Run `prefect work-queue create manual --pool bare --priority 1`."
-        " Run `prefect work-queue create nightly --pool bare --priority 2`.",
+        "bare has no queue manual; bare has no queue nightly", "Run `rollcall deploy`."
     )
+    resume = "Resume it on its page in Prefect, once the reason is gone."
     client.update_work_pool(POOL, WorkPoolUpdate(is_paused=True))
-    assert server_checks.work_pool(POOL) == problem("rollcall is paused", "Run `prefect work-pool resume rollcall`.")
+    assert server_checks.work_pool(POOL) == problem("rollcall is paused", resume)
     client.update_work_pool(POOL, WorkPoolUpdate(is_paused=False))
     (queue,) = (each for each in client.read_work_queues(POOL) if each.name == "nightly")
     client.request("PATCH", f"/work_queues/{queue.id}", json={"is_paused": True})  # type: ignore[arg-type]
-    assert server_checks.work_pool(POOL) == problem(
-        "its queue nightly is paused", "Run `prefect work-queue resume nightly --pool rollcall`."
-    )
+    assert server_checks.work_pool(POOL) == problem("its queue nightly is paused", resume)
     client.request("PATCH", f"/work_queues/{queue.id}", json={"is_paused": False})  # type: ignore[arg-type]
     assert server_checks.work_pool(POOL) == ok("rollcall, with the queues manual and nightly")
 
@@ -158,19 +153,19 @@ def test_deployments_that_are_missing_paused_or_without_a_schedule(client: SyncP
     more["deployments"].append({"name": "attendance"})
     (tmp_path / "prefect.yaml").write_text(yaml.safe_dump(more))
     assert server_checks.deployments(tmp_path / "prefect.yaml", POOL) == problem(
-        "attendance is missing",
-        "Start `rollcall up`, or run `prefect deploy --all` in Rollcall's folder; that also resumes what is paused.",
+        "attendance is missing", "Run `rollcall deploy`."
     )
     paused, idle = deployment(client, "district-sync"), deployment(client, "csv-nightly")
     client.request("POST", f"/deployments/{paused.id}/pause_deployment")  # type: ignore[arg-type]
     client.update_deployment_schedule(idle.id, idle.schedules[0].id, active=False)
     assert server_checks.deployments(FILE, POOL) == problem(
         "csv-nightly has no active schedule; district-sync is paused",
-        "Turn its schedule on again on its page in Prefect, or if it has none, run `prefect deploy --all` in Rollcall's"
-        " folder. Resume it on its page in Prefect, once the reason is gone.",
+        "Turn its schedule on again on its page in Prefect, or if it has none, run `rollcall deploy`. Resume it on its"
+        " page in Prefect, once the reason is gone.",
     )
     client.request("POST", f"/deployments/{paused.id}/resume_deployment")  # type: ignore[arg-type]
-    client.update_deployment_schedule(idle.id, idle.schedules[0].id, active=True)
+    client.delete_deployment_schedule(idle.id, idle.schedules[0].id)
+    deploy(DEPLOYED, POOL)
     assert server_checks.deployments(FILE, POOL) == ok("all 10 of prefect.yaml")
 
 
@@ -197,7 +192,7 @@ def test_runs_that_wait_past_their_time(client: SyncPrefectClient) -> None:
 
 
 def test_no_worker_or_one_that_fell_silent_or_too_many_for_sqlite(client: SyncPrefectClient, api: str) -> None:
-    remedy = "Start one: `rollcall up`, or `prefect worker start --pool rollcall --limit 2`."
+    remedy = f"Start one: {START}."
     assert server_checks.worker(POOL, api, cores=2) == problem("none is online", remedy)
     beat(client, "one", "two")
     assert server_checks.worker(POOL, api, cores=2) == ok(
@@ -241,14 +236,13 @@ def test_a_worker_that_starts_more_than_the_machine_bears(
     start_worker(options)
     # What it says of itself is what counts here, not how soon it is ready.
     client.send_worker_heartbeat(POOL, "real", heartbeat_interval_seconds=60)
-    start = "`prefect worker start --pool rollcall --limit 2`"
     if not options:
         assert server_checks.worker(POOL, api, cores=2) == warning(
-            "1 worker online, without a limit of runs at once", f"Start it with a limit: {start}."
+            "1 worker online, without a limit of runs at once", f"Start it with a limit: {START}."
         )
         client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=3))
     assert server_checks.worker(POOL, api, cores=2) == warning(
-        "1 worker online, for 3 runs at once on 2 cores", f"Start it again: {start}."
+        "1 worker online, for 3 runs at once on 2 cores", f"Start it again: {START}."
     )
     assert server_checks.worker(POOL, api, cores=4) == ok("1 worker online, for 3 runs at once on 4 cores")
     client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=None))

@@ -42,7 +42,8 @@ def test_versions_are_what_the_project_asks_for(project: Path) -> None:
     )
     assert versions({**THERE, "prefect": "3.10.0"}.get, "3.10.9", project) == problem(
         "Python 3.10.9, wanted >=3.11; prefect 3.10.0, wanted <3.10,>=3.9.1; rich is not installed, wanted >=15",
-        "Install a newer Python, then `make install`. Run `make install` in Rollcall's folder.",
+        "Install a newer Python, then run `make clean install` in Rollcall's folder."
+        " Run `make clean install` in Rollcall's folder.",
     )
 
 
