@@ -23,8 +23,9 @@ demo: install ## play two nights over the sample districts, print the SIS sync r
 demo-report: install ## play the demo, then serve the report and print links to sign in, until Ctrl-C
 	@$(BIN)/python -m sandbox.demo --serve
 
-screenshots: install ## take the README's pictures of the report with Chromium
+screenshots: install ## take the documentation's pictures, of the report and of Prefect, with Chromium
 	@$(BIN)/python -m tests.report.screenshots
+	@$(BIN)/python -m tests.journeys.seven_am
 
 test: install ## run all tests but the slow ones, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journeys and not faults"

@@ -20,11 +20,13 @@ from cli.only_one import only_one, say_where
 from cli.options import FAILURE
 from cli.processes import Child, Processes, stop_leftovers, stopped_by_signals
 from cli.running import DEPLOYED, NOBODY_NOTIFIED, POOL, prefect_environment, until_healthy, until_reachable
+from contracts.text import count
 from errors import SetupError
 from settings import Settings, get_settings
 
 LOOKS_EVERY = 1.0
 HEARTBEAT_SECONDS = "30"
+POLLING_SECONDS = "2"  # somebody who submits a form waits for the worker to look
 LINES = 8  # of a log, when something ended by itself
 
 
@@ -55,7 +57,8 @@ def up(
         _assert_can_listen(settings)
         # A run that was killed is found out by its missing heartbeats.
         heartbeats = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT_SECONDS}
-        environment = heartbeats | prefect_environment(settings) | settings.folders | {"PREFECT_API_URL": api}
+        polling = {"PREFECT_WORKER_QUERY_SECONDS": POLLING_SECONDS}
+        environment = heartbeats | polling | prefect_environment(settings) | settings.folders | {"PREFECT_API_URL": api}
         os.environ |= environment
         with Processes(settings.home, settings.home / "logs", environment) as processes:
             try:
@@ -82,8 +85,10 @@ def _run(
         return ended
     out.print("Setting up the deployments ...")
     # Only now: Prefect reads the environment when it is imported.
-    from tasks.deployments import deploy
+    from tasks.deployments import deploy, end_left_runs
 
+    if port is not None and (left := end_left_runs(POOL)):
+        out.print(f"Marked as crashed what ran when everything was stopped: {count(left, 'run')}.")
     if not deploy(DEPLOYED, POOL):
         out.print(NOBODY_NOTIFIED)
     # Its name is the machine's: started again, it is the same worker.

@@ -7,15 +7,24 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import yaml
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
-from prefect.client.schemas.objects import BlockDocument
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import BlockDocument, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.states import Crashed
 from prefect.workers.process import ProcessWorker
 
 from errors import SetupError
@@ -56,6 +65,29 @@ async def _deploy(folder: Path, pool: str) -> bool:
             if after.name in before:
                 await _pause_again(client, before[after.name], after)
         return await _automate(client, (folder / "automations.yaml").read_text())
+
+
+def end_left_runs(pool: str) -> int:
+    """Mark what a worker of this pool was running as crashed, and the runs within it; gives how many runs there were.
+
+    For a server that was stopped with its workers: the automation that looks for missing heartbeats forgets those of
+    before.
+    """
+    return asyncio.run(_end_left_runs(pool))
+
+
+async def _end_left_runs(pool: str) -> int:
+    open_states = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING]))
+    state: State[Any] = Crashed(message="Everything was stopped while it ran. The next run finishes its work.")
+    async with get_client() as client:
+        left = await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(state=open_states), work_pool_filter=of_pool(pool)
+        )
+        of_left = FlowRunFilterParentFlowRunId(any_=[run.id for run in left])
+        within = FlowRunFilter(state=open_states, parent_flow_run_id=of_left)
+        for run in [*(await client.read_flow_runs(flow_run_filter=within) if left else ()), *left]:
+            await client.set_flow_run_state(run.id, state, force=True)
+    return len(left)
 
 
 async def _automate(client: PrefectClient, text: str) -> bool:
