@@ -24,7 +24,7 @@ from flows.states import (
     ended,
     has_failed,
 )
-from flows.sync_school import sync_school
+from flows.sync_school import SchoolWork, sync_school
 from models.outcomes import RunOutcome, SchoolOutcome
 from services import clock
 from services.planning.changesets import ChangeSet, Plan
@@ -179,7 +179,8 @@ async def _sync_schools(
         if done is not None and done.hold_id == held[school]:
             outcomes.append(done)
             continue
-        state = await sync_school(names.get(school, school), date, run, changeset, outcomes, done, return_state=True)
+        work = SchoolWork(run, changeset, outcomes, done)
+        state = await sync_school(names.get(school, school), date, work, return_state=True)
         if not has_failed(state):
             continue
         error = await state.aresult(raise_on_failure=False)

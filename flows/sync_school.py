@@ -19,34 +19,43 @@ from tasks.schools import provision_school, publish_school
 STATE_OF = {SchoolOutcome.ON_HOLD: ON_HOLD, SchoolOutcome.UNCHANGED: "Unchanged"}
 
 
+class SchoolWork:
+    """What a school's run works with: its district's run, what changes, and where its outcome is added.
+
+    done: what provisioning it came to, where the district's run has already done so. With slots, Prefect keeps none of
+    it as the run's parameters: it names all schools of the district, and a district has a run for each.
+    """
+
+    __slots__ = ("changeset", "done", "outcomes", "run")
+
+    def __init__(
+        self, run: RunContext, changeset: ChangeSet, outcomes: list[SchoolResult], done: SchoolResult | None = None
+    ) -> None:
+        self.run = run
+        self.changeset = changeset
+        self.outcomes = outcomes
+        self.done = done
+
+
 @flow(
     name="sync-school",
     flow_run_name="{name} · {date}",
     validate_parameters=False,
     persist_result=False,
 )
-async def sync_school(
-    name: str,
-    date: str,
-    run: RunContext,
-    changeset: ChangeSet,
-    outcomes: list[SchoolResult],
-    done: SchoolResult | None = None,
-) -> State[Any]:
+async def sync_school(name: str, date: str, work: SchoolWork) -> State[Any]:
     """Guard the school, provision it in one transaction, and publish what became of it.
 
     Args:
         name: the school's, for the run's name.
         date: today in the district, for the run's name.
-        run: the district's run this is part of.
-        changeset: what the delivery changes in this school.
-        outcomes: where the outcome is added for the district's run.
-        done: what provisioning it came to, where the district's run has already done so.
+        work: what is to be done.
     """
+    run = work.run
     scope = run.scope
-    await tag_run(f"district:{scope.district_id}", f"source:{scope.source_id}", f"school:{changeset.school_id}")
-    outcome = done if done is not None else provision_school(run, changeset)
-    outcomes.append(outcome)
+    await tag_run(f"district:{scope.district_id}", f"source:{scope.source_id}", f"school:{work.changeset.school_id}")
+    outcome = work.done if work.done is not None else provision_school(run, work.changeset)
+    work.outcomes.append(outcome)
     publish_school(run, outcome)
     titles = [catalogue(scope.format)[code].title for code in outcome.reasons]
     message = "; ".join(titles) or count(sum(outcome.counts.values()), "change")

@@ -49,6 +49,13 @@ def test_a_first_delivery_connects_every_school(installation: Installation, smal
     for tag in ("district:unified", "source:unified/files"):
         names = {run.name.split(" · ")[0] for run in runs_tagged(tag)}
         assert {"Unified School District", *schools} <= names
+    # Prefect keeps none of what a school's run works with.
+    (run,) = (run for run in runs_tagged("school:unified/lincoln") if run.name.startswith("Lincoln School"))
+    assert run.parameters == {
+        "name": "Lincoln School",
+        "date": run.name.rpartition(" ")[2],
+        "work": "<SchoolWork>",
+    }
 
 
 def test_nothing_waiting_is_said_and_starts_no_school(installation: Installation, small_district: District) -> None:

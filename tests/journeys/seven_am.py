@@ -245,6 +245,10 @@ def after_a_bad_night(seen: Morning) -> None:
     expect(seen.page.get_by_text("sync-district").first).to_be_visible()
     seen.open_runs("Rejected")
     seen.photograph("bad-night")
+    # Prefect lets nobody retry a school's run without its district's.
+    seen.go(f"/runs/flow-run/{seen.runs(ADAMS)[0]['id']}")
+    expect(seen.page.get_by_text("On hold", exact=True).first).to_be_visible()
+    assert seen.page.get_by_role("button", name="Retry").count() == 0
     seen.open_artifact(KEY)
     expect(seen.page.get_by_role("heading", name="2 districts need somebody")).to_be_visible()
     seen.photograph("morning-list")
