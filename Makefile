@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-report screenshots test test-journeys test-faults bench lint format messages docs lock clean
+.PHONY: help install demo demo-report screenshots test test-journeys test-faults bench bench-compare bench-pages lint format messages docs lock clean
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,9 +36,19 @@ test-journeys: install ## run what is slow by nature: several processes, servers
 test-faults: install ## kill runs at every step, on PostgreSQL and under Prefect too
 	$(BIN)/python -m pytest -m faults
 
-bench: install ## measure nights and the report's pages, on SQLite and PostgreSQL; SIZE=town: pages of 200 schools, not 2,000
-	@$(BIN)/python -m tests.end_to_end.bench
-	@$(BIN)/python -m tests.end_to_end.bench_pages $(SIZE)
+bench: install .venv-peer/installed ## measure nights, with floors and dlt beside them; SIZE=small, district or city
+	@$(BIN)/python -m tests.bench $(SIZE)
+
+bench-compare: install ## show two results of make bench side by side: OLD=FILE NEW=FILE
+	@$(BIN)/python -m tests.bench.compare $(OLD) $(NEW)
+
+bench-pages: install ## measure the report's pages while 50 people read and a night runs; SIZE=town or city
+	@$(BIN)/python -m tests.bench.pages $(SIZE)
+
+.venv-peer/installed: requirements-peer.lock
+	$(PYTHON) -m venv .venv-peer
+	.venv-peer/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements-peer.lock
+	@touch $@
 
 lint: install ## check style, types and import directions
 	$(BIN)/ruff check .
@@ -62,6 +72,8 @@ docs: install ## write the reference pages from the code
 lock: ## pin every dependency again, for all systems and Python 3.11 and up
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --quiet --output-file requirements.lock
+	$(BIN)/uv pip compile --group peer --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --quiet --output-file requirements-peer.lock
 
 clean: ## remove what was installed and made here
-	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-peer .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -25,8 +25,11 @@ Values = Mapping[str, object]
 
 MOMENT = pl.Datetime("us", "UTC")
 
-# From this many rows on, PostgreSQL is quicker with COPY than with one statement a row.
-COPY_FROM = 1_000
+# From this many rows on, PostgreSQL is quicker with COPY than with one statement a row: into the table itself, and into
+# a table to write from.
+COPY_FROM, STAGE_FROM = 10, 100
+
+FETCHED_AT_ONCE = 50_000
 
 _stages = count(1)
 
@@ -43,7 +46,7 @@ def insert(session: Session, table: str, frame: pl.DataFrame) -> int:
     with shielded(f"writing {table}"):
         frame = _with_defaults(table, frame)
         names = frame.columns
-        if _copies(session, frame):
+        if _copies(session, frame, COPY_FROM):
             _copy(session, table, frame)
         else:
             _each(session, f"INSERT INTO {_list(table, names)} VALUES ({_marks(session, names)})", frame)
@@ -76,7 +79,7 @@ def upsert(
         changed = [name for name in frame.columns if name not in key]
         doing = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in changed) if changed else "NOTHING"
         conflict = f"ON CONFLICT ({', '.join(key)}) DO {doing}"
-        if _copies(session, complete):
+        if _copies(session, complete, STAGE_FROM):
             stage = _stage(session, table, complete)
             for name in emptying:
                 _run(
@@ -111,7 +114,7 @@ def update_columns(session: Session, table: str, frame: pl.DataFrame, key: Seque
     if frame.is_empty() or not changed:
         return 0
     with shielded(f"writing {table}"):
-        if _copies(session, frame):
+        if _copies(session, frame, STAGE_FROM):
             stage = _stage(session, table, frame)
             setting = ", ".join(f"{name} = new.{name}" for name in changed)
             _run(session, f"UPDATE {table} SET {setting} FROM {stage} AS new WHERE {_same(table, 'new', key)}")
@@ -137,12 +140,15 @@ def read(session: Session, sql: str, parameters: Values, schema: Schema) -> pl.D
     bound = _bound(session, parameters)
     with shielded("reading from the database", TypeError, ValueError, OverflowError):
         result: CursorResult[Any] = session.connection().execute(text(sql), bound)
-        # The driver's own tuples: SQLAlchemy's rows cost half as much again as the query.
-        rows = result.cursor.fetchall() if result.cursor is not None else []
-        result.close()
         stored = {name: _stored_type(session, wanted) for name, wanted in schema.items()}
-        frame = pl.DataFrame(rows, schema=stored, orient="row")
-        return frame.with_columns(_restored(name, stored[name], wanted) for name, wanted in schema.items())
+        parts = [pl.DataFrame(schema=stored)]
+        # The driver's own tuples: SQLAlchemy's rows cost half as much again as the query. And some at a time: a whole
+        # district's would take several times the frame's memory.
+        while result.cursor is not None and (rows := result.cursor.fetchmany(FETCHED_AT_ONCE)):
+            columns = zip(stored.items(), zip(*rows, strict=True), strict=True)
+            parts.append(pl.DataFrame([pl.Series(name, values, kind) for (name, kind), values in columns]))
+        result.close()
+        return pl.concat(parts).with_columns(_restored(name, stored[name], kind) for name, kind in schema.items())
 
 
 def execute(session: Session, sql: str, parameters: Values | None = None) -> int:
@@ -165,6 +171,12 @@ def in_list(session: Session, column: str, values: Collection[str] | Collection[
     if _embedded(session):
         return f"{column} IN (SELECT value FROM json_each(:{name}))", {name: json.dumps(listed)}
     return f"{column} = ANY(:{name})", {name: listed}
+
+
+def analyze(session: Session, tables: Collection[str]) -> None:
+    """Have PostgreSQL look at tables that have grown: until then it plans for what they were."""
+    if not _embedded(session):
+        execute(session, f"ANALYZE {', '.join(tables)}")
 
 
 def is_ascii(session: Session, expression: str) -> str:
@@ -196,8 +208,8 @@ def _embedded(session: Session) -> bool:
     return session.connection().dialect.name == "sqlite"
 
 
-def _copies(session: Session, frame: pl.DataFrame) -> bool:
-    return frame.height >= COPY_FROM and not _embedded(session)
+def _copies(session: Session, frame: pl.DataFrame, at_least: int) -> bool:
+    return frame.height >= at_least and not _embedded(session)
 
 
 def _refuse_other_times(frame: pl.DataFrame) -> None:

@@ -12,13 +12,19 @@ from contracts.roster import Schema
 from models import bulk
 
 # Who belongs to a school: its active accounts by the link's kind and role, whatever the account adopted for them is.
-_COUNTED = """
-SELECT count(DISTINCT l.account_id) FROM school_membership m
-JOIN link l ON l.id = m.link_id JOIN account a ON a.id = l.account_id
-WHERE m.school_id = school.id AND m.active AND l.archived_at IS NULL AND a.archived_at IS NULL
-AND l.kind = '{kind}' AND l.role = '{role}'
+# Looked up for each membership: as a join, PostgreSQL reads all links as long as it takes the schools for larger.
+_ACCOUNT = """
+(SELECT l.account_id FROM link l JOIN account a ON a.id = l.account_id
+ WHERE l.id = m.link_id AND l.archived_at IS NULL AND a.archived_at IS NULL
+ AND l.kind = '{kind}' AND l.role = '{role}')
 """
-_TEACHERS, _STUDENTS = _COUNTED.format(kind="employee", role="teacher"), _COUNTED.format(kind="student", role="student")
+_COUNTED = f"""
+SELECT school_id, count(DISTINCT teacher) AS teachers, count(DISTINCT student) AS students FROM (
+    SELECT m.school_id, {_ACCOUNT.format(kind="employee", role="teacher")} AS teacher,
+           {_ACCOUNT.format(kind="student", role="student")} AS student
+    FROM school_membership m WHERE m.active AND {{condition}}
+) AS counted GROUP BY school_id
+"""
 
 SCHOOL_COUNTS: Schema = {
     "school_id": pl.String,
@@ -31,10 +37,12 @@ SCHOOL_COUNTS: Schema = {
 
 def recount(session: Session, school_ids: Collection[str]) -> None:
     """Count these schools' teachers and students again: in the transaction that changed who is there."""
-    condition, parameters = bulk.in_list(session, "id", list(school_ids))
-    bulk.execute(
-        session, f"UPDATE school SET teachers = ({_TEACHERS}), students = ({_STUDENTS}) WHERE {condition}", parameters
-    )
+    condition, parameters = bulk.in_list(session, "m.school_id", list(school_ids))
+    schema = {name: SCHOOL_COUNTS[name] for name in ("school_id", "teachers", "students")}
+    counted = bulk.read(session, _COUNTED.format(condition=condition), parameters, schema)
+    asked = pl.DataFrame({"school_id": list(school_ids)}, schema={"school_id": pl.String})
+    counts = asked.join(counted, on="school_id", how="left")
+    bulk.update_columns(session, "school", counts.select(pl.col("teachers", "students").fill_null(0), id="school_id"))
 
 
 def schools_of_links(session: Session, link_ids: pl.Series) -> list[str]:

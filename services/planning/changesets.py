@@ -115,13 +115,14 @@ class Reason:
 class ChangeSet:
     """Everything one school's transaction has to do.
 
-    links: LINK_ROWS and `adopts` (Boolean), new or changed, each person of the school; those without a stored account
-    and not adopting bring a new one of the same ID as `account_id`.
+    links: LINK_ROWS, `adopts` and `new` (Boolean), new or changed, each person of the school; those without a stored
+    account and not adopting bring a new one of the same ID as `account_id`.
     memberships: id, link_id, school_id. classes: id, source_id, school_id, external_id, name. class_memberships: id,
     class_id, link_id, is_owner. guardianships: id, student_link_id, guardian_link_id, relationship, type. All of them
-    rows to be active. The ``ended_`` series hold the IDs of rows to archive; `unseen`: link IDs in no row, whose link
-    goes if nothing holds it; `freed_emails` (link_id, account_id, email): held by another until now; `freed_ids`:
-    links that give up their external ID; `ended_choices`: class memberships left by choice that are in no row anymore.
+    rows to be active, and each with `fresh` (Boolean): it is stored nowhere, and no other school's ChangeSet has it.
+    The ``ended_`` series hold the IDs of rows to archive; `unseen`: link IDs in no row, whose link goes if nothing
+    holds it; `freed_emails` (link_id, account_id, email): held by another until now; `freed_ids`: links that give up
+    their external ID; `ended_choices`: class memberships left by choice that are in no row anymore.
     `changes`: CHANGES; `before`: active before, by type; `issues`: ISSUES; `updates`: UPDATES; `families`: FAMILIES.
     `after`, absent is 0: of CLASS_MEMBERSHIPS how many there will be in the classes that stay; of the people who stay
     how many will have a value of a field that some of them lose, as `students_email`. `reasons`: to hold the school;

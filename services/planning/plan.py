@@ -36,13 +36,20 @@ def plan_district(scope: Scope, settled: Settled, stored: StoredRows, *, today: 
 def _changesets(rows: TableDiffs, summary: ChangeSummary, issues: pl.DataFrame) -> tuple[ChangeSet, ...]:
     """What is to do, by school. issues: ISSUES, by our school_id."""
     settled, guardianships = rows.context.settled, rows.guardianships
-    links = _by_school(rows.links.written.select("school_id", *LINK_ROWS, "adopts", "new"))
+    links = _by_school(
+        rows.links.written.select("school_id", *LINK_ROWS, "adopts", "new", fresh=pl.col("new") & _once())
+    )
     # Of memberships and classes the school is a column of the row.
-    memberships = _by_school(rows.memberships.written.select("id", *MEMBERSHIP_KEY), include_key=True)
-    classes = _by_school(rows.classes.written.select("id", *CLASS_KEY, "name"), include_key=True)
-    class_memberships = _by_school(rows.class_memberships.written.select("school_id", "id", *IN_CLASS, "is_owner"))
+    fresh = ~pl.col("was")
+    memberships = _by_school(rows.memberships.written.select("id", *MEMBERSHIP_KEY, fresh=fresh), include_key=True)
+    classes = _by_school(rows.classes.written.select("id", *CLASS_KEY, "name", fresh=fresh), include_key=True)
+    class_memberships = _by_school(
+        rows.class_memberships.written.select("school_id", "id", *IN_CLASS, "is_owner", fresh=fresh)
+    )
     pairs = _by_school(
-        guardianships.by_school(guardianships.written).select("school_id", "id", *PAIR, "relationship", "type")
+        guardianships.by_school(guardianships.written).select(
+            "school_id", "id", *PAIR, "relationship", "type", fresh=fresh & _once()
+        )
     )
     ended_memberships = _ids_by_school(rows.memberships.ended)
     ended_classes = _ids_by_school(rows.classes.ended)
@@ -84,6 +91,11 @@ def _changesets(rows: TableDiffs, summary: ChangeSummary, issues: pl.DataFrame) 
         )
         for school_id, external_school_id in rows.context.schools.iter_rows()
     )
+
+
+def _once() -> pl.Expr:
+    """Whether a row is at one school only."""
+    return pl.len().over("id") == 1
 
 
 def _by_school(frame: pl.DataFrame, *, include_key: bool = False) -> Callable[[str], pl.DataFrame]:

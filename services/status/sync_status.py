@@ -115,9 +115,20 @@ def statuses(
     Rule: off the plan, none; no source, Setup sync; a live run has it in hand, Processing; Clever and the maintenance
     flag is up, Paused; an open hold, On hold; nothing of its present source ever applied, Setup sync; else Connected.
     """
-    conditions = of_district(district_id)
-    if school_ids is not None:
-        conditions.append(col(School.id).in_(school_ids))
+    conditions = [*of_district(district_id), *_of_schools(school_ids)]
+    return _statuses(session, conditions, _open_runs(session, conditions), now)
+
+
+def _of_schools(school_ids: Collection[str] | None) -> list[ColumnElement[bool]]:
+    return [] if school_ids is None else [col(School.id).in_(school_ids)]
+
+
+def _statuses(
+    session: Session,
+    conditions: Sequence[ColumnElement[bool]],
+    open_runs: Sequence[tuple[Run, frozenset[str]]],
+    now: datetime,
+) -> list[SchoolStatus]:
     schools = _schools(session, conditions)
     held = set(
         session.exec(
@@ -132,7 +143,7 @@ def statuses(
         col(SchoolRun.outcome).in_(UP_TO_DATE),
     )
     established = set(session.exec(select(School.id).where(applied, *conditions)))
-    in_hand = {run.district_id: (run, done) for run, done in _open_runs(session, conditions) if is_live(run, now)}
+    in_hand = {run.district_id: (run, done) for run, done in open_runs if is_live(run, now)}
     paused = {
         district_id: pauses.in_force(session, district_id, now=now) is not None
         for district_id in {school.district_id for school in schools if school.is_pausable}
@@ -245,10 +256,11 @@ def record_status_changes(session: Session, school_ids: Collection[str] | None, 
     pause whose end came, is kept by whoever comes next, with the time it took effect. The caller has flushed what it
     changed.
     """
-    now_held = statuses(session, school_ids=school_ids, now=now)
+    conditions = _of_schools(school_ids)
+    open_runs = _open_runs(session, conditions)
+    now_held = _statuses(session, conditions, open_runs, now)
     kept = _last_kept(session, school_ids)
-    conditions = [] if school_ids is None else [col(School.id).in_(school_ids)]
-    silent = {run.district_id: (run, done) for run, done in _open_runs(session, conditions) if not is_live(run, now)}
+    silent = {run.district_id: (run, done) for run, done in open_runs if not is_live(run, now)}
     for school in now_held:
         last = kept.get(school.school_id)
         if (last.status if last is not None else None) == school.status:

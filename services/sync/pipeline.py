@@ -17,6 +17,7 @@ from contracts.formats import FORMATS
 from contracts.issues import DISCONNECTED, FILE_ERRORS, STALE, catalogue
 from contracts.roster import Roster
 from errors import SourceRefused, SourceUnreachable
+from models import bulk
 from models.database import Database
 from models.outcomes import RunOutcome
 from models.tables import Delivery, SchoolRun
@@ -357,7 +358,11 @@ def provision_one(database: Database, run: RunContext, changeset: ChangeSet) -> 
         with database.transaction() as session:
             return provision.provision_school(session, run, changeset, now=clock.now())
 
-    return guarded("provisioning", write)
+    outcome = guarded("provisioning", write)
+    if run.growth.is_due(outcome):
+        with database.transaction() as session:
+            bulk.analyze(session, provision.TABLES)
+    return outcome
 
 
 def fail_schools(database: Database, run: RunContext, schools: list[str], error: BaseException) -> None:

@@ -8,7 +8,7 @@ after locking the accounts, never in the plan.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import polars as pl
@@ -28,6 +28,7 @@ from services.status import sync_status
 from services.sync import leases, record_changes
 from services.sync.record_changes import UPDATED_FIELDS
 
+TABLES = ("account", "link", "school_membership", "class", "class_membership", "guardianship")
 _FIELD_SCHEMA: Schema = {name: LINK_ROWS[name] for name in PERSON_FIELDS}
 
 
@@ -42,6 +43,26 @@ class SchoolResult:
     hold_id: int | None
 
 
+@dataclass
+class Growth:
+    """How many rows a run has added, and at how many the database looks at its tables again.
+
+    Rule: a first load is planned for tables that are empty. The database's own look comes within a minute, and by then
+    a district is through, or its foreign keys are checked by reading whole tables.
+    """
+
+    rows: int = 0
+    look_at: int = 5_000
+
+    def is_due(self, outcome: SchoolResult) -> bool:
+        """Count what was added at a school; whether it is time to look again."""
+        self.rows += sum(many for what, many in outcome.counts.items() if what.endswith("_create"))
+        if self.rows < self.look_at:
+            return False
+        self.look_at = 4 * self.rows
+        return True
+
+
 @dataclass(frozen=True)
 class RunContext:
     """The run a school is provisioned in: what its record and its rows refer to. `digests`: by school."""
@@ -50,6 +71,7 @@ class RunContext:
     delivery_id: int
     scope: Scope
     digests: Mapping[str, str]
+    growth: Growth = field(default_factory=Growth, compare=False)
 
 
 def schools_to_do(session: Session, run: RunContext, plan: Plan, *, asked: list[str] | None) -> list[ChangeSet]:
@@ -153,7 +175,8 @@ def _recount(session: Session, changes: ChangeSet) -> None:
     """Count the school's people again, and those of other schools that its people are at too."""
     if changes.is_empty:
         return
-    shared = school_counts.schools_of_links(session, pl.concat([changes.links["id"], changes.unseen]).unique())
+    known = changes.links.filter(~pl.col("new"))["id"]
+    shared = school_counts.schools_of_links(session, pl.concat([known, changes.unseen]).unique())
     school_counts.recount(session, {changes.school_id, *shared})
 
 
@@ -258,29 +281,40 @@ def _apply(session: Session, changes: ChangeSet, now: datetime) -> pl.DataFrame:
     """
     if changes.is_empty:
         return empty(UPDATED_FIELDS)
-    accounts = pl.concat(
-        [changes.links["account_id"], changes.freed_emails["account_id"], _accounts_of(session, changes.unseen)]
-    ).unique()
+    known = changes.links.filter(~_brings_account())["account_id"]
+    accounts = pl.concat([known, changes.freed_emails["account_id"], _accounts_of(session, changes.unseen)]).unique()
     _lock(session, accounts)
     changes = _without_leavers(session, changes)
     _free(session, changes)
     updated = _write_people(session, changes.links, now)
-    bulk.upsert(session, "class", changes.classes.with_columns(archived_at=_never()))
+    _put(session, "class", changes.classes.with_columns(archived_at=_never()))
     for table, rows in (
         ("school_membership", changes.memberships),
         ("class_membership", changes.class_memberships),
         ("guardianship", changes.guardianships),
     ):
-        bulk.upsert(session, table, rows.with_columns(active=True, left_at=_never()))
+        _put(session, table, rows.with_columns(active=True, left_at=_never()))
     _end(session, "school_membership", "id", changes.ended_memberships, now)
     _end(session, "class_membership", "id", changes.ended_class_memberships, now)
     _end(session, "guardianship", "id", changes.ended_guardianships, now)
     _archive(session, "class", changes.ended_classes, now)
     _end(session, "class_membership", "class_id", changes.ended_classes, now)
     _archive_people(session, changes.school_id, changes.unseen, now)
-    condition, parameters = bulk.in_list(session, "id", changes.ended_choices)
-    bulk.execute(session, f"UPDATE class_membership SET by_choice = false WHERE {condition}", parameters)
+    if len(changes.ended_choices):
+        condition, parameters = bulk.in_list(session, "id", changes.ended_choices)
+        bulk.execute(session, f"UPDATE class_membership SET by_choice = false WHERE {condition}", parameters)
     return updated
+
+
+def _brings_account() -> pl.Expr:
+    """Whether a link brings its account along, which nobody else can know yet."""
+    return pl.col("fresh") & ~pl.col("adopts")
+
+
+def _put(session: Session, table: str, rows: pl.DataFrame) -> None:
+    """Write rows to be active, each with `fresh`: those that are stored nowhere without a look at what is."""
+    bulk.insert(session, table, rows.filter("fresh").drop("fresh"))
+    bulk.upsert(session, table, rows.filter(~pl.col("fresh")).drop("fresh"))
 
 
 def _without_leavers(session: Session, changes: ChangeSet) -> ChangeSet:
@@ -289,17 +323,17 @@ def _without_leavers(session: Session, changes: ChangeSet) -> ChangeSet:
     The plan leaves out those who had left when it was made. It takes no lock, so people may leave until the accounts
     are locked here; only now nobody can anymore.
     """
-    condition, parameters = bulk.in_list(
-        session,
-        "l.id",
-        pl.concat(
-            [
-                changes.links["id"],
-                *(frame["link_id"] for frame in (changes.memberships, changes.class_memberships)),
-                *(changes.guardianships[name] for name in ("student_link_id", "guardian_link_id")),
-            ]
-        ).unique(),
-    )
+    named = pl.concat(
+        [
+            changes.links["id"],
+            *(frame["link_id"] for frame in (changes.memberships, changes.class_memberships)),
+            *(changes.guardianships[name] for name in ("student_link_id", "guardian_link_id")),
+        ]
+    ).unique()
+    known = named.filter(~named.is_in(changes.links.filter("fresh")["id"].implode()))
+    if known.is_empty():
+        return changes
+    condition, parameters = bulk.in_list(session, "l.id", known)
     left = bulk.read(
         session,
         "SELECT l.id FROM link l JOIN source s ON s.id = l.source_id JOIN district d ON d.id = s.district_id"
@@ -323,6 +357,8 @@ def _never() -> pl.Expr:
 
 
 def _accounts_of(session: Session, links: pl.Series) -> pl.Series:
+    if links.is_empty():
+        return pl.Series("account_id", dtype=pl.String)
     condition, parameters = bulk.in_list(session, "id", links)
     return bulk.read(session, f"SELECT account_id FROM link WHERE {condition}", parameters, {"account_id": pl.String})[
         "account_id"
@@ -340,14 +376,17 @@ def _lock(session: Session, accounts: pl.Series) -> None:
 
 def _free(session: Session, changes: ChangeSet) -> None:
     """Empty the emails and IDs that others take in this transaction."""
-    condition, parameters = bulk.in_list(session, "id", changes.freed_ids)
-    # Another school may have given the link its own new ID since the plan was made.
-    ids, taken_ids = bulk.in_list(session, "external_id", changes.links["external_id"])
-    bulk.execute(
-        session,
-        f"UPDATE link SET external_id = NULL, guardian_ids = NULL WHERE {condition} AND {ids}",
-        {**taken_ids, **parameters},
-    )
+    if len(changes.freed_ids):
+        condition, parameters = bulk.in_list(session, "id", changes.freed_ids)
+        # Another school may have given the link its own new ID since the plan was made.
+        ids, taken_ids = bulk.in_list(session, "external_id", changes.links["external_id"])
+        bulk.execute(
+            session,
+            f"UPDATE link SET external_id = NULL, guardian_ids = NULL WHERE {condition} AND {ids}",
+            {**taken_ids, **parameters},
+        )
+    if changes.freed_emails.is_empty():
+        return
     emails, taken = bulk.in_list(session, "email", changes.freed_emails["email"])
     for table, column in (("link", "link_id"), ("account", "account_id")):
         losers, parameters = bulk.in_list(session, "id", changes.freed_emails[column].drop_nulls())
@@ -360,20 +399,24 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> pl.Da
     Rule: an account's field is rewritten only when that field of its oldest active link changed; adoption and return
     fill empty fields and overwrite none. Returns UPDATED_FIELDS of the links that were there.
     """
-    if links.is_empty():
-        return empty(UPDATED_FIELDS)
-    rows = links.select(list(LINK_ROWS)).with_columns(archived_at=_never(), left_at=_never())
-    condition, parameters = bulk.in_list(session, "id", links["id"])
-    before = bulk.read(
-        session,
-        f"SELECT id, archived_at IS NOT NULL AS was_archived, {', '.join(PERSON_FIELDS)} FROM link WHERE {condition}",
-        parameters,
-        {"id": pl.String, "was_archived": pl.Boolean, **_FIELD_SCHEMA},
-    )
+    rows = links.select(*LINK_ROWS, "fresh").with_columns(archived_at=_never(), left_at=_never())
     _insert_accounts(session, links.filter(pl.col("new") & ~pl.col("adopts")), now)
-    bulk.upsert(session, "link", rows)
-    _update_accounts(session, links, before)
-    return _updated_fields(links, before)
+    known = links.filter(~_brings_account())
+    before = _known_links(session, known["id"])
+    _put(session, "link", rows)
+    _update_accounts(session, known, before)
+    return _updated_fields(known, before)
+
+
+def _known_links(session: Session, ids: pl.Series) -> pl.DataFrame:
+    """id, was_archived and PERSON_FIELDS of the links of these IDs that are there."""
+    schema: Schema = {"id": pl.String, "was_archived": pl.Boolean, **_FIELD_SCHEMA}
+    if ids.is_empty():
+        return empty(schema)
+    condition, parameters = bulk.in_list(session, "id", ids)
+    fields = ", ".join(PERSON_FIELDS)
+    sql = f"SELECT id, archived_at IS NOT NULL AS was_archived, {fields} FROM link WHERE {condition}"
+    return bulk.read(session, sql, parameters, schema)
 
 
 def _updated_fields(links: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
@@ -390,20 +433,25 @@ def _updated_fields(links: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
 
 
 def _insert_accounts(session: Session, links: pl.DataFrame, now: datetime) -> None:
-    """The accounts of new links, but for those that are there by now."""
-    fresh = links.select(
+    """The accounts of new links, but for those that another school has brought by now."""
+    shared = links.filter(~pl.col("fresh"))["account_id"]
+    if len(shared):
+        condition, parameters = bulk.in_list(session, "id", shared)
+        there = bulk.read(session, f"SELECT id FROM account WHERE {condition}", parameters, {"id": pl.String})
+        links = links.filter(~pl.col("account_id").is_in(there["id"].implode()))
+    accounts = links.select(
         id="account_id",
         **{name: pl.col(name) for name in PERSON_FIELDS},
         created_at=pl.lit(now).cast(pl.Datetime("us", "UTC")),
     )
-    condition, parameters = bulk.in_list(session, "id", fresh["id"])
-    there = bulk.read(session, f"SELECT id FROM account WHERE {condition}", parameters, {"id": pl.String})
     # In one order everywhere: two districts that bring the same parents wait for each other, and never in a circle.
-    bulk.insert(session, "account", fresh.join(there, on="id", how="anti").sort("email"))
+    bulk.insert(session, "account", accounts.sort("email"))
 
 
 def _update_accounts(session: Session, links: pl.DataFrame, before: pl.DataFrame) -> None:
     """What the written links change of their accounts. before: id, was_archived and PERSON_FIELDS of the links."""
+    if links.is_empty():
+        return
     condition, parameters = bulk.in_list(session, "account_id", links["account_id"])
     oldest = bulk.read(
         session,

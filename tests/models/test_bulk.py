@@ -30,7 +30,7 @@ def accounts(size: int) -> pl.DataFrame:
         {
             "id": [f"a{number:06}" for number in range(size)],
             "role": "student",
-            "first_name": ['Zoë "Z", O\'Neil', None, "", " x "] * (size // 4),
+            "first_name": ['Zoë "Z", O\'Neil', None, "", " x\n,y "] * (size // 4),
             "email": [f"{number}@unified.example" for number in range(size)],
             "birth_date": [date(2012, 2, 29), None] * (size // 2),
             "created_at": AT,
@@ -41,7 +41,7 @@ def accounts(size: int) -> pl.DataFrame:
 
 
 # Few rows go one statement each, many go by COPY on PostgreSQL: both must give the same.
-@pytest.fixture(params=[4, bulk.COPY_FROM])
+@pytest.fixture(params=[4, 12, bulk.STAGE_FROM])
 def frame(request: pytest.FixtureRequest) -> pl.DataFrame:
     return accounts(request.param)
 
@@ -134,7 +134,7 @@ def test_numbered_rows_get_their_numbers(database: Database) -> None:
     assert read.rows() == [(1, "a.csv"), (2, "b.csv")]
 
 
-@pytest.mark.parametrize("spare", [0, bulk.COPY_FROM])
+@pytest.mark.parametrize("spare", [0, bulk.STAGE_FROM])
 def test_an_email_changes_hands(database: Database, spare: int) -> None:
     frame = pl.DataFrame(
         {"id": ["a", "b"], "role": "student", "email": ["a@x.example", "b@x.example"], "created_at": AT}
@@ -162,6 +162,13 @@ def test_without_emptying_a_swap_is_a_conflict(database: Database) -> None:
         bulk.upsert(session, "account", frame.with_columns(email=pl.col("email").reverse()))
 
 
+def test_new_rows_that_are_there_already_are_a_conflict(database: Database, frame: pl.DataFrame) -> None:
+    with database.transaction() as session:
+        bulk.insert(session, "account", frame)
+    with pytest.raises(WriteConflict), database.transaction() as session:
+        bulk.insert(session, "account", frame.with_columns(email=None))
+
+
 def test_an_empty_frame_writes_nothing_and_an_empty_result_has_its_types(database: Database) -> None:
     empty = pl.DataFrame(schema=dict(SCHEMA))
     with database.transaction() as session:
@@ -173,9 +180,18 @@ def test_an_empty_frame_writes_nothing_and_an_empty_result_has_its_types(databas
 
 
 def test_flags_are_read_as_flags(database: Database) -> None:
+    schema = {"yes": pl.Boolean, "no": pl.Boolean, "neither": pl.Boolean}
     with database.reading() as session:
-        read = bulk.read(session, "SELECT true AS yes, false AS no", {}, {"yes": pl.Boolean, "no": pl.Boolean})
-    assert read.rows() == [(True, False)]
+        flags = bulk.read(session, "SELECT true AS yes, false AS no, NULL AS neither", {}, schema)
+    assert flags.rows() == [(True, False, None)]
+
+
+def test_parameters_are_values_whatever_is_in_them(database: Database) -> None:
+    value = "O'Neil \\' %s %(x)s ; -- \"?\""
+    with database.reading() as session:
+        sql = "SELECT :value AS value, 1 AS n WHERE :value LIKE '%' AND :value = :other"
+        found = bulk.read(session, sql, {"value": value, "other": value}, {"value": pl.String, "n": pl.Int64})
+    assert found.rows() == [(value, 1)]
 
 
 def test_a_list_filters_by_many_values(database: Database) -> None:

@@ -86,7 +86,7 @@ def a_doubled_email_in_bulk(session: Session) -> None:
 
 
 def a_doubled_email_in_a_heap(session: Session) -> None:
-    identifiers = [str(number) for number in range(bulk.COPY_FROM)]
+    identifiers = [str(number) for number in range(bulk.STAGE_FROM)]
     bulk.insert(session, "account", pl.DataFrame({"id": identifiers, "role": "x", "email": SECRET, "created_at": AT}))
 
 

@@ -83,6 +83,30 @@ def test_a_first_delivery_creates_everything(database: Database) -> None:
     }
 
 
+def test_what_one_school_alone_brings_is_fresh_and_what_two_share_is_not(database: Database) -> None:
+    with database.transaction() as session:
+        set_up(session)
+    with database.reading() as session:
+        changesets = plan(session, EVERYBODY).changesets
+    # The teacher and the parent are at both schools.
+    assert {each.school_id: set(each.links.filter("fresh")["external_id"]) for each in changesets} == {
+        "unified/lincoln": {"s1"},
+        "unified/adams": {"s2"},
+    }
+    parts = ("memberships", "classes", "class_memberships", "guardianships")
+    fresh = {each.school_id: {part: int(getattr(each, part)["fresh"].sum()) for part in parts} for each in changesets}
+    of_each = {"memberships": 2, "classes": 1, "class_memberships": 2, "guardianships": 1}
+    assert fresh == {"unified/lincoln": of_each, "unified/adams": of_each}
+
+
+def test_what_is_stored_is_not_fresh(started: Database) -> None:
+    apply(started, settled([TEACHER], [(0, "1"), (0, "2")]))
+    with started.reading() as session:
+        changesets = plan(session, EVERYBODY).changesets
+    parts = ("links", "memberships", "classes", "class_memberships", "guardianships")
+    assert [[bool(getattr(each, part)["fresh"].any()) for part in parts] for each in changesets] == [[False] * 5] * 2
+
+
 def test_a_plan_applied_leaves_an_empty_plan(started: Database) -> None:
     with started.reading() as session:
         assert [changes.is_empty for changes in plan(session, EVERYBODY).changesets] == [True, True]

