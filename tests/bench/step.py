@@ -1,4 +1,4 @@
-"""One measured step in a process of its own: `python -m tests.bench.step NAME FOLDER [URL]` prints it as JSON.
+"""One measured step in a process of its own: `python -m tests.bench.step NAME FOLDER [SIZE or URL]` prints it as JSON.
 
 Peak memory is that of the process, Python and its libraries included (about 200 MB).
 """
@@ -20,7 +20,7 @@ import psycopg
 
 from models.database import open_database
 from services.operations.setup import apply_setup, read_setup
-from tests.bench.cases import FIRST
+from tests.bench.cases import FIRST, SIZES, write_deliveries
 from tests.end_to_end.nights import play
 
 # Which stage of a night a call of `step` ends; those left out end none of their own.
@@ -87,15 +87,18 @@ def _taken(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def main(name: str, folder: Path, url: str = "") -> None:
-    """Measure a night or a floor, and print it."""
+def main(name: str, folder: Path, more: str = "") -> None:
+    """Make the deliveries, or measure a night or a floor, and print what came of it. more: the size, or the address."""
+    if name == "deliveries":
+        sys.stdout.write(json.dumps({"counts": write_deliveries(SIZES[more], folder).counts()}) + "\n")
+        return
     measured: dict[str, Any]
     if name == "parse":
         measured = parse(folder)
     elif name == "rows":
-        measured = rows(url)
+        measured = rows(more)
     else:
-        measured = night(name, folder, url)
+        measured = night(name, folder, more)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
     sys.stdout.write(json.dumps({"seconds": measured, "peak_mb": peak}) + "\n")
 
