@@ -58,6 +58,11 @@ class Settings(BaseSettings):
     check_megabytes: int = Field(
         default=100, ge=1, le=2_000, description="how much somebody may upload in the report to have it checked"
     )
+    school_runs: int = Field(
+        default=300,
+        ge=0,
+        description="how many changed schools of a district may each have a run of their own in Prefect",
+    )
     check_seconds: int = Field(default=60, ge=1, le=600, description="how long such a check may take")
 
     smtp_host: str = Field(default="", description="the mail server; if empty, mail is written to a folder")

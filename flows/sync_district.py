@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,12 +32,13 @@ from services.planning.changesets import ChangeSet, Plan
 from services.sync.pipeline import Rejected
 from services.sync.provision import RunContext, SchoolResult
 from services.sync.requests import SyncRequest
+from settings import get_settings
 from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
 from tasks.leases import leased
 from tasks.mail import send_what_waits
 from tasks.morning import publish_morning_list
 from tasks.requests import paused, read_requests, record_paused
-from tasks.schools import fail_schools, open_holds, provision_school
+from tasks.schools import fail_schools, open_holds, provision_school, publish_schools, send_outcome
 
 SKIPPED = "skipped"  # the district was busy
 LEFT = "left"  # it was too late in the night
@@ -170,6 +172,7 @@ async def _sync_schools(
     planned_again: set[str] = set()
     to_do = start_schools(request, run, plan)
     held = open_holds(request.district_id)
+    has_runs = len(to_do) <= get_settings().school_runs
     while to_do:
         if (pause := paused(request)) is not None:
             return outcomes, failed, pause
@@ -179,8 +182,7 @@ async def _sync_schools(
         if done is not None and done.hold_id == held[school]:
             outcomes.append(done)
             continue
-        work = SchoolWork(run, changeset, outcomes, done)
-        state = await sync_school(names.get(school, school), date, work, return_state=True)
+        state = await _sync_school(SchoolWork(run, changeset, outcomes, done), names, date, has_runs=has_runs)
         if not has_failed(state):
             continue
         error = await state.aresult(raise_on_failure=False)
@@ -196,7 +198,25 @@ async def _sync_schools(
             continue
         failed.append(school)
         fail_schools(run, [school], error if isinstance(error, BaseException) else RuntimeError())
+    if not has_runs:
+        publish_schools(request.district_id, names, outcomes, failed)
     return outcomes, failed, None
+
+
+async def _sync_school(work: SchoolWork, names: Mapping[str, str], date: str, *, has_runs: bool) -> State[Any]:
+    """Provision a school in a run of its own, or, where there are too many of them, in this one."""
+    school = work.changeset.school_id
+    if has_runs:
+        return await sync_school(names.get(school, school), date, work, return_state=True)
+    outcome = work.done
+    if outcome is None:
+        state: State[SchoolResult] = provision_school(work.run, work.changeset, return_state=True)
+        if not state.is_completed():
+            return state
+        outcome = await state.aresult()
+    work.outcomes.append(outcome)
+    send_outcome(work.run, outcome)
+    return Completed()
 
 
 async def _again(run: RunContext, changeset: ChangeSet) -> SchoolResult | None:

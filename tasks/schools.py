@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
 from contracts.issues import catalogue
@@ -12,6 +14,7 @@ from services.planning.changesets import ChangeSet
 from services.status import issues
 from services.sync import pipeline
 from services.sync.provision import RunContext, SchoolResult
+from settings import get_settings
 from tasks.deliveries import RETRIES
 from tasks.forms import find_forms
 from tasks.resources import database
@@ -65,6 +68,35 @@ def publish_school(run: RunContext, outcome: SchoolResult) -> None:
         markdown="\n".join(lines),
         description=f"Sync result of {outcome.school_id}",
     )
+    send_outcome(run, outcome)
+
+
+@task(name="publish the schools", **RETRIES)
+def publish_schools(
+    district_id: str, names: Mapping[str, str], outcomes: Sequence[SchoolResult], failed: Sequence[str]
+) -> None:
+    """One table of all schools that had something to do, where they are too many for a run and an artifact each.
+
+    names: the schools' by our ID. Codes and counts only.
+    """
+    address = get_settings().report_address
+    became = [(each.school_id, each.outcome.replace("_", " "), sum(each.counts.values())) for each in outcomes]
+    create_table_artifact(
+        key=f"schools-{district_id}".replace("_", "-"),
+        table=[
+            {
+                "School": f"[{names.get(school, school)}]({address}/schools/{school})",
+                "Outcome": outcome,
+                "Changes": changes,
+            }
+            for school, outcome, changes in [*became, *((school, "failed", 0) for school in failed)]
+        ],
+        description=f"What became of the schools of {district_id}",
+    )
+
+
+def send_outcome(run: RunContext, outcome: SchoolResult) -> None:
+    """Send a school's outcome as an event: codes and counts only."""
     emit_event(
         event=f"rollcall.school.{outcome.outcome}",
         resource={

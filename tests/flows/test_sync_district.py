@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.sorting import ArtifactSort
 
 from errors import DataError
 from flows.csv_nightly import csv_nightly
@@ -95,6 +98,45 @@ def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
     monkeypatch.setattr(provision, "provision_school", real)
     assert sync(nightly=True).name == "Connected"
     assert set(statuses(installation).values()) == {"connected"}
+
+
+def test_more_schools_than_may_have_a_run_each_are_synced_in_that_of_the_district(
+    installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = provision.provision_school
+
+    def failing(session: Any, run: RunContext, changeset: ChangeSet, *, now: datetime) -> SchoolResult:
+        if changeset.school_id == "unified/lincoln":
+            raise DataError("provisioning", ValueError())
+        return real(session, run, changeset, now=now)
+
+    monkeypatch.setenv("ROLLCALL_SCHOOL_RUNS", "2")
+    monkeypatch.setattr(provision, "provision_school", failing)
+    installation.drop(small_district)
+    before = {run.id for run in runs_tagged("district:unified")}
+    assert "unified/lincoln" in (sync(now=True).message or "")
+    new = [run.name.partition(" · ")[0] for run in runs_tagged("district:unified") if run.id not in before]
+    assert new == ["Unified School District"]
+    assert statuses(installation) == {"lincoln": "on_hold", "roosevelt": "connected", "jefferson": "connected"}
+    table = asyncio.run(newest_table("schools-unified"))
+    assert [(row["School"], row["Outcome"], row["Changes"] > 0) for row in table] == [
+        ("[Roosevelt School](http://127.0.0.1:8321/schools/unified/roosevelt)", "applied", True),
+        ("[Jefferson School](http://127.0.0.1:8321/schools/unified/jefferson)", "applied", True),
+        ("[Lincoln School](http://127.0.0.1:8321/schools/unified/lincoln)", "failed", False),
+    ]
+    # One school is few enough, and has a run of its own again.
+    monkeypatch.setattr(provision, "provision_school", real)
+    assert sync(nightly=True).name == "Connected"
+    new = [run.name.partition(" · ")[0] for run in runs_tagged("school:unified/lincoln") if run.id not in before]
+    assert new == ["Lincoln School"]
+
+
+async def newest_table(key: str) -> list[dict[str, Any]]:
+    async with get_client() as client:
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        (artifact,) = await client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=1)
+        rows: list[dict[str, Any]] = json.loads(str(artifact.data))
+        return rows
 
 
 def test_the_night_runs_what_waits_and_nothing_else(
