@@ -421,14 +421,14 @@ def _known_links(session: Session, ids: pl.Series) -> pl.DataFrame:
 
 def _updated_fields(links: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
     """UPDATED_FIELDS of the written links that were there. before: id and PERSON_FIELDS of those."""
-    compared = links.join(before, on="id", suffix="_before")
-    return pl.concat(
-        [
-            compared.filter(pl.col(name).ne_missing(pl.col(f"{name}_before"))).select(
-                subject_id="account_id", field=pl.lit(name)
-            )
-            for name in PERSON_FIELDS
-        ]
+    differing = [
+        pl.when(pl.col(name).ne_missing(pl.col(f"{name}_before"))).then(pl.lit(name)) for name in PERSON_FIELDS
+    ]
+    return (
+        links.join(before, on="id", suffix="_before")
+        .select(subject_id="account_id", field=pl.concat_list(differing))
+        .explode("field")
+        .drop_nulls("field")
     )
 
 
