@@ -32,13 +32,12 @@ from services.planning.changesets import ChangeSet, Plan
 from services.sync.pipeline import Rejected
 from services.sync.provision import RunContext, SchoolResult
 from services.sync.requests import SyncRequest
-from settings import get_settings
 from tasks.deliveries import fetch, make_plan, publish_report, read_roster, start_schools
 from tasks.leases import leased
 from tasks.mail import send_what_waits
 from tasks.morning import publish_morning_list
 from tasks.requests import paused, read_requests, record_paused
-from tasks.schools import fail_schools, open_holds, provision_school, publish_schools, send_outcome
+from tasks.schools import fail_schools, may_have_runs, open_holds, provision_school, publish_schools, send_outcome
 
 SKIPPED = "skipped"  # the district was busy
 LEFT = "left"  # it was too late in the night
@@ -172,7 +171,7 @@ async def _sync_schools(
     planned_again: set[str] = set()
     to_do = start_schools(request, run, plan)
     held = open_holds(request.district_id)
-    has_runs = len(to_do) <= get_settings().school_runs
+    has_runs = may_have_runs(len(to_do))
     while to_do:
         if (pause := paused(request)) is not None:
             return outcomes, failed, pause

@@ -37,6 +37,11 @@ def open_holds(district_id: str) -> dict[str, int]:
         return {hold.school_id: hold.id for hold in store.open_holds(session, district_id)}
 
 
+def may_have_runs(schools: int) -> bool:
+    """Whether each of so many schools may have a run of its own: Prefect's database bears only so many."""
+    return schools <= get_settings().school_runs
+
+
 @task(name="publish", **RETRIES)
 def publish_school(run: RunContext, outcome: SchoolResult) -> None:
     """A school's issues and hold as an artifact, and its outcome as an event: codes and counts only."""

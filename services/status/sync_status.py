@@ -249,17 +249,19 @@ def _has_in_hand(run: Run, done: frozenset[str], school_id: str, source_id: str 
     )
 
 
-def record_status_changes(session: Session, school_ids: Collection[str] | None, reason: str, now: datetime) -> None:
+def record_status_changes(
+    session: Session, school_ids: Collection[str] | None, reason: str, now: datetime, *, district_id: str | None = None
+) -> None:
     """Keep each status that is not the one last kept, with its time and reason. school_ids: ours, None for all.
 
-    Rule: every change is kept, in the transaction of what caused it. One caused by time alone, a run gone silent or a
-    pause whose end came, is kept by whoever comes next, with the time it took effect. The caller has flushed what it
-    changed.
+    district_id: only of this district. Rule: every change is kept, in the transaction of what caused it. One caused by
+    time alone, a run gone silent or a pause whose end came, is kept by the district's next run or by housekeeping, with
+    the time it took effect. The caller has flushed what it changed.
     """
-    conditions = _of_schools(school_ids)
+    conditions = [*of_district(district_id), *_of_schools(school_ids)]
     open_runs = _open_runs(session, conditions)
     now_held = _statuses(session, conditions, open_runs, now)
-    kept = _last_kept(session, school_ids)
+    kept = _last_kept(session, conditions)
     silent = {run.district_id: (run, done) for run, done in open_runs if not is_live(run, now)}
     for school in now_held:
         last = kept.get(school.school_id)
@@ -288,10 +290,10 @@ def _end_of_pause(session: Session, school: SchoolStatus, last: StatusChange, no
     return end if end is not None and ends[end].ended_at is None else None
 
 
-def _last_kept(session: Session, school_ids: Collection[str] | None) -> dict[str, StatusChange]:
+def _last_kept(session: Session, conditions: Sequence[ColumnElement[bool]]) -> dict[str, StatusChange]:
     newest = select(func.max(StatusChange.id)).group_by(col(StatusChange.school_id))
-    if school_ids is not None:
-        newest = newest.where(col(StatusChange.school_id).in_(school_ids))
+    if conditions:
+        newest = newest.where(col(StatusChange.school_id).in_(select(School.id).where(*conditions)))
     found = session.exec(select(StatusChange).where(col(StatusChange.id).in_(newest)))
     return {change.school_id: change for change in found}
 

@@ -20,7 +20,7 @@ from errors import SourceRefused, SourceUnreachable
 from models import bulk
 from models.database import Database
 from models.outcomes import RunOutcome
-from models.tables import Delivery, SchoolRun
+from models.tables import Delivery, Run, SchoolRun
 from services import clock
 from services.districts import source_of, zone_of
 from services.holds import holds
@@ -158,7 +158,7 @@ def _finish(database: Database, request: SyncRequest, run_id: int, taken: FetchR
 
 def _ready(session: Session, run_id: int, delivery_id: int, message: str) -> FetchResult:
     leases.record_processing(session, run_id, delivery_id=delivery_id, now=clock.now())
-    sync_status.record_status_changes(session, None, reason=f"processing delivery {delivery_id}", now=clock.now())
+    _record_statuses(session, run_id, f"processing delivery {delivery_id}")
     return FetchResult(None, message, delivery_id)
 
 
@@ -203,7 +203,7 @@ def _take(
         is_done = is_current and not leases.unfinished_schools(session, source, leases.setup_digest(session, source))
         if findings.outcome is None and not is_done and adapter.is_remote:
             leases.record_processing(session, run_id, now=clock.now())
-            sync_status.record_status_changes(session, None, reason=f"fetching from {name}", now=clock.now())
+            _record_statuses(session, run_id, f"fetching from {name}")
         session.expunge(source)
     if findings.outcome is not None or is_done:
         _reached(database, source.id, run_id)
@@ -397,4 +397,10 @@ def finish(database: Database, run_id: int, outcome: str, notes: list[str]) -> N
     """
     with database.transaction() as session:
         leases.end_run(session, run_id, outcome, notes, now=clock.now())
-        sync_status.record_status_changes(session, None, reason=f"run {run_id} ended: {outcome}", now=clock.now())
+        _record_statuses(session, run_id, f"run {run_id} ended: {outcome}")
+
+
+def _record_statuses(session: Session, run_id: int, reason: str) -> None:
+    """Keep the statuses that changed in the district of a run."""
+    district_id = session.get_one(Run, run_id).district_id
+    sync_status.record_status_changes(session, None, reason, clock.now(), district_id=district_id)
