@@ -109,7 +109,12 @@ class Morning:
         """The runs of districts and nights, without those of schools, once one has this state."""
         self.go("/runs")
         self.page.get_by_text("Hide subflows").click()
-        self.page.get_by_text(state).first.scroll_into_view_if_needed()
+        expect(self.page.get_by_text(state).first).to_be_attached()
+        self.scroll()
+
+    def scroll(self) -> None:
+        """Down by a window: the pages make their lists anew now and then, so that an element of one may be gone."""
+        self.page.wait_for_timeout(1000)
         self.page.mouse.wheel(0, WINDOW["height"])
 
     def open_artifact(self, key: str) -> None:
@@ -253,7 +258,8 @@ def after_a_bad_night(seen: Morning) -> None:
     expect(seen.page.get_by_role("heading", name="2 districts need somebody")).to_be_visible()
     seen.photograph("morning-list")
     seen.follow(seen.page.get_by_role("link", name="run", exact=True).last)
-    seen.page.get_by_text("is rejected for file errors").scroll_into_view_if_needed()
+    expect(seen.page.get_by_text("is rejected for file errors")).to_be_attached()
+    seen.scroll()
     seen.photograph("rejected")
     seen.open_artifact("report-cedar-valley")
     expect(seen.page.get_by_role("heading", name=HELD)).to_be_visible()
