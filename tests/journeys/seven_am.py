@@ -109,13 +109,13 @@ class Morning:
         """The runs of districts and nights, without those of schools, once one has this state."""
         self.go("/runs")
         self.page.get_by_text("Hide subflows").click()
-        expect(self.page.get_by_text(state).first).to_be_attached()
-        self.scroll()
+        self.scroll_to(self.page.get_by_text(state).first)
 
-    def scroll(self) -> None:
-        """Down by a window: the pages make their lists anew now and then, so that an element of one may be gone."""
+    def scroll_to(self, what: Locator) -> None:
+        """Without waiting for it to be stable: the pages make their lists anew now and then."""
+        expect(what).to_be_attached()
         self.page.wait_for_timeout(1000)
-        self.page.mouse.wheel(0, WINDOW["height"])
+        what.evaluate("element => element.scrollIntoView({block: 'center'})")
 
     def open_artifact(self, key: str) -> None:
         """The newest version of an artifact."""
@@ -258,8 +258,7 @@ def after_a_bad_night(seen: Morning) -> None:
     expect(seen.page.get_by_role("heading", name="2 districts need somebody")).to_be_visible()
     seen.photograph("morning-list")
     seen.follow(seen.page.get_by_role("link", name="run", exact=True).last)
-    expect(seen.page.get_by_text("is rejected for file errors")).to_be_attached()
-    seen.scroll()
+    seen.scroll_to(seen.page.get_by_text("is rejected for file errors"))
     seen.photograph("rejected")
     seen.open_artifact("report-cedar-valley")
     expect(seen.page.get_by_role("heading", name=HELD)).to_be_visible()
