@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,9 +80,8 @@ def test_files_with_errors_reject_the_delivery_and_hold_its_schools(
     assert set(statuses(installation).values()) == {"connected"}
 
 
-def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
-    installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def break_lincoln(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Have our own run fail for one school; gives what mends it."""
     real = provision.provision_school
 
     def failing(session: Any, run: RunContext, changeset: ChangeSet, *, now: datetime) -> SchoolResult:
@@ -89,13 +89,20 @@ def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
             raise DataError("provisioning", ValueError())
         return real(session, run, changeset, now=now)
 
-    installation.drop(small_district)
     monkeypatch.setattr(provision, "provision_school", failing)
+    return lambda: monkeypatch.setattr(provision, "provision_school", real)
+
+
+def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
+    installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mended = break_lincoln(monkeypatch)
+    installation.drop(small_district)
     state = sync(now=True)
     assert state.is_failed()
     assert "unified/lincoln" in (state.message or "")
     assert statuses(installation) == {"lincoln": "on_hold", "roosevelt": "connected", "jefferson": "connected"}
-    monkeypatch.setattr(provision, "provision_school", real)
+    mended()
     assert sync(nightly=True).name == "Connected"
     assert set(statuses(installation).values()) == {"connected"}
 
@@ -103,15 +110,8 @@ def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
 def test_more_schools_than_may_have_a_run_each_are_synced_in_that_of_the_district(
     installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = provision.provision_school
-
-    def failing(session: Any, run: RunContext, changeset: ChangeSet, *, now: datetime) -> SchoolResult:
-        if changeset.school_id == "unified/lincoln":
-            raise DataError("provisioning", ValueError())
-        return real(session, run, changeset, now=now)
-
+    mended = break_lincoln(monkeypatch)
     monkeypatch.setenv("ROLLCALL_SCHOOL_RUNS", "2")
-    monkeypatch.setattr(provision, "provision_school", failing)
     installation.drop(small_district)
     before = {run.id for run in runs_tagged("district:unified")}
     assert "unified/lincoln" in (sync(now=True).message or "")
@@ -125,7 +125,7 @@ def test_more_schools_than_may_have_a_run_each_are_synced_in_that_of_the_distric
         ("[Lincoln School](http://127.0.0.1:8321/schools/unified/lincoln)", "failed", False),
     ]
     # One school is few enough, and has a run of its own again.
-    monkeypatch.setattr(provision, "provision_school", real)
+    mended()
     assert sync(nightly=True).name == "Connected"
     new = [run.name.partition(" · ")[0] for run in runs_tagged("school:unified/lincoln") if run.id not in before]
     assert new == ["Lincoln School"]
