@@ -17,7 +17,6 @@ from contracts.formats import FORMATS
 from contracts.issues import DISCONNECTED, FILE_ERRORS, STALE, catalogue
 from contracts.roster import Roster
 from errors import SourceRefused, SourceUnreachable
-from models import bulk
 from models.database import Database
 from models.outcomes import RunOutcome
 from models.tables import Delivery, Run, SchoolRun
@@ -358,11 +357,7 @@ def provision_one(database: Database, run: RunContext, changeset: ChangeSet) -> 
         with database.transaction() as session:
             return provision.provision_school(session, run, changeset, now=clock.now())
 
-    outcome = guarded("provisioning", write)
-    if run.growth.is_due(outcome):
-        with database.transaction() as session:
-            bulk.analyze(session, provision.TABLES)
-    return outcome
+    return guarded("provisioning", write)
 
 
 def fail_schools(database: Database, run: RunContext, schools: list[str], error: BaseException) -> None:

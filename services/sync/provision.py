@@ -28,7 +28,7 @@ from services.status import sync_status
 from services.sync import leases, record_changes
 from services.sync.record_changes import UPDATED_FIELDS
 
-TABLES = ("account", "link", "school_membership", "class", "class_membership", "guardianship")
+_TABLES = ("account", "link", "school_membership", "class", "class_membership", "guardianship")
 _FIELD_SCHEMA: Schema = {name: LINK_ROWS[name] for name in PERSON_FIELDS}
 
 
@@ -168,6 +168,9 @@ def provision_school(session: Session, run: RunContext, changeset: ChangeSet, *,
     else:
         why = f"delivery {run.delivery_id} {outcome.outcome}"
     sync_status.record_status_changes(session, [changeset.school_id], reason=why, now=now)
+    # Here, as it must not fail once the school is done.
+    if run.growth.is_due(outcome):
+        bulk.analyze(session, _TABLES)
     return outcome
 
 
