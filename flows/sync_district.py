@@ -172,9 +172,8 @@ async def _sync_schools(
     to_do = start_schools(request, run, plan)
     held = open_holds(request.district_id)
     has_runs = may_have_runs(len(to_do))
-    while to_do:
-        if (pause := paused(request)) is not None:
-            return outcomes, failed, pause
+    pause = None
+    while to_do and (pause := paused(request)) is None:
         changeset = to_do.pop(0)
         school = changeset.school_id
         done = await _again(run, changeset) if school in held else None
@@ -199,7 +198,7 @@ async def _sync_schools(
         fail_schools(run, [school], error if isinstance(error, BaseException) else RuntimeError())
     if not has_runs:
         publish_schools(request.district_id, names, outcomes, failed)
-    return outcomes, failed, None
+    return outcomes, failed, pause
 
 
 async def _sync_school(work: SchoolWork, names: Mapping[str, str], date: str, *, has_runs: bool) -> State[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +26,9 @@ from services.status import sync_status
 from services.sync import pipeline, provision, requests
 from services.sync.provision import RunContext, SchoolResult
 from tests.flows.conftest import Installation, named, ran
+
+# Under its name in its package is the flow.
+flow_module = sys.modules["flows.sync_district"]
 
 
 def sync(**parameters: Any) -> State[Any]:
@@ -129,6 +133,19 @@ def test_more_schools_than_may_have_a_run_each_are_synced_in_that_of_the_distric
     assert sync(nightly=True).name == "Connected"
     new = [run.name.partition(" · ")[0] for run in runs_tagged("school:unified/lincoln") if run.id not in before]
     assert new == ["Lincoln School"]
+
+
+def test_a_pause_in_the_middle_leaves_a_table_of_the_schools_that_were_done(
+    installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLCALL_SCHOOL_RUNS", "0")
+    # Before the run and before its first school nothing is paused.
+    answers = iter([None, None, "paused for maintenance"])
+    monkeypatch.setattr(flow_module, "paused", lambda request: next(answers))
+    installation.drop(small_district)
+    assert sync(now=True).name == "Paused"
+    table = asyncio.run(newest_table("schools-unified"))
+    assert [(row["School"].partition("]")[0], row["Outcome"]) for row in table] == [("[Lincoln School", "applied")]
 
 
 async def newest_table(key: str) -> list[dict[str, Any]]:
