@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from errors import NotPossible
 from models.outcomes import RunOutcome
-from models.tables import District, Pause, Run, School, Source
+from models.tables import District, Pause, Run, Source
 from services.districts import get_district
 from services.mail import notices
 from services.status import pauses
@@ -46,14 +46,14 @@ def pause(
         raise NotPossible("the end of the pause is in the past")
     districts = _districts(session, district_id)
     # An earlier pause may have ended on schedule, with nothing recorded since.
-    record_status_changes(session, _schools(session, district_id), reason=reason, now=now)
+    record_status_changes(session, None, reason, now, district_id=district_id)
     for former in _open(session, district_id, now):
         former.ended_at, former.ended_by = now, by
         session.add(former)
     raised = Pause(district_id=district_id, reason=reason, by=by, started_at=now, until=until)
     session.add(raised)
     session.flush()
-    record_status_changes(session, _schools(session, district_id), reason=reason, now=now)
+    record_status_changes(session, None, reason, now, district_id=district_id)
     add_pause_notices(session, districts, now=now)
     return raised
 
@@ -71,7 +71,7 @@ def resume(session: Session, district_id: str | None, *, by: str, now: datetime)
         former.ended_at, former.ended_by = now, by
         session.add(former)
     session.flush()
-    record_status_changes(session, _schools(session, district_id), reason="the maintenance pause ended", now=now)
+    record_status_changes(session, None, "the maintenance pause ended", now, district_id=district_id)
     add_pause_notices(session, districts, now=now)
     still = {district: pauses.in_force(session, district, now=now) for district in districts}
     newest = select(func.max(Run.id)).join(Source, col(Source.id) == Run.source_id).where(col(Source.pausable))
@@ -122,12 +122,6 @@ def _districts(session: Session, district_id: str | None) -> list[str]:
     if district_id not in found:
         raise NotPossible(f"district {district_id} has no Clever source: only Clever syncs are paused")
     return [district_id]
-
-
-def _schools(session: Session, district_id: str | None) -> list[str] | None:
-    if district_id is None:
-        return None
-    return list(session.exec(select(School.id).where(School.district_id == district_id)))
 
 
 def _open(session: Session, district_id: str | None, now: datetime) -> list[Pause]:
