@@ -44,7 +44,7 @@ NEWEST_REVISION = KNOWN_REVISIONS[-1] if KNOWN_REVISIONS else None
 
 KEPT_COPIES = 3
 LOCK_SECONDS = 30
-CACHE_KILOBYTES, WAL_PAGES = 65_536, 16_384  # of a connection to SQLite; a page has 4 KB
+WAL_PAGES = 16_384  # of 4 KB
 RETRY_SECONDS = 0.005
 
 Dialect = Literal["sqlite", "postgresql"]
@@ -324,9 +324,8 @@ def _sqlite_engine(address: URL, *, migrating: bool = False) -> Engine:
     def connected(connection: sqlite3.Connection, _: Any) -> None:
         # A migration that rebuilds a table must drop it without its referents noticing; it is checked afterwards.
         connection.execute(f"PRAGMA foreign_keys = {'OFF' if migrating else 'ON'}")
-        # A school's rows go into indexes over the whole district: with the defaults, 2 MB and 1,000 pages, most pages
-        # are read again, and written back at every commit.
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
+        # A school's rows go into indexes over the whole district: by default SQLite would write the same pages back at
+        # every commit, as each has more than the 1,000 it keeps in its log.
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
 
     def begin(connection: Connection) -> None:
