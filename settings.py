@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     clever_auth_url: str = Field(default="https://clever.com", description="where Clever issues tokens")
     clever_page_size: int = Field(default=10_000, ge=1, le=10_000, description="records per request to Clever")
 
+    school_runs: int = Field(
+        default=300,
+        ge=0,
+        description="how many changed schools of a district may each have a run of their own in Prefect",
+    )
+
     drop_folders: Path = Field(
         default=Path(), description="where districts that set up files in the report get a folder each"
     )
@@ -57,11 +63,6 @@ class Settings(BaseSettings):
     )
     check_megabytes: int = Field(
         default=100, ge=1, le=2_000, description="how much somebody may upload in the report to have it checked"
-    )
-    school_runs: int = Field(
-        default=300,
-        ge=0,
-        description="how many changed schools of a district may each have a run of their own in Prefect",
     )
     check_seconds: int = Field(default=60, ge=1, le=600, description="how long such a check may take")
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName, FlowFilter, FlowFilterName
 from prefect.client.schemas.responses import DeploymentResponse
@@ -58,8 +58,10 @@ def _quoted(parameters: Mapping[str, Any]) -> str:
 
 def find_forms() -> Forms:
     """The forms on the server in use; none where it has no pages, as a temporary one."""
-    address = PREFECT_UI_URL.value() or ""
-    return Forms(address, {each.name: each.id for each in _read_forms()} if address else {})
+    if not (address := PREFECT_UI_URL.value()):
+        return Forms("", {})
+    with get_client(sync_client=True) as client:
+        return Forms(address, {each.name: each.id for each in _read_forms(client)})
 
 
 def offer_districts() -> None:
@@ -68,19 +70,18 @@ def offer_districts() -> None:
         districts = active_districts(session)
     offered = districts if len(districts) <= MOST_CHOICES else []
     with get_client(sync_client=True) as client:
-        for form in _read_forms():
+        for form in _read_forms(client):
             before = form.parameter_openapi_schema or {}
             after = with_choices(before, "district", offered)
             if after != before:
                 client.update_deployment(form.id, DeploymentUpdate(parameter_openapi_schema=after))
 
 
-def _read_forms() -> list[DeploymentResponse]:
-    with get_client(sync_client=True) as client:
-        return client.read_deployments(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=list(FORMS))),
-            deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=list(FORMS))),
-        )
+def _read_forms(client: SyncPrefectClient) -> list[DeploymentResponse]:
+    return client.read_deployments(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=list(FORMS))),
+        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=list(FORMS))),
+    )
 
 
 def with_choices(schema: Mapping[str, Any], name: str, choices: Sequence[str]) -> dict[str, Any]:

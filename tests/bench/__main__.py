@@ -26,7 +26,7 @@ from models.database import migrate
 from tests.bench.cases import CHANGED, FIRST, NIGHTS, SAME_ROWS
 
 ROOT = Path(__file__).parents[2]
-PEER = Path(os.environ.get("ROLLCALL_PEER_PYTHON", ROOT / ".venv-peer" / "bin" / "python"))
+PEER = ROOT / ".venv-peer" / "bin" / "python"
 PEER_NIGHTS = (FIRST, CHANGED)
 # By night: the sum of which floors it is measured by.
 FLOORS = {FIRST: ("parse", "copy"), SAME_ROWS: ("parse", "read back"), CHANGED: ("parse", "read back")}

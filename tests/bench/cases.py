@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from sandbox.csv_files import CsvStyle
+from sandbox.csv_files import CsvStyle, write_files
 from sandbox.days import next_day
 from sandbox.generator import District, generate
 from tests.setups import setup_text
@@ -47,9 +47,7 @@ def write_deliveries(size: Size, folder: Path) -> District:
     made = generate(1, size.schools, size.students, size.teachers, size.classes, size.enrollments)
     (folder / "setup.toml").write_text(setup(made))
     for name, files in _deliveries(made):
-        (folder / name).mkdir()
-        for file, content in files.items():
-            (folder / name / file).write_bytes(content)
+        write_files(folder / name, files)
     return made
 
 

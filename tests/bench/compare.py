@@ -35,7 +35,11 @@ def main(
 def _rows(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, float, float]]:
     """Each figure that both have: its name, and what it was and is."""
     found = [(f"{name}, seconds", before["floors"][name], after["floors"][name]) for name in before["floors"]]
-    found += [(f"dlt, {name}, seconds", before["dlt"][name], after["dlt"][name]) for name in before["dlt"]]
+    found += [
+        (f"dlt, {name}, seconds", before["dlt"][name], after["dlt"][name])
+        for name in before["dlt"]
+        if name in after["dlt"]
+    ]
     for database in ("PostgreSQL", "SQLite"):
         for night in NIGHTS:
             then, now = before[database][night], after[database][night]
