@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
@@ -19,6 +18,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ParameterTypeError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tests.everything_up import told
 from tests.flows.conftest import rollcall
 
 ROOT = Path(__file__).parents[2]
@@ -128,8 +128,7 @@ def test_deploying_again_leaves_paused_what_somebody_paused(own_server: str, mon
     monkeypatch.setenv("PREFECT_API_URL", own_server)
 
     def asked(what: str, of: object = None) -> list[dict[str, Any]]:
-        answer = httpx.post(f"{own_server}/{what}/filter", json=of or {}).raise_for_status()
-        found: list[dict[str, Any]] = answer.json()
+        found: list[dict[str, Any]] = told("POST", f"{own_server}/{what}/filter", json=of or {})
         return found
 
     def ours() -> dict[str, dict[str, Any]]:
@@ -149,19 +148,19 @@ def test_deploying_again_leaves_paused_what_somebody_paused(own_server: str, mon
     assert [pool["type"] for pool in asked("work_pools")] == ["process"]
     assert (queues["manual"], queues["nightly"]) == (1, 2)
 
-    httpx.post(f"{own_server}/deployments/{first['csv-nightly']['id']}/pause_deployment").raise_for_status()
+    told("POST", f"{own_server}/deployments/{first['csv-nightly']['id']}/pause_deployment")
     arrivals = first["csv-arrivals"]
     schedule = f"{own_server}/deployments/{arrivals['id']}/schedules/{arrivals['schedules'][0]['id']}"
-    httpx.patch(schedule, json={"active": False}).raise_for_status()
+    told("PATCH", schedule, json={"active": False})
     # Other programs on the server have deployments of the same name, which are paused.
     for flow in ("another", "one more"):
-        flow_id = httpx.post(f"{own_server}/flows/", json={"name": flow}).raise_for_status().json()["id"]
+        flow_id = told("POST", f"{own_server}/flows/", json={"name": flow})["id"]
         others = {"name": "housekeeping", "flow_id": flow_id, "paused": True}
-        httpx.post(f"{own_server}/deployments/", json=others).raise_for_status()
+        told("POST", f"{own_server}/deployments/", json=others)
     # Without a notification block, only what notifies nobody is automated.
     (crashed,) = asked("automations")
     assert crashed["name"] == "rollcall-run-without-heartbeat"
-    httpx.patch(f"{own_server}/automations/{crashed['id']}", json={"enabled": False}).raise_for_status()
+    told("PATCH", f"{own_server}/automations/{crashed['id']}", json={"enabled": False})
     with temporary_settings({PREFECT_API_URL: own_server}):
         block: Any = CustomWebhookNotificationBlock(
             name="ops", url="http://127.0.0.1:9", json_data={"text": "{{body}}"}
