@@ -214,8 +214,8 @@ class SchoolMembership(SQLModel, table=True):
     __tablename__ = "school_membership"
     __table_args__ = (UniqueConstraint("link_id", "school_id"),)
     id: str = Field(primary_key=True)
-    link_id: str = Field(foreign_key="link.id")
-    school_id: str = Field(foreign_key="school.id", index=True)
+    link_id: str
+    school_id: str = Field(index=True)
     active: bool = True
     left_at: datetime | None = _at(nullable=True)
 
@@ -240,8 +240,8 @@ class ClassMembership(SQLModel, table=True):
     __tablename__ = "class_membership"
     __table_args__ = (UniqueConstraint("class_id", "link_id"),)
     id: str = Field(primary_key=True)
-    class_id: str = Field(foreign_key="class.id")
-    link_id: str = Field(foreign_key="link.id", index=True)
+    class_id: str
+    link_id: str = Field(index=True)
     is_owner: bool = False
     active: bool = True
     left_at: datetime | None = _at(nullable=True)
@@ -254,8 +254,8 @@ class Guardianship(SQLModel, table=True):
     __tablename__ = "guardianship"
     __table_args__ = (UniqueConstraint("student_link_id", "guardian_link_id"),)
     id: str = Field(primary_key=True)
-    student_link_id: str = Field(foreign_key="link.id")
-    guardian_link_id: str = Field(foreign_key="link.id", index=True)
+    student_link_id: str
+    guardian_link_id: str = Field(index=True)
     relationship: str | None = None
     type: str | None = None
     active: bool = True
@@ -340,8 +340,8 @@ class RecordChange(SQLModel, table=True):
     __tablename__ = "record_change"
     __table_args__ = (Index("record_change_subject", "subject_id", "id"),)
     id: int | None = Field(default=None, primary_key=True)
-    run_id: int = Field(foreign_key="run.id")
-    school_id: str = Field(foreign_key="school.id")
+    run_id: int
+    school_id: str
     subject_id: str = Field(description="the person's account, or the class")
     at: datetime = _at()
     action: str = Field(description="one of `services.planning.changesets.ACTIONS`")

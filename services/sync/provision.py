@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from contracts.issues import DISCONNECTED, FAILED_RUN, FILE_ERRORS, STALE
 from contracts.roster import ISSUES, Schema, empty
+from errors import TableError
 from models import bulk
 from models.outcomes import SchoolOutcome
 from models.tables import SchoolRun, Source
@@ -284,10 +285,12 @@ def _apply(session: Session, changes: ChangeSet, now: datetime) -> pl.DataFrame:
     """
     if changes.is_empty:
         return empty(UPDATED_FIELDS)
+    changes = _without_written(session, changes)
     known = changes.links.filter(~_brings_account())["account_id"]
     accounts = pl.concat([known, changes.freed_emails["account_id"], _accounts_of(session, changes.unseen)]).unique()
     _lock(session, accounts)
     changes = _without_leavers(session, changes)
+    _assert_classes(session, changes)
     _free(session, changes)
     updated = _write_people(session, changes.links, now)
     _put(session, "class", changes.classes.with_columns(archived_at=_never()))
@@ -314,6 +317,20 @@ def _brings_account() -> pl.Expr:
     return pl.col("fresh") & ~pl.col("adopts")
 
 
+def _without_written(session: Session, changes: ChangeSet) -> ChangeSet:
+    """Leave out the new people that an earlier school of this run has written; the others are `fresh` here.
+
+    Their IDs were drawn by this run's plan, so nobody else can write them.
+    """
+    shared = changes.links.filter(pl.col("new") & ~pl.col("fresh"))["id"]
+    if shared.is_empty():
+        return changes
+    condition, parameters = bulk.in_list(session, "id", shared)
+    written = bulk.read(session, f"SELECT id FROM link WHERE {condition}", parameters, {"id": pl.String})["id"]
+    links = changes.links.filter(~pl.col("id").is_in(written.implode()))
+    return replace(changes, links=links.with_columns(fresh=pl.col("new")))
+
+
 def _put(session: Session, table: str, rows: pl.DataFrame) -> None:
     """Write rows to be active, each with `fresh`: those that are stored nowhere without a look at what is."""
     bulk.insert(session, table, rows.filter("fresh").drop("fresh"))
@@ -325,6 +342,9 @@ def _without_leavers(session: Session, changes: ChangeSet) -> ChangeSet:
 
     The plan leaves out those who had left when it was made. It takes no lock, so people may leave until the accounts
     are locked here; only now nobody can anymore.
+
+    Raises:
+        TableError: the plan refers to a link that is not stored.
     """
     named = pl.concat(
         [
@@ -337,13 +357,15 @@ def _without_leavers(session: Session, changes: ChangeSet) -> ChangeSet:
     if known.is_empty():
         return changes
     condition, parameters = bulk.in_list(session, "l.id", known)
-    left = bulk.read(
+    found = bulk.read(
         session,
-        "SELECT l.id FROM link l JOIN source s ON s.id = l.source_id JOIN district d ON d.id = s.district_id"
-        f" WHERE l.left_at IS NOT NULL AND NOT d.rostering_enforcement AND {condition}",
+        'SELECT l.id, l.left_at IS NOT NULL AND NOT d.rostering_enforcement AS "left"'
+        f" FROM link l JOIN source s ON s.id = l.source_id JOIN district d ON d.id = s.district_id WHERE {condition}",
         parameters,
-        {"id": pl.String},
-    )["id"].implode()
+        {"id": pl.String, "left": pl.Boolean},
+    )
+    _assert_stored("link", known, pl.concat([found["id"], changes.links["id"]]))
+    left = found.filter("left")["id"].implode()
     return replace(
         changes,
         links=changes.links.filter(~pl.col("id").is_in(left)),
@@ -353,6 +375,28 @@ def _without_leavers(session: Session, changes: ChangeSet) -> ChangeSet:
             ~pl.col("student_link_id").is_in(left) & ~pl.col("guardian_link_id").is_in(left)
         ),
     )
+
+
+def _assert_classes(session: Session, changes: ChangeSet) -> None:
+    """Make sure that every class somebody joins is stored, or comes with them."""
+    named = changes.class_memberships["class_id"].unique()
+    known = named.filter(~named.is_in(changes.classes["id"].implode()))
+    if known.is_empty():
+        return
+    condition, parameters = bulk.in_list(session, "id", known)
+    found = bulk.read(session, f"SELECT id FROM class WHERE {condition}", parameters, {"id": pl.String})
+    _assert_stored("class", known, found["id"])
+
+
+def _assert_stored(table: str, referred_to: pl.Series, stored: pl.Series) -> None:
+    """Rule: pairs have no foreign keys: the database would check row by row, longer than it writes; this is the check.
+
+    Raises:
+        TableError: a row of the table is referred to that is not stored.
+    """
+    missing = int((~referred_to.is_in(stored.implode())).sum())
+    if missing:
+        raise TableError("the plan", [f"{table}: {missing} rows are referred to that are not stored"])
 
 
 def _never() -> pl.Expr:
@@ -403,7 +447,7 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> pl.Da
     fill empty fields and overwrite none. Returns UPDATED_FIELDS of the links that were there.
     """
     rows = links.select(*LINK_ROWS, "fresh").with_columns(archived_at=_never(), left_at=_never())
-    _insert_accounts(session, links.filter(pl.col("new") & ~pl.col("adopts")), now)
+    _insert_accounts(session, links.filter(_brings_account()), now)
     known = links.filter(~_brings_account())
     before = _known_links(session, known["id"])
     _put(session, "link", rows)
@@ -436,12 +480,6 @@ def _updated_fields(links: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
 
 
 def _insert_accounts(session: Session, links: pl.DataFrame, now: datetime) -> None:
-    """The accounts of new links, but for those that another school has brought by now."""
-    shared = links.filter(~pl.col("fresh"))["account_id"]
-    if len(shared):
-        condition, parameters = bulk.in_list(session, "id", shared)
-        there = bulk.read(session, f"SELECT id FROM account WHERE {condition}", parameters, {"id": pl.String})
-        links = links.filter(~pl.col("account_id").is_in(there["id"].implode()))
     accounts = links.select(
         id="account_id",
         **{name: pl.col(name) for name in PERSON_FIELDS},

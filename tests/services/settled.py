@@ -15,7 +15,7 @@ from contracts.roster import Settled, empty
 from models.database import Database
 from models.tables import Delivery, District, Run, School, Source
 from services.holds.judging import judged
-from services.planning.changesets import Plan
+from services.planning.changesets import ChangeSet, Plan
 from services.planning.plan import plan_district
 from services.planning.stored import load_stored_rows, read_scope
 from services.sync import provision
@@ -142,8 +142,14 @@ def plan(session: Session, value: Settled) -> Plan:
     return judged(session, scope, plan_district(scope, known(session, value), load_stored_rows(session, scope)))
 
 
-def apply(database: Database, value: Settled, *, now: datetime = NOW) -> list[SchoolResult]:
-    """Plan a settled district and provision every school of it, each in its transaction."""
+def apply(
+    database: Database,
+    value: Settled,
+    *,
+    now: datetime = NOW,
+    changing: Callable[[ChangeSet], ChangeSet] = lambda changes: changes,
+) -> list[SchoolResult]:
+    """Plan a settled district and provision every school of it, each in its transaction. changing: what was planned."""
     with database.transaction() as session:
         run = Run(
             district_id="unified",
@@ -163,7 +169,7 @@ def apply(database: Database, value: Settled, *, now: datetime = NOW) -> list[Sc
     outcomes = []
     for changeset in made.changesets:
         with database.transaction() as session:
-            outcomes.append(provision.provision_school(session, of, changeset, now=now))
+            outcomes.append(provision.provision_school(session, of, changing(changeset), now=now))
     with database.transaction() as session:
         ended = session.get(Run, run_id)
         assert ended is not None
