@@ -25,6 +25,11 @@ def _json(description: str | None = None) -> Any:
     return Field(default=None, description=description, sa_column=Column(JSON(none_as_null=True), nullable=True))
 
 
+def _refers_to(column: str, *, index: bool = False) -> Any:
+    """A reference of a table that is written in sets, without a foreign key: the writer looks it up as a set."""
+    return Field(index=index, description=f"`{column}`; no foreign key, looked up as a set before it is written")
+
+
 class District(SQLModel, table=True):
     """A customer. Frozen: no longer named by the setup file; kept, never synced."""
 
@@ -214,8 +219,8 @@ class SchoolMembership(SQLModel, table=True):
     __tablename__ = "school_membership"
     __table_args__ = (UniqueConstraint("link_id", "school_id"),)
     id: str = Field(primary_key=True)
-    link_id: str
-    school_id: str = Field(index=True)
+    link_id: str = _refers_to("link.id")
+    school_id: str = _refers_to("school.id", index=True)
     active: bool = True
     left_at: datetime | None = _at(nullable=True)
 
@@ -240,8 +245,8 @@ class ClassMembership(SQLModel, table=True):
     __tablename__ = "class_membership"
     __table_args__ = (UniqueConstraint("class_id", "link_id"),)
     id: str = Field(primary_key=True)
-    class_id: str
-    link_id: str = Field(index=True)
+    class_id: str = _refers_to("class.id")
+    link_id: str = _refers_to("link.id", index=True)
     is_owner: bool = False
     active: bool = True
     left_at: datetime | None = _at(nullable=True)
@@ -254,8 +259,8 @@ class Guardianship(SQLModel, table=True):
     __tablename__ = "guardianship"
     __table_args__ = (UniqueConstraint("student_link_id", "guardian_link_id"),)
     id: str = Field(primary_key=True)
-    student_link_id: str
-    guardian_link_id: str = Field(index=True)
+    student_link_id: str = _refers_to("link.id")
+    guardian_link_id: str = _refers_to("link.id", index=True)
     relationship: str | None = None
     type: str | None = None
     active: bool = True
@@ -340,8 +345,8 @@ class RecordChange(SQLModel, table=True):
     __tablename__ = "record_change"
     __table_args__ = (Index("record_change_subject", "subject_id", "id"),)
     id: int | None = Field(default=None, primary_key=True)
-    run_id: int
-    school_id: str
+    run_id: int = _refers_to("run.id")
+    school_id: str = _refers_to("school.id")
     subject_id: str = Field(description="the person's account, or the class")
     at: datetime = _at()
     action: str = Field(description="one of `services.planning.changesets.ACTIONS`")
