@@ -27,6 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+import adbc_driver_manager as adbc
 import psycopg
 from polars.exceptions import PolarsError
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
@@ -168,7 +169,14 @@ def shielded(step: str, *others: type[Exception]) -> Iterator[None]:
     `others` are more kinds to turn. Rule: they never leave as they are but become ours, from None; the one raised has
     neither cause nor context.
     """
-    kinds: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error, psycopg.Error, PolarsError, *others)
+    kinds: tuple[type[Exception], ...] = (
+        SQLAlchemyError,
+        sqlite3.Error,
+        psycopg.Error,
+        adbc.Error,
+        PolarsError,
+        *others,
+    )
     try:
         yield
     except kinds as error:
@@ -471,11 +479,12 @@ def _ours(step: str, error: BaseException) -> RollcallError:
     origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(origin, PoolTimeoutError):
         return DatabaseUnavailable("too many things at once wait for the database; try again")
-    if isinstance(origin, psycopg.Error):
+    if isinstance(origin, psycopg.errors.UniqueViolation):
+        return _conflict(origin.diag.table_name or "", origin.diag.constraint_name or "")
+    if isinstance(origin, (psycopg.Error, adbc.Error)):
         state = origin.sqlstate or ""
-        if state == "23505":
-            return _conflict(origin.diag.table_name or "", origin.diag.constraint_name or "")
-        if state.startswith(_TRANSIENT_STATES) or (not state and isinstance(origin, psycopg.OperationalError)):
+        out_of_reach = isinstance(origin, (psycopg.OperationalError, adbc.OperationalError))
+        if state.startswith(_TRANSIENT_STATES) or (not state and out_of_reach):
             return DatabaseUnavailable(
                 f"the database did not answer or stayed locked while {step} ({state or 'no connection'}); try again"
             )

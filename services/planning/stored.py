@@ -216,16 +216,19 @@ _LINK_ROWS: Schema = {
 def load_stored_rows(session: Session, scope: Scope) -> StoredRows:
     """Every row of the district a plan may have to change."""
     parameters = {"district": scope.district_id}
-    schools = bulk.read(session, _SCHOOLS, parameters, SCHOOL_ROWS)
-    memberships = bulk.read(session, _MEMBERSHIPS, parameters, MEMBERSHIP_ROWS)
-    guardianships = bulk.read(session, _GUARDIANSHIPS, parameters, GUARDIANSHIP_ROWS)
-    links = bulk.read(session, _LINKS, {**parameters, "source": scope.source_id}, _LINK_ROWS)
+    with bulk.reading_in_columns(session) as read:
+        schools = read(_SCHOOLS, parameters, SCHOOL_ROWS)
+        memberships = read(_MEMBERSHIPS, parameters, MEMBERSHIP_ROWS)
+        guardianships = read(_GUARDIANSHIPS, parameters, GUARDIANSHIP_ROWS)
+        links = read(_LINKS, {**parameters, "source": scope.source_id}, _LINK_ROWS)
+        classes = read(_CLASSES, parameters, CLASS_ROWS)
+        class_memberships = read(_CLASS_MEMBERSHIPS, parameters, CLASS_MEMBERSHIP_ROWS)
     links = links.with_columns(pl.col("guardian_ids").str.split("\n"))
     return StoredRows(
         links=_with_reach(links, memberships, guardianships, schools, scope.source_id),
         memberships=memberships,
-        classes=bulk.read(session, _CLASSES, parameters, CLASS_ROWS),
-        class_memberships=bulk.read(session, _CLASS_MEMBERSHIPS, parameters, CLASS_MEMBERSHIP_ROWS),
+        classes=classes,
+        class_memberships=class_memberships,
         guardianships=guardianships,
         schools=schools,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from sqlmodel import Session
 
-from contracts.checking import check
+from contracts.checking import Records, check
 from contracts.contacts import without_contacts
-from contracts.roster import Roster, Settled
+from contracts.roster import Roster
 from contracts.settling import settle
 from contracts.text import count
 from models.database import Database
@@ -69,25 +70,30 @@ def plan_roster(
     if scope.leaves_out_contacts:
         roster, left_out = without_contacts(roster)
 
-    def settled() -> Settled:
-        records = check(
+    def checked() -> Records:
+        return check(
             roster,
             scope.external_school_ids,
             region=scope.region,
             today=clock.now().date(),
             date_order=scope.date_order,
         )
-        return settle(records, load_stored_roster(session, scope, stored, records.emails()))
 
     def planned() -> Plan:
-        plan = plan_district(scope, guarded("checking", settled), stored, today=clock.now().date())
+        today = clock.now().date()
+        settled = settle(records, load_stored_roster(session, scope, stored, records.emails()))
+        plan = plan_district(scope, settled, stored, today=today)
         if left_out:
             note = f"left out as you decided: {count(left_out, 'emergency contact')}"
             plan = replace(plan, notes=(*plan.notes, note))
         plan = judging.judged(session, scope, plan if may_remove else without_removals(plan), delivery_id=delivery_id)
         return _with_causes(session, scope, plan, asked, roster, stored)
 
-    stored = load_stored_rows(session, scope)
+    # Checking does not look at what is stored, and takes about as long as reading it.
+    with ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(load_stored_rows, session, scope)
+        records = guarded("checking", checked)
+        stored = reading.result()
     return guarded("planning", planned)
 
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from sqlmodel import Session, select
 
-from errors import DataError, WriteConflict
+from errors import DatabaseUnavailable, DataError, WriteConflict
 from models import bulk
 from models.database import Database
 from models.tables import Account, District, Source
@@ -177,6 +177,61 @@ def test_an_empty_frame_writes_nothing_and_an_empty_result_has_its_types(databas
         assert bulk.update_columns(session, "account", empty) == 0
         assert bulk.read(session, ALL, {}, SCHEMA).equals(empty)
         assert bulk.read(session, ALL, {}, SCHEMA).schema == empty.schema
+
+
+def test_columns_are_read_as_rows_are(database: Database) -> None:
+    frame = accounts(12)
+    with database.transaction() as session:
+        bulk.insert(session, "account", frame)
+    chosen = f"SELECT {', '.join(SCHEMA)} FROM account WHERE first_name = :name OR birth_date = :day ORDER BY id"
+    some = {"name": 'Zoë "Z", O\'Neil', "day": date(2012, 2, 29)}
+    none = {"name": "%(day)s'; --", "day": date(1900, 1, 1)}
+    # A percent sign and a quote are the text's own.
+    odd = "SELECT id, '%s' || '''' AS odd, archived_at IS NULL AS live FROM account WHERE id = 'a000000'"
+    odd_schema: bulk.Schema = {"id": pl.String, "odd": pl.String, "live": pl.Boolean}
+    with database.reading() as session, bulk.reading_in_columns(session) as read:
+        assert read(ALL, {}, SCHEMA).equals(frame)
+        assert read(chosen, some, SCHEMA).equals(bulk.read(session, chosen, some, SCHEMA))
+        assert read(chosen, none, SCHEMA).equals(pl.DataFrame(schema=dict(SCHEMA)))
+        assert read(odd, {}, odd_schema).rows() == [("a000000", "%s'", True)]
+
+
+def test_columns_are_read_as_the_session_sees_them(database: Database) -> None:
+    with database.transaction() as session:
+        bulk.insert(session, "account", accounts(4))
+    with database.reading() as session:
+        assert bulk.read(session, ALL, {}, SCHEMA).height == 4
+        with database.transaction() as other:
+            bulk.execute(other, "DELETE FROM account")
+        with bulk.reading_in_columns(session) as read:
+            assert read(ALL, {}, SCHEMA).height == 4
+    with database.transaction() as session:
+        bulk.insert(session, "account", accounts(8))
+        with bulk.reading_in_columns(session) as read:
+            assert read(ALL, {}, SCHEMA).height == 8
+
+
+def test_columns_that_cannot_be_read_are_an_error_of_ours_without_a_value(database: Database) -> None:
+    wrong = "SELECT CAST('Zoë' AS integer) AS id FROM missing"
+    with (
+        database.reading() as session,
+        pytest.raises(DataError) as raised,
+        bulk.reading_in_columns(session) as read,
+    ):
+        read(wrong, {}, {"id": pl.String})
+    assert "Zoë" not in str(raised.value)
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+
+
+def test_a_connection_that_breaks_while_columns_are_read_is_worth_another_try(postgresql_database: Database) -> None:
+    with (
+        postgresql_database.reading() as session,
+        pytest.raises(DatabaseUnavailable),
+        bulk.reading_in_columns(session) as read,
+    ):
+        (pid,) = read("SELECT pg_backend_pid() AS pid", {}, {"pid": pl.Int64})["pid"]
+        bulk.read(session, "SELECT pg_terminate_backend(:pid) AS gone", {"pid": pid}, {"gone": pl.Boolean})
+        read(ALL, {}, SCHEMA)
 
 
 def test_flags_are_read_as_flags(database: Database) -> None:
