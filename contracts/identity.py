@@ -38,9 +38,9 @@ def find(everyone: pl.DataFrame, pairs: pl.DataFrame, stored: StoredRoster, seen
     nobody = pl.col("link_id").is_not_null() | pl.col("is_shared").fill_null(False)
     new = _compared(everyone.filter(~nobody)).drop("link_id")
     leaving = _leaving(stored, seen)
-    families = pairs.select("guardian", "student_id").unique()
     found = pl.DataFrame(schema=_MATCHES)
     if new.height and leaving.height:
+        families = _families_of(new, everyone, pairs)
         common = _in_common(everyone, families, stored, found)
         named = pl.concat([_adults(new, leaving), _students(new, leaving, common)]).unique()
         by_id = _by_other_id(new, leaving)
@@ -204,6 +204,17 @@ def _students(new: pl.DataFrame, leaving: pl.DataFrame, common: pl.DataFrame) ->
 def _relatives(new: pl.DataFrame, leaving: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
     named = _joined(new.filter(kind=GUARDIAN), leaving, "full").select(list(_MATCHES))
     return named.join(common, left_on=list(_MATCHES), right_on=["guardian", "guardian_link_id"], how="semi")
+
+
+def _families_of(new: pl.DataFrame, everyone: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    """guardian, student_id: the pairs that one of the new people is of."""
+    of_new = everyone.join(new.select("record"), on="record", how="semi")
+    students = of_new.filter(kind=STUDENT).select(student_id="external_id")
+    guardians = of_new.filter(kind=GUARDIAN).select("guardian")
+    families = pairs.select("guardian", "student_id")
+    return pl.concat(
+        [families.join(students, on="student_id", how="semi"), families.join(guardians, on="guardian", how="semi")]
+    ).unique()
 
 
 def _in_common(

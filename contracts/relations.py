@@ -156,12 +156,16 @@ def _enrolled(records: Records, stored: StoredRoster) -> pl.DataFrame:
     names it and the rows carry teachers at all, some ID in them being a teacher's only. Even then a student who is in
     the class already stays, which is ambiguous.
     """
+    students, teachers = (records.seen.filter(kind=kind).select("external_id") for kind in (STUDENT, EMPLOYEE))
+    of_both = stored.links.filter("from_this_source", kind=STUDENT).join(
+        students.join(teachers, on="external_id"), on="external_id", how="semi"
+    )
     flags = {
-        "is_student": records.seen.filter(kind=STUDENT).select("external_id"),
-        "is_teacher": records.seen.filter(kind=EMPLOYEE).select("external_id"),
+        "is_student": students,
+        "is_teacher": teachers,
         "is_named": records.owners.select("class_id", "external_id").unique(),
         "is_in_class": stored.class_members.filter(~pl.col("is_owner"))
-        .join(stored.links.filter("from_this_source", kind=STUDENT), on="link_id")
+        .join(of_both.select("link_id", "external_id"), on="link_id")
         .select("class_id", "external_id")
         .unique(),
     }

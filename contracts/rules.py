@@ -15,6 +15,7 @@ from pandera.errors import SchemaErrors
 from errors import DataError
 
 _CONDITIONS = "conditions"
+JUDGED_AT_ONCE = 50_000  # rows
 VIOLATIONS: Mapping[str, pl.DataType | type[pl.DataType]] = {"code": pl.String, "at": pl.UInt32}
 
 
@@ -58,7 +59,10 @@ def _all_hold(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> bool:
         return False
     conditions: list[pl.Expr] = (schema.metadata or {})[_CONDITIONS]
     try:
-        return bool(frame.select(pl.all_horizontal(conditions).all()).item())
+        # A slice at a time: all conditions of all rows at once would take several times the frame's memory.
+        return all(
+            part.select(pl.all_horizontal(conditions).all()).item() for part in frame.iter_slices(JUDGED_AT_ONCE)
+        )
     except pl.exceptions.PolarsError:
         # What is wrong with it Pandera says.
         return False

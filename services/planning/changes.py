@@ -66,10 +66,11 @@ def describe_changes(rows: TableDiffs, today: date) -> ChangeSummary:
     new_pairs = _but_for_links(rows, guardianships.written, pl.concat([guardianships.ended, going_on]), PAIR)
     who = _who(rows)
     updates = _updates(rows, new_pairs, who, today)
+    in_class = _staying_in_class(rows)
     return ChangeSummary(
         _changes(rows, new_pairs, who),
-        _before(rows),
-        _after(rows, updates),
+        _before(rows, in_class),
+        _after(rows, in_class, updates),
         updates,
         _families(rows, who),
         _present(rows),
@@ -244,12 +245,12 @@ def _guardian_pairs(rows: TableDiffs, pairs: pl.DataFrame, action: pl.Expr) -> p
 # --- what the guard compares ------------------------------------------------------------------------------------------
 
 
-def _before(rows: TableDiffs) -> pl.DataFrame:
+def _before(rows: TableDiffs, staying_in_class: pl.DataFrame) -> pl.DataFrame:
     """school_id, type, len: active before; of pairs those whose both sides stay."""
-    links, departed = rows.context.links, rows.moves.departed
-    people = rows.moves.before.join(links, on="link_id").select("school_id", type=_type_of())
+    kinds, departed = rows.context.kinds, rows.moves.departed
+    people = rows.moves.before.join(kinds, on="link_id").select("school_id", type=_type_of())
     classes = rows.classes.before.select("school_id", type=pl.lit("classes"))
-    in_class = _staying_in_class(rows).join(links, on="link_id").select("school_id", type=_type_in_class())
+    in_class = staying_in_class.join(kinds, on="link_id").select("school_id", type=_type_in_class())
     pairs = rows.guardianships.before.join(departed.rename({"link_id": "student_link_id"}), on=_AT, how="anti").select(
         "school_id", type=pl.lit("guardianships")
     )
@@ -257,32 +258,32 @@ def _before(rows: TableDiffs) -> pl.DataFrame:
 
 
 def _staying_in_class(rows: TableDiffs) -> pl.DataFrame:
-    """The class memberships until now whose class and person both stay, whether they end or not."""
+    """school_id and IN_CLASS of the memberships until now whose class and person both stay, whether they end or not."""
     ended = rows.classes.ended.select(class_id="id")
-    return rows.class_memberships.before.join(ended, on="class_id", how="anti").join(
-        rows.moves.departed, on=MEMBERSHIP_KEY, how="anti"
+    return (
+        rows.class_memberships.before.select("school_id", *IN_CLASS)
+        .join(ended, on="class_id", how="anti")
+        .join(rows.moves.departed, on=MEMBERSHIP_KEY, how="anti")
     )
 
 
-def _after(rows: TableDiffs, updates: pl.DataFrame) -> pl.DataFrame:
+def _after(rows: TableDiffs, staying_in_class: pl.DataFrame, updates: pl.DataFrame) -> pl.DataFrame:
     """school_id, type, len: what there will be of class memberships, and of fields that somebody loses.
 
     Class memberships are counted in the classes that stay. A field is counted at the schools where it is lost, over all
     of its kind who stay there, and named as `students_email`.
     """
     context, moves = rows.context, rows.moves
-    columns = ["school_id", *IN_CLASS]
     pairs = rows.class_memberships
-    going_on = _staying_in_class(rows).join(pairs.ended, on=IN_CLASS, how="anti")
+    going_on = staying_in_class.join(pairs.ended, on=IN_CLASS, how="anti")
     written = pairs.written.join(
         rows.classes.before.join(rows.classes.ended, on="id", how="anti").select(class_id="id"),
         on="class_id",
         how="semi",
     )
     in_class = (
-        pl.concat([going_on.select(columns), written.select(columns)])
-        .unique()
-        .join(context.links, on="link_id")
+        pl.concat([going_on, written.select(going_on.columns).join(going_on, on=IN_CLASS, how="anti")])
+        .join(context.kinds, on="link_id")
         .group_by("school_id", type=_type_in_class())
         .len("len")
     )
@@ -293,7 +294,7 @@ def _after(rows: TableDiffs, updates: pl.DataFrame) -> pl.DataFrame:
         return in_class
     staying = (
         moves.before.join(moves.gone, on=MEMBERSHIP_KEY, how="anti")
-        .join(context.links, on="link_id")
+        .join(context.kinds, on="link_id")
         .select("school_id", "link_id", type=_type_of())
         .join(lost, on=["school_id", "type"], how="semi")
     )
@@ -315,7 +316,9 @@ def _present(rows: TableDiffs) -> pl.DataFrame:
     account = ["type", "key"]
 
     def in_district(memberships: pl.DataFrame) -> pl.DataFrame:
-        return memberships.join(rows.context.links, on="link_id").select("school_id", type=_type_of(), key="account_id")
+        return memberships.join(rows.context.accounts, on="link_id").select(
+            "school_id", type=_type_of(), key="account_id"
+        )
 
     coming = in_district(moves.coming)
     leaving = (

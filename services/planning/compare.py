@@ -137,6 +137,11 @@ class DiffContext:
         return self.links.select("link_id", "account_id", "kind")
 
     @cached_property
+    def kinds(self) -> pl.DataFrame:
+        """link_id, kind."""
+        return self.links.select("link_id", "kind")
+
+    @cached_property
     def seen(self) -> pl.DataFrame:
         """link_id: in any row."""
         return self.settled.seen_links.select("link_id")

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from contracts.checking import Records, check
 from contracts.contacts import without_contacts
-from contracts.roster import Roster
+from contracts.roster import Roster, Settled
 from contracts.settling import settle
 from contracts.text import count
 from models.database import Database
@@ -65,10 +65,24 @@ def plan_roster(
     Raises:
         DataError: a check or frame failed on the data.
     """
-
     left_out = 0
     if scope.leaves_out_contacts:
         roster, left_out = without_contacts(roster)
+    stored, settled = _read_and_settled(session, scope, roster)
+
+    def planned() -> Plan:
+        plan = plan_district(scope, settled, stored, today=clock.now().date())
+        if left_out:
+            note = f"left out as you decided: {count(left_out, 'emergency contact')}"
+            plan = replace(plan, notes=(*plan.notes, note))
+        plan = judging.judged(session, scope, plan if may_remove else without_removals(plan), delivery_id=delivery_id)
+        return _with_causes(session, scope, plan, asked, roster, stored)
+
+    return guarded("planning", planned)
+
+
+def _read_and_settled(session: Session, scope: Scope, roster: Roster) -> tuple[StoredRows, Settled]:
+    """What is stored, and the roster checked and settled."""
 
     def checked() -> Records:
         return check(
@@ -79,22 +93,13 @@ def plan_roster(
             date_order=scope.date_order,
         )
 
-    def planned() -> Plan:
-        today = clock.now().date()
-        settled = settle(records, load_stored_roster(session, scope, stored, records.emails()))
-        plan = plan_district(scope, settled, stored, today=today)
-        if left_out:
-            note = f"left out as you decided: {count(left_out, 'emergency contact')}"
-            plan = replace(plan, notes=(*plan.notes, note))
-        plan = judging.judged(session, scope, plan if may_remove else without_removals(plan), delivery_id=delivery_id)
-        return _with_causes(session, scope, plan, asked, roster, stored)
-
     # Checking does not look at what is stored, and takes about as long as reading it.
     with ThreadPoolExecutor(1) as beside:
         reading = beside.submit(load_stored_rows, session, scope)
         records = guarded("checking", checked)
         stored = reading.result()
-    return guarded("planning", planned)
+    settled = guarded("settling", lambda: settle(records, load_stored_roster(session, scope, stored, records.emails())))
+    return stored, settled
 
 
 def _with_causes(
