@@ -176,6 +176,12 @@ class LandingArea:
             if not is_same:
                 raise OSError(errno.EIO, "it gives other bytes than were written")
 
+    def keeps_old_versions(self) -> bool:
+        """Whether it is a bucket that keeps what is deleted, as far as the credentials let us see that."""
+        with suppress(*self._failures):
+            return not self.is_folder and bool(self._files.is_bucket_versioned(self._path().partition("/")[0]))
+        return False
+
     @property
     def _files(self) -> AbstractFileSystem:
         # fsspec keeps instances: asking again costs nothing, and a forked process gets its own.

@@ -100,7 +100,13 @@ def landing_area(landing: LandingArea) -> Finding:
         return of_error(error, "Check ROLLCALL_LANDING.")
     if landing.is_folder and (wrong := _others_may_look(landing.scratch)) is not None:
         return wrong
-    return ok(f"{landing.place} can be written and read")
+    says = f"{landing.place} can be written and read"
+    if landing.keeps_old_versions():
+        return warning(
+            f"{says}, but the bucket keeps old versions of what is deleted",
+            "Turn versioning off, or let a lifecycle rule delete old versions after a few days.",
+        )
+    return ok(says)
 
 
 def _others_may_look(folder: Path) -> Finding | None:

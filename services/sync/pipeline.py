@@ -308,8 +308,10 @@ def read_roster(
     with database.reading() as session:
         delivery = session.get(Delivery, delivery_id)
         assert delivery is not None
-        files = deliveries.landed_files(landing, delivery)
-        form = FORMATS[delivery.format]
+        session.expunge(delivery)
+    # Reading may take a while, and no transaction stays open for it.
+    files = deliveries.landed_files(landing, delivery)
+    form = FORMATS[delivery.format]
     reading = guarded("reading the files", lambda: form.read(files))
     with database.transaction() as session:
         leases.assert_open(session, run_id)
