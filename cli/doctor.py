@@ -42,7 +42,7 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Examine this installation: name what is wrong, and how to mend it. It changes nothing."""
+    """Examine this installation: name what is wrong, and how to mend it. It leaves everything as it was."""
     try:
         to = mail_address(mail) if mail is not None else None
     except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import secrets
@@ -25,6 +26,10 @@ _KEPT = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{8}")
 _STAMP = "%Y%m%dT%H%M%SZ"
 # Of a file to or from S3, this much is in memory, once for each of its parts under way.
 _PART, _PARTS_AT_ONCE = 8 << 20, 4
+
+# In detail they note what is sent: files, and tokens.
+for _name in ("aiobotocore", "botocore", "fsspec", "s3fs"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)

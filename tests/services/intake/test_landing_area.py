@@ -129,6 +129,19 @@ def test_a_large_file_travels_in_parts(area: LandingArea, gate: Gate) -> None:
     assert in_scratch(area) == ["files", "unified"]
 
 
+def test_neither_files_nor_credentials_are_logged(
+    landing_on_s3: LandingArea, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "planted-token")
+    with caplog.at_level("DEBUG"):
+        area = replace(landing_on_s3, endpoint=landing_on_s3.endpoint.replace("127.0.0.1", "localhost"))
+        taken(area, {"students.csv": b"student_id,last_name\n1,Planted\n"})
+        with pytest.raises(FileNotFoundError), area.file("unified/files/none", "students.csv"):
+            pass
+    assert [record.name for record in caplog.records if record.name.split(".")[0] in ("botocore", "s3fs")] == []
+    assert [word for word in ("lanted", *CREDENTIALS.values()) if len(word) > 1 and word in caplog.text] == []
+
+
 def test_an_outage_is_transient(area: LandingArea) -> None:
     gone = replace(area, endpoint=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(TransientError) as raised:
