@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import fsspec
 
 from services.intake.landing_area import LandingArea
+from tests.everything_up import free_port
 
 _numbers = count(1)
 # Clients take them from the environment. One attempt: a test that is about an outage doesn't wait for its end.
@@ -28,13 +29,6 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_MAX_ATTEMPTS": "1",
 }
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

@@ -227,16 +227,15 @@ class LandingArea:
 
     def _sweep(self, parent: Path, names: Sequence[str], before: datetime | None) -> int:
         """Remove the private folders that nothing was written into since then."""
+        removed = 0
         with self.reached("written"):
-            left = [
-                folder
-                for name in names
-                for folder in parent.glob(f"{name}*")
-                if not folder.is_symlink() and (before is None or folder.stat().st_mtime < before.timestamp())
-            ]
-            for folder in left:
-                shutil.rmtree(folder)
-        return len(left)
+            for folder in [folder for name in names for folder in parent.glob(f"{name}*")]:
+                # Those in use come and go meanwhile.
+                with suppress(FileNotFoundError):
+                    if not folder.is_symlink() and (before is None or folder.stat().st_mtime < before.timestamp()):
+                        shutil.rmtree(folder)
+                        removed += 1
+        return removed
 
     def _abort_uploads(self, source_id: str, before: datetime | None) -> None:
         """End the uploads of killed processes: their parts take space, though no listing has them."""
@@ -281,9 +280,11 @@ class LandingArea:
         """What is raised where the storage doesn't do what was asked."""
         if self.is_folder:
             return (OSError,)
-        from aiohttp import ClientError
-        from botocore.exceptions import BotoCoreError
-
+        try:
+            from aiohttp import ClientError
+            from botocore.exceptions import BotoCoreError
+        except ImportError:  # they come with s3fs
+            return (OSError,)
         return (OSError, BotoCoreError, ClientError)
 
 

@@ -16,7 +16,8 @@ from services.operations.housekeeping import Cleaned, clean
 from services.sync.provision import SchoolResult
 from tests.end_to_end.conftest import Installation
 from tests.end_to_end.nights import play
-from tests.object_storage import Gate, free_port, gate_before, lose, store, stored
+from tests.everything_up import free_port
+from tests.object_storage import Gate, gate_before, lose, store, stored
 
 TWO = {"lincoln": "1", "adams": "2"}
 TEACHERS = [("t1", "1", "Ann", "Moss", "ann@x.example"), ("t2", "2", "Joe", "Wu", "joe@x.example")]

@@ -16,7 +16,8 @@ from s3fs import S3FileSystem
 from errors import SetupError, TransientError
 from services.intake.landing import LandedFiles, land
 from services.intake.landing_area import LandingArea
-from tests.object_storage import CREDENTIALS, Gate, free_port, gate_before, store, stored
+from tests.everything_up import free_port
+from tests.object_storage import CREDENTIALS, Gate, gate_before, store, stored
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 SOURCE = "unified/files"
@@ -116,6 +117,7 @@ def test_uploads_of_others_in_the_bucket_go_on(area: LandingArea) -> None:
     assert len(uploads(area)) == 2
 
 
+@pytest.mark.journeys
 def test_a_large_file_travels_in_parts(area: LandingArea, gate: Gate) -> None:
     content = b"".join(number.to_bytes(4, "big") for number in range(5 * MEGABYTE))
     found = taken(area, {"students.csv": content})
@@ -186,7 +188,8 @@ def test_what_the_storage_refuses_to_remove_is_said(area: LandingArea, gate: Gat
 
 def test_without_s3fs_it_is_said_how_to_get_it(area: LandingArea, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(_registry, "s3", raising=False)
-    monkeypatch.setitem(sys.modules, "s3fs", None)
+    for module in ("s3fs", "aiohttp", "botocore.exceptions"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(SetupError) as raised:
         taken(area)
     assert str(raised.value) == (
