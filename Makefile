@@ -70,7 +70,7 @@ docs: install ## write the reference pages from the code
 	@$(BIN)/python -m cli.reference
 
 lock: ## pin every dependency again, for all systems and Python 3.11 and up
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra s3 --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --quiet --output-file requirements.lock
 	$(BIN)/uv pip compile --group peer --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --quiet --output-file requirements-peer.lock

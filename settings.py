@@ -20,6 +20,7 @@ from errors import SetupError
 if TYPE_CHECKING:
     from services.access.openid import Provider
     from services.intake.clever_api import Connection
+    from services.intake.landing_area import LandingArea
     from services.mail.smtp import Folder, Server
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
@@ -34,7 +35,10 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="", repr=False, description="postgresql://USER:PASSWORD@HOST/NAME, or an embedded one inside home"
     )
-    landing: Path = Field(default=Path(), description="where raw deliveries are kept")
+    landing: str = Field(default="", description="where raw deliveries are kept: a folder, or s3://BUCKET/PREFIX")
+    landing_endpoint: str = Field(
+        default="", description="the address of S3-compatible storage that is not Amazon's, such as https://s3.HOST"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="the lowest level that is logged"
     )
@@ -201,6 +205,13 @@ class Settings(BaseSettings):
             raise ValueError("must be postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE")
         return value
 
+    @field_validator("landing")
+    @classmethod
+    def _folder_or_bucket(cls, value: str) -> str:
+        if "://" in value and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[\w.-]+)*/?", value, re.ASCII):
+            raise ValueError("must be a folder, or s3://BUCKET/PREFIX without keys: those are in AWS_ACCESS_KEY_ID")
+        return value.rstrip("/")
+
     @field_validator("report_proxies")
     @classmethod
     def _addresses_of_proxies(cls, value: str) -> str:
@@ -219,7 +230,9 @@ class Settings(BaseSettings):
             raise ValueError("must not have a path: the report needs a host name of its own")
         return value
 
-    @field_validator("clever_api_url", "clever_auth_url", "report_url", "google_url", "microsoft_url")
+    @field_validator(
+        "landing_endpoint", "clever_api_url", "clever_auth_url", "report_url", "google_url", "microsoft_url"
+    )
     @classmethod
     def _tokens_stay_private(cls, value: str) -> str:
         address = value.rstrip("/")
@@ -236,7 +249,7 @@ class Settings(BaseSettings):
     @classmethod
     def _inside_home(cls, values: dict[str, object]) -> dict[str, object]:
         home = Path(str(values.get("home", ".rollcall"))).expanduser().absolute()
-        landing = Path(str(values.get("landing", home / "landing"))).expanduser().absolute()
+        landing = str(values.get("landing", home / "landing"))
         drops = Path(str(values.get("drop_folders", home / "drop"))).expanduser().absolute()
         folder = Path(str(values.get("mail_folder", home / "mail"))).expanduser().absolute()
         return {
@@ -244,16 +257,26 @@ class Settings(BaseSettings):
             "smtp_port": PORTS.get(str(values.get("smtp_security", "starttls")).lower(), 587),
             **values,
             "home": home,
-            "landing": landing,
+            "landing": landing if "://" in landing else str(Path(landing).expanduser().absolute()),
             "mail_folder": folder,
             "drop_folders": drops,
         }
 
     @property
     def folders(self) -> dict[str, str]:
-        """Its folders in full, by their environment variables: for programs that are started in another folder."""
+        """Its folders and landing area in full, by their variables: for programs that are started in another folder."""
         names = ("home", "landing", "drop_folders", "mail_folder")
         return {f"ROLLCALL_{name.upper()}": str(getattr(self, name)) for name in names}
+
+    @property
+    def landing_area(self) -> LandingArea:
+        """Where raw deliveries are kept."""
+        from services.intake.landing_area import LandingArea
+
+        is_folder = "://" not in self.landing
+        return LandingArea(
+            self.landing, Path(self.landing) if is_folder else self.home / "landing", self.landing_endpoint
+        )
 
     @property
     def backups(self) -> Path:

@@ -42,7 +42,7 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Examine this installation: name what is wrong, and how to mend it. It changes nothing."""
+    """Examine this installation: name what is wrong, and how to mend it. It leaves everything as it was."""
     try:
         to = mail_address(mail) if mail is not None else None
     except ValueError as error:
@@ -74,7 +74,10 @@ def _checks(to: str | None) -> list[Check]:
         Check("worker", lambda: here.prefect().worker(POOL, here.api), server),
         Check("late runs", lambda: here.prefect().late_runs(POOL), server),
         Check("last night", lambda: here.reading(lambda base: roster_checks.last_night(base, here.adapter)), data),
-        Check("disk", lambda: machine_checks.disk_space([here.settings.home, here.settings.landing]), known),
+        Check(
+            "disk", lambda: machine_checks.disk_space([here.settings.home, here.settings.landing_area.scratch]), known
+        ),
+        Check("landing area", lambda: machine_checks.landing_area(here.settings.landing_area), known),
         Check("drop folders", lambda: here.sources(False, "drop folder"), data),
         Check("Clever", lambda: here.sources(True, "Clever source"), data, CLEVER_SECONDS),
         Check("mail", lambda: here.mail(to), known),

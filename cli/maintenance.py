@@ -40,5 +40,5 @@ def backup_command(
 def housekeeping_command() -> None:
     """Delete data past its 30-day retention: delivered files, hold evidence, old issues and sent email."""
     with opened() as database:
-        cleaned = housekeeping.clean(database, landing=get_settings().landing, now=clock.now())
+        cleaned = housekeeping.clean(database, landing=get_settings().landing_area, now=clock.now())
     out.print(str(cleaned))

@@ -171,7 +171,7 @@ def run_district(
         # Refuses what makes no sense, before any server.
         with database.reading() as session:
             sync_requests = requests.sync_requests(
-                session, district, schools, delivery, now=now, landing=settings.landing
+                session, district, schools, delivery, now=now, landing=settings.landing_area
             )
             before = max((run.id or 0 for run in leases.runs_of(session, district, 1)), default=0)
         met = {

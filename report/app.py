@@ -185,7 +185,7 @@ class Report:
                 self.database,
                 district_id,
                 schools,
-                landing=self.settings.landing,
+                landing=self.settings.landing_area,
                 adapter=lambda kind: ADAPTERS[kind](self.settings.connection(kind)),
             )
         finally:

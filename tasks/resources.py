@@ -10,6 +10,7 @@ import httpx
 from errors import TransientError
 from models.database import Database, open_database
 from services.intake.adapters import ADAPTERS, SourceAdapter
+from services.intake.landing_area import LandingArea
 from settings import get_settings
 
 
@@ -28,9 +29,9 @@ def _open(url: str, backups: Path) -> Database:
     return open_database(url, backups=backups)
 
 
-def landing() -> Path:
+def landing() -> LandingArea:
     """Where raw deliveries are kept."""
-    return get_settings().landing
+    return get_settings().landing_area
 
 
 def adapter(kind: str) -> SourceAdapter:

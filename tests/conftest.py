@@ -16,6 +16,8 @@ import pytest
 from hypothesis import settings
 
 from models.database import Database, migrate, open_database
+from services.intake.landing_area import LandingArea
+from tests import object_storage as s3
 
 MEMORY, GIGABYTE = Path("/dev/shm"), 1024**3
 _numbers = count(1)
@@ -115,6 +117,30 @@ def database(database_url: str) -> Iterator[Database]:
     """A fresh database of each kind in turn."""
     with open_database(database_url, backups=None) as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def object_storage() -> Iterator[str]:
+    """The address of a server of S3's kind; one for each worker."""
+    with pytest.MonkeyPatch.context() as environment, s3.serving() as endpoint:
+        for name, value in s3.CREDENTIALS.items():
+            environment.setenv(name, value)
+        yield endpoint
+
+
+@pytest.fixture
+def landing_on_s3(object_storage: str, tmp_path: Path) -> LandingArea:
+    """An empty landing area in a bucket."""
+    return s3.area_on(object_storage, tmp_path / "home" / "landing")
+
+
+@pytest.fixture(params=["folder", "s3"])
+def landing(request: pytest.FixtureRequest, tmp_path: Path) -> LandingArea:
+    """An empty landing area of each kind in turn."""
+    if request.param == "folder":
+        return LandingArea.of_folder(tmp_path / "home" / "landing")
+    area: LandingArea = request.getfixturevalue("landing_on_s3")
+    return area
 
 
 class Beginnings:

@@ -6,6 +6,7 @@ import pytest
 
 from errors import SetupError
 from services.intake.clever_api import Connection
+from services.intake.landing_area import LandingArea
 from settings import Settings, get_settings
 
 CLEVER = {
@@ -65,6 +66,7 @@ def test_everything_lies_inside_home(tmp_path: Path) -> None:
         "ROLLCALL_HOME": f"{tmp_path}/.rollcall",
         "ROLLCALL_DATABASE_URL": f"sqlite:///{tmp_path}/.rollcall/rollcall.sqlite",
         "ROLLCALL_LANDING": f"{tmp_path}/.rollcall/landing",
+        "ROLLCALL_LANDING_ENDPOINT": "",
         "ROLLCALL_LOG_LEVEL": "INFO",
         **CLEVER,
         "ROLLCALL_DROP_FOLDERS": f"{tmp_path}/.rollcall/drop",
@@ -86,6 +88,7 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "ROLLCALL_HOME": f"{tmp_path}/rc",
         "ROLLCALL_DATABASE_URL": f"sqlite:///{tmp_path}/rc/rollcall.sqlite",
         "ROLLCALL_LANDING": f"{tmp_path}/landed",
+        "ROLLCALL_LANDING_ENDPOINT": "",
         "ROLLCALL_LOG_LEVEL": "DEBUG",
         **CLEVER,
         "ROLLCALL_DROP_FOLDERS": f"{tmp_path}/rc/drop",
@@ -100,6 +103,34 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "ROLLCALL_DROP_FOLDERS": f"{tmp_path}/rc/drop",
         "ROLLCALL_MAIL_FOLDER": f"{tmp_path}/rc/mail",
     }
+
+
+def test_the_landing_area_may_be_in_a_bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert get_settings().landing_area == LandingArea.of_folder(tmp_path / ".rollcall" / "landing")
+    monkeypatch.setenv("ROLLCALL_LANDING", "s3://rosters/rollcall/landing/")
+    monkeypatch.setenv("ROLLCALL_LANDING_ENDPOINT", "https://s3.rollcall.example/")
+    assert get_settings().folders["ROLLCALL_LANDING"] == "s3://rosters/rollcall/landing"
+    assert get_settings().landing_area == LandingArea(
+        "s3://rosters/rollcall/landing", tmp_path / ".rollcall" / "landing", "https://s3.rollcall.example"
+    )
+
+
+@pytest.mark.parametrize("place", ["s3://KEY:hush@rosters/landing", "gs://rosters", "s3://", "file:///srv/landing"])
+def test_any_other_place_for_the_landing_area_is_refused(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setenv("ROLLCALL_LANDING", place)
+    with pytest.raises(SetupError) as raised:
+        get_settings()
+    assert str(raised.value) == (
+        "ROLLCALL_LANDING: must be a folder, or s3://BUCKET/PREFIX without keys: those are in AWS_ACCESS_KEY_ID"
+    )
+
+
+def test_deliveries_travel_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLCALL_LANDING_ENDPOINT", "http://s3.rollcall.example")
+    with pytest.raises(SetupError, match=r"^ROLLCALL_LANDING_ENDPOINT: must begin with https://"):
+        get_settings()
+    monkeypatch.setenv("ROLLCALL_LANDING_ENDPOINT", "http://127.0.0.1:9000")
+    assert get_settings().landing_endpoint == "http://127.0.0.1:9000"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

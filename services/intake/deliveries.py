@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -23,6 +22,7 @@ from models.outcomes import UP_TO_DATE, DeliveryOutcome
 from models.tables import Delivery, District, FileError, School, SchoolRun, Source
 from services import clock
 from services.intake.landing import LandedFiles, digest
+from services.intake.landing_area import LandingArea
 from services.mail import notices
 
 STALE_AFTER = timedelta(days=90)
@@ -84,22 +84,30 @@ def unchecked_delivery(session: Session, source: Source) -> Delivery | None:
     return last if last is not None and last.outcome == DeliveryOutcome.RECEIVED else None
 
 
-def landed_files(landing: Path, delivery: Delivery) -> dict[str, bytes]:
+def kept_paths(session: Session, source_id: str) -> set[str]:
+    """Where the source's deliveries are in the landing area; whatever else is there of it is left over."""
+    return set(session.exec(select(Delivery.path).where(Delivery.source_id == source_id, Delivery.path != "")))
+
+
+def landed_files(landing: LandingArea, delivery: Delivery) -> dict[str, bytes]:
     """A kept delivery's files by name, each with the bytes it was taken with.
 
     Raises:
-        NotPossible: a file is lost, unreadable or not as it was taken.
+        NotPossible: a file is lost or not as it was taken.
+        TransientError: the landing area cannot be read.
     """
     files = {}
+    remedy = "put it back from a backup, or have the files sent again"
     for entry in delivery.files or []:
         name = entry["name"]
-        where = f"{name} of delivery {delivery.id} in the landing area ({landing / delivery.path})"
+        where = f"{name} of delivery {delivery.id} in the landing area ({landing.place}/{delivery.path})"
         try:
-            content = (landing / delivery.path / name).read_bytes()
-        except OSError as error:
-            raise NotPossible(f"{where} cannot be read ({error.strerror}): have the files sent again") from None
+            with landing.file(delivery.path, name) as file:
+                content = file.read_bytes()
+        except FileNotFoundError:
+            raise NotPossible(f"{where} is lost: {remedy}") from None
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-            raise NotPossible(f"{where} has changed since it was received: have the files sent again")
+            raise NotPossible(f"{where} has changed since it was received: {remedy}")
         files[name] = content
     if not files or digest(delivery.files or []) != delivery.digest:
         raise NotPossible(
@@ -209,11 +217,12 @@ def files_with_error(session: Session, source: Source) -> frozenset[str] | None:
     return frozenset(session.exec(select(FileError.file).where(FileError.delivery_id == last.id).distinct()))
 
 
-def assert_applicable(delivery: Delivery, *, landing: Path | None = None) -> None:
+def assert_applicable(delivery: Delivery, *, landing: LandingArea | None = None) -> None:
     """Make sure that a delivery can be applied again. landing: where its files must be, looked for where it is given.
 
     Raises:
         NotPossible: it was rejected, or is not checked yet, or its files are removed or lost.
+        TransientError: the landing area cannot be read.
     """
     if delivery.outcome == DeliveryOutcome.REJECTED:
         raise NotPossible(f"delivery {delivery.id} was rejected for file errors and cannot be applied")
@@ -224,15 +233,13 @@ def assert_applicable(delivery: Delivery, *, landing: Path | None = None) -> Non
             f"the files of delivery {delivery.id} were deleted after 30 days without use: have the district send them"
             " again"
         )
-    lost = [
-        entry["name"]
-        for entry in delivery.files or []
-        if landing is not None and not (landing / delivery.path / entry["name"]).is_file()
-    ]
+    there = landing.names(delivery.path) if landing is not None else None
+    lost = [entry["name"] for entry in delivery.files or [] if there is not None and entry["name"] not in there]
     if lost:
+        assert landing is not None
         raise NotPossible(
-            f"{', '.join(lost)} of delivery {delivery.id} cannot be found in the landing area ({landing}): have the"
-            " files sent again"
+            f"{', '.join(lost)} of delivery {delivery.id} cannot be found in the landing area ({landing.place}): have"
+            " the files sent again"
         )
 
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from errors import TransientError
 from services.intake.arrival import Waiting
 from services.intake.drop_folder import DropFolder, Stamp
+from services.intake.landing_area import TAKING, LandingArea
 
-_COPYING = ".taking-"
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class LandedFiles:
-    """A complete set of files in the landing area, not recorded yet. path: its folder, relative to the area."""
+    """A complete set of files in the landing area, not recorded yet. path: in the area."""
 
     path: str
     digest: str
@@ -31,33 +30,25 @@ class LandedFiles:
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
 
-def land(write: Callable[[Path], bool], *, landing: Path, source_id: str, now: datetime) -> LandedFiles | None:
+def land(
+    write: Callable[[Path], bool], *, landing: LandingArea, source_id: str, kept: Collection[str], now: datetime
+) -> LandedFiles | None:
     """Have a delivery's files written into the landing area; None, and nothing kept, where `write` says they are void.
 
-    `write` gets an empty, private folder. It has its name only once it is whole and on disk. The caller holds the
-    district's lease: what an earlier, killed writing left behind is removed first.
+    `write` gets an empty, private folder on this machine. kept: the paths of the source's deliveries. The caller holds
+    the district's lease: what earlier, killed writings left behind is removed first.
 
     Raises:
         TransientError: the landing area cannot be written; and whatever `write` raises that is no OSError.
+        SetupError: what it takes to reach the landing area isn't installed.
     """
-    try:
-        folder = _private_folder(landing, *source_id.split("/"))
-        for left in folder.glob(f"{_COPYING}*"):
-            shutil.rmtree(left)
-        copy = Path(tempfile.mkdtemp(prefix=_COPYING, dir=folder))
-        try:
-            if not write(copy):
-                return None
-            files = tuple(_entry(file) for file in sorted(copy.iterdir()))
-            _to_disk(copy)
-            final = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-            copy.rename(final)
-            _to_disk(folder)
-        finally:
-            shutil.rmtree(copy, ignore_errors=True)
-    except OSError as error:
-        raise TransientError(f"the landing area {landing} cannot be written ({error.strerror})") from None
-    return LandedFiles(final.relative_to(landing).as_posix(), digest(files), files)
+    landing.sweep(source_id, kept)
+    with landing.reached("written"), landing.folder(TAKING, source_id) as copy:
+        if not write(copy):
+            return None
+        files = tuple(_entry(file) for file in sorted(copy.iterdir()))
+        path = landing.keep(copy, source_id, now)
+    return LandedFiles(path, digest(files), files)
 
 
 def copy_files(drop_folder: DropFolder, waiting: Waiting, folder: Path) -> bool:
@@ -77,15 +68,6 @@ def _is_as_it_was(drop_folder: DropFolder, waiting: Waiting) -> bool:
     return all(entries.get(there) == stamp for there, stamp in waiting.stamps.items())
 
 
-def _private_folder(landing: Path, *parts: str) -> Path:
-    landing.parent.mkdir(parents=True, exist_ok=True)
-    folder = landing
-    for step in ("", *parts):
-        folder = folder / step
-        folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
-
-
 def _copy(drop_folder: DropFolder, name: str, file: Path) -> int:
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as target, drop_folder.open(name) as origin:
@@ -101,20 +83,13 @@ def _entry(file: Path) -> dict[str, Any]:
     return {"name": file.name, "size": file.stat().st_size, "sha256": sha256}
 
 
-def _to_disk(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def digest(files: Collection[Mapping[str, Any]]) -> str:
     """Return the digest of a delivery: of its files' names and their own digests."""
     lines = sorted(f"{entry['name']} {entry['sha256']}\n" for entry in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def discard(landed: LandedFiles, *, landing: Path) -> None:
-    """Remove a landed copy that no delivery names: a duplicate's."""
-    shutil.rmtree(landing / landed.path, ignore_errors=True)
+def discard(landed: LandedFiles, *, landing: LandingArea) -> None:
+    """Remove a landed copy that no delivery names, a duplicate's; where that fails, it is left over."""
+    with suppress(TransientError):
+        landing.remove(landed.path)

@@ -7,12 +7,10 @@ use needs stays. A district with a live run has its turn the next day.
 
 from __future__ import annotations
 
-import re
-import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import Any
 
 import polars as pl
 from sqlmodel import Session, col, select
@@ -24,15 +22,13 @@ from models.database import Database
 from models.outcomes import UP_TO_DATE
 from models.tables import Delivery, District, Run, Source
 from services.access import openid, sessions, sign_in
+from services.intake.landing_area import LandingArea
 from services.mail import compose, notices
 from services.status.sync_status import is_live, record_status_changes
 
 RETENTION = timedelta(days=30)
 LEFTOVER_AGE = timedelta(days=1)
-
-# Folders of the landing area by their names; see `services.intake.landing.land_by`, and `services.sync.preview`.
-_LANDED = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
-_TAKING, _PREVIEW = ".taking-", ".preview-"
+ENOUGH = 3  # refusals, after which the landing area counts as out of reach
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ _COUNTED = {
 }
 
 
-def clean(database: Database, *, landing: Path, now: datetime) -> Cleaned:
+def clean(database: Database, *, landing: LandingArea, now: datetime) -> Cleaned:
     """Remove what is older than 30 days and nobody needs, district by district, each in a transaction of its own.
 
     Rule: a delivery's age counts from when it was last sent. Its row stays, because runs and holds refer to it; its
@@ -77,44 +73,52 @@ def clean(database: Database, *, landing: Path, now: datetime) -> Cleaned:
     changes caused by time alone are recorded. A run that died stays for its district's next run.
 
     Raises:
-        TransientError: a folder of the landing area cannot be removed; everything else is done.
+        TransientError: something in the landing area cannot be removed; everything else is done.
     """
     done = Cleaned()
-    refused: list[str] = []
+    refused: list[TransientError] = []
+
+    def removed(remove: Callable[..., int], *arguments: Any) -> int:
+        if len(refused) == ENOUGH:
+            return 0
+        try:
+            return remove(*arguments)
+        except TransientError as error:
+            refused.append(error)
+            return 0
+
     with database.reading() as session:
         districts = list(session.exec(select(District.id).order_by(District.id)))
     for district_id in districts:
         with database.transaction() as session:
-            found = _clean_district(session, district_id, landing, now)
-        removed, kept = _remove([*found.landed, *found.left_over])
-        refused += kept
-        folders = len([folder for folder in found.left_over if folder in removed])
+            found = _clean_district(session, district_id, now)
+        for path in found.landed:
+            removed(landing.remove, path)
+        folders = sum(
+            removed(landing.sweep, source_id, paths, now - LEFTOVER_AGE) for source_id, paths in found.sources.items()
+        )
         done = _sum(done, found.cleaned, Cleaned(folders=folders))
-    previews = _old(_folders(landing, lambda name: name.startswith(_PREVIEW)), now)
-    removed, kept = _remove(previews)
-    refused += kept
+    done = _sum(done, Cleaned(folders=removed(landing.sweep_copies, now - LEFTOVER_AGE)))
     with database.transaction() as session:
-        done = _sum(done, Cleaned(folders=len(removed), mails=_clean_mails(session, now)))
+        done = _sum(done, Cleaned(mails=_clean_mails(session, now)))
         done = _sum(done, Cleaned(sign_ins=_clean_sign_ins(session, now)))
         bulk.execute(session, "DELETE FROM webhook_call WHERE created_at < :before", {"before": now - RETENTION})
         record_status_changes(session, None, reason="housekeeping", now=now)
     if refused:
-        raise TransientError(
-            f"{count(len(refused), 'folder')} of the landing area {landing} cannot be deleted: {refused[0]}"
-        )
+        raise refused[0]
     return done
 
 
 @dataclass(frozen=True)
 class _DistrictCleanup:
-    """What went of a district, and the folders that are nobody's now: of deliveries, and left over."""
+    """What went of a district. landed: the paths that no delivery names anymore. sources: each with its other paths."""
 
     cleaned: Cleaned
-    landed: tuple[Path, ...] = ()
-    left_over: tuple[Path, ...] = ()
+    landed: tuple[str, ...] = ()
+    sources: Mapping[str, set[str]] = field(default_factory=dict)
 
 
-def _clean_district(session: Session, district_id: str, landing: Path, now: datetime) -> _DistrictCleanup:
+def _clean_district(session: Session, district_id: str, now: datetime) -> _DistrictCleanup:
     # As a starting run does, so that none starts in the meantime.
     session.exec(select(District).where(District.id == district_id).with_for_update(key_share=True)).one()
     open_runs = session.exec(select(Run).where(Run.district_id == district_id, col(Run.ended_at).is_(None))).all()
@@ -124,28 +128,26 @@ def _clean_district(session: Session, district_id: str, landing: Path, now: date
     deliveries = list(
         session.exec(select(Delivery).where(col(Delivery.source_id).in_([source.id for source in sources])))
     )
-    named = {landing / delivery.path for delivery in deliveries if delivery.path}
     needed = _needed(session, district_id)
     landed = []
     for delivery in deliveries:
         age = now - max(delivery.received_at, delivery.last_received_at)
         if delivery.path and delivery.id not in needed and age > RETENTION:
-            landed.append(landing / delivery.path)
+            landed.append(delivery.path)
             delivery.path = ""
             session.add(delivery)
     session.flush()
-    left_over = [
-        folder
-        for source in sources
-        for folder in _old(_folders(landing / source.id, _is_ours), now)
-        if folder not in named
-    ]
     cleaned = Cleaned(
         deliveries=len(landed),
         evidence=_clean_evidence(session, district_id, now),
         issues=_clean_issues(session, district_id, now),
     )
-    return _DistrictCleanup(cleaned, tuple(landed), tuple(left_over))
+    # What has just lost its name is no leftover: it is removed by its path.
+    paths = {
+        source.id: {*landed, *(delivery.path for delivery in deliveries if delivery.source_id == source.id)}
+        for source in sources
+    }
+    return _DistrictCleanup(cleaned, tuple(landed), paths)
 
 
 def _needed(session: Session, district_id: str) -> set[int | None]:
@@ -250,38 +252,6 @@ def _clean_sign_ins(session: Session, now: datetime) -> int:
 
 def _listed(kinds: Iterable[str]) -> str:
     return ", ".join(f"'{kind}'" for kind in sorted(kinds))
-
-
-def _is_ours(name: str) -> bool:
-    return name.startswith(_TAKING) or _LANDED.fullmatch(name) is not None
-
-
-def _folders(parent: Path, wanted: Callable[[str], bool]) -> list[Path]:
-    if not parent.is_dir():
-        return []
-    return sorted(
-        entry for entry in parent.iterdir() if wanted(entry.name) and entry.is_dir() and not entry.is_symlink()
-    )
-
-
-def _old(folders: Iterable[Path], now: datetime) -> list[Path]:
-    """Those that nothing was written into for more than a day."""
-    return [folder for folder in folders if folder.stat().st_mtime < (now - LEFTOVER_AGE).timestamp()]
-
-
-def _remove(folders: Iterable[Path]) -> tuple[set[Path], list[str]]:
-    """Those that were removed, and for each other one why not."""
-    removed, refused = set(), []
-    for folder in folders:
-        try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            refused.append(error.strerror or type(error).__name__)
-        else:
-            removed.add(folder)
-    return removed, refused
 
 
 def _sum(*parts: Cleaned) -> Cleaned:

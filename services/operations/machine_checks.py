@@ -25,6 +25,7 @@ from sqlalchemy import text
 from errors import RollcallError
 from models.database import Database
 from models.tables import Mail
+from services.intake.landing_area import LandingArea
 from services.mail.smtp import Folder, Server, to_message
 from services.operations.checks import Finding, of_error, ok, problem, skipped, together, warning
 
@@ -86,10 +87,33 @@ def home_folder(home: Path) -> Finding:
             f"{home} cannot be written ({error.strerror})",
             "Run Rollcall as the user who owns it, on a disk with space.",
         )
-    mode = home.stat().st_mode & 0o777
-    if mode != 0o700:
-        return problem(f"{home} has mode {mode:04o}: it holds personal data", f"Run `chmod 700 {home}`.")
-    return ok(str(home))
+    return _others_may_look(home) or ok(str(home))
+
+
+def landing_area(landing: LandingArea) -> Finding:
+    """Whether the landing area can be written and read. A folder is made with the first delivery."""
+    if landing.is_folder and not landing.scratch.exists():
+        return ok(f"{landing.place} is made with the first delivery")
+    try:
+        landing.try_out()
+    except RollcallError as error:
+        return of_error(error, "Check ROLLCALL_LANDING.")
+    if landing.is_folder and (wrong := _others_may_look(landing.scratch)) is not None:
+        return wrong
+    says = f"{landing.place} can be written and read"
+    if landing.keeps_old_versions():
+        return warning(
+            f"{says}, but the bucket keeps old versions of what is deleted",
+            "Turn versioning off, or let a lifecycle rule delete old versions after a few days.",
+        )
+    return ok(says)
+
+
+def _others_may_look(folder: Path) -> Finding | None:
+    mode = folder.stat().st_mode & 0o777
+    if mode == 0o700:
+        return None
+    return problem(f"{folder} has mode {mode:04o}: it holds personal data", f"Run `chmod 700 {folder}`.")
 
 
 def _free(folder: Path) -> int:

@@ -26,6 +26,7 @@ from services.holds import holds
 from services.intake import deliveries
 from services.intake.adapters import Findings, Inspection, SourceAdapter
 from services.intake.landing import LandedFiles, discard, land
+from services.intake.landing_area import LandingArea
 from services.mail import notices
 from services.planning.changesets import ChangeSet, Plan
 from services.planning.stored import read_scope
@@ -94,7 +95,7 @@ def take_delivery(
     request: SyncRequest,
     run_id: int,
     *,
-    landing: Path,
+    landing: LandingArea,
     adapter: SourceAdapter,
 ) -> FetchResult:
     """Take what is new if there is something, else find out whether the current delivery still has to be finished.
@@ -180,7 +181,7 @@ def _inspected(adapter: SourceAdapter, asked: Inspection) -> Findings:
 
 
 def _take(
-    database: Database, request: SyncRequest, run_id: int, *, landing: Path, adapter: SourceAdapter
+    database: Database, request: SyncRequest, run_id: int, *, landing: LandingArea, adapter: SourceAdapter
 ) -> FetchResult:
     """What the source has, taken where there is something new.
 
@@ -203,6 +204,7 @@ def _take(
         if findings.outcome is None and not is_done and adapter.is_remote:
             leases.record_processing(session, run_id, now=clock.now())
             _record_statuses(session, run_id, f"fetching from {name}")
+        kept = deliveries.kept_paths(session, source.id)
         session.expunge(source)
     if findings.outcome is not None or is_done:
         _reached(database, source.id, run_id)
@@ -216,7 +218,7 @@ def _take(
     def fetched(folder: Path) -> bool:
         return adapter.fetch(source, findings, folder)
 
-    landed = land(fetched, landing=landing, source_id=source.id, now=clock.now())
+    landed = land(fetched, landing=landing, source_id=source.id, kept=kept, now=clock.now())
     # Not before: Clever may describe the district and still refuse its records.
     _reached(database, source.id, run_id)
     if landed is None:
@@ -240,7 +242,7 @@ def _reject_incomplete(database: Database, source_id: str, findings: Findings, r
 
 
 def _recorded(
-    database: Database, source_id: str, run_id: int, landed: LandedFiles, findings: Findings, *, landing: Path
+    database: Database, source_id: str, run_id: int, landed: LandedFiles, findings: Findings, *, landing: LandingArea
 ) -> FetchResult:
     """Record what has landed, as a delivery or as a duplicate."""
     with database.transaction() as session:
@@ -291,21 +293,25 @@ class Rejected:
 
 
 def read_roster(
-    database: Database, request: SyncRequest, run_id: int, delivery_id: int, *, landing: Path
+    database: Database, request: SyncRequest, run_id: int, delivery_id: int, *, landing: LandingArea
 ) -> tuple[Roster, tuple[str, ...]] | Rejected:
     """Check the delivery's format and read it; a bad one is rejected whole and holds the source's schools.
 
     Returns the roster and the reading's notes.
 
     Raises:
-        DataError: the kept files are lost or altered, or reading them failed.
+        NotPossible: a kept file is lost or altered.
+        TransientError: the landing area cannot be read.
+        DataError: reading the files failed.
         LeaseLost: the run is no longer open.
     """
     with database.reading() as session:
         delivery = session.get(Delivery, delivery_id)
         assert delivery is not None
-        files = deliveries.landed_files(landing, delivery)
-        form = FORMATS[delivery.format]
+        session.expunge(delivery)
+    # Reading may take a while, and no transaction stays open for it.
+    files = deliveries.landed_files(landing, delivery)
+    form = FORMATS[delivery.format]
     reading = guarded("reading the files", lambda: form.read(files))
     with database.transaction() as session:
         leases.assert_open(session, run_id)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import polars as pl
 from sqlmodel import Session
@@ -21,6 +19,7 @@ from services.districts import source_of
 from services.holds import decisions
 from services.intake import deliveries
 from services.intake.adapters import Findings, SourceAdapter, SourceSchool
+from services.intake.landing_area import PREVIEW, LandingArea
 from services.planning.changesets import ChangeSet
 from services.planning.stored import read_scope
 from services.status.issues import location
@@ -171,7 +170,9 @@ class SyncPreview:
     schools: tuple[SchoolPreview, ...]
 
 
-def preview_in_numbers(session: Session, source: Source, *, landing: Path, adapter: SourceAdapter) -> SyncPreview:
+def preview_in_numbers(
+    session: Session, source: Source, *, landing: LandingArea, adapter: SourceAdapter
+) -> SyncPreview:
     """What the waiting delivery, else the current one, would do to each school of a source.
 
     Raises:
@@ -200,7 +201,7 @@ def _in_numbers(changes: ChangeSet, form: str) -> SchoolPreview:
     )
 
 
-def preview_sync(session: Session, request: SyncRequest, *, landing: Path, adapter: SourceAdapter) -> Preview:
+def preview_sync(session: Session, request: SyncRequest, *, landing: LandingArea, adapter: SourceAdapter) -> Preview:
     """What the waiting delivery, else the current one, would do to the schools asked for. Writes nothing that stays.
 
     Raises:
@@ -231,7 +232,7 @@ def preview_sync(session: Session, request: SyncRequest, *, landing: Path, adapt
 
 
 def _files(
-    session: Session, source: Source, findings: Findings, adapter: SourceAdapter, landing: Path
+    session: Session, source: Source, findings: Findings, adapter: SourceAdapter, landing: LandingArea
 ) -> tuple[dict[str, bytes] | None, str]:
     """What the source has, else the files of the current delivery, and which they are."""
     if findings.outcome is None:
@@ -244,10 +245,11 @@ def _files(
     return deliveries.landed_files(landing, delivery), message
 
 
-def _fetched(source: Source, findings: Findings, adapter: SourceAdapter, landing: Path) -> dict[str, bytes] | None:
+def _fetched(
+    source: Source, findings: Findings, adapter: SourceAdapter, landing: LandingArea
+) -> dict[str, bytes] | None:
     """The source's files as they are now, None if they changed in the meantime; nothing of them stays."""
-    landing.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".preview-", dir=landing) as folder:
-        if not adapter.fetch(source, findings, Path(folder)):
+    with landing.reached("written"), landing.folder(PREVIEW) as folder:
+        if not adapter.fetch(source, findings, folder):
             return None
-        return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+        return {file.name: file.read_bytes() for file in folder.iterdir()}

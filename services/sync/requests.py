@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -18,6 +17,7 @@ from services import clock
 from services.districts import school_ids, sources_of, zone_of
 from services.intake import deliveries
 from services.intake.adapters import ADAPTERS, Inspection, SourceAdapter
+from services.intake.landing_area import LandingArea
 from services.planning.stored import read_scope
 from services.status import sync_status
 from services.sync import leases
@@ -53,7 +53,7 @@ def sync_requests(
     now: bool = False,
     by_hand: bool = False,
     kind: str | None = None,
-    landing: Path | None = None,
+    landing: LandingArea | None = None,
 ) -> list[SyncRequest]:
     """One request for each source that a request touches. schools: their keys; None or empty for all.
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 
 from sqlmodel import Session
 
@@ -15,6 +14,7 @@ from errors import Busy, LeaseLost, RollcallError, SchoolsFailed, WriteConflict
 from models.database import Database
 from models.outcomes import RunOutcome, SchoolOutcome
 from services.intake.adapters import SourceAdapter
+from services.intake.landing_area import LandingArea
 from services.status import pauses
 from services.status.progress import progress
 from services.sync import leases, pipeline, planning, requests
@@ -71,7 +71,7 @@ def run_district(
     district_id: str,
     schools: list[str] | None,
     *,
-    landing: Path,
+    landing: LandingArea,
     adapter: Callable[[str], SourceAdapter],
     wait: float = WAIT_SECONDS,
 ) -> dict[str, RunOutcome]:
@@ -103,7 +103,7 @@ def run_district(
 
 
 def _run_in_turn(
-    database: Database, request: SyncRequest, *, landing: Path, adapter: SourceAdapter, wait: float
+    database: Database, request: SyncRequest, *, landing: LandingArea, adapter: SourceAdapter, wait: float
 ) -> Ended:
     """Run one source once no other run has the district in hand."""
     while True:
@@ -115,7 +115,7 @@ def _run_in_turn(
 
 
 def run_request(
-    database: Database, request: SyncRequest, *, landing: Path, adapter: SourceAdapter, step: Step = _nothing
+    database: Database, request: SyncRequest, *, landing: LandingArea, adapter: SourceAdapter, step: Step = _nothing
 ) -> Ended:
     """Run one source under the district's lease. step: called between any two steps, with the name of the former.
 
@@ -158,7 +158,7 @@ def _process(
     delivery_id: int,
     notes: list[str],
     *,
-    landing: Path,
+    landing: LandingArea,
     step: Step,
 ) -> Ended:
     """Check, read and plan a delivery, and give every school with something to do its turn."""

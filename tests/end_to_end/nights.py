@@ -12,6 +12,7 @@ from models import bulk
 from models.database import Database
 from services.intake.adapters import ADAPTERS
 from services.intake.clever_api import Connection
+from services.intake.landing_area import LandingArea
 from services.sync import requests, running
 from services.sync.provision import SchoolResult
 from services.sync.requests import SyncRequest
@@ -19,7 +20,7 @@ from services.sync.requests import SyncRequest
 
 def play(
     database: Database,
-    landing: Path,
+    landing: Path | LandingArea,
     district: str = "unified",
     *,
     now: bool = True,
@@ -32,13 +33,16 @@ def play(
     """One run of every source of the district; `step` is called between any two steps."""
     with database.reading() as session:
         sync_requests = requests.sync_requests(session, district, schools, delivery, now=now, by_hand=not nightly)
-    return [
-        outcome for request in sync_requests for outcome in _play_source(database, landing, request, step, connection)
-    ]
+    area = LandingArea.of_folder(landing) if isinstance(landing, Path) else landing
+    return [outcome for request in sync_requests for outcome in _play_source(database, area, request, step, connection)]
 
 
 def _play_source(
-    database: Database, landing: Path, request: SyncRequest, step: Callable[[str], None], connection: Connection | None
+    database: Database,
+    landing: LandingArea,
+    request: SyncRequest,
+    step: Callable[[str], None],
+    connection: Connection | None,
 ) -> list[SchoolResult]:
     adapter = ADAPTERS[request.kind](connection if ADAPTERS[request.kind].is_remote else None)
     ended = running.run_request(database, request, landing=landing, adapter=adapter, step=step)

@@ -15,6 +15,7 @@ from sandbox.clever_records import clever_district
 from sandbox.days import next_day
 from sandbox.generator import generate
 from services.intake import deliveries
+from services.intake.landing_area import LandingArea
 from tests.end_to_end.kills import Home, walk
 from tests.end_to_end.lakeside import lakeside
 
@@ -76,7 +77,7 @@ def _two_deliveries_are_kept(home: Home, database: Database, left: Sequence[str]
     with database.reading() as session:
         kept = _deliveries(session)
         for delivery in kept:
-            deliveries.landed_files(home.landing, delivery)
+            deliveries.landed_files(LandingArea.of_folder(home.landing), delivery)
     if [delivery.outcome for delivery in kept] != ["clean", "clean"]:
         problems.append(f"deliveries {[delivery.outcome for delivery in kept]}")
     landed = {path.name for path in (home.landing / "lakeside" / "clever").iterdir()}

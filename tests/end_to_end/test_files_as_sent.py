@@ -14,6 +14,7 @@ from models.tables import Delivery, FileError, Link, Run, Source
 from services import clock
 from services.intake.adapters import Findings, Inspection
 from services.intake.adapters.csv_drop_folder import CsvDropFolder
+from services.intake.landing_area import LandingArea
 from services.status.report import district_report
 from services.sync import pipeline, preview, requests
 from tests.end_to_end.conftest import Installation
@@ -91,7 +92,9 @@ def test_two_files_of_one_name_are_reported_until_one_is_removed(birch: Installa
             ("file_duplicate", "schools.csv", None, "found Schools.csv and schools.csv", None)
         ]
         (request,) = requests.sync_requests(session, "unified", None, None)
-        shown = preview.preview_sync(session, request, landing=birch.folder / "landing", adapter=CsvDropFolder())
+        shown = preview.preview_sync(
+            session, request, landing=LandingArea.of_folder(birch.folder / "landing"), adapter=CsvDropFolder()
+        )
         assert (shown.message, shown.notes[-1]) == (said, "not a file of the format, left out: notes.txt")
         assert shown.file_errors.select("code", "file").rows() == [("file_duplicate", "schools.csv")]
     (birch.drop() / "schools.csv").unlink()

@@ -21,6 +21,7 @@ from services.holds import contact_policy, decisions, store
 from services.holds.evidence import describe_counts, effects, evidence_csv
 from services.holds.store import Hold
 from services.intake.adapters.csv_drop_folder import CsvDropFolder
+from services.intake.landing_area import LandingArea
 from services.planning.stored import Scope
 from services.status.report import district_report
 from services.sync import preview, requests
@@ -702,7 +703,9 @@ def counted(place: Installation) -> dict[str, Any]:
 def previewed(place: Installation) -> dict[str, object]:
     with place.database.reading() as session:
         (request,) = requests.sync_requests(session, "unified", None, None)
-        shown = preview.preview_sync(session, request, landing=place.folder / "landing", adapter=CsvDropFolder())
+        shown = preview.preview_sync(
+            session, request, landing=LandingArea.of_folder(place.folder / "landing"), adapter=CsvDropFolder()
+        )
     reasons = {changes.school_id.split("/")[1]: changes.reasons for changes in shown.schools}
     return {key: found[0].counts for key, found in reasons.items() if found}
 

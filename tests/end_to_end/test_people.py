@@ -15,6 +15,7 @@ from models.database import Database, open_database
 from models.outcomes import RunOutcome
 from services import accounts, clock, districts
 from services.intake.adapters.csv_drop_folder import CsvDropFolder
+from services.intake.landing_area import LandingArea
 from services.status.report import district_report
 from services.sync import leases, pipeline, planning, requests
 from services.sync.provision import SchoolResult
@@ -361,7 +362,7 @@ def test_a_class_left_stays_left_though_its_person_left_and_came_back(started: I
 def test_who_leaves_while_a_run_is_under_way_is_not_put_back_by_it(anywhere: Installation, files: Files) -> None:
     anywhere.send(files(students=[(*LEE[:2], "Leopold", *LEE[3:]), KIM, *KIDS]))
     request = requests.SyncRequest("unified", "unified/files", now=True)
-    landing = anywhere.folder / "landing"
+    landing = LandingArea.of_folder(anywhere.folder / "landing")
     run_id = pipeline.begin(anywhere.database, request)
     fetched = pipeline.take_delivery(anywhere.database, request, run_id, landing=landing, adapter=CsvDropFolder())
     assert fetched.delivery_id is not None

@@ -15,6 +15,7 @@ from models.tables import Run
 from services import clock
 from services.holds import store
 from services.intake.adapters import ADAPTERS
+from services.intake.landing_area import LandingArea
 from services.operations import maintenance
 from services.operations.setup import apply_setup, read_setup
 from services.status import sync_status
@@ -67,7 +68,9 @@ def test_it_goes_to_connected_and_is_left_alone_while_it_has_nothing_new(
 ) -> None:
     with shelf.database.reading() as session:
         (request,) = requests.sync_requests(session, "unified", None, None)
-        shown = preview_sync(session, request, landing=shelf.folder / "landing", adapter=ADAPTERS["shelf"]())
+        shown = preview_sync(
+            session, request, landing=LandingArea.of_folder(shelf.folder / "landing"), adapter=ADAPTERS["shelf"]()
+        )
     assert (shown.message, shown.form, shown.schools[0].counts["students_create"]) == ("set 1 lies there", "csv-1.0", 1)
     assert [outcome for outcome, _ in _night(shelf)] == ["applied"]
     assert _status(shelf) == "connected"

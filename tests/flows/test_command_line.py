@@ -128,6 +128,7 @@ def test_a_delivery_that_cannot_be_applied_is_refused_before_any_run(
     installation: Installation, small_district: District, refused: Callable[..., str]
 ) -> None:
     installation.drop(small_district)
+    (installation.home / "landing").mkdir(mode=0o700, exist_ok=True)
     rejected, unchecked, lost = range(1, 4)
     with installation.database.transaction() as session:
         for outcome in ("rejected", "received", "clean"):

@@ -269,6 +269,7 @@ def test_the_command_names_what_is_wrong_and_says_it_by_its_exit_code(
         "late runs": "ok",
         "last night": "warning",
         "disk": found["disk"],
+        "landing area": "ok",
         "drop folders": "ok",
         "Clever": "skipped",
         "mail": "ok",

@@ -35,7 +35,7 @@ def sync(districts: Iterable[str]) -> None:
     settings = get_settings()
     with opened() as database:
         for district in districts:
-            play(database, settings.landing, district, connection=_connection())
+            play(database, settings.landing_area, district, connection=_connection())
             with opened() as again, again.reading() as session:
                 report.district_report(session, district, now=clock.now())
 

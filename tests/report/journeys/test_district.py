@@ -13,6 +13,7 @@ from playwright.sync_api import Route, expect
 from models.database import open_database
 from services.holds import decisions, store
 from services.intake.adapters import ADAPTERS
+from services.intake.landing_area import LandingArea
 from services.sync import requests, running
 from tests.end_to_end.conftest import Installation
 from tests.end_to_end.test_holds import Files, night
@@ -87,7 +88,11 @@ def test_the_page_follows_a_run_without_a_reload_and_keeps_what_the_reader_does(
     run = threading.Thread(
         target=running.run_request,
         args=(place.database, request),
-        kwargs={"landing": place.folder / "landing", "adapter": ADAPTERS["csv"](None), "step": step},
+        kwargs={
+            "landing": LandingArea.of_folder(place.folder / "landing"),
+            "adapter": ADAPTERS["csv"](None),
+            "step": step,
+        },
     )
     files = Files.of(150, 150)
     files.send(place)

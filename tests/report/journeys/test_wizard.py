@@ -91,7 +91,7 @@ def test_with_files_from_nothing_to_connected(
 ) -> None:
     settings = Settings(home=tmp_path / "home", drop_address="sftp://files.rollcall.example/")
     newton(sqlite_database, "Lincoln HS", "Roosevelt Middle", "Oakwood Academy")
-    started(lambda district: play(sqlite_database, settings.landing, district))
+    started(lambda district: play(sqlite_database, settings.landing_area, district))
     page = open_page(sqlite_database, SETUP, IT, settings)
     follow(page, "Set up your sync")
     follow(page, "Choose CSV files")
@@ -141,7 +141,7 @@ def test_with_clever_from_nothing_to_connected(
             clever_auth_url=address,
         )
         connection = settings.connection("clever")
-        started(lambda district: play(sqlite_database, settings.landing, district, connection=connection))
+        started(lambda district: play(sqlite_database, settings.landing_area, district, connection=connection))
         page = open_page(sqlite_database, SETUP, IT, settings, viewport={"width": 360, "height": 800})
         follow(page, "Set up your sync")
         follow(page, "Choose Clever")

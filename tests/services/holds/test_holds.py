@@ -16,6 +16,7 @@ from models.tables import Run
 from services.holds import holds, store
 from services.holds.decisions import CONFIRM, RECHECK, choose, decide, uncovered
 from services.holds.shown import shown
+from services.intake.landing_area import LandingArea
 from services.operations.housekeeping import clean
 from services.planning.stored import read_scope
 from services.sync import provision
@@ -154,7 +155,7 @@ def test_a_replaced_hold_whose_evidence_is_removed_is_refused_and_the_open_one_n
     (first,) = open_ids(started)
     outcomes(started, district(range(50)), hours=1)
     (second,) = open_ids(started)
-    clean(started, landing=tmp_path, now=NOW + timedelta(days=31))
+    clean(started, landing=LandingArea.of_folder(tmp_path), now=NOW + timedelta(days=31))
     said = (
         f"^hold {first} of Lincoln was replaced, and its evidence has been deleted since, so nobody can decide about it"
         f" anymore: decide about hold {second}, which is open now; `rollcall hold show {second}` shows it$"
@@ -176,7 +177,7 @@ def test_a_missing_school_that_showed_nothing_else_is_decided_about_whatever_is_
         holds.add_reason(session, ["unified/lincoln"], "school_missing", run_id=None, now=NOW)
         holds.add_reason(session, ["unified/lincoln"], "file_errors", run_id=None, now=NOW)
     (second,) = open_ids(started)
-    clean(started, landing=tmp_path, now=NOW + timedelta(days=31))
+    clean(started, landing=LandingArea.of_folder(tmp_path), now=NOW + timedelta(days=31))
     confirm(started, second - 1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,11 +22,13 @@ from errors import NotFound, NotPossible, SourceUnreachable
 from models.database import Database
 from models.tables import Delivery, District, FileError, Source
 from services.intake import arrival, deliveries, drop_folder
-from services.intake import landing as landing_area
+from services.intake import landing as landing_files
 from services.intake.arrival import Arrival, Waiting
 from services.intake.deliveries import RecordedDelivery
 from services.intake.drop_folder import LocalFolder, Stamp
 from services.intake.landing import LandedFiles, copy_files, discard
+from services.intake.landing_area import LandingArea
+from tests.object_storage import lose, store, stored
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 FILES = ("schools.csv", "teachers.csv", "students.csv")
@@ -387,31 +389,31 @@ def ready(folder: Path) -> Waiting:
     return waiting
 
 
-def land(drop: Path, landing: Path, place: drop_folder.DropFolder | None = None) -> LandedFiles | None:
+def land(
+    drop: Path, landing: LandingArea, place: drop_folder.DropFolder | None = None, kept: Collection[str] = ()
+) -> LandedFiles | None:
     waiting = ready(drop)
-    copied = partial(landing_area.copy_files, place or LocalFolder(drop), waiting)
-    found = landing_area.land(copied, landing=landing, source_id="unified/files", now=NOW)
+    copied = partial(copy_files, place or LocalFolder(drop), waiting)
+    found = landing_files.land(copied, landing=landing, source_id="unified/files", kept=kept, now=NOW)
     return None if found is None else replace(found, stamps=waiting.stamps)
 
 
-def landed(drop: Path, landing: Path) -> LandedFiles:
-    found = land(drop, landing)
+def landed(drop: Path, landing: LandingArea, kept: Collection[str] = ()) -> LandedFiles:
+    found = land(drop, landing, kept=kept)
     assert found is not None
     return found
 
 
-def contents(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+def sent(path: str) -> dict[str, bytes]:
+    """The files of a delivery kept under a path."""
+    return {f"{path}/{name}": f"{name} as sent".encode() for name in FILES}
 
 
-def test_landing_keeps_the_raw_bytes_with_their_digests(drop: Path, tmp_path: Path) -> None:
-    area = tmp_path / "home" / "landing"
+def test_landing_keeps_the_raw_bytes_with_their_digests(drop: Path, landing: LandingArea) -> None:
     before = ready(drop).stamps
-    found = landed(drop, area)
+    found = landed(drop, landing)
     assert found.path.startswith("unified/files/20261123T090000Z-")
-    assert {name: (area / found.path / name).read_bytes() for name in FILES} == {
-        name: f"{name} as sent".encode() for name in FILES
-    }
+    assert stored(landing) == sent(found.path)
     assert found.files == tuple(
         {
             "name": name,
@@ -423,11 +425,11 @@ def test_landing_keeps_the_raw_bytes_with_their_digests(drop: Path, tmp_path: Pa
     assert found.stamps == before == LocalFolder(drop).entries()
 
 
-def test_files_land_under_the_names_of_the_format(drop: Path, tmp_path: Path) -> None:
-    first = landed(drop, tmp_path / "landing")
+def test_files_land_under_the_names_of_the_format(drop: Path, landing: LandingArea) -> None:
+    first = landed(drop, landing)
     (drop / "students.csv").rename(drop / "Students.CSV ")
     (drop / "notes.txt").write_text("left out")
-    again = landed(drop, tmp_path / "landing")
+    again = landed(drop, landing)
     assert (again.files, again.digest) == (first.files, first.digest)
     assert sorted(again.stamps) == ["Students.CSV ", "schools.csv", "teachers.csv"]
 
@@ -436,7 +438,7 @@ def test_the_landing_area_is_for_nobody_elses_eyes(drop: Path, tmp_path: Path) -
     area = tmp_path / "landing"
     former = os.umask(0)
     try:
-        landed(drop, area)
+        landed(drop, LandingArea.of_folder(area))
     finally:
         os.umask(former)
     modes = {path.stat().st_mode & 0o777 for path in [area, *area.rglob("*")] if path.is_dir()}
@@ -444,12 +446,12 @@ def test_the_landing_area_is_for_nobody_elses_eyes(drop: Path, tmp_path: Path) -
     assert {path.stat().st_mode & 0o777 for path in area.rglob("*.csv")} == {0o600}
 
 
-def test_the_digest_is_of_names_and_bytes(drop: Path, tmp_path: Path) -> None:
-    first = landed(drop, tmp_path / "landing")
-    assert landed(drop, tmp_path / "landing").digest == first.digest
+def test_the_digest_is_of_names_and_bytes(drop: Path, landing: LandingArea) -> None:
+    first = landed(drop, landing)
+    assert landed(drop, landing).digest == first.digest
     (drop / "teachers.csv").write_bytes(b"students.csv as sent")
     (drop / "students.csv").write_bytes(b"teachers.csv as sent")
-    assert landed(drop, tmp_path / "landing").digest != first.digest
+    assert landed(drop, landing).digest != first.digest
 
 
 class Restless(LocalFolder):
@@ -462,17 +464,26 @@ class Restless(LocalFolder):
         return content
 
 
-def test_nothing_is_kept_of_files_that_change_while_they_are_copied(drop: Path, tmp_path: Path) -> None:
-    assert land(drop, tmp_path / "landing", Restless(drop)) is None
-    assert contents(tmp_path / "landing") == ["unified", "unified/files"]
+def test_nothing_is_kept_of_files_that_change_while_they_are_copied(drop: Path, landing: LandingArea) -> None:
+    assert land(drop, landing, Restless(drop)) is None
+    assert (stored(landing), list((landing.scratch / "unified" / "files").iterdir())) == ({}, [])
 
 
-def test_what_a_killed_copying_left_is_removed(drop: Path, tmp_path: Path) -> None:
-    left = tmp_path / "landing" / "unified" / "files" / ".taking-left"
+def test_what_a_killed_copying_left_is_removed(drop: Path, landing: LandingArea) -> None:
+    left = landing.scratch / "unified" / "files" / ".taking-left"
     left.mkdir(parents=True)
     (left / "students.csv").write_text("half")
-    found = landed(drop, tmp_path / "landing")
-    assert [path.name for path in left.parent.iterdir()] == [Path(found.path).name]
+    found = landed(drop, landing)
+    assert (stored(landing), left.exists()) == (sent(found.path), False)
+
+
+def test_what_was_kept_and_never_recorded_is_removed(drop: Path, landing: LandingArea) -> None:
+    recorded, unrecorded = landed(drop, landing), "unified/files/20261122T090000Z-0123abcd/schools.csv"
+    others = "unified/files/notes.txt", "unified/other/20261122T090000Z-0123abcd/schools.csv"
+    for path in (unrecorded, *others):
+        store(landing, path, b"half")
+    found = landed(drop, landing, kept=[recorded.path])
+    assert stored(landing) == {**sent(recorded.path), **sent(found.path), **dict.fromkeys(others, b"half")}
 
 
 def test_files_that_change_while_they_are_copied_are_not_taken(drop: Path, tmp_path: Path) -> None:
@@ -513,8 +524,9 @@ def source_of(session: Session, key: str = "files") -> Source:
     return source
 
 
-def take(session: Session, drop: Path, landing: Path, now: datetime = NOW) -> RecordedDelivery:
-    return deliveries.record_delivery(session, source_of(session), landed(drop, landing), now)
+def take(session: Session, drop: Path, landing: LandingArea, now: datetime = NOW) -> RecordedDelivery:
+    kept = deliveries.kept_paths(session, "unified/files")
+    return deliveries.record_delivery(session, source_of(session), landed(drop, landing, kept), now)
 
 
 def delivery_of(session: Session, taken: RecordedDelivery) -> Delivery:
@@ -533,8 +545,8 @@ def file_errors(*lines: tuple[str, int | None]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict(delimited.FILE_ERRORS), orient="row")
 
 
-def test_a_taking_is_a_delivery(session: Session, drop: Path, tmp_path: Path) -> None:
-    found = landed(drop, tmp_path / "landing")
+def test_a_taking_is_a_delivery(session: Session, drop: Path, landing: LandingArea) -> None:
+    found = landed(drop, landing)
     taken = deliveries.record_delivery(session, source_of(session), found, NOW)
     delivery, source = delivery_of(session, taken), source_of(session)
     assert not taken.is_duplicate
@@ -545,24 +557,22 @@ def test_a_taking_is_a_delivery(session: Session, drop: Path, tmp_path: Path) ->
         "csv-1.0",
         found.digest,
     )
-    assert deliveries.landed_files(tmp_path / "landing", delivery) == {
-        name: f"{name} as sent".encode() for name in FILES
-    }
+    assert deliveries.landed_files(landing, delivery) == {name: f"{name} as sent".encode() for name in FILES}
     assert (source.last_delivery_id, source.current_delivery_id, source.last_received_at) == (delivery.id, None, NOW)
     assert source.stamps == {name: stamp.as_list() for name, stamp in found.stamps.items()}
     waiting = arrival.inspect_drop_folder(source, LocalFolder(drop), form=FORM, with_error=None, now=NOW)
     assert waiting.state == Arrival.NOTHING
 
 
-def test_the_same_bytes_again_are_a_duplicate(session: Session, drop: Path, tmp_path: Path) -> None:
-    first = take(session, drop, tmp_path / "landing")
+def test_the_same_bytes_again_are_a_duplicate(session: Session, drop: Path, landing: LandingArea) -> None:
+    first = take(session, drop, landing)
     deliveries.accept(session, source_of(session), delivery_of(session, first), NOW)
-    again = landed(drop, tmp_path / "landing")
+    delivery, source = delivery_of(session, first), source_of(session)
+    again = landed(drop, landing, [delivery.path])
     later = NOW + timedelta(days=60)
     assert deliveries.record_delivery(session, source_of(session), again, later) == RecordedDelivery(
         first.delivery_id, True
     )
-    delivery, source = delivery_of(session, first), source_of(session)
     assert (delivery.duplicates, delivery.last_received_at, delivery.received_at, delivery.outcome) == (
         1,
         later,
@@ -574,17 +584,17 @@ def test_the_same_bytes_again_are_a_duplicate(session: Session, drop: Path, tmp_
         delivery.id,
         later,
     )
-    discard(again, landing=tmp_path / "landing")
-    assert not (tmp_path / "landing" / again.path).exists()
-    assert len(deliveries.landed_files(tmp_path / "landing", delivery)) == 3
+    discard(again, landing=landing)
+    assert stored(landing) == sent(delivery.path)
+    assert len(deliveries.landed_files(landing, delivery)) == 3
 
 
-def test_bytes_of_an_older_delivery_are_a_new_one(session: Session, drop: Path, tmp_path: Path) -> None:
-    first = take(session, drop, tmp_path / "landing")
+def test_bytes_of_an_older_delivery_are_a_new_one(session: Session, drop: Path, landing: LandingArea) -> None:
+    first = take(session, drop, landing)
     (drop / "students.csv").write_bytes(b"another day")
-    second = take(session, drop, tmp_path / "landing")
+    second = take(session, drop, landing)
     (drop / "students.csv").write_bytes(b"students.csv as sent")
-    third = take(session, drop, tmp_path / "landing")
+    third = take(session, drop, landing)
     assert [first.is_duplicate, second.is_duplicate, third.is_duplicate] == [False, False, False]
     assert [delivery.id for delivery in deliveries.deliveries_of(session, "unified")] == [
         third.delivery_id,
@@ -594,22 +604,22 @@ def test_bytes_of_an_older_delivery_are_a_new_one(session: Session, drop: Path, 
 
 
 def test_a_delivery_stays_unchecked_until_it_is_accepted_or_rejected(
-    session: Session, drop: Path, tmp_path: Path
+    session: Session, drop: Path, landing: LandingArea
 ) -> None:
     assert deliveries.unchecked_delivery(session, source_of(session)) is None
-    taken = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    taken = delivery_of(session, take(session, drop, landing))
     assert deliveries.unchecked_delivery(session, source_of(session)) == taken
     deliveries.accept(session, source_of(session), taken, NOW)
     assert deliveries.unchecked_delivery(session, source_of(session)) is None
 
 
-def test_a_rejected_delivery_keeps_every_file_error(session: Session, drop: Path, tmp_path: Path) -> None:
+def test_a_rejected_delivery_keeps_every_file_error(session: Session, drop: Path, landing: LandingArea) -> None:
     source = source_of(session)
     assert not deliveries.has_file_errors(session, source)
-    first = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    first = delivery_of(session, take(session, drop, landing))
     deliveries.accept(session, source, first, NOW)
     (drop / "students.csv").write_bytes(b"bad")
-    second = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    second = delivery_of(session, take(session, drop, landing))
     deliveries.reject(
         session, source, second, file_errors(("students.csv", 2), ("students.csv", 3), ("teachers.csv", None)), NOW
     )
@@ -624,20 +634,22 @@ def test_a_rejected_delivery_keeps_every_file_error(session: Session, drop: Path
     assert deliveries.files_with_error(session, source) == frozenset({"students.csv", "teachers.csv"})
 
     (drop / "students.csv").write_bytes(b"bad still")
-    third = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    third = delivery_of(session, take(session, drop, landing))
     deliveries.reject(session, source, third, file_errors(("students.csv", 7)), NOW)
     assert errors_of(session) == [("unified/files", third.id, "students.csv", 7)]
 
     (drop / "students.csv").write_bytes(b"good")
-    fourth = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    fourth = delivery_of(session, take(session, drop, landing))
     deliveries.accept(session, source, fourth, NOW)
     assert (errors_of(session), source.current_delivery_id) == ([], fourth.id)
     assert deliveries.files_with_error(session, source) is None
 
 
-def test_an_overdue_set_adds_to_the_errors_of_a_rejected_delivery(session: Session, drop: Path, tmp_path: Path) -> None:
+def test_an_overdue_set_adds_to_the_errors_of_a_rejected_delivery(
+    session: Session, drop: Path, landing: LandingArea
+) -> None:
     source = source_of(session)
-    first = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    first = delivery_of(session, take(session, drop, landing))
     deliveries.reject(session, source, first, file_errors(("students.csv", 2)), NOW)
     deliveries.store_incomplete(session, source, file_errors(("teachers.csv", None)))
     deliveries.store_incomplete(session, source, file_errors(("students.csv", None)))
@@ -646,31 +658,49 @@ def test_an_overdue_set_adds_to_the_errors_of_a_rejected_delivery(session: Sessi
         ("unified/files", None, "students.csv", None),
     ]
     assert deliveries.files_with_error(session, source) == frozenset({"students.csv"})
-    assert take(session, drop, tmp_path / "landing").is_duplicate
+    assert take(session, drop, landing).is_duplicate
     assert errors_of(session) == [("unified/files", first.id, "students.csv", 2)]
 
 
-def test_lost_or_altered_files_are_refused(session: Session, drop: Path, tmp_path: Path) -> None:
-    delivery = delivery_of(session, take(session, drop, tmp_path / "landing"))
-    file = tmp_path / "landing" / delivery.path / "students.csv"
-    file.write_bytes(b"altered")
-    with pytest.raises(
-        NotPossible, match=rf"students\.csv of delivery {delivery.id} .* has changed since it was received"
-    ):
-        deliveries.landed_files(tmp_path / "landing", delivery)
-    file.unlink()
-    with pytest.raises(NotPossible, match=rf"students\.csv of delivery {delivery.id} .* cannot be read"):
-        deliveries.landed_files(tmp_path / "landing", delivery)
+def test_lost_or_altered_files_are_refused(session: Session, drop: Path, landing: LandingArea) -> None:
+    delivery = delivery_of(session, take(session, drop, landing))
+    where = f"students.csv of delivery {delivery.id} in the landing area ({landing.place}/{delivery.path})"
+    remedy = "put it back from a backup, or have the files sent again"
+    file = f"{delivery.path}/students.csv"
+    for content in (b"students.csv as seen", b"students.csv", b""):
+        store(landing, file, content)
+        with pytest.raises(NotPossible) as raised:
+            deliveries.landed_files(landing, delivery)
+        assert str(raised.value) == f"{where} has changed since it was received: {remedy}"
+    lose(landing, file)
+    with pytest.raises(NotPossible) as raised:
+        deliveries.landed_files(landing, delivery)
+    assert str(raised.value) == f"{where} is lost: {remedy}"
+    assert list(landing.scratch.glob(".*")) == []
 
 
-def test_choosing_an_earlier_delivery(session: Session, drop: Path, tmp_path: Path) -> None:
+def test_a_delivery_whose_files_are_lost_is_refused(session: Session, drop: Path, landing: LandingArea) -> None:
+    delivery = delivery_of(session, take(session, drop, landing))
+    deliveries.accept(session, source_of(session), delivery, NOW)
+    deliveries.assert_applicable(delivery, landing=landing)
+    for name in ("students.csv", "schools.csv"):
+        lose(landing, f"{delivery.path}/{name}")
+    with pytest.raises(NotPossible) as raised:
+        deliveries.assert_applicable(delivery, landing=landing)
+    assert str(raised.value) == (
+        f"schools.csv, students.csv of delivery {delivery.id} cannot be found in the landing area ({landing.place}):"
+        " have the files sent again"
+    )
+
+
+def test_choosing_an_earlier_delivery(session: Session, drop: Path, landing: LandingArea) -> None:
     source = source_of(session)
-    first = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    first = delivery_of(session, take(session, drop, landing))
     with pytest.raises(NotPossible, match="not checked yet"):
         deliveries.choose_delivery(session, source, first.id or 0)
     deliveries.accept(session, source, first, NOW)
     (drop / "students.csv").write_bytes(b"another day")
-    second = delivery_of(session, take(session, drop, tmp_path / "landing"))
+    second = delivery_of(session, take(session, drop, landing))
     deliveries.accept(session, source, second, NOW)
     assert deliveries.choose_delivery(session, source, first.id or 0) is first
     assert (source.current_delivery_id, source.last_delivery_id) == (first.id, second.id)

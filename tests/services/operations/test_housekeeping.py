@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -34,23 +35,21 @@ from models.tables import (
 from services.access import sessions, sign_in
 from services.holds import holds
 from services.intake import deliveries
+from services.intake.landing_area import LandingArea
 from services.mail import compose, notices
 from services.operations import maintenance
 from services.operations.housekeeping import Cleaned, clean
 from services.status.sync_status import record_status_changes
 from services.sync import requests
+from tests.object_storage import store, stored
 from tests.services.settled import set_up
 
 NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 # One day before, exactly at, and one second after the thirty days.
 EDGES = [(29 * DAY, False), (30 * DAY, False), (30 * DAY + timedelta(seconds=1), True)]
+NUMBERS = count()
 SOURCE, LINCOLN = "unified/files", "unified/lincoln"
-
-
-@pytest.fixture
-def landing(tmp_path: Path) -> Path:
-    return tmp_path / "landing"
 
 
 @pytest.fixture
@@ -59,6 +58,18 @@ def started(database: Database) -> Database:
         set_up(session)
         bulk.execute(session, "DELETE FROM delivery")
     return database
+
+
+EITHER_PLACE = pytest.mark.parametrize("landing", ["folder", "s3"], indirect=True)
+
+
+@pytest.fixture
+def landing(request: pytest.FixtureRequest, tmp_path: Path) -> LandingArea:
+    """An empty landing area: in a folder, but for the tests of EITHER_PLACE."""
+    if getattr(request, "param", "folder") == "folder":
+        return LandingArea.of_folder(tmp_path / "landing")
+    area: LandingArea = request.getfixturevalue("landing_on_s3")
+    return area
 
 
 def folder(place: Path, name: str, age: timedelta) -> Path:
@@ -70,7 +81,12 @@ def folder(place: Path, name: str, age: timedelta) -> Path:
     return made
 
 
-def delivered(session: Session, landing: Path, age: timedelta) -> int:
+def kept_for(age: timedelta) -> str:
+    """A path of a delivery that landed so long ago."""
+    return f"{SOURCE}/{NOW - age:%Y%m%dT%H%M%SZ}-{next(NUMBERS):08x}"
+
+
+def delivered(session: Session, landing: LandingArea, age: timedelta) -> int:
     """A clean delivery taken so long ago, with its folder."""
     row = Delivery(
         source_id=SOURCE, received_at=NOW - age, last_received_at=NOW - age, outcome="clean", digest="", path=""
@@ -78,8 +94,8 @@ def delivered(session: Session, landing: Path, age: timedelta) -> int:
     session.add(row)
     session.flush()
     assert row.id is not None
-    row.path = f"{SOURCE}/20260101T000000Z-{row.id:08x}"
-    folder(landing, row.path, age)
+    row.path = kept_for(age)
+    store(landing, f"{row.path}/students.csv", b"student_id\n")
     session.add(row)
     session.flush()
     return row.id
@@ -101,19 +117,18 @@ def done(
     session.flush()
 
 
-def there(database: Database, landing: Path) -> set[int | None]:
+def there(database: Database, landing: LandingArea) -> set[int | None]:
     """The deliveries whose files are there, by what is stored; it agrees with the landing area."""
     with database.reading() as session:
-        rows = session.exec(select(Delivery)).all()
-        for row in rows:
-            assert not row.path or (landing / row.path / "students.csv").is_file()
-        assert {path.name for path in (landing / SOURCE).iterdir()} == {Path(row.path).name for row in rows if row.path}
-        return {row.id for row in rows if row.path}
+        rows = {row.id: f"{row.path}/students.csv" for row in session.exec(select(Delivery)) if row.path}
+    assert set(stored(landing)) == set(rows.values())
+    return set(rows)
 
 
+@EITHER_PLACE
 @pytest.mark.parametrize(("age", "goes"), EDGES)
 def test_a_deliverys_files_are_kept_for_thirty_days_and_its_row_for_ever(
-    started: Database, landing: Path, age: timedelta, goes: bool
+    started: Database, landing: LandingArea, age: timedelta, goes: bool
 ) -> None:
     with started.transaction() as session:
         old = delivered(session, landing, age)
@@ -125,7 +140,7 @@ def test_a_deliverys_files_are_kept_for_thirty_days_and_its_row_for_ever(
     assert clean(started, landing=landing, now=NOW) == Cleaned()
 
 
-def test_a_duplicate_makes_a_delivery_younger(started: Database, landing: Path) -> None:
+def test_a_duplicate_makes_a_delivery_younger(started: Database, landing: LandingArea) -> None:
     with started.transaction() as session:
         old = delivered(session, landing, 90 * DAY)
         session.get(Delivery, old).last_received_at = NOW - 30 * DAY  # type: ignore[union-attr]
@@ -164,7 +179,9 @@ def _in_hand_of_a_dead_run(session: Session, delivery_id: int) -> None:
 
 
 @pytest.mark.parametrize("need", [_current, _last_taken, _last_applied, _held, _in_hand_of_a_dead_run])
-def test_what_is_still_needed_stays(started: Database, landing: Path, need: Callable[[Session, int], None]) -> None:
+def test_what_is_still_needed_stays(
+    started: Database, landing: LandingArea, need: Callable[[Session, int], None]
+) -> None:
     with started.transaction() as session:
         needed = delivered(session, landing, 99 * DAY)
         delivered(session, landing, 99 * DAY)
@@ -176,7 +193,7 @@ def test_what_is_still_needed_stays(started: Database, landing: Path, need: Call
         assert len(still_open) == (1 if need is _in_hand_of_a_dead_run else 0)
 
 
-def test_what_was_needed_goes_with_the_need(started: Database, landing: Path) -> None:
+def test_what_was_needed_goes_with_the_need(started: Database, landing: LandingArea) -> None:
     with started.transaction() as session:
         old, new = delivered(session, landing, 99 * DAY), delivered(session, landing, DAY)
         done(session, old, at=NOW - 60 * DAY)
@@ -186,7 +203,7 @@ def test_what_was_needed_goes_with_the_need(started: Database, landing: Path) ->
     assert there(started, landing) == {new}
 
 
-def test_a_delivery_whose_files_are_removed_is_refused_in_plain_words(started: Database, landing: Path) -> None:
+def test_a_delivery_whose_files_are_removed_is_refused_in_plain_words(started: Database, landing: LandingArea) -> None:
     with started.transaction() as session:
         old = delivered(session, landing, 31 * DAY)
     clean(started, landing=landing, now=NOW)
@@ -200,11 +217,11 @@ def test_a_delivery_whose_files_are_removed_is_refused_in_plain_words(started: D
             deliveries.choose_delivery(session, source, old)
 
 
-def test_a_district_in_hand_is_left_for_the_next_time(started: Database, landing: Path) -> None:
+def test_a_district_in_hand_is_left_for_the_next_time(started: Database, landing: LandingArea) -> None:
     with started.transaction() as session:
         old = delivered(session, landing, 99 * DAY)
         session.add(Run(district_id="unified", source_id=SOURCE, started_at=NOW, heartbeat_at=datetime.now(UTC)))
-    folder(landing / SOURCE, ".taking-abc", 2 * DAY)
+    folder(landing.scratch / SOURCE, ".taking-abc", 2 * DAY)
     assert clean(started, landing=landing, now=NOW) == Cleaned(busy=1)
     with started.transaction() as session:
         assert session.get(Delivery, old).path  # type: ignore[union-attr]
@@ -212,26 +229,26 @@ def test_a_district_in_hand_is_left_for_the_next_time(started: Database, landing
     assert clean(started, landing=landing, now=NOW) == Cleaned(deliveries=1, folders=1)
 
 
+@EITHER_PLACE
 @pytest.mark.parametrize(("age", "goes"), [(DAY, False), (DAY + timedelta(seconds=1), True)])
 def test_what_killed_runs_left_in_the_landing_area_goes_after_a_day(
-    started: Database, landing: Path, age: timedelta, goes: bool
+    started: Database, landing: LandingArea, age: timedelta, goes: bool
 ) -> None:
+    elsewhere = kept_for(age).replace("unified", "elsewhere")
+    kept = [f"{kept_for(age)}/students.csv", f"{SOURCE}/notes/a.csv", f"{elsewhere}/a.csv"]
+    for path in kept:
+        store(landing, path, b"half")
     left_over = [
-        folder(landing / SOURCE, "20261101T010203Z-0123abcd", age),
-        folder(landing / SOURCE, ".taking-abc", age),
-        folder(landing, ".preview-abc", age),
+        folder(landing.scratch / SOURCE, ".taking-abc", age),
+        folder(landing.scratch, ".preview-abc", age),
+        folder(landing.scratch, ".reading-abc", age),
     ]
-    others = [
-        folder(landing / SOURCE, "notes", age),
-        folder(landing / "elsewhere" / "files", "20261101T010203Z-0123abcd", age),
-        folder(landing, "20261101T010203Z-0123abcd", age),
-    ]
-    assert clean(started, landing=landing, now=NOW) == Cleaned(folders=3 if goes else 0)
+    assert clean(started, landing=landing, now=NOW) == Cleaned(folders=4 if goes else 0)
     assert [place.exists() for place in left_over] == [not goes] * 3
-    assert [place.exists() for place in others] == [True] * 3
+    assert [path in stored(landing) for path in kept] == [not goes, True, True]
 
 
-def test_files_left_by_a_killed_housekeeping_are_a_left_over(started: Database, landing: Path) -> None:
+def test_files_left_by_a_killed_housekeeping_are_a_left_over(started: Database, landing: LandingArea) -> None:
     with started.transaction() as session:
         delivered(session, landing, 31 * DAY)
         bulk.execute(session, "UPDATE delivery SET path = ''")
@@ -239,7 +256,7 @@ def test_files_left_by_a_killed_housekeeping_are_a_left_over(started: Database, 
 
 
 def test_a_folder_that_cannot_be_removed_is_said_when_all_else_is_done(
-    started: Database, landing: Path, monkeypatch: pytest.MonkeyPatch
+    started: Database, landing: LandingArea, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with started.transaction() as session:
         delivered(session, landing, 31 * DAY)
@@ -248,8 +265,8 @@ def test_a_folder_that_cannot_be_removed_is_said_when_all_else_is_done(
     def refuse(place: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("services.operations.housekeeping.shutil.rmtree", refuse)
-    with pytest.raises(TransientError, match=r"1 folder of the landing area .* cannot be deleted: Permission denied"):
+    monkeypatch.setattr("fsspec.implementations.local.shutil.rmtree", refuse)
+    with pytest.raises(TransientError, match=r"the landing area .* cannot be written \(Permission denied\)"):
         clean(started, landing=landing, now=NOW)
     with started.reading() as session:
         assert session.exec(select(Mail)).all() == []
@@ -277,7 +294,7 @@ def shown(database: Database) -> set[int]:
 
 @pytest.mark.parametrize(("age", "goes"), EDGES)
 def test_evidence_of_ended_holds_is_kept_for_thirty_days(
-    started: Database, landing: Path, age: timedelta, goes: bool
+    started: Database, landing: LandingArea, age: timedelta, goes: bool
 ) -> None:
     with started.transaction() as session:
         ended, still_open = shown_by(session, age), shown_by(session, None)
@@ -287,7 +304,7 @@ def test_evidence_of_ended_holds_is_kept_for_thirty_days(
         assert [hold.id for hold in session.exec(select(Hold).order_by(col(Hold.id)))] == [ended, still_open]
 
 
-def test_evidence_of_a_decision_that_waits_stays(started: Database, landing: Path) -> None:
+def test_evidence_of_a_decision_that_waits_stays(started: Database, landing: LandingArea) -> None:
     with started.transaction() as session:
         decided = shown_by(session, 99 * DAY, decided=True)
     assert clean(started, landing=landing, now=NOW) == Cleaned()
@@ -296,7 +313,7 @@ def test_evidence_of_a_decision_that_waits_stays(started: Database, landing: Pat
 
 @pytest.mark.parametrize(("age", "goes"), EDGES)
 def test_issues_of_a_source_that_a_school_has_left_are_kept_for_thirty_days(
-    started: Database, landing: Path, age: timedelta, goes: bool
+    started: Database, landing: LandingArea, age: timedelta, goes: bool
 ) -> None:
     with started.transaction() as session:
         session.add(Source(id="unified/new", district_id="unified", key="new", kind="csv", format="csv-1.0"))
@@ -338,7 +355,9 @@ def sent_mail(age: timedelta | None) -> Mail:
 
 
 @pytest.mark.parametrize(("age", "goes"), EDGES)
-def test_sent_mails_are_kept_for_thirty_days(started: Database, landing: Path, age: timedelta, goes: bool) -> None:
+def test_sent_mails_are_kept_for_thirty_days(
+    started: Database, landing: LandingArea, age: timedelta, goes: bool
+) -> None:
     with started.transaction() as session:
         mails = [sent_mail(age), sent_mail(None)]
         session.add_all(mails)
@@ -356,7 +375,9 @@ def test_sent_mails_are_kept_for_thirty_days(started: Database, landing: Path, a
 
 
 @pytest.mark.parametrize(("age", "goes"), EDGES)
-def test_a_mail_given_up_is_kept_for_thirty_days(started: Database, landing: Path, age: timedelta, goes: bool) -> None:
+def test_a_mail_given_up_is_kept_for_thirty_days(
+    started: Database, landing: LandingArea, age: timedelta, goes: bool
+) -> None:
     with started.transaction() as session:
         for attempts in (notices.ATTEMPTS - 1, notices.ATTEMPTS):
             mail = sent_mail(None)
@@ -373,7 +394,7 @@ def told(database: Database) -> list[tuple[str, bool]]:
         return [(each.kind, each.mail_id is not None) for each in session.exec(select(Notice).order_by(col(Notice.id)))]
 
 
-def test_what_nobody_could_be_mailed_of_goes_as_well(started: Database, landing: Path) -> None:
+def test_what_nobody_could_be_mailed_of_goes_as_well(started: Database, landing: LandingArea) -> None:
     """The district has no administrators."""
     with started.transaction() as session:
         assert session.get_one(District, "unified").administrators == []
@@ -390,7 +411,7 @@ def test_what_nobody_could_be_mailed_of_goes_as_well(started: Database, landing:
 
 
 def test_what_was_reported_a_hold_or_pause_that_goes_on_stays_until_its_end_is_reported(
-    started: Database, landing: Path
+    started: Database, landing: LandingArea
 ) -> None:
     with started.transaction() as session:
         bulk.execute(session, "UPDATE source SET kind = 'clever', format = 'clever-3', pausable = true")
@@ -410,7 +431,7 @@ def test_what_was_reported_a_hold_or_pause_that_goes_on_stays_until_its_end_is_r
     assert told(started) == [("resume", True), ("released", True), ("released", True)]
 
 
-def test_a_status_that_time_alone_changed_is_recorded(started: Database, landing: Path) -> None:
+def test_a_status_that_time_alone_changed_is_recorded(started: Database, landing: LandingArea) -> None:
     raised = NOW - timedelta(hours=3)
     with started.transaction() as session:
         bulk.execute(session, "UPDATE source SET kind = 'clever', pausable = true")
@@ -432,7 +453,9 @@ def test_a_status_that_time_alone_changed_is_recorded(started: Database, landing
     ]
 
 
-def test_what_was_begun_to_sign_in_is_kept_for_a_day_and_sessions_for_thirty(started: Database, landing: Path) -> None:
+def test_what_was_begun_to_sign_in_is_kept_for_a_day_and_sessions_for_thirty(
+    started: Database, landing: LandingArea
+) -> None:
     with started.transaction() as session:
         for age in (timedelta(hours=23), 2 * DAY, 31 * DAY):
             sign_in.make(session, "it@unified.example", now=NOW - age)

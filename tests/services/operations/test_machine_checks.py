@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -16,9 +17,20 @@ from pydantic import SecretStr
 
 from models.database import Database
 from services import clock
+from services.intake.landing_area import LandingArea
 from services.mail.smtp import Folder, Server
 from services.operations.checks import ok, problem, skipped, warning
-from services.operations.machine_checks import GIGABYTE, clocks, disk_space, home_folder, mail, report, versions
+from services.operations.machine_checks import (
+    GIGABYTE,
+    clocks,
+    disk_space,
+    home_folder,
+    landing_area,
+    mail,
+    report,
+    versions,
+)
+from tests.object_storage import stored
 from tests.services.mail.certificates import Authority
 from tests.services.mail.test_outbox import Inbox, free_port, listening
 
@@ -235,4 +247,35 @@ def test_a_clock_beside_the_database(postgresql_database: Database) -> None:
     ahead = timedelta(seconds=60)
     assert clocks(None, lambda: postgresql_database, lambda: clock.now() + ahead) == problem(
         "this machine's clock and the database's are 60 seconds apart", "Set both by a time server (NTP)."
+    )
+
+
+def test_the_landing_area_in_a_folder(tmp_path: Path) -> None:
+    area = LandingArea.of_folder(tmp_path / "landing")
+    assert landing_area(area) == ok(f"{area.place} is made with the first delivery")
+    area.scratch.mkdir(mode=0o700)
+    assert landing_area(area) == ok(f"{area.place} can be written and read")
+    area.scratch.chmod(0o750)
+    assert landing_area(area) == problem(
+        f"{area.place} has mode 0750: it holds personal data", f"Run `chmod 700 {area.place}`."
+    )
+    assert landing_area(LandingArea.of_folder(Path("/proc"))).found.startswith(
+        "the landing area /proc cannot be written and read ("
+    )
+    assert list(area.scratch.iterdir()) == []
+
+
+def test_the_landing_area_in_a_bucket(landing_on_s3: LandingArea) -> None:
+    assert landing_area(landing_on_s3) == ok(f"{landing_on_s3.place} can be written and read")
+    assert stored(landing_on_s3) == {}
+    assert landing_area(replace(landing_on_s3, place="s3://nobodys/landing")) == problem(
+        "the landing area s3://nobodys/landing cannot be written and read (FileNotFoundError)",
+        "Check that the storage is up, that ROLLCALL_LANDING and ROLLCALL_LANDING_ENDPOINT are right, what the"
+        f" credentials allow, and that there is space in {landing_on_s3.scratch}.",
+    )
+    bucket, files = landing_on_s3.place.split("/")[2], landing_on_s3._files
+    files.call_s3("put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    assert landing_area(landing_on_s3) == warning(
+        f"{landing_on_s3.place} can be written and read, but the bucket keeps old versions of what is deleted",
+        "Turn versioning off, or let a lifecycle rule delete old versions after a few days.",
     )

@@ -9,6 +9,7 @@ from sqlmodel import select
 
 from models.database import Database
 from models.tables import District, School, StatusChange
+from services.intake.landing_area import LandingArea
 from services.operations import housekeeping
 from services.sync import pipeline
 from services.sync.requests import SyncRequest
@@ -31,5 +32,5 @@ def test_a_run_keeps_the_statuses_of_its_own_district_and_housekeeping_those_of_
     run_id = pipeline.begin(database, SyncRequest("unified", "unified/files"))
     pipeline.finish(database, run_id, "done", [])
     assert kept() == {"unified/lincoln", "unified/adams"}
-    housekeeping.clean(database, landing=tmp_path, now=datetime.now(UTC))
+    housekeeping.clean(database, landing=LandingArea.of_folder(tmp_path), now=datetime.now(UTC))
     assert kept() == {"unified/lincoln", "unified/adams", "riverbend/east"}
