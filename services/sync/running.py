@@ -121,12 +121,29 @@ def run_request(
 
     Raises:
         Busy: another run has the district in hand.
-        LeaseLost: the run was ended or taken over meanwhile.
-        RollcallError: the run failed before any school had its turn, and is recorded as failed.
+        LeaseLost, RollcallError: as `run_begun`.
     """
     step("before begin")
     run_id = pipeline.begin(database, request)
     step("begun")
+    return run_begun(database, request, run_id, landing=landing, adapter=adapter, step=step)
+
+
+def run_begun(
+    database: Database,
+    request: SyncRequest,
+    run_id: int,
+    *,
+    landing: Path,
+    adapter: SourceAdapter,
+    step: Step = _nothing,
+) -> Ended:
+    """The rest of a run that holds the district's lease already.
+
+    Raises:
+        LeaseLost: the run was ended or taken over meanwhile.
+        RollcallError: the run failed before any school had its turn, and is recorded as failed.
+    """
     delivery_id: int | None = None
     notes: list[str] = []
     try:
@@ -141,7 +158,7 @@ def run_request(
                 ended = _process(database, request, run_id, delivery_id, notes, landing=landing, step=step)
     except LeaseLost:
         raise
-    except Exception as error:
+    except BaseException as error:
         pipeline.fail_run(database, request, run_id, delivery_id, error)
         pipeline.finish(database, run_id, RunOutcome.FAILED, [*notes, f"failed with {type(error).__name__}"])
         raise
