@@ -14,17 +14,7 @@ from prefect.states import Completed
 from contracts.roster import Roster
 from errors import Busy, LeaseLost, SchoolsFailed, WriteConflict
 from flows.names import district_names, district_run_name, tag_run
-from flows.states import (
-    DISCONNECTED,
-    NEEDS_SOMEBODY,
-    ON_HOLD,
-    PAUSED,
-    REJECTED,
-    STILL_ON_HOLD,
-    WAITING,
-    ended,
-    has_failed,
-)
+from flows.states import LEFT, NEEDS_SOMEBODY, SKIPPED, STATES, STILL_ON_HOLD, ended, has_failed
 from flows.sync_school import SchoolWork, sync_school
 from models.outcomes import RunOutcome, SchoolOutcome
 from services import clock
@@ -38,27 +28,6 @@ from tasks.mail import send_what_waits
 from tasks.morning import publish_morning_list
 from tasks.requests import paused, read_requests, record_paused
 from tasks.schools import fail_schools, may_have_runs, open_holds, provision_school, publish_schools, send_outcome
-
-SKIPPED = "skipped"  # the district was busy
-LEFT = "left"  # it was too late in the night
-
-# How a source's run can end, the gravest first: the district's state is named for its gravest.
-STATES = {
-    RunOutcome.FAILED: "Failed",
-    RunOutcome.REJECTED: REJECTED,
-    RunOutcome.DISCONNECTED: DISCONNECTED,
-    RunOutcome.STALE: ON_HOLD,
-    RunOutcome.ON_HOLD: ON_HOLD,
-    RunOutcome.NOT_READY: WAITING,
-    RunOutcome.PAUSED: PAUSED,
-    RunOutcome.DONE: "Connected",
-    RunOutcome.UNCHANGED: "Unchanged",
-    RunOutcome.ARRIVING: "Still arriving",
-    RunOutcome.DUPLICATE: "Unchanged",
-    RunOutcome.NOTHING: "Nothing waiting",
-    SKIPPED: "Skipped",
-    LEFT: "Left for the next night",
-}
 
 
 def run_name() -> str:
@@ -213,7 +182,7 @@ async def _sync_school(work: SchoolWork, names: Mapping[str, str], date: str, *,
             return state
         outcome = await state.aresult()
     work.outcomes.append(outcome)
-    send_outcome(work.run, outcome)
+    send_outcome(work.run.delivery_id, outcome)
     return Completed()
 
 

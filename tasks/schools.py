@@ -73,7 +73,7 @@ def publish_school(run: RunContext, outcome: SchoolResult) -> None:
         markdown="\n".join(lines),
         description=f"Sync result of {outcome.school_id}",
     )
-    send_outcome(run, outcome)
+    send_outcome(run.delivery_id, outcome)
 
 
 @task(name="publish the schools", **RETRIES)
@@ -100,7 +100,7 @@ def publish_schools(
     )
 
 
-def send_outcome(run: RunContext, outcome: SchoolResult) -> None:
+def send_outcome(delivery_id: int | None, outcome: SchoolResult) -> None:
     """Send a school's outcome as an event: codes and counts only."""
     emit_event(
         event=f"rollcall.school.{outcome.outcome}",
@@ -109,7 +109,7 @@ def send_outcome(run: RunContext, outcome: SchoolResult) -> None:
             "prefect.resource.name": outcome.school_id,
         },
         payload={
-            "delivery": run.delivery_id,
+            "delivery": delivery_id,
             "reasons": list(outcome.reasons),
             "counts": dict(outcome.counts),
             "hold": outcome.hold_id,

@@ -84,12 +84,12 @@ def test_files_with_errors_reject_the_delivery_and_hold_its_schools(
     assert set(statuses(installation).values()) == {"connected"}
 
 
-def break_lincoln(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def break_school(monkeypatch: pytest.MonkeyPatch, school_id: str = "unified/lincoln") -> Callable[[], None]:
     """Have our own run fail for one school; gives what mends it."""
     real = provision.provision_school
 
     def failing(session: Any, run: RunContext, changeset: ChangeSet, *, now: datetime) -> SchoolResult:
-        if changeset.school_id == "unified/lincoln":
+        if changeset.school_id == school_id:
             raise DataError("provisioning", ValueError())
         return real(session, run, changeset, now=now)
 
@@ -100,7 +100,7 @@ def break_lincoln(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
     installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mended = break_lincoln(monkeypatch)
+    mended = break_school(monkeypatch)
     installation.drop(small_district)
     state = sync(now=True)
     assert state.is_failed()
@@ -114,7 +114,7 @@ def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
 def test_more_schools_than_may_have_a_run_each_are_synced_in_that_of_the_district(
     installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mended = break_lincoln(monkeypatch)
+    mended = break_school(monkeypatch)
     monkeypatch.setenv("ROLLCALL_SCHOOL_RUNS", "2")
     installation.drop(small_district)
     before = {run.id for run in runs_tagged("district:unified")}
