@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from prefect import flow
+from prefect import flow, tags
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
@@ -63,8 +63,8 @@ async def sync_district(
     endings: dict[str, str] = {}
     failed: list[str] = []
     sync_requests = read_requests(district, schools, delivery, now, by_hand=not nightly, kind=kind)
-    tags = [f"district:{district}", *(f"source:{request.source_id}" for request in sync_requests)]
-    await tag_run(*tags)
+    named = [f"district:{district}", *(f"source:{request.source_id}" for request in sync_requests)]
+    await tag_run(*named)
     for request in sync_requests:
         if (pause := paused(request)) is not None:
             record_paused(request, pause)
@@ -82,7 +82,7 @@ async def sync_district(
             endings[request.source_id] = SKIPPED
     needs = publish_report(district)
     if needs.codes:
-        await tag_run(*tags, *(f"needs:{code.replace('_', '-')}" for code in needs.codes))
+        await tag_run(*named, *(f"needs:{code.replace('_', '-')}" for code in needs.codes))
     publish_morning_list()
     send_what_waits()
     if failed:
@@ -172,9 +172,11 @@ async def _sync_schools(
 
 async def _sync_school(work: SchoolWork, names: Mapping[str, str], date: str, *, has_runs: bool) -> State[Any]:
     """Provision a school in a run of its own, or, where there are too many of them, in this one."""
-    school = work.changeset.school_id
+    school, scope = work.changeset.school_id, work.run.scope
     if has_runs:
-        return await sync_school(names.get(school, school), date, work, return_state=True)
+        # With the run, not afterward: Prefect's server does each change of a run on its own.
+        with tags(f"district:{scope.district_id}", f"source:{scope.source_id}", f"school:{school}"):
+            return await sync_school(names.get(school, school), date, work, return_state=True)
     outcome = work.done
     if outcome is None:
         state: State[SchoolResult] = provision_school(work.run, work.changeset, return_state=True)

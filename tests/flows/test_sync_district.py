@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import ArtifactSort
 
@@ -25,6 +26,7 @@ from services.planning.changesets import ChangeSet
 from services.status import sync_status
 from services.sync import pipeline, provision, requests
 from services.sync.provision import RunContext, SchoolResult
+from tests.everything_up import until
 from tests.flows.conftest import Installation, named, ran
 
 # Under its name in its package is the flow.
@@ -60,6 +62,34 @@ def test_a_first_delivery_connects_every_school(installation: Installation, smal
     # Prefect keeps none of what a school's run works with.
     kept = [run.parameters for run in runs_tagged("school:unified/lincoln") if run.name.startswith("Lincoln School")]
     assert {(given["name"], given["work"], len(given)) for given in kept} == {("Lincoln School", "<SchoolWork>", 3)}
+
+
+def test_schools_share_a_client_and_have_one_task_without_tags(
+    installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each client loads all certificate authorities, and of each tag of a task the server is asked for a limit."""
+    made, make = [], SyncPrefectClient.__init__
+
+    def counted(client: SyncPrefectClient, *arguments: Any, **options: Any) -> None:
+        made.append(client)
+        make(client, *arguments, **options)
+
+    monkeypatch.setattr(SyncPrefectClient, "__init__", counted)
+    before = {run.id for run in runs_tagged("district:unified")}
+    installation.drop(small_district)
+    assert sync(now=True).name == "Connected"
+    # One for all the schools, and five for the tasks before and after them.
+    assert len(made) == 6
+    schools = [run.id for run in runs_tagged("school:unified/lincoln") if run.id not in before]
+    until(lambda: len(asyncio.run(tasks_of(schools))) == 1)
+    assert asyncio.run(tasks_of(schools)) == [("guard and provision", [])]
+
+
+async def tasks_of(runs: list[UUID]) -> list[tuple[str, list[str]]]:
+    """The tasks of flow runs, which are recorded a moment later, with their tags."""
+    async with get_client() as client:
+        found = await client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=runs)))
+        return [(task.name.rpartition("-")[0], task.tags) for task in found]
 
 
 def test_nothing_waiting_is_said_and_starts_no_school(installation: Installation, small_district: District) -> None:
