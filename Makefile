@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-report screenshots test test-journeys test-faults bench bench-compare bench-pages lint format messages docs lock clean
+.PHONY: help install demo demo-report screenshots test test-journeys test-faults bench bench-compare bench-pages bench-shards lint format messages docs lock clean
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ bench-compare: install ## show two results of make bench side by side: OLD=FILE 
 
 bench-pages: install ## measure the report's pages while 50 people read and a night runs; SIZE=town or city
 	@$(BIN)/python -m tests.bench.pages $(SIZE)
+
+bench-shards: install ## measure a night of many districts on two workers, one of them killed; DISTRICTS=1000
+	@$(BIN)/python -m tests.bench.shards $(DISTRICTS)
 
 .venv-peer/installed: requirements-peer.lock
 	$(PYTHON) -m venv .venv-peer

@@ -58,6 +58,14 @@ class Settings(BaseSettings):
         ge=0,
         description="how many changed schools of a district may each have a run of their own in Prefect",
     )
+    district_runs: int = Field(
+        default=100,
+        ge=0,
+        description="how many districts of a night may each have a run of their own in Prefect; more go to shards",
+    )
+    shards: int = Field(
+        default=0, ge=0, description="how many shards share a night; 0: two for each worker that is online"
+    )
 
     drop_folders: Path = Field(
         default=Path(), description="where districts that set up files in the report get a folder each"

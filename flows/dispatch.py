@@ -1,4 +1,4 @@
-"""Start a run for each of many districts: on workers if there are any, otherwise here, one by one."""
+"""Start what syncs many districts: a run for each or shards on workers if there are any, otherwise here, one by one."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from flows.names import district_run_name
 from flows.states import has_failed
 from flows.sync_district import sync_district
 from services import clock
+from tasks.shards import count_shards, fill_queue, submit
 
 DEPLOYMENT = "sync-district/district-nightly"
 
@@ -26,14 +27,19 @@ DEPLOYMENT = "sync-district/district-nightly"
 async def start_districts(districts: Sequence[str], *, kind: str, start_by: datetime | None = None) -> State[Any]:
     """Start the districts' runs, in this order, for their sources of one kind.
 
-    Rule: districts are the unit that spreads over workers and machines. start_by: no run begins after it; those left
-    are named, and what is left goes first the next night.
+    Rule: districts are the unit that spreads over workers and machines. More of them than Prefect bears a run of each
+    are left to shards. start_by: no run begins after it; those left are named, and what is left goes first the next
+    night.
 
     Raises:
         SchoolsFailed: a district that ran here failed, after all had their turn.
     """
     if not districts:
         return Completed(name="Nothing waiting", message="no district has anything to sync")
+    if shards := await count_shards(len(districts)):
+        fill_queue(districts, kind=kind, start_by=start_by)
+        await submit(shards)
+        return Completed(name="Submitted", message=f"{count(len(districts), 'district')} to {count(shards, 'shard')}")
     if await _is_deployed():
         until = start_by.isoformat() if start_by is not None else None
         for district in districts:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from prefect import flow
+from prefect import flow, tags
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
@@ -14,17 +14,7 @@ from prefect.states import Completed
 from contracts.roster import Roster
 from errors import Busy, LeaseLost, SchoolsFailed, WriteConflict
 from flows.names import district_names, district_run_name, tag_run
-from flows.states import (
-    DISCONNECTED,
-    NEEDS_SOMEBODY,
-    ON_HOLD,
-    PAUSED,
-    REJECTED,
-    STILL_ON_HOLD,
-    WAITING,
-    ended,
-    has_failed,
-)
+from flows.states import LEFT, NEEDS_SOMEBODY, SKIPPED, STATES, STILL_ON_HOLD, ended, has_failed
 from flows.sync_school import SchoolWork, sync_school
 from models.outcomes import RunOutcome, SchoolOutcome
 from services import clock
@@ -38,27 +28,6 @@ from tasks.mail import send_what_waits
 from tasks.morning import publish_morning_list
 from tasks.requests import paused, read_requests, record_paused
 from tasks.schools import fail_schools, may_have_runs, open_holds, provision_school, publish_schools, send_outcome
-
-SKIPPED = "skipped"  # the district was busy
-LEFT = "left"  # it was too late in the night
-
-# How a source's run can end, the gravest first: the district's state is named for its gravest.
-STATES = {
-    RunOutcome.FAILED: "Failed",
-    RunOutcome.REJECTED: REJECTED,
-    RunOutcome.DISCONNECTED: DISCONNECTED,
-    RunOutcome.STALE: ON_HOLD,
-    RunOutcome.ON_HOLD: ON_HOLD,
-    RunOutcome.NOT_READY: WAITING,
-    RunOutcome.PAUSED: PAUSED,
-    RunOutcome.DONE: "Connected",
-    RunOutcome.UNCHANGED: "Unchanged",
-    RunOutcome.ARRIVING: "Still arriving",
-    RunOutcome.DUPLICATE: "Unchanged",
-    RunOutcome.NOTHING: "Nothing waiting",
-    SKIPPED: "Skipped",
-    LEFT: "Left for the next night",
-}
 
 
 def run_name() -> str:
@@ -94,8 +63,8 @@ async def sync_district(
     endings: dict[str, str] = {}
     failed: list[str] = []
     sync_requests = read_requests(district, schools, delivery, now, by_hand=not nightly, kind=kind)
-    tags = [f"district:{district}", *(f"source:{request.source_id}" for request in sync_requests)]
-    await tag_run(*tags)
+    named = [f"district:{district}", *(f"source:{request.source_id}" for request in sync_requests)]
+    await tag_run(*named)
     for request in sync_requests:
         if (pause := paused(request)) is not None:
             record_paused(request, pause)
@@ -113,7 +82,7 @@ async def sync_district(
             endings[request.source_id] = SKIPPED
     needs = publish_report(district)
     if needs.codes:
-        await tag_run(*tags, *(f"needs:{code.replace('_', '-')}" for code in needs.codes))
+        await tag_run(*named, *(f"needs:{code.replace('_', '-')}" for code in needs.codes))
     publish_morning_list()
     send_what_waits()
     if failed:
@@ -203,9 +172,11 @@ async def _sync_schools(
 
 async def _sync_school(work: SchoolWork, names: Mapping[str, str], date: str, *, has_runs: bool) -> State[Any]:
     """Provision a school in a run of its own, or, where there are too many of them, in this one."""
-    school = work.changeset.school_id
+    school, scope = work.changeset.school_id, work.run.scope
     if has_runs:
-        return await sync_school(names.get(school, school), date, work, return_state=True)
+        # With the run, not afterward: Prefect's server does each change of a run on its own.
+        with tags(f"district:{scope.district_id}", f"source:{scope.source_id}", f"school:{school}"):
+            return await sync_school(names.get(school, school), date, work, return_state=True)
     outcome = work.done
     if outcome is None:
         state: State[SchoolResult] = provision_school(work.run, work.changeset, return_state=True)
@@ -213,7 +184,7 @@ async def _sync_school(work: SchoolWork, names: Mapping[str, str], date: str, *,
             return state
         outcome = await state.aresult()
     work.outcomes.append(outcome)
-    send_outcome(work.run, outcome)
+    send_outcome(work.run.delivery_id, outcome)
     return Completed()
 
 

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 
 from contracts.issues import catalogue
 from contracts.text import count
-from flows.names import tag_run
+from flows.names import without_tags
 from flows.states import ON_HOLD, ended
 from models.outcomes import SchoolOutcome
 from services.planning.changesets import ChangeSet
@@ -52,11 +52,10 @@ async def sync_school(name: str, date: str, work: SchoolWork) -> State[Any]:
         work: what is to be done.
     """
     run = work.run
-    scope = run.scope
-    await tag_run(f"district:{scope.district_id}", f"source:{scope.source_id}", f"school:{work.changeset.school_id}")
-    outcome = work.done if work.done is not None else provision_school(run, work.changeset)
-    work.outcomes.append(outcome)
-    publish_school(run, outcome)
-    titles = [catalogue(scope.format)[code].title for code in outcome.reasons]
+    with without_tags():
+        outcome = work.done if work.done is not None else provision_school(run, work.changeset)
+        work.outcomes.append(outcome)
+        await publish_school(run, outcome)
+    titles = [catalogue(run.scope.format)[code].title for code in outcome.reasons]
     message = "; ".join(titles) or count(sum(outcome.counts.values()), "change")
     return ended(STATE_OF.get(outcome.outcome, "Connected"), message)

@@ -314,6 +314,17 @@ class Run(SQLModel, table=True):
     notes: list[str] | None = _json()
 
 
+class QueuedSource(SQLModel, table=True):
+    """A source that a night left for shards to sync. A run of it that ends deletes it, unless the run failed."""
+
+    __tablename__ = "queued_source"
+    __table_args__ = (Index("queued_source_order", "takes", "last_run_at", "source_id"),)
+    source_id: str = Field(primary_key=True, foreign_key="source.id")
+    last_run_at: datetime = _at("when its last run began; 1970 if it never had one")
+    start_by: datetime | None = _at("no run of it begins later; null: at any time", nullable=True)
+    takes: int = Field(default=0, description="how many runs of it shards have begun")
+
+
 class SchoolRun(SQLModel, table=True):
     """What one run did for one school. Outcome: applied, unchanged, on_hold, failed."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import BlockDocument, State, StateType
+from prefect.client.schemas.objects import BlockDocument, State, StateType, Worker, WorkerStatus
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
@@ -30,7 +32,9 @@ from prefect.workers.process import ProcessWorker
 from errors import SetupError
 from tasks.forms import offer_districts
 
-QUEUES = ("manual", "nightly")  # of the work pool, the first served first
+MANUAL = "manual"
+QUEUES = (MANUAL, "nightly")  # of the work pool, the first served first
+MISSED_HEARTBEATS = 3
 BLOCK = "rollcall"  # the notification block that automations notify by, of whatever type
 
 
@@ -116,6 +120,17 @@ def _can_notify(block: BlockDocument) -> bool:
 def of_pool(pool: str) -> WorkPoolFilter:
     """Match what is of this work pool: others on the server may have deployments and runs of the same names."""
     return WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
+
+
+def online_workers(workers: Sequence[Worker]) -> list[Worker]:
+    """Those that gave a sign of life lately: the server goes on calling one that was killed online for a while."""
+
+    def is_recent(each: Worker) -> bool:
+        interval = timedelta(seconds=each.heartbeat_interval_seconds or 30)
+        seen = each.last_heartbeat_time
+        return seen is not None and datetime.now(UTC) - seen < MISSED_HEARTBEATS * interval
+
+    return [each for each in workers if each.status == WorkerStatus.ONLINE and is_recent(each)]
 
 
 async def _make_pool(client: PrefectClient, pool: str) -> None:

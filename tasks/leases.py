@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from prefect import get_run_logger
+from prefect.context import SyncClientContext
 
 from errors import Busy, LeaseLost
 from models.outcomes import RunOutcome
@@ -40,7 +41,8 @@ def leased(request: SyncRequest, *, wait: bool) -> Iterator[Lease]:
     run_id, kept = _begin(request, wait=wait)
     lease = Lease(run_id)
     try:
-        with leases.Heartbeat(opened, lease.run_id):
+        # One client for all tasks within: each would make one of its own, and load all certificate authorities for it.
+        with SyncClientContext.get_or_create(), leases.Heartbeat(opened, lease.run_id):
             yield lease
     except LeaseLost:
         raise

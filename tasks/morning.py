@@ -19,7 +19,7 @@ from tasks.forms import DISTRICT_SYNC, SCHOOL_SYNC, Forms, find_forms
 from tasks.resources import database
 
 KEY = "morning-list"
-FLOWS = ("sync-district", DISTRICT_SYNC, SCHOOL_SYNC)  # those of districts; a school's part has their tags too
+FLOWS = ("sync-district", "shard", DISTRICT_SYNC, SCHOOL_SYNC)  # those of districts; a school's part has their tags
 LOOKED_THROUGH = 200  # runs of these districts, the newest first: as many as the server gives at once
 
 

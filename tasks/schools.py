@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import acreate_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
 from contracts.issues import catalogue
@@ -42,9 +42,11 @@ def may_have_runs(schools: int) -> bool:
     return schools <= get_settings().school_runs
 
 
-@task(name="publish", **RETRIES)
-def publish_school(run: RunContext, outcome: SchoolResult) -> None:
-    """A school's issues and hold as an artifact, and its outcome as an event: codes and counts only."""
+async def publish_school(run: RunContext, outcome: SchoolResult) -> None:
+    """A school's issues and hold as an artifact, and its outcome as an event: codes and counts only.
+
+    No task: it would be an eighth of what a school's run costs Prefect.
+    """
     with database().reading() as session:
         found = issues.stored_issues(session, run.scope.district_id, outcome.school_id)
         form = issues.formats_of_schools(session, run.scope.district_id)[outcome.school_id]
@@ -68,12 +70,12 @@ def publish_school(run: RunContext, outcome: SchoolResult) -> None:
             lines.append(f"| {entry.severity} | {entry.title} (`{code}`) | {count} | {entry.remedy} |")
     else:
         lines.append("No errors, no alerts.")
-    create_markdown_artifact(
+    await acreate_markdown_artifact(
         key=f"school-{outcome.school_id}".replace("/", "-").replace("_", "-"),
         markdown="\n".join(lines),
         description=f"Sync result of {outcome.school_id}",
     )
-    send_outcome(run, outcome)
+    send_outcome(run.delivery_id, outcome)
 
 
 @task(name="publish the schools", **RETRIES)
@@ -100,7 +102,7 @@ def publish_schools(
     )
 
 
-def send_outcome(run: RunContext, outcome: SchoolResult) -> None:
+def send_outcome(delivery_id: int | None, outcome: SchoolResult) -> None:
     """Send a school's outcome as an event: codes and counts only."""
     emit_event(
         event=f"rollcall.school.{outcome.outcome}",
@@ -109,7 +111,7 @@ def send_outcome(run: RunContext, outcome: SchoolResult) -> None:
             "prefect.resource.name": outcome.school_id,
         },
         payload={
-            "delivery": run.delivery_id,
+            "delivery": delivery_id,
             "reasons": list(outcome.reasons),
             "counts": dict(outcome.counts),
             "hold": outcome.hold_id,

@@ -21,7 +21,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateName,
 )
-from prefect.client.schemas.objects import Worker, WorkerStatus
+from prefect.client.schemas.objects import Worker
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
@@ -30,12 +30,11 @@ from pydantic import TypeAdapter
 from contracts.text import count, listed
 from services.operations.checks import Finding, ok, problem, skipped, together, warning
 from settings import is_loopback
-from tasks.deployments import QUEUES, of_pool
+from tasks.deployments import QUEUES, of_pool, online_workers
 
 RUNS_KEPT, EVENTS_KEPT = timedelta(days=30), timedelta(days=3)
 BATCH = 200  # of the task run recorder; see prefect.toml
 LATE_FOR = timedelta(minutes=10)
-MISSED_HEARTBEATS = 3
 PAGE = 200
 DEPLOY = "Run `rollcall deploy`."
 RESUME = "Resume it on its page in Prefect, once the reason is gone."
@@ -80,7 +79,7 @@ def server_database(api: str, pool: str) -> Finding:
         # Of a pool that isn't there, another check tells.
         workers: Sequence[Worker] = ()
         with suppress(ObjectNotFound):
-            workers = _online(client.read_workers_for_work_pool(pool))
+            workers = online_workers(client.read_workers_for_work_pool(pool))
     if kind is None:
         return ok("which one it is can't be seen from here; for several machines it must be PostgreSQL")
     if not kind.startswith("sqlite"):
@@ -181,7 +180,7 @@ def worker(pool: str, api: str, *, cores: int | None = None) -> Finding:
         known = client.read_workers_for_work_pool(pool)
     cores = cores or cpu_count() or 1
     start = f"`rollcall up --limit {cores}`, or `prefect worker start --pool {pool} --limit {cores}`"
-    online = _online(known)
+    online = online_workers(known)
     if not online:
         newest = max((each.last_heartbeat_time for each in known if each.last_heartbeat_time), default=None)
         seen = f" (last seen {newest:%Y-%m-%d %H:%M} UTC)" if newest else ""
@@ -233,17 +232,6 @@ def _all_deployments(pool: str) -> dict[str, DeploymentResponse]:
             if len(page) < PAGE:
                 break
     return found
-
-
-def _online(workers: Sequence[Worker]) -> list[Worker]:
-    """Those that gave a sign of life lately: the server goes on calling one that was killed online for a while."""
-
-    def is_recent(each: Worker) -> bool:
-        interval = timedelta(seconds=each.heartbeat_interval_seconds or 30)
-        seen = each.last_heartbeat_time
-        return seen is not None and datetime.now(UTC) - seen < MISSED_HEARTBEATS * interval
-
-    return [each for each in workers if each.status == WorkerStatus.ONLINE and is_recent(each)]
 
 
 def _limits_here(pool: str, api: str) -> list[int | None]:

@@ -21,6 +21,7 @@ def setup_text(
     district: str = "unified",
     name: str = "Unified School District",
     folder: str = "drop",
+    quiet_seconds: int = 300,
 ) -> str:
     """A district whose schools, each a key, a name and an external ID, have their files in the folder."""
     return f"""
@@ -35,6 +36,7 @@ id = "files"
 kind = "csv"
 format = "csv-1.0"
 folder = "{folder}"
+quiet_seconds = {quiet_seconds}
 """ + "".join(
         f"""
 [[district.school]]

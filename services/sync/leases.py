@@ -11,14 +11,14 @@ from datetime import datetime
 from types import TracebackType
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, update
+from sqlalchemy import delete, func, update
 from sqlmodel import Session, col, select
 
 from errors import Busy, DatabaseUnavailable, LeaseLost, NotFound, NotPossible
 from models import bulk
 from models.database import Database
 from models.outcomes import UP_TO_DATE, DeliveryOutcome, RunOutcome
-from models.tables import Delivery, District, Run, School, SchoolRun, Source
+from models.tables import Delivery, District, QueuedSource, Run, School, SchoolRun, Source
 from services import clock
 from services.intake.adapters import ADAPTERS
 from services.status.sync_status import SILENT, is_live, record_status_changes
@@ -201,9 +201,15 @@ def _lost(run_id: int) -> LeaseLost:
 def end_run(session: Session, run_id: int, outcome: str, notes: list[str], now: datetime) -> None:
     """End the run and give the lease back. The notes are added to those it has.
 
+    Rule: unless it failed, or was asked for some schools only, shards need not sync its source anymore.
+
     Raises:
         LeaseLost: it was ended or taken over already.
     """
+    if outcome != RunOutcome.FAILED:
+        # Before the run's row, as a shard locks them in this order.
+        whole = select(Run.source_id).where(Run.id == run_id, col(Run.schools).is_(None))
+        session.execute(delete(QueuedSource).where(col(QueuedSource.source_id).in_(whole)))
     run = session.exec(
         select(Run)
         .where(Run.id == run_id, col(Run.ended_at).is_(None))

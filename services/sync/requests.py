@@ -101,7 +101,7 @@ def find_pending_districts(database: Database, *, kind: str, arrivals_only: bool
         busy = {run.district_id for run in open_runs if sync_status.is_live(run, clock.now())}
         statement = select(Source).where(Source.kind == kind, col(Source.frozen).is_(False))
         sources = list(session.exec(statement))
-        last = _last_runs(session) if adapter.is_remote else {}
+        last = last_runs(session) if adapter.is_remote else {}
         for source in sorted(sources, key=lambda source: (last.get(source.id, DISTANT_PAST), source.id)):
             district = session.get(District, source.district_id)
             if district is None or district.frozen or district.id in busy or district.id in found:
@@ -115,7 +115,7 @@ def find_pending_districts(database: Database, *, kind: str, arrivals_only: bool
     return found
 
 
-def _last_runs(session: Session) -> dict[str, datetime]:
+def last_runs(session: Session) -> dict[str, datetime]:
     """By source, when its last run began; runs that met a pause count for nothing."""
     ran = func.coalesce(Run.outcome, "") != RunOutcome.PAUSED
     statement = select(Run.source_id, func.max(Run.started_at)).where(ran).group_by(Run.source_id)

@@ -34,12 +34,16 @@ def _nothing(_step: str) -> None:
 
 @dataclass
 class Ended:
-    """How one source's run ended, and what became of its schools. failed: IDs of schools that our run failed for."""
+    """How one source's run ended, and what became of its schools. failed: IDs of schools that our run failed for.
+
+    delivery_id: what it processed, None for nothing.
+    """
 
     outcome: RunOutcome
     notes: list[str] = field(default_factory=list)
     schools: list[SchoolResult] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    delivery_id: int | None = None
 
 
 class Obstacle(StrEnum):
@@ -121,17 +125,35 @@ def run_request(
 
     Raises:
         Busy: another run has the district in hand.
-        LeaseLost: the run was ended or taken over meanwhile.
-        RollcallError: the run failed before any school had its turn, and is recorded as failed.
+        LeaseLost, RollcallError: as `run_begun`.
     """
     step("before begin")
     run_id = pipeline.begin(database, request)
     step("begun")
+    return run_begun(database, request, run_id, landing=landing, adapter=lambda _kind: adapter, step=step)
+
+
+def run_begun(
+    database: Database,
+    request: SyncRequest,
+    run_id: int,
+    *,
+    landing: Path,
+    adapter: Callable[[str], SourceAdapter],
+    step: Step = _nothing,
+) -> Ended:
+    """The rest of a run that holds the district's lease already. adapter: gives the adapter of a kind of source.
+
+    Raises:
+        LeaseLost: the run was ended or taken over meanwhile.
+        RollcallError: the run failed before any school had its turn, and is recorded as failed.
+    """
     delivery_id: int | None = None
     notes: list[str] = []
     try:
         with leases.Heartbeat(database, run_id):
-            fetched = pipeline.take_delivery(database, request, run_id, landing=landing, adapter=adapter)
+            reached = adapter(request.kind)
+            fetched = pipeline.take_delivery(database, request, run_id, landing=landing, adapter=reached)
             notes += [fetched.message, *fetched.notes]
             delivery_id = fetched.delivery_id
             step("fetched")
@@ -141,7 +163,7 @@ def run_request(
                 ended = _process(database, request, run_id, delivery_id, notes, landing=landing, step=step)
     except LeaseLost:
         raise
-    except Exception as error:
+    except BaseException as error:
         pipeline.fail_run(database, request, run_id, delivery_id, error)
         pipeline.finish(database, run_id, RunOutcome.FAILED, [*notes, f"failed with {type(error).__name__}"])
         raise
@@ -167,7 +189,7 @@ def _process(
     if isinstance(read, Rejected):
         return Ended(RunOutcome.REJECTED, [*notes, f"rejected for its file errors: {read.summary}"])
     roster, of_reading = read
-    ended = Ended(RunOutcome.DONE, [*notes, *of_reading])
+    ended = Ended(RunOutcome.DONE, [*notes, *of_reading], delivery_id=delivery_id)
     pause = _sync_schools(database, request, run_id, delivery_id, roster, ended, step)
     ended.outcome = RunOutcome.PAUSED if pause is not None and not ended.failed else _ending(ended)
     ended.notes += [] if pause is None else [f"stopped before all schools had their turn: {pause}"]

@@ -36,6 +36,7 @@ def test_the_deployments_are_those_that_the_documentation_names() -> None:
         "csv-arrivals",
         "clever-nightly",
         "district-nightly",
+        "shard",
         "district-sync",
         "school-sync",
         "resolve-hold",

@@ -66,7 +66,7 @@ def test_all_is_well(api: str) -> None:
         ok("SQLite, which is enough for one machine"),
         ok("runs are kept for 30 days, events for 3"),
         ok("rollcall, with the queues manual and nightly"),
-        ok("all 10 of prefect.yaml"),
+        ok("all 11 of prefect.yaml"),
         ok("none"),
     ]
 
@@ -166,7 +166,7 @@ def test_deployments_that_are_missing_paused_or_without_a_schedule(client: SyncP
     client.request("POST", f"/deployments/{paused.id}/resume_deployment")  # type: ignore[arg-type]
     client.delete_deployment_schedule(idle.id, idle.schedules[0].id)
     deploy(DEPLOYED, POOL)
-    assert server_checks.deployments(FILE, POOL) == ok("all 10 of prefect.yaml")
+    assert server_checks.deployments(FILE, POOL) == ok("all 11 of prefect.yaml")
 
 
 def test_runs_that_wait_past_their_time(client: SyncPrefectClient) -> None:

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import ArtifactSort
 
@@ -25,6 +26,7 @@ from services.planning.changesets import ChangeSet
 from services.status import sync_status
 from services.sync import pipeline, provision, requests
 from services.sync.provision import RunContext, SchoolResult
+from tests.everything_up import until
 from tests.flows.conftest import Installation, named, ran
 
 # Under its name in its package is the flow.
@@ -62,6 +64,34 @@ def test_a_first_delivery_connects_every_school(installation: Installation, smal
     assert {(given["name"], given["work"], len(given)) for given in kept} == {("Lincoln School", "<SchoolWork>", 3)}
 
 
+def test_schools_share_a_client_and_have_one_task_without_tags(
+    installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each client loads all certificate authorities, and of each tag of a task the server is asked for a limit."""
+    made, make = [], SyncPrefectClient.__init__
+
+    def counted(client: SyncPrefectClient, *arguments: Any, **options: Any) -> None:
+        made.append(client)
+        make(client, *arguments, **options)
+
+    monkeypatch.setattr(SyncPrefectClient, "__init__", counted)
+    before = {run.id for run in runs_tagged("district:unified")}
+    installation.drop(small_district)
+    assert sync(now=True).name == "Connected"
+    # One for all the schools, and five for the tasks before and after them.
+    assert len(made) == 6
+    schools = [run.id for run in runs_tagged("school:unified/lincoln") if run.id not in before]
+    until(lambda: len(asyncio.run(tasks_of(schools))) == 1)
+    assert asyncio.run(tasks_of(schools)) == [("guard and provision", [])]
+
+
+async def tasks_of(runs: list[UUID]) -> list[tuple[str, list[str]]]:
+    """The tasks of flow runs, which are recorded a moment later, with their tags."""
+    async with get_client() as client:
+        found = await client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=runs)))
+        return [(task.name.rpartition("-")[0], task.tags) for task in found]
+
+
 def test_nothing_waiting_is_said_and_starts_no_school(installation: Installation, small_district: District) -> None:
     assert sync().name == "Nothing waiting"
     installation.drop(small_district)
@@ -84,12 +114,12 @@ def test_files_with_errors_reject_the_delivery_and_hold_its_schools(
     assert set(statuses(installation).values()) == {"connected"}
 
 
-def break_lincoln(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def break_school(monkeypatch: pytest.MonkeyPatch, school_id: str = "unified/lincoln") -> Callable[[], None]:
     """Have our own run fail for one school; gives what mends it."""
     real = provision.provision_school
 
     def failing(session: Any, run: RunContext, changeset: ChangeSet, *, now: datetime) -> SchoolResult:
-        if changeset.school_id == "unified/lincoln":
+        if changeset.school_id == school_id:
             raise DataError("provisioning", ValueError())
         return real(session, run, changeset, now=now)
 
@@ -100,7 +130,7 @@ def break_lincoln(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
     installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mended = break_lincoln(monkeypatch)
+    mended = break_school(monkeypatch)
     installation.drop(small_district)
     state = sync(now=True)
     assert state.is_failed()
@@ -114,7 +144,7 @@ def test_a_failing_school_never_stops_the_others_and_the_next_run_takes_it_up(
 def test_more_schools_than_may_have_a_run_each_are_synced_in_that_of_the_district(
     installation: Installation, small_district: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mended = break_lincoln(monkeypatch)
+    mended = break_school(monkeypatch)
     monkeypatch.setenv("ROLLCALL_SCHOOL_RUNS", "2")
     installation.drop(small_district)
     before = {run.id for run in runs_tagged("district:unified")}
