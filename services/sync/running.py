@@ -138,7 +138,7 @@ def run_begun(
     request: SyncRequest,
     run_id: int,
     *,
-    landing: Path,
+    landing: LandingArea,
     adapter: Callable[[str], SourceAdapter],
     step: Step = _nothing,
 ) -> Ended:
