@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-report screenshots test test-journeys test-faults bench bench-compare bench-pages lint format messages docs lock clean
+.PHONY: help install demo demo-report screenshots test test-journeys test-faults bench bench-compare bench-pages bench-load lint format messages docs lock clean
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ bench-compare: install ## show two results of make bench side by side: OLD=FILE 
 
 bench-pages: install ## measure the report's pages while 50 people read and a night runs; SIZE=town or city
 	@$(BIN)/python -m tests.bench.pages $(SIZE)
+
+bench-load: install ## measure a night that 50 people watch and in which PostgreSQL is killed; SIZE=small or district
+	@$(BIN)/python -m tests.bench.load $(SIZE)
 
 .venv-peer/installed: requirements-peer.lock
 	$(PYTHON) -m venv .venv-peer

