@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-report screenshots test test-journeys test-faults bench bench-compare bench-pages bench-shards lint format messages docs lock clean
+.PHONY: help install demo demo-report screenshots test test-journeys test-faults bench bench-compare bench-pages bench-load bench-shards lint format messages docs lock clean
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ bench-pages: install ## measure the report's pages while 50 people read and a ni
 
 bench-shards: install ## measure a night of many districts on two workers, one of them killed; DISTRICTS=1000
 	@$(BIN)/python -m tests.bench.shards $(DISTRICTS)
+
+bench-load: install ## measure a night that 50 people watch and in which PostgreSQL is killed; SIZE=small or district
+	@$(BIN)/python -m tests.bench.load $(SIZE)
 
 .venv-peer/installed: requirements-peer.lock
 	$(PYTHON) -m venv .venv-peer

@@ -1,4 +1,4 @@
-"""The reference pages of the documentation, made from commands, catalogue and tables: ``python -m cli.reference``."""
+"""The reference pages of the docs, made from commands, catalogue, tables and figures: ``python -m cli.reference``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typer.core import TyperArgument, TyperGroup
 from cli.data_model import data_model_page
 from cli.main import app
 from cli.options import EXIT_CODES
+from cli.scale import scale_page
 from contracts.formats import clever_3, csv_1_0
 from contracts.issues import CATALOGUE, Severity, catalogue
 
@@ -150,7 +151,7 @@ def _page(template: str, **values: Any) -> str:
 
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
-    {"cli.md": command_page, "data-model.md": data_model_page, "issues.md": issue_page}
+    {"cli.md": command_page, "data-model.md": data_model_page, "issues.md": issue_page, "scale.md": scale_page}
 )
 
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import adbc_driver_postgresql.dbapi as adbc
 import polars as pl
 import psycopg
+from polars.exceptions import PolarsError
 from sqlalchemy import CursorResult, Table, text
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlmodel import Session, SQLModel
@@ -187,7 +188,13 @@ def _read_columns(session: Session, cursor: adbc.Cursor, sql: str, parameters: V
     driver: Any = connection.connection.driver_connection
     # With parameters of its own it reads row by row, so they are put into the text, by the driver that knows how.
     cursor.execute(psycopg.ClientCursor(driver).mogrify(compiled, _bound(session, parameters)))
-    frame = pl.DataFrame(cursor.fetch_arrow())
+    try:
+        frame = pl.DataFrame(cursor.fetch_arrow())
+    except PolarsError:
+        # Of a stream that breaks off, Polars has a text only. The connection tells whether it is there, and raises what
+        # is worth another try if not.
+        cursor.execute("SELECT 1")
+        raise
     return frame.select(pl.nth(number).cast(kind).alias(name) for number, (name, kind) in enumerate(schema.items()))
 
 

@@ -234,6 +234,29 @@ def test_a_connection_that_breaks_while_columns_are_read_is_worth_another_try(po
         read(ALL, {}, SCHEMA)
 
 
+def test_a_connection_that_breaks_between_two_rows_is_worth_another_try(postgresql_database: Database) -> None:
+    breaks = "CASE WHEN n = 90000 THEN CAST(pg_terminate_backend(pg_backend_pid()) AS text) END"
+    with (
+        postgresql_database.reading() as session,
+        pytest.raises(DatabaseUnavailable) as raised,
+        bulk.reading_in_columns(session) as read,
+    ):
+        read(f"SELECT {breaks} AS id FROM generate_series(1, 100000) AS n", {}, {"id": pl.String})
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+
+
+def test_a_row_that_cannot_be_read_is_an_error_of_ours_without_a_value(postgresql_database: Database) -> None:
+    wrong = "CASE WHEN n = 90000 THEN CAST('Zoë' || n AS integer) END"
+    with (
+        postgresql_database.reading() as session,
+        pytest.raises(DataError) as raised,
+        bulk.reading_in_columns(session) as read,
+    ):
+        read(f"SELECT {wrong} AS id FROM generate_series(1, 100000) AS n", {}, {"id": pl.Int64})
+    assert "Zoë" not in str(raised.value)
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+
+
 def test_flags_are_read_as_flags(database: Database) -> None:
     schema = {"yes": pl.Boolean, "no": pl.Boolean, "neither": pl.Boolean}
     with database.reading() as session:
