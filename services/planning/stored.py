@@ -275,12 +275,10 @@ def load_stored_roster(session: Session, scope: Scope, stored: StoredRows, email
     """What settling needs of the stored rows, and the accounts that hold one of the emails or were made by hand."""
     by_email, parameters = bulk.in_list(session, "a.email", list(emails))
     condition = f"{by_email} OR a.district_id = :district"
-    accounts = bulk.read(
-        session,
-        _ACCOUNTS.format(condition=condition),
-        {"district": scope.district_id, **parameters},
-        STORED_ACCOUNTS,
-    )
+    with bulk.reading_in_columns(session) as read:
+        accounts = read(
+            _ACCOUNTS.format(condition=condition), {"district": scope.district_id, **parameters}, STORED_ACCOUNTS
+        )
     from_here = stored.links.filter(pl.col("from_this_source") | pl.col("moving"))
     here = scope.schools.select("school_id", "external_school_id")
     classes = stored.classes.filter(pl.col("active") & (pl.col("source_id") == scope.source_id)).join(
