@@ -136,13 +136,13 @@ def _play(home: Home, done: Any) -> None:
 
 
 def _play_and_tell(home: Home, done: Any, sending: Pipe) -> None:
-    """Play the night, and send how it ended: empty for well, else the kind of error."""
-    ended = ""
+    """Play the night, and send its seconds and how it ended: empty for well, else the kind of error."""
+    started, ended = time.monotonic(), ""
     try:
         _play(home, done)
     except RollcallError as error:
         ended = type(error).__name__
-    sending.send(ended)
+    sending.send((time.monotonic() - started, ended))
 
 
 def _disturbed(load: Load, home: Home, server: PostgresServer, halfway: int, down: float) -> None:
@@ -151,7 +151,6 @@ def _disturbed(load: Load, home: Home, server: PostgresServer, halfway: int, dow
         done = FORKING.Array("i", 1)
         receiving, sending = FORKING.Pipe(duplex=False)
         night = FORKING.Process(target=_play_and_tell, args=(home, done, sending))
-        started = time.monotonic()
         night.start()
         sending.close()
         if not load.nights:
@@ -159,12 +158,11 @@ def _disturbed(load: Load, home: Home, server: PostgresServer, halfway: int, dow
                 time.sleep(0.005)
             load.away = _restart(server, down)
         try:
-            ended: str = receiving.recv()
+            load.nights.append(receiving.recv())
         except EOFError:
-            ended = "the end of its process"
+            load.nights.append((0.0, "the end of its process"))
         night.join()
-        load.nights.append((time.monotonic() - started, ended))
-        if not ended:
+        if not load.nights[-1][1]:
             return
         with open_database(home.url, backups=None) as database, database.transaction() as session:
             long_ago = datetime.now(UTC) - timedelta(minutes=10)
