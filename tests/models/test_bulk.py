@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from sqlmodel import Session, select
 
-from errors import DatabaseUnavailable, DataError, WriteConflict
+from errors import DatabaseUnavailable, DataError, RollcallError, WriteConflict
 from models import bulk
 from models.database import Database
 from models.tables import Account, District, Source
@@ -234,25 +234,23 @@ def test_a_connection_that_breaks_while_columns_are_read_is_worth_another_try(po
         read(ALL, {}, SCHEMA)
 
 
-def test_a_connection_that_breaks_between_two_rows_is_worth_another_try(postgresql_database: Database) -> None:
-    breaks = "CASE WHEN n = 90000 THEN CAST(pg_terminate_backend(pg_backend_pid()) AS text) END"
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        ("CAST(pg_terminate_backend(pg_backend_pid()) AS text)", DatabaseUnavailable),
+        ("CAST('Zoë' || n AS date)", DataError),
+    ],
+)
+def test_what_fails_between_two_rows_is_worth_another_try_only_if_the_connection_is_gone(
+    postgresql_database: Database, broken: str, error: type[RollcallError]
+) -> None:
+    sql = f"SELECT CAST(CASE WHEN n = 90000 THEN {broken} END AS text) AS id FROM generate_series(1, 100000) AS n"
     with (
         postgresql_database.reading() as session,
-        pytest.raises(DatabaseUnavailable) as raised,
+        pytest.raises(error) as raised,
         bulk.reading_in_columns(session) as read,
     ):
-        read(f"SELECT {breaks} AS id FROM generate_series(1, 100000) AS n", {}, {"id": pl.String})
-    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
-
-
-def test_a_row_that_cannot_be_read_is_an_error_of_ours_without_a_value(postgresql_database: Database) -> None:
-    wrong = "CASE WHEN n = 90000 THEN CAST('Zoë' || n AS integer) END"
-    with (
-        postgresql_database.reading() as session,
-        pytest.raises(DataError) as raised,
-        bulk.reading_in_columns(session) as read,
-    ):
-        read(f"SELECT {wrong} AS id FROM generate_series(1, 100000) AS n", {}, {"id": pl.Int64})
+        read(sql, {}, {"id": pl.String})
     assert "Zoë" not in str(raised.value)
     assert (raised.value.__cause__, raised.value.__context__) == (None, None)
 
