@@ -535,11 +535,11 @@ def _found_again(numbered: pl.DataFrame, people: pl.DataFrame, links: _Links) ->
         schema={"guardian": pl.UInt32, "link_id": pl.String, "is_stranger": pl.Boolean, "contradicts": pl.Boolean}
     )
     for tier, may_contradict in (*((tier, False) for tier in _FINDING), (_FINDING[0], True)):
-        candidates = _candidates(numbered, "guardian", links, tier)
-        free = candidates.join(found, on="guardian", how="anti").join(found, on="link_id", how="anti")
+        remaining = numbered.join(found, on="guardian", how="anti")
+        free = _candidates(remaining, "guardian", links, tier).join(found, on="link_id", how="anti")
         if free.is_empty():
             continue
-        judged = _judged(free, numbered, "guardian", links)
+        judged = _judged(free, remaining, "guardian", links)
         newcomers = judged.filter("is_stranger").join(fit, on="guardian", how="semi")
         barred = pl.concat([newcomers, judged.filter(pl.col("contradicts") & (not may_contradict))])
         best = _mutual_best(_ranked(free.join(barred, on=pair, how="anti"), people, links))
@@ -554,7 +554,7 @@ def _ranked(pairs: pl.DataFrame, people: pl.DataFrame, links: _Links) -> pl.Data
     """guardian, link_id, rank: active links first, then those that agree in most with what the guardian is."""
     names = ("first", "last", "email", "phone", "guardian_ids")
     return (
-        pairs.join(_comparable(people).select("guardian", *names), on="guardian")
+        pairs.join(_comparable(people.join(pairs, on="guardian", how="semi")).select("guardian", *names), on="guardian")
         .join(links.links.select("link_id", "active", *names), on="link_id", suffix="_stored")
         .with_columns(
             agreement=pl.sum_horizontal(

@@ -234,6 +234,8 @@ def _changes(changeset: ChangeSet, limits: Mapping[str, Limit]) -> Reason | None
 
     Filling in what was empty changes nothing.
     """
+    if changeset.updates.is_empty():
+        return None
     had = changeset.updates.filter(pl.col("before").is_not_null())
     lost = had.filter(pl.col("after").is_null() & pl.col("field").is_in(EMPTIABLE))
     lost_by_field = {(kind, name): count for kind, name, count in lost.group_by("type", "field").len().iter_rows()}
@@ -281,6 +283,8 @@ def _many_guardians(changeset: ChangeSet, accepted: pl.DataFrame) -> Reason | No
 
 def _contacts(changeset: ChangeSet, accepted: pl.DataFrame, *, asked: bool) -> Reason | None:
     """Emergency contacts; and, where a school had some, guardians whose type the data no longer give."""
+    if changeset.families.is_empty() and not asked:
+        return None
     contacts = _unaccepted(changeset.families, EMERGENCY_CONTACTS, accepted).filter("is_contact")
     items = _family_items(contacts, EMERGENCY_CONTACTS)
     if changeset.untyped is None:
