@@ -13,12 +13,14 @@ import polars as pl
 from contracts.formats import Format, Names, match_names
 from contracts.formats.delimited import FILE_ERRORS
 from contracts.roster import empty
-from contracts.text import listed
+from contracts.text import clean, listed
 from models.tables import Source
 from services import clock
 from services.intake.drop_folder import DropFolder, LocalFolder, Stamp
 
 OVERDUE_AFTER = timedelta(hours=2)
+# What programs add to a file's name as long as they are sending it.
+UNFINISHED = (".part", ".filepart", ".tmp")
 
 FILE_MISSING, FILE_DUPLICATE = "file_missing", "file_duplicate"
 NOT_SENT_AGAIN = "not sent again with the others"
@@ -29,7 +31,7 @@ class Arrival(StrEnum):
 
     NOTHING = "nothing"  # no file was written since the last taking
     INCOMPLETE = "incomplete"  # some files are missing, or were not yet written again
-    ARRIVING = "arriving"  # all are there, but not quiet long enough
+    ARRIVING = "arriving"  # one is being sent, or all are there, but not quiet long enough
     READY = "ready"
     OVERDUE = "overdue"  # incomplete for two hours
     DOUBLE = "double"  # complete, but with two files that are both meant to be the same one
@@ -41,8 +43,9 @@ class Waiting:
 
     files: by the format's name of a file, the name there of the one to be read. stamps: by the name there, those of all
     files that the format's names match. missing: files that are not there. not_again: there, but not written again
-    though they have to be. ready_at: while arriving, from when it would be taken. file_errors: FILE_ERRORS, what to say
-    of what can be no delivery. notes: what lies there and is not read.
+    though they have to be. unfinished: the stamps of those that are being sent under another name. ready_at: once all
+    are there, from when it would be taken. file_errors: FILE_ERRORS, what to say of what can be no delivery. notes:
+    what lies there and is not read.
     """
 
     state: Arrival
@@ -51,6 +54,7 @@ class Waiting:
     stamps: Mapping[str, Stamp]
     missing: tuple[str, ...] = ()
     not_again: tuple[str, ...] = ()
+    unfinished: Mapping[str, Stamp] = field(default_factory=dict)
     ready_at: datetime | None = None
     file_errors: pl.DataFrame = field(default_factory=lambda: empty(FILE_ERRORS))
     notes: tuple[str, ...] = ()
@@ -71,7 +75,9 @@ def inspect_drop_folder(
     Rule: a delivery is taken when all its files are there, all (after a rejected delivery: at least those with errors)
     were written again since the last taking, and none has changed for `quiet_seconds`. If for two hours some were
     written again and some not, that is said as a file error and is no taking. Of two names that match one file the one
-    written since the last taking counts; if both were, that is a file error too.
+    written since the last taking counts; if both were, that is a file error too. While a file is being sent under
+    another name, such as students.csv.part, nothing is taken; what has not changed for two hours is no longer being
+    sent.
 
     form: its files, which names match as `contracts.formats.match_names` says. with_error: the files with
     errors of the delivery last taken where that was rejected, else None. as_it_stands: take a complete set with
@@ -80,7 +86,7 @@ def inspect_drop_folder(
     Raises:
         SourceUnreachable: the place cannot be looked into.
     """
-    found = _folder_contents(drop_folder.entries(), form.file_names, source.stamps or {})
+    found = _folder_contents(drop_folder.entries(), form.file_names, source.stamps or {}, now)
     missing = tuple(name for name in form.required_names if name not in found.files)
     again = form.file_names if with_error is None else tuple(name for name in form.file_names if name in with_error)
     not_again = tuple(name for name in again if name in found.files and name not in found.written)
@@ -91,8 +97,12 @@ def inspect_drop_folder(
         found.stamps,
         missing,
         not_again if found.written else (),
+        found.unfinished,
         notes=(*found.notes, *found.names.notes),
     )
+    if found.unfinished and not as_it_stands:
+        message = f"still arriving: {listed(list(found.unfinished))}"
+        return replace(seen, state=Arrival.ARRIVING, message=message)
     if not found.written:
         return replace(seen, message=_nothing(source, found, is_empty=not found.files))
     if missing or (not_again and not as_it_stands):
@@ -115,7 +125,7 @@ def inspect_drop_folder(
 @dataclass(frozen=True)
 class _FolderContents:
     """The content of a drop folder. names: by the format's files. written: by file, the names there written since the
-    last taking, where there are any. files, stamps: as in `Waiting`. notes: which of two names is read.
+    last taking, where there are any. files, stamps, unfinished: as in `Waiting`. notes: which of two names is read.
     """
 
     names: Names
@@ -123,6 +133,7 @@ class _FolderContents:
     stamps: Mapping[str, Stamp]
     written: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
+    unfinished: Mapping[str, Stamp]
 
     @property
     def double(self) -> dict[str, tuple[str, ...]]:
@@ -153,11 +164,15 @@ def _twice(found: _FolderContents) -> list[tuple[str, str, str | None]]:
 
 
 def _folder_contents(
-    entries: Mapping[str, Stamp | None], file_names: tuple[str, ...], noted: Mapping[str, list[int]]
+    entries: Mapping[str, Stamp | None], file_names: tuple[str, ...], noted: Mapping[str, list[int]], now: datetime
 ) -> _FolderContents:
     present = {name: stamp for name, stamp in entries.items() if stamp is not None}
+    unfinished = _unfinished(present, file_names, now)
+    present = {name: stamp for name, stamp in present.items() if name not in unfinished}
     names = match_names(file_names, present)
-    no_files = tuple(f"{name} (a folder or a link)" for name in sorted(entries.keys() - present.keys()))
+    no_files = tuple(
+        f"{name} (a folder or a link)" for name in sorted(name for name in entries if entries[name] is None)
+    )
     stamps = {there: present[there] for matching in names.files.values() for there in matching}
     files, written, notes = {}, {}, []
     for name, matching in names.files.items():
@@ -170,7 +185,18 @@ def _folder_contents(
         others = [there for there in matching if there != files[name]]
         if others and len(new) < 2:
             notes.append(f"used {files[name]}, and not {listed(others)}, which is older")
-    return _FolderContents(replace(names, others=(*names.others, *no_files)), files, stamps, written, tuple(notes))
+    names = replace(names, others=(*names.others, *no_files))
+    return _FolderContents(names, files, stamps, written, tuple(notes), unfinished)
+
+
+def _unfinished(present: Mapping[str, Stamp], file_names: tuple[str, ...], now: datetime) -> dict[str, Stamp]:
+    """The files of the format that are being sent under another name."""
+    whole = {f"{name.casefold()}{suffix}" for name in file_names for suffix in UNFINISHED}
+    return {
+        name: stamp
+        for name, stamp in sorted(present.items())
+        if clean(name).casefold() in whole and now - stamp.changed_at < OVERDUE_AFTER
+    }
 
 
 def _nothing(source: Source, found: _FolderContents, *, is_empty: bool) -> str:
@@ -209,7 +235,7 @@ def read_folder(folder: Path, form: Format, *, only: str | None = None) -> dict[
         SourceUnreachable: the folder or a file cannot be read.
     """
     drop_folder = LocalFolder(folder)
-    found = _folder_contents(drop_folder.entries(), form.file_names if only is None else (only,), {})
+    found = _folder_contents(drop_folder.entries(), form.file_names if only is None else (only,), {}, clock.now())
     files = dict.fromkeys(found.names.others, b"")
     for there in found.stamps:
         with drop_folder.open(there) as content:

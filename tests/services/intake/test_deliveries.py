@@ -319,6 +319,41 @@ def test_whatever_else_lies_there_is_named_in_the_notes_and_for_a_missing_file()
     )
 
 
+@pytest.mark.parametrize("name", ["students.csv.part", "Students.csv.filepart", "STUDENTS.CSV.tmp"])
+def test_nothing_is_taken_while_a_file_is_sent_under_another_name(name: str) -> None:
+    source, place = taken_before()
+    for written in ("schools", "teachers", "students"):
+        place.write(written, HOUR)
+    place.write(name, 2 * HOUR - 1)
+    waiting = inspect_drop_folder(source, place)
+    assert (waiting.state, waiting.message, list(waiting.unfinished), waiting.ready_at, waiting.notes) == (
+        Arrival.ARRIVING,
+        f"still arriving: {name}",
+        [name],
+        None,
+        (),
+    )
+    assert inspect_drop_folder(source, place, as_it_stands=True).state == Arrival.READY
+    place.write(name, 2 * HOUR)
+    waiting = inspect_drop_folder(source, place)
+    assert (waiting.state, waiting.notes) == (Arrival.READY, (f"not a file of the format, left out: {name}",))
+
+
+def test_only_a_file_of_the_format_is_waited_for() -> None:
+    place = Shelf(schools=HOUR, teachers=HOUR, students=HOUR, **{"photos.zip.tmp": 1, "students.csv.bak": 1})
+    assert inspect_drop_folder(a_source(), place).state == Arrival.READY
+
+
+def test_a_first_file_that_is_being_sent_is_arriving_and_one_given_up_is_named_for_the_missing() -> None:
+    place = Shelf(**{"students.csv.part": 10})
+    assert inspect_drop_folder(a_source(), place).state == Arrival.ARRIVING
+    place = Shelf(schools=3 * HOUR, teachers=3 * HOUR, **{"students.csv.part": 10})
+    assert inspect_drop_folder(a_source(), place).state == Arrival.ARRIVING
+    place.write("students.csv.part", 2 * HOUR)
+    waiting = inspect_drop_folder(a_source(), place)
+    assert (waiting.state, waiting.file_errors["detail"].to_list()) == (Arrival.OVERDUE, ["found students.csv.part"])
+
+
 # --- a local folder ---
 
 
