@@ -131,7 +131,9 @@ class Delivery(SQLModel, table=True):
     path: str = Field(
         default="", description="of its folder, relative to the landing area; empty once housekeeping has removed it"
     )
-    files: list[dict[str, Any]] | None = _json('[{"name", "size", "sha256"}], and "rows" once read')
+    files: list[dict[str, Any]] | None = _json(
+        '[{"name", "size", "sha256"}], "zip" if they came in one, and "rows" once read'
+    )
     duplicates: int = Field(
         default=0, description="how often the very same bytes were sent again while it was the last taken"
     )

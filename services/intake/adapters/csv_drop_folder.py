@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, Field
 from sqlmodel import Session
 
-from contracts.formats import FORMATS, Format, file_formats, match_names
+from contracts.formats import FORMATS, Format, file_formats, match_names, zipped
 from models.outcomes import RunOutcome
 from models.tables import Source
 from services.intake.adapters import Findings, Inspection, SourceSchool
@@ -93,13 +93,19 @@ class CsvDropFolder:
         elif waiting.state != Arrival.READY:
             outcome = RunOutcome.ARRIVING
         return Findings(
-            outcome, waiting.message, waiting.notes, waiting.file_errors, stamps=waiting.stamps, details=waiting
+            outcome,
+            waiting.message,
+            waiting.notes,
+            waiting.file_errors,
+            stamps=waiting.stamps,
+            zip_name=waiting.zip_name,
+            details=waiting,
         )
 
     def schools(self, source: Source) -> tuple[SourceSchool, ...]:
         """The schools of the file that lies there, delivered already or not."""
         form = FORMATS[source.format]
-        return schools_of(form, read_folder(Path(source.settings["folder"]), form, only=form.file_of("school")))
+        return schools_of(form, read_folder(_folder(source), form, only=form.file_of("school")))
 
     def record(self, _session: Session, _source: Source, _findings: Findings, _now: datetime) -> None:
         """Nothing is kept: the stamps are once the files are taken."""
@@ -111,7 +117,7 @@ class CsvDropFolder:
     def fetch(self, source: Source, findings: Findings, folder: Path) -> bool:
         """Copy the files that wait."""
         waiting: Waiting = findings.details
-        return copy_files(_folder(source), waiting, folder)
+        return copy_files(_folder(source), waiting, folder, FORMATS[source.format])
 
 
 def schools_of(form: Format, files: Mapping[str, bytes]) -> tuple[SourceSchool, ...]:
@@ -120,6 +126,7 @@ def schools_of(form: Format, files: Mapping[str, bytes]) -> tuple[SourceSchool, 
     Raises:
         DataError: reading failed on data it should have accepted.
     """
+    files, _ = zipped.expand(form, files)
     names = match_names([form.file_of("school")], files).files
     reading = form.read({name: files[name] for several in names.values() for name in several})
     found = form.to_roster(reading).schools.select("external_id", "name").drop_nulls().unique("external_id")
