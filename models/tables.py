@@ -79,6 +79,9 @@ class Source(SQLModel, table=True):
     stamps: dict[str, list[int]] | None = _json(
         "file name -> [size, mtime_ns, ctime_ns] at the last taking; files written again since differ"
     )
+    sightings: dict[str, list[int]] | None = _json(
+        "on an SFTP server: file name -> [size, mtime_ns, when it was first seen so, ns] at the last look"
+    )
     last_delivery_id: int | None = Field(default=None, description="the delivery last taken, clean or rejected")
     current_delivery_id: int | None = None
     last_received_at: datetime | None = _at("the last delivery or duplicate; 90 days run from here", nullable=True)
