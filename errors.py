@@ -4,10 +4,10 @@ RollcallError
   ├─ TransientError            trying the same again later may succeed
   │    ├─ Busy                 another run is syncing the district, or another sender the mail
   │    ├─ DatabaseUnavailable  the database did not answer, or stayed locked
-  │    ├─ SourceUnreachable    the drop folder cannot be read, or Clever gives no usable answer
+  │    ├─ SourceUnreachable    the drop folder or server cannot be read, or Clever gives no usable answer
   │    └─ MailUnreachable      the mail server does not answer or breaks off, or the mail folder cannot be written
   └─ TerminalError             the same again fails the same way
-       ├─ SourceRefused        the source refuses us: a district not connected, a client not known
+       ├─ SourceRefused        the source refuses us, or is not trusted: a client or a host key not known
        ├─ MailRefused          the mail server refuses us: login, sender or encryption
        ├─ SetupError           the setup file, an argument or a setting makes no sense
        ├─ NotFound             no such district, school, delivery or hold

@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable
 from email.utils import parseaddr
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from contracts.addresses import mail_address
 from contracts.text import clean, without_invisible_text
@@ -19,7 +19,6 @@ from errors import SetupError
 
 if TYPE_CHECKING:
     from services.access.openid import Provider
-    from services.intake.clever_api import Connection
     from services.intake.landing_area import LandingArea
     from services.mail.smtp import Folder, Server
 
@@ -52,6 +51,18 @@ class Settings(BaseSettings):
     )
     clever_auth_url: str = Field(default="https://clever.com", description="where Clever issues tokens")
     clever_page_size: int = Field(default=10_000, ge=1, le=10_000, description="records per request to Clever")
+
+    sftp_passwords: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='passwords for SFTP servers, by source: {"DISTRICT/SOURCE": "…"}; or Prefect Secret blocks',
+    )
+    sftp_key: Path | None = Field(
+        default=None, description="the file of a private key for SFTP servers; or a Prefect Secret block"
+    )
+    sftp_key_passphrase: SecretStr = Field(default=SecretStr(""), description="the passphrase of that key")
+    sftp_known_hosts: Path = Field(
+        default=Path("~/.ssh/known_hosts"), description="host keys of SFTP servers that the setup does not name"
+    )
 
     school_runs: int = Field(
         default=300,
@@ -291,7 +302,7 @@ class Settings(BaseSettings):
         """Where an embedded database is copied to before it is migrated."""
         return self.home / "backups"
 
-    def connection(self, kind: str, secret: Callable[[str], str] = lambda _: "") -> Connection | None:
+    def connection(self, kind: str, secret: Callable[[str], str] = lambda _: "") -> Any:
         """How a kind of source is reached; None where that takes nothing.
 
         secret: looks up what the environment lacks, by the name of a Prefect Secret block; empty where there is none.
@@ -299,6 +310,11 @@ class Settings(BaseSettings):
         Raises:
             SetupError: an ID or secret is nowhere.
         """
+        if kind == "csv":
+            from services.intake.sftp import Access
+
+            known_hosts = self.sftp_known_hosts.expanduser()
+            return Access(self.sftp_passwords, self.sftp_key, self.sftp_key_passphrase, known_hosts, secret)
         if kind != "clever":
             return None
         from services.intake.clever_api import Connection
@@ -379,7 +395,9 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, str]:
         """Give every setting as it may be shown, by its environment variable; secrets masked."""
-        values = {name: str(getattr(self, name)) for name in type(self).model_fields}
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        values = {name: "" if value is None else str(value) for name, value in given.items()}
+        values["sftp_passwords"] = ",".join(self.sftp_passwords)
         values["operators"] = ",".join(self.operators)
         values["google_domains"] = ",".join(self.google_domains)
         values["microsoft_tenants"] = ",".join(f"{district}={tenant}" for district, tenant in self.microsoft_tenants)
@@ -395,6 +413,9 @@ def get_settings() -> Settings:
     """
     try:
         return Settings()
+    except SettingsError:
+        # It is the only one that is JSON.
+        problems = ['ROLLCALL_SFTP_PASSWORDS: must be JSON such as {"DISTRICT/SOURCE": "…"}']
     except ValidationError as error:
         problems = [
             f"ROLLCALL_{str(problem['loc'][0]).upper()}: {_message(problem['msg'])}" for problem in error.errors()

@@ -21,6 +21,7 @@ from errors import SetupError
 from services import csv_export
 from services.holds.evidence import describe_counts
 from services.intake.arrival import read_folder
+from services.intake.drop_folder import LocalFolder
 from services.status import issues
 from services.sync import requests
 from services.sync.preview import check_files, preview_sync
@@ -41,7 +42,7 @@ def check(
         raise SetupError(f"there is no format {format_name}; the formats are {', '.join(known)}")
     if not folder.is_dir():
         raise SetupError(f"there is no folder {folder}")
-    reading, settled = check_files(format_name, read_folder(folder, FORMATS[format_name]))
+    reading, settled = check_files(format_name, read_folder(LocalFolder(folder), FORMATS[format_name]))
     found = None
     if settled is not None:
         found = with_catalogue(settled.issues, format_name).with_columns(issues.location(), format=pl.lit(format_name))

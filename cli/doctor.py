@@ -32,6 +32,7 @@ MARKS = {
     State.WARNING: "[yellow]![/]",
     State.PROBLEM: "[red]✗[/]",
 }
+SFTP_SECONDS = 120.0  # several servers that don't answer are waited for
 CLEVER_SECONDS = 120.0  # it is asked several times before it counts as out of reach
 
 
@@ -78,7 +79,7 @@ def _checks(to: str | None) -> list[Check]:
             "disk", lambda: machine_checks.disk_space([here.settings.home, here.settings.landing_area.scratch]), known
         ),
         Check("landing area", lambda: machine_checks.landing_area(here.settings.landing_area), known),
-        Check("drop folders", lambda: here.sources(False, "drop folder"), data),
+        Check("drop folders", lambda: here.sources(False, "drop folder"), data, SFTP_SECONDS),
         Check("Clever", lambda: here.sources(True, "Clever source"), data, CLEVER_SECONDS),
         Check("mail", lambda: here.mail(to), known),
         Check("report", here.report, known),

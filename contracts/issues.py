@@ -79,11 +79,11 @@ _FILE_ERRORS = (
     Entry(
         "file_duplicate",
         Severity.FILE_ERROR,
-        "Two files have the same name",
-        "Capital letters, and spaces at the ends of a name, make no difference. Both of these files were sent, so we "
-        "can't tell which one counts.",
-        "Remove the wrong file from the folder, and let the export in your SIS write each file under one "
-        "name only. " + _AGAIN_FILES,
+        "A file was sent twice",
+        "Two files have the same name (capital letters, and spaces at the ends, make no difference), or a zip file was "
+        "sent along with other files. We can't tell which one counts.",
+        "Remove the wrong file from the folder, and let the export in your SIS write each file under one name only, "
+        "and either a zip file or the files themselves. " + _AGAIN_FILES,
     ),
     Entry(
         "file_empty",
@@ -102,6 +102,38 @@ _FILE_ERRORS = (
         "Set the export in your SIS to CSV (text). If the file was opened in a spreadsheet program, save it there as "
         "CSV UTF-8; changing the name is not enough. If it was downloaded, a web page may have been saved in its "
         "place: sign in and download it again. " + _AGAIN_FILES,
+    ),
+    Entry(
+        "zip_damaged",
+        Severity.FILE_ERROR,
+        "The zip file is damaged",
+        "The zip file cannot be unpacked. It was probably cut short when it was written or sent, or it is packed in an "
+        "unusual way.",
+        "Have the export create the zip file again, in the ordinary way (Deflate). " + _AGAIN_FILES,
+    ),
+    Entry(
+        "zip_encrypted",
+        Severity.FILE_ERROR,
+        "The zip file has a password",
+        "The zip file is protected by a password, so we can't unpack it.",
+        "Switch the password off in the export of your SIS; the files are safe on their way without it. "
+        + _AGAIN_FILES,
+    ),
+    Entry(
+        "zip_too_large",
+        Severity.FILE_ERROR,
+        "The zip file holds too much",
+        "A zip file can have at most 64 entries. When unpacked, it can take at most 1 GB, and at most 100 times its "
+        "own size.",
+        "Have the export put only the files of the format into the zip file, or send them without one. " + _AGAIN_FILES,
+    ),
+    Entry(
+        "zip_path_invalid",
+        Severity.FILE_ERROR,
+        "The zip file has a file in a wrong place",
+        "The files in a zip file can be in one folder or in none. Links, and names that lead outside the zip file, are "
+        "not allowed.",
+        "Have the export put the files into the zip file without folders, or all in one folder. " + _AGAIN_FILES,
     ),
     Entry(
         "encoding_invalid",

@@ -79,6 +79,9 @@ class Source(SQLModel, table=True):
     stamps: dict[str, list[int]] | None = _json(
         "file name -> [size, mtime_ns, ctime_ns] at the last taking; files written again since differ"
     )
+    sightings: dict[str, list[int]] | None = _json(
+        "on an SFTP server: file name -> [size, mtime_ns, when it was first seen so, ns] at the last look"
+    )
     last_delivery_id: int | None = Field(default=None, description="the delivery last taken, clean or rejected")
     current_delivery_id: int | None = None
     last_received_at: datetime | None = _at("the last delivery or duplicate; 90 days run from here", nullable=True)
@@ -131,7 +134,9 @@ class Delivery(SQLModel, table=True):
     path: str = Field(
         default="", description="of its folder, relative to the landing area; empty once housekeeping has removed it"
     )
-    files: list[dict[str, Any]] | None = _json('[{"name", "size", "sha256"}], and "rows" once read')
+    files: list[dict[str, Any]] | None = _json(
+        '[{"name", "size", "sha256"}], "zip" if they came in one, and "rows" once read'
+    )
     duplicates: int = Field(
         default=0, description="how often the very same bytes were sent again while it was the last taken"
     )

@@ -14,6 +14,7 @@ from typing import Any, Final
 from errors import NotPossible, SetupError
 from models.tables import Source
 from services.intake.adapters import ADAPTERS, SourceAdapter
+from services.intake.sftp import SCHEME
 from settings import Settings
 
 
@@ -40,11 +41,17 @@ class SourceForm:
 
 
 def _csv(settings: Settings, place: Place, field: Callable[[str], str]) -> Mapping[str, Any]:
+    # Nothing but a server: a folder of this machine is never typed.
+    if (address := field("folder")).startswith(SCHEME):
+        keys = field("host_keys").replace(",", " ").split()
+        return {"kind": "csv", "format": field("format"), "folder": address, "host_keys": keys}
     name = place.district_id if place.is_first else f"{place.district_id}.{place.key}"
     return {"kind": "csv", "format": field("format"), "folder": str(settings.drop_folders / name)}
 
 
 def _make_folder(source: Source) -> None:
+    if source.settings["folder"].startswith(SCHEME):
+        return
     try:
         Path(source.settings["folder"]).mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -55,9 +62,16 @@ def _clever(_settings: Settings, _place: Place, field: Callable[[str], str]) -> 
     return {"kind": "clever", "district_id": field("district_id")}
 
 
+_CSV_LABELS: Final[Mapping[str, str]] = MappingProxyType(
+    {"format": "File format", "folder": "SFTP address", "host_keys": "Host keys"}
+)
 FORMS: Final[Mapping[str, SourceForm]] = MappingProxyType(
     {
-        "csv": SourceForm(_csv, MappingProxyType({"format": "File format"}), _make_folder),
+        "csv": SourceForm(
+            _csv,
+            _CSV_LABELS,
+            _make_folder,
+        ),
         "clever": SourceForm(_clever, MappingProxyType({"district_id": "Clever district ID"})),
     }
 )
@@ -80,4 +94,4 @@ def address_of(settings: Settings, source: Source, *, for_operator: bool) -> str
     place = str(source.settings[ADAPTERS[source.kind].location_key])
     if settings.drop_address and Path(place).parent == settings.drop_folders:
         return f"{settings.drop_address.rstrip('/')}/{Path(place).name}"
-    return place if for_operator or ADAPTERS[source.kind].is_remote else None
+    return place if for_operator or place.startswith(SCHEME) or ADAPTERS[source.kind].is_remote else None

@@ -5,6 +5,8 @@ They reject the whole delivery, so no error or alert is ever expected beside the
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -29,6 +31,9 @@ WHOLE_FILE = (
     "column_duplicate",
 )
 LINES = ("encoding_invalid", "columns_invalid", "quotes_invalid", "line_break_in_cell", "nul_character", "id_missing")
+# These take the place of all files: there is one at most, and nothing beside it.
+ZIPPED = ("zip_damaged", "zip_encrypted", "zip_too_large", "zip_path_invalid")
+_ZIP = "roster.zip"
 
 REQUIRED: Mapping[str, str] = MappingProxyType(
     {
@@ -61,9 +66,16 @@ def plant_file_faults(
     """The district's files with so many faults of each code (file errors), and the file errors expected.
 
     A fault of a whole file takes a file of its own, one of wrong bytes a line in a file of its own, any other one a
-    line of its own. Raises ValueError for a code that is no file error, and where files or lines are too few.
+    line of its own; one of a zip makes a zip of the files, with no other fault. Raises ValueError for a code that is no
+    file error, and where files or lines are too few.
     """
     style = style or CsvStyle()
+    if set(faults) & set(ZIPPED):
+        (code,) = faults
+        return Planted(
+            {_ZIP: _spoilt_zip(code, district.csv_files(style))},
+            _as_expected(pl.DataFrame({"code": [code], "file": [_ZIP], "line": pl.Series([None], dtype=pl.UInt32)})),
+        )
     unknown = sorted(set(faults) - set(WHOLE_FILE) - set(LINES))
     if unknown:
         raise ValueError(f"no file error has the code {', '.join(unknown)}")
@@ -92,17 +104,42 @@ def plant_file_faults(
             chosen = lines.filter(pl.col("file") == name)
             files[name], found = _spoilt_lines(name, frame, chosen, style)
             expected.append(found.with_columns(file=pl.lit(name)).select("code", "file", "line"))
-    return Planted(
-        files,
-        pl.concat(expected)
-        .with_columns(
+    return Planted(files, _as_expected(pl.concat(expected)))
+
+
+def _as_expected(found: pl.DataFrame) -> pl.DataFrame:
+    """EXPECTED, of code, file and line."""
+    return (
+        found.with_columns(
             school_id=pl.lit(None, dtype=pl.String),
             record_id=pl.lit(None, dtype=pl.String),
             dependents=pl.lit(0, dtype=pl.UInt32),
         )
         .select(*EXPECTED)
-        .sort(*EXPECTED, nulls_last=True),
+        .sort(*EXPECTED, nulls_last=True)
     )
+
+
+def zip_of(files: Mapping[str, bytes]) -> bytes:
+    """A zip of files, by their paths in it."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in files.items():
+            archive.writestr(zipfile.ZipInfo(path), content, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
+
+
+def _spoilt_zip(code: str, files: Mapping[str, bytes]) -> bytes:
+    if code == "zip_path_invalid":
+        return zip_of({f"exports/today/{name}": content for name, content in files.items()})
+    if code == "zip_too_large":
+        return zip_of({**files, "students.csv": files["students.csv"] + b"\n" * 10_000_000})
+    packed = bytearray(zip_of(files))
+    if code == "zip_damaged":
+        return bytes(packed[: len(packed) // 2])
+    # The first flag of an entry, in the list at the end.
+    packed[packed.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(packed)
 
 
 def _chosen_lines(

@@ -7,7 +7,7 @@ from prefect import get_run_logger, task
 from services.sync import pipeline, requests
 from services.sync.requests import SyncRequest
 from tasks.deliveries import RETRIES
-from tasks.resources import database, landing
+from tasks.resources import adapter, database, landing
 
 
 @task(name="look up what to sync", **RETRIES)
@@ -28,7 +28,7 @@ def read_requests(
 @task(name="find districts with something to do", **RETRIES)
 def find_pending_districts(kind: str, arrivals_only: bool) -> list[str]:
     """The districts with a delivery waiting, or, unless only arrivals count, with one that is not done."""
-    found = requests.find_pending_districts(database(), kind=kind, arrivals_only=arrivals_only)
+    found = requests.find_pending_districts(database(), kind=kind, arrivals_only=arrivals_only, adapter_of=adapter)
     for district, why in found.items():
         get_run_logger().info("%s: %s", district, why)
     return list(found)

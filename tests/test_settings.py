@@ -20,6 +20,10 @@ CLEVER = {
 
 CHECKS = {
     "ROLLCALL_DROP_ADDRESS": "",
+    "ROLLCALL_SFTP_PASSWORDS": "",
+    "ROLLCALL_SFTP_KEY": "",
+    "ROLLCALL_SFTP_KEY_PASSPHRASE": "",
+    "ROLLCALL_SFTP_KNOWN_HOSTS": "~/.ssh/known_hosts",
     "ROLLCALL_SCHOOL_RUNS": "300",
     "ROLLCALL_DISTRICT_RUNS": "100",
     "ROLLCALL_SHARDS": "0",
@@ -352,3 +356,15 @@ def test_where_the_report_listens_and_what_its_address_is(monkeypatch: pytest.Mo
         settings.listening_at("0.0.0.0", None)
     monkeypatch.setenv("ROLLCALL_REPORT_URL", "https://rollcall.example/")
     assert get_settings().listening_at("0.0.0.0", 80).report_address == "https://rollcall.example"
+
+
+def test_passwords_for_sftp_are_by_source_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLCALL_SFTP_PASSWORDS", '{"unified/files": "s3cret"}')
+    settings = get_settings()
+    assert settings.connection("csv").password("unified/files") == "s3cret"
+    assert settings.shown()["ROLLCALL_SFTP_PASSWORDS"] == "unified/files"
+    assert "s3cret" not in repr(settings)
+    monkeypatch.setenv("ROLLCALL_SFTP_PASSWORDS", "s3cret")
+    with pytest.raises(SetupError) as raised:
+        get_settings()
+    assert str(raised.value) == 'ROLLCALL_SFTP_PASSWORDS: must be JSON such as {"DISTRICT/SOURCE": "…"}'

@@ -16,7 +16,7 @@ from typing import Final
 
 import polars as pl
 
-from contracts.formats import FileFormat, Format, Reading, column_name, match_names
+from contracts.formats import FileFormat, Format, Reading, column_name, match_names, zipped
 from contracts.roster import Schema, empty
 from contracts.text import clean, cleaned, count, listed, needs_cleaning, nothing, stripped
 from errors import DataError
@@ -77,7 +77,7 @@ _GARBLED: Final = 0.01
 
 
 def read_files(fmt: Format, files: Mapping[str, bytes]) -> Reading:
-    """Check and read all files of a format, whose names match as `contracts.formats.match_names` says.
+    """Check and read all files of a format, or a zip of them; names match as `contracts.formats.match_names` says.
 
     ``rows``, by file name: ``line`` UInt32 (physical, 1 for the first) and the format's columns as String, cleaned as
     `contracts.text.cleaned` does, empty as null, columns absent from the file null. ``notes``: the files that are not
@@ -87,6 +87,9 @@ def read_files(fmt: Format, files: Mapping[str, bytes]) -> Reading:
     Rule: files are format-checked first, and any file error stops the whole delivery; so every file is checked, even
     where another one is bad or missing.
     """
+    files, faults = zipped.expand(fmt, files)
+    if faults:
+        return _nothing_read(fmt, faults)
     names = match_names(fmt.file_names, files)
     readings = []
     for file in fmt.files:
@@ -105,6 +108,16 @@ def read_files(fmt: Format, files: Mapping[str, bytes]) -> Reading:
         file_errors=pl.concat([empty(FILE_ERRORS), *(reading.errors for reading in readings)]),
         notes=(*names.notes, *(note for reading in readings for note in reading.notes)),
         columns={file.name: reading.columns for file, reading in zip(fmt.files, readings, strict=True)},
+    )
+
+
+def _nothing_read(fmt: Format, faults: Sequence[zipped.Fault]) -> Reading:
+    rows = [(fault.code, fault.file, None, fault.detail, None) for fault in faults]
+    return Reading(
+        rows={file.name: empty(_row_schema(file)) for file in fmt.files},
+        file_errors=pl.DataFrame(rows, schema=dict(FILE_ERRORS), orient="row"),
+        notes=(),
+        columns={file.name: {} for file in fmt.files},
     )
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from starlette.datastructures import UploadFile
 
-from contracts.formats import DEFAULT_FORMAT, FORMATS, FileFormat, file_formats
+from contracts.formats import DEFAULT_FORMAT, FORMATS, FileFormat, file_formats, zipped
 from contracts.text import count
 from errors import NotFound
 from report.routing import Answer, Asked, Page, Scope, attachment, get, upload
@@ -56,13 +56,17 @@ def check_uploaded(asked: Asked) -> Answer:
         return _page(asked, None, "twice")
     if format_name not in file_formats():
         raise NotFound("there is no such format")
+    settings = asked.report.settings
+    read, faults = zipped.expand(FORMATS[format_name], files, most=settings.check_megabytes * 1_000_000)
+    if any(fault.code == "zip_too_large" for fault in faults):
+        return _page(asked, None, "large")
     key = uuid4()
     looks, region = asked.report.looks, asked.district.phone_region
     try:
         checked: Checked = looks.get(
             key,
-            lambda: check_in_words(format_name, files, region=region),
-            wait=asked.report.settings.check_seconds,
+            lambda: check_in_words(format_name, read, region=region),
+            wait=settings.check_seconds,
         )
     except TimeoutError:
         return _page(asked, None, "slow")

@@ -209,10 +209,13 @@ def file_error_counts(session: Session, source: Source) -> list[tuple[str, str, 
 
 
 def files_with_error(session: Session, source: Source) -> frozenset[str] | None:
-    """The files with errors of the delivery last taken, where that was rejected; else None."""
+    """The files with errors of the delivery last taken, where that was rejected; else None.
+
+    Rule: after a rejected zip all have to be sent again; files that lie beside it may be long out of date.
+    """
     held = _of(session, source)
     last = session.get(Delivery, held.last_delivery_id) if held.last_delivery_id is not None else None
-    if last is None or last.outcome != DeliveryOutcome.REJECTED:
+    if last is None or last.outcome != DeliveryOutcome.REJECTED or any("zip" in entry for entry in last.files or []):
         return None
     return frozenset(session.exec(select(FileError.file).where(FileError.delivery_id == last.id).distinct()))
 

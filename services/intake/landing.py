@@ -6,12 +6,13 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from contracts.formats import Format, zipped
 from errors import TransientError
 from services.intake.arrival import Waiting
 from services.intake.drop_folder import DropFolder, Stamp
@@ -26,7 +27,7 @@ class LandedFiles:
 
     path: str
     digest: str
-    files: tuple[dict[str, Any], ...]  # {"name", "size", "sha256"}
+    files: tuple[dict[str, Any], ...]  # {"name", "size", "sha256"}, and "zip", the name of the one they came in
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
 
@@ -51,16 +52,40 @@ def land(
     return LandedFiles(path, digest(files), files)
 
 
-def copy_files(drop_folder: DropFolder, waiting: Waiting, folder: Path) -> bool:
+def copy_files(drop_folder: DropFolder, waiting: Waiting, folder: Path, form: Format) -> bool:
     """Copy the waiting files' raw bytes into a folder, under the format's names; false if they changed in the meantime.
+
+    A zip is unpacked there. One that cannot be is kept as it is, and reading it says why.
 
     Raises:
         SourceUnreachable: a file cannot be read.
         OSError: the folder cannot be written.
     """
-    sizes = {there: _copy(drop_folder, there, folder / name) for name, there in waiting.files.items()}
+    names = {waiting.zip_name: waiting.zip_name} if waiting.zip_name is not None else waiting.files
+    sizes = {there: _copy(drop_folder, there, folder / name) for name, there in names.items()}
     same_size = all(size == waiting.stamps[there].size for there, size in sizes.items())
-    return same_size and _is_as_it_was(drop_folder, waiting)
+    if not (same_size and _is_as_it_was(drop_folder, waiting)):
+        return False
+    if waiting.zip_name is not None:
+        _unpack(folder, waiting.zip_name, form)
+    return True
+
+
+def _unpack(folder: Path, name: str, form: Format) -> None:
+    with ExitStack() as opened, (folder / name).open("rb") as packed:
+        written: list[BinaryIO] = []
+
+        def target(file: str) -> BinaryIO:
+            written.append(opened.enter_context(_new_file(folder / file)))
+            return written[-1]
+
+        faults = zipped.unpack(packed, name, form, target)
+        for file in written:
+            file.flush()
+            os.fsync(file.fileno())
+    for path in list(folder.iterdir()):
+        if (path.name == name) is not bool(faults):
+            path.unlink()
 
 
 def _is_as_it_was(drop_folder: DropFolder, waiting: Waiting) -> bool:
@@ -69,12 +94,15 @@ def _is_as_it_was(drop_folder: DropFolder, waiting: Waiting) -> bool:
 
 
 def _copy(drop_folder: DropFolder, name: str, file: Path) -> int:
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as target, drop_folder.open(name) as origin:
+    with _new_file(file) as target, drop_folder.open(name) as origin:
         shutil.copyfileobj(origin, target, _CHUNK)
         target.flush()
         os.fsync(target.fileno())
         return target.tell()
+
+
+def _new_file(file: Path) -> BinaryIO:
+    return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _entry(file: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _NOT_SET_UP = {
     "teachers",
     "students",
     "stamps",
+    "sightings",
     "last_delivery_id",
     "current_delivery_id",
     "last_received_at",
@@ -83,7 +84,7 @@ def bring_source(session: Session, held: Source | None, wanted: Source, *, silen
     """Write a source, as `bring` does."""
     if held is not None and location_of(held) != location_of(wanted):
         # What was noted of one place says nothing of another.
-        held.stamps = held.last_sync = held.remote_state = held.remote_reason = None
+        held.stamps = held.sightings = held.last_sync = held.remote_state = held.remote_reason = None
         held.not_ready_since = None
     return bring(session, held, wanted, silent=silent)
 

@@ -224,7 +224,8 @@ def _take(
     if landed is None:
         message = "the files changed while they were being copied; they will be picked up once they stop changing"
         return FetchResult(RunOutcome.ARRIVING, message, notes=findings.notes)
-    landed = replace(landed, stamps=findings.stamps)
+    of_zip = {"zip": findings.zip_name} if findings.zip_name is not None else {}
+    landed = replace(landed, stamps=findings.stamps, files=tuple({**entry, **of_zip} for entry in landed.files))
     return replace(_recorded(database, source.id, run_id, landed, findings, landing=landing), notes=findings.notes)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,19 +11,20 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from contracts.formats import FORMATS
-from errors import NotFound, SourceUnreachable
+from errors import NotFound, SourceRefused, SourceUnreachable
 from models.database import Database
 from models.outcomes import RunOutcome
 from models.tables import Delivery, District, Run, Source
 from services import clock
 from services.districts import school_ids, sources_of, zone_of
 from services.intake import deliveries
-from services.intake.adapters import ADAPTERS, Inspection, SourceAdapter
+from services.intake.adapters import ADAPTERS, Findings, Inspection, SourceAdapter
 from services.intake.landing_area import LandingArea
 from services.planning.stored import read_scope
 from services.status import sync_status
 from services.sync import leases
 
+AT_ONCE = 8  # sources looked into
 DISTANT_PAST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -87,31 +90,68 @@ def sync_requests(
     return found
 
 
-def find_pending_districts(database: Database, *, kind: str, arrivals_only: bool = False) -> dict[str, str]:
+def find_pending_districts(
+    database: Database,
+    *,
+    kind: str,
+    arrivals_only: bool = False,
+    adapter_of: Callable[[str], SourceAdapter] = lambda kind: ADAPTERS[kind](),
+) -> dict[str, str]:
     """The districts with something to do, and what, in words. Looks only; a busy district is left out.
 
-    A source that cannot be read counts as something to do: the district's own run says what is wrong with it. Where
-    only the source can say whether it has something new, each district is asked; the one whose last run is the longest
-    ago goes first, and so what an earlier night left comes before what it reached.
+    What has to be kept of a look, so that the next one can tell what has changed since, is kept. A source that cannot
+    be read counts as something to do: the district's own run says what is wrong with it. Where only the source can say
+    whether it has something new, each district is asked; the one whose last run is the longest ago goes first, and so
+    what an earlier night left comes before what it reached.
     """
-    found: dict[str, str] = {}
-    adapter = ADAPTERS[kind]
+    is_remote = ADAPTERS[kind].is_remote
     with database.reading() as session:
-        open_runs = session.exec(select(Run).where(col(Run.ended_at).is_(None)))
-        busy = {run.district_id for run in open_runs if sync_status.is_live(run, clock.now())}
-        statement = select(Source).where(Source.kind == kind, col(Source.frozen).is_(False))
-        sources = list(session.exec(statement))
-        last = last_runs(session) if adapter.is_remote else {}
-        for source in sorted(sources, key=lambda source: (last.get(source.id, DISTANT_PAST), source.id)):
-            district = session.get(District, source.district_id)
-            if district is None or district.frozen or district.id in busy or district.id in found:
-                continue
-            if adapter.is_remote:
-                why: str | None = f"checking for new {FORMATS[source.format].source_name} data"
-            else:
-                why = _something_to_do(session, source, adapter(), arrivals_only=arrivals_only)
-            if why is not None:
-                found[district.id] = why
+        sources = _idle_sources(session, kind)
+        if is_remote:
+            last = last_runs(session)
+            sources.sort(key=lambda source: (last.get(source.id, DISTANT_PAST), source.id))
+            return {each.district_id: f"checking for new {FORMATS[each.format].source_name} data" for each in sources}
+        asked = [inspection(session, source) for source in sources]
+        session.expunge_all()
+    found = _look(database, asked, adapter_of(kind)) if asked else {}
+    pending: dict[str, str] = {}
+    with database.reading() as session:
+        for source in sources:
+            if source.district_id not in pending:
+                why = _something_to_do(session, source, found[source.id], arrivals_only=arrivals_only)
+                pending |= {source.district_id: why} if why is not None else {}
+    return pending
+
+
+def _idle_sources(session: Session, kind: str) -> list[Source]:
+    """The sources of a kind that are synced and whose district no run has in hand, by their IDs."""
+    open_runs = session.exec(select(Run).where(col(Run.ended_at).is_(None)))
+    busy = {run.district_id for run in open_runs if sync_status.is_live(run, clock.now())}
+    statement = (
+        select(Source)
+        .join(District, col(District.id) == Source.district_id)
+        .where(Source.kind == kind, col(Source.frozen).is_(False), col(District.frozen).is_(False))
+        .order_by(col(Source.id))
+    )
+    return [source for source in session.exec(statement) if source.district_id not in busy]
+
+
+def _look(database: Database, asked: list[Inspection], adapter: SourceAdapter) -> dict[str, Findings | str]:
+    """By source, what it has, or why it can't be looked into."""
+
+    def inspected(each: Inspection) -> Findings | str:
+        try:
+            return adapter.inspect(each)
+        except (SourceUnreachable, SourceRefused) as error:
+            return str(error)
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        found = dict(zip((each.source.id for each in asked), threads.map(inspected, asked), strict=True))
+    seen = {key: each for key, each in found.items() if isinstance(each, Findings) and each.sightings is not None}
+    if seen:
+        with database.transaction() as session:
+            for source in session.exec(select(Source).where(col(Source.id).in_(seen))).all():
+                adapter.record(session, source, seen[source.id], clock.now())
     return found
 
 
@@ -122,11 +162,9 @@ def last_runs(session: Session) -> dict[str, datetime]:
     return dict(session.exec(statement).all())
 
 
-def _something_to_do(session: Session, source: Source, adapter: SourceAdapter, *, arrivals_only: bool) -> str | None:
-    try:
-        found = adapter.inspect(inspection(session, source))
-    except SourceUnreachable as error:
-        return str(error)
+def _something_to_do(session: Session, source: Source, found: Findings | str, *, arrivals_only: bool) -> str | None:
+    if isinstance(found, str):
+        return found
     if found.outcome is None or len(found.file_errors):
         return found.message
     if arrivals_only:

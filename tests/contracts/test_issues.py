@@ -11,7 +11,8 @@ from contracts.formats import FORMATS
 from contracts.issues import CATALOGUE, Entry, Severity, catalogue, message, with_catalogue
 
 FILE_ERRORS = (
-    "file_missing file_duplicate file_empty file_unreadable encoding_invalid separator_invalid header_missing "
+    "file_missing file_duplicate file_empty file_unreadable zip_damaged zip_encrypted "
+    "zip_too_large zip_path_invalid encoding_invalid separator_invalid header_missing "
     "column_missing column_duplicate columns_invalid quotes_invalid line_break_in_cell nul_character id_missing"
 )
 ERRORS = (

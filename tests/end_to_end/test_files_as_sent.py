@@ -11,7 +11,9 @@ from sqlmodel import Session, col, select
 from errors import SourceUnreachable
 from models.outcomes import RunOutcome
 from models.tables import Delivery, FileError, Link, Run, Source
+from sandbox.file_faults import zip_of
 from services import clock
+from services.intake import deliveries
 from services.intake.adapters import Findings, Inspection
 from services.intake.adapters.csv_drop_folder import CsvDropFolder
 from services.intake.landing_area import LandingArea
@@ -98,6 +100,50 @@ def test_two_files_of_one_name_are_reported_until_one_is_removed(birch: Installa
         assert (shown.message, shown.notes[-1]) == (said, "not a file of the format, left out: notes.txt")
         assert shown.file_errors.select("code", "file").rows() == [("file_duplicate", "schools.csv")]
     (birch.drop() / "schools.csv").unlink()
+    birch.night()
+    with birch.database.reading() as session:
+        assert told(session)[:2] == ("connected", RunOutcome.DONE)
+        assert session.exec(select(FileError)).all() == []
+
+
+def send_zip(installation: Installation, packed: bytes) -> None:
+    for file in installation.drop().iterdir():
+        file.unlink()
+    installation.send({"roster.zip": packed})
+
+
+def of_night(night: int) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (CASE / f"night{night}").iterdir()}
+
+
+def test_a_zip_is_a_delivery_as_its_files_are(birch: Installation) -> None:
+    send_zip(birch, zip_of(of_night(1)))
+    birch.night()
+    with birch.database.reading() as session:
+        assert told(session)[1] == RunOutcome.DUPLICATE
+    send_zip(birch, zip_of({f"export/{name}": content for name, content in of_night(2).items()}))
+    birch.night()
+    with birch.database.reading() as session:
+        assert told(session) == ("connected", RunOutcome.DONE, ["received delivery 2"])
+        delivery = session.exec(select(Delivery).where(Delivery.id == 2)).one()
+        assert {entry["zip"] for entry in delivery.files or []} == {"roster.zip"}
+        changed = session.exec(select(Link.first_name).where(col(Link.external_id).in_(["000001", "T001"])))
+        assert sorted(str(name) for name in changed) == ["Changed", "Tea1x"]
+
+
+def test_a_zip_that_cannot_be_unpacked_is_rejected_and_then_all_is_sent_again(birch: Installation) -> None:
+    send_zip(birch, zip_of(of_night(2))[:-40])
+    birch.night()
+    with birch.database.reading() as session:
+        assert told(session)[:2] == ("on_hold", RunOutcome.REJECTED)
+        errors = session.exec(select(FileError)).all()
+        assert [(error.code, error.file, error.delivery_id) for error in errors] == [("zip_damaged", "roster.zip", 2)]
+        source = session.exec(select(Source)).one()
+        assert deliveries.files_with_error(session, source) is None
+    birch.night()
+    with birch.database.reading() as session:
+        assert told(session)[:2] == ("on_hold", RunOutcome.REJECTED)
+    send_zip(birch, zip_of(of_night(2)))
     birch.night()
     with birch.database.reading() as session:
         assert told(session)[:2] == ("connected", RunOutcome.DONE)

@@ -33,7 +33,8 @@ def blocks() -> Iterator[None]:
 
 
 def _connection() -> Connection | None:
-    return get_settings().connection("clever", resources._secret)
+    found: Connection | None = get_settings().connection("clever", resources._secret)
+    return found
 
 
 def clever_is(client_id: str, client_secret: str) -> Connection:

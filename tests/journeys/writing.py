@@ -58,7 +58,8 @@ def resume() -> None:
 
 def _connection() -> Connection | None:
     try:
-        return get_settings().connection("clever")
+        found: Connection | None = get_settings().connection("clever")
+        return found
     except SetupError:
         return None
 

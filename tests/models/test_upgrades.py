@@ -16,7 +16,7 @@ from tests.models.migrating import SNAPSHOTS, UPGRADES, Rows, restore, rows_of
 
 CHANGELOG = Path(__file__).parent.parent.parent / "CHANGELOG.md"
 # The schemas that came with the version that CHANGELOG.md calls unreleased.
-UNRELEASED = ("0006", "0007", "0008", "0009", "0010")
+UNRELEASED = ("0006", "0007", "0008", "0009", "0010", "0011")
 # What each migration adds: table -> column -> the value of rows that were there.
 ADDED: dict[str, dict[str, dict[str, Any]]] = {
     "0002": {
@@ -63,6 +63,7 @@ ADDED: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
     "0010": {"queued_source": {}},
+    "0011": {"source": {"sightings": None}},
 }
 # Table and old name of a column -> its new name.
 RENAMED = {

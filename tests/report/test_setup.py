@@ -67,9 +67,26 @@ def test_a_folders_path_on_our_server_is_for_operators_only(browser: Browser, sa
 
 def test_the_form_and_what_it_refuses_call_a_value_the_same(browser: Browser) -> None:
     for kind, form in FORMS.items():
-        page = browser(UNIFIED).get(f"{SETUP}/new/{kind}").text
+        page = browser(OPERATOR).get(f"{SETUP}/new/{kind}").text
         for name, label in form.labels.items():
             assert (f'name="{name}"' in page, f">{label}<" in page or 'type="hidden"' in page) == (True, True)
+
+
+def test_only_an_operator_connects_an_sftp_server(browser: Browser, samples: Database) -> None:
+    address, key = "sftp://rollcall@files.example/out", f"SHA256:{'a' * 43}"
+    typed = {"format": "csv-1.0", "folder": address, "host_keys": key}
+    refused = browser(UNIFIED).post(f"{SETUP}/new/csv", data=typed)
+    assert (refused.status_code, "Only your operations team can connect" in refused.text) == (422, True)
+    assert 'name="folder"' not in refused.text
+    browser(UNIFIED).post(f"{SETUP}/new/csv", data={**typed, "folder": "/etc"})
+    browser(OPERATOR).post(f"{SETUP}/new/csv", data=typed)
+    wrong = browser(OPERATOR).post(f"{SETUP}/new/csv", data={**typed, "host_keys": "SHA256:short"})
+    assert (wrong.status_code, "must be fingerprints such as SHA256:" in wrong.text) == (422, True)
+    with samples.reading() as session:
+        found = session.exec(select(Source).where(col(Source.in_report)).order_by(Source.key)).all()
+        settings = [source.settings for source in found]
+    assert [each["folder"] == "/etc" for each in settings] == [False, False]
+    assert settings[1] == {"folder": address, "quiet_seconds": 300, "host_keys": [key]}
 
 
 def test_a_school_administrator_and_another_district_are_refused_everything(browser: Browser) -> None:

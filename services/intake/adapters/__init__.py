@@ -45,8 +45,9 @@ class Findings:
 
     message: for people, without personal data. notes: what is there and is not read. file_errors: FILE_ERRORS, what to
     say of what can be no delivery. may_remove: whether somebody may be archived by these data. version: what the source
-    calls the state of its data. stamps: of the files there, by their names. district_name: what the source calls the
-    district, where it has a name for it. details: the adapter's own.
+    calls the state of its data. stamps: of the files there, by their names. sightings: the same to be kept for the next
+    look, where the place has no clock that counts. zip_name: the zip that the files come in. district_name: what the
+    source calls the district, where it has a name for it. details: the adapter's own.
     """
 
     outcome: RunOutcome | None
@@ -56,6 +57,8 @@ class Findings:
     may_remove: bool = True
     version: str | None = None
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    sightings: Mapping[str, Stamp] | None = None
+    zip_name: str | None = None
     district_name: str | None = None
     details: Any = None
 

@@ -1,24 +1,28 @@
-"""Files that a district puts into a folder."""
+"""Files that a district puts into a folder, on this machine or on an SFTP server of its own."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from sqlmodel import Session
 
-from contracts.formats import FORMATS, Format, file_formats, match_names
+from contracts.formats import FORMATS, Format, file_formats, match_names, zipped
 from models.outcomes import RunOutcome
 from models.tables import Source
+from services import clock
 from services.intake.adapters import Findings, Inspection, SourceSchool
 from services.intake.arrival import Arrival, Waiting, inspect_drop_folder, read_folder
-from services.intake.drop_folder import DropFolder, LocalFolder
+from services.intake.drop_folder import DropFolder, LocalFolder, Stamp
 from services.intake.landing import copy_files
 from services.intake.setup_entries import Line, SourceEntry
+from services.intake.sftp import SCHEME, Access, Address, SftpFolder
 
 KIND: Final = "csv"
 
@@ -30,13 +34,31 @@ def _known_format(value: str) -> str:
     return value
 
 
+def _folder_or_address(value: str) -> str:
+    return str(Address.of(value)) if "://" in value else value
+
+
+def _fingerprint(value: str) -> str:
+    if not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", value):
+        raise ValueError("must be fingerprints such as SHA256:…, as ssh-keygen -l shows them")
+    return value
+
+
 class CsvSourceEntry(SourceEntry):
     """A [[district.source]] of files."""
 
     kind: Literal["csv"]
     format: Annotated[str, AfterValidator(_known_format)]
-    folder: Line
+    folder: Annotated[Line, AfterValidator(_folder_or_address)]
+    # Two while the server's key is being replaced.
+    host_keys: Annotated[list[Annotated[str, AfterValidator(_fingerprint)]], Field(default_factory=list, max_length=2)]
     quiet_seconds: Annotated[int, Field(ge=0)] = 300
+
+    @model_validator(mode="after")
+    def _keys_of_a_server(self) -> Self:
+        if self.host_keys and not self.folder.startswith(SCHEME):
+            raise ValueError("has host_keys, but its folder is not on an SFTP server")
+        return self
 
     @property
     def format_name(self) -> str:
@@ -45,16 +67,22 @@ class CsvSourceEntry(SourceEntry):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """folder: absolute. quiet_seconds: files count as complete when none has changed for so long."""
-        return {"folder": self.folder, "quiet_seconds": self.quiet_seconds}
+        """folder: absolute, or on an SFTP server. quiet_seconds: files are complete when none changed for so long.
+
+        host_keys: the fingerprints of the server's, where they are set.
+        """
+        keys = {"host_keys": list(self.host_keys)} if self.host_keys else {}
+        return {"folder": self.folder, "quiet_seconds": self.quiet_seconds, **keys}
 
     def relative_to(self, folder: Path) -> Self:
         """The entry of a setup file in this folder, with its drop folder absolute."""
+        if self.folder.startswith(SCHEME):
+            return self
         return self.model_copy(update={"folder": os.path.normpath(folder / Path(self.folder).expanduser())})
 
 
 class CsvDropFolder:
-    """A drop folder on this machine."""
+    """A drop folder on this machine, or on an SFTP server. connection: what it takes to sign in there."""
 
     kind: ClassVar[str] = KIND
     entry: ClassVar[type[SourceEntry]] = CsvSourceEntry
@@ -62,29 +90,32 @@ class CsvDropFolder:
     is_pausable: ClassVar[bool] = False
     is_remote: ClassVar[bool] = False
 
-    def __init__(self, connection: object = None) -> None:
-        assert connection is None
+    def __init__(self, connection: Access | None = None) -> None:
+        self._access = connection or Access()
 
     @staticmethod
     def location_of(settings: Mapping[str, Any]) -> str:
         """The folder, whatever links lead to it."""
-        return str(Path(settings["folder"]).resolve())
+        folder = str(settings["folder"])
+        return folder if folder.startswith(SCHEME) else str(Path(folder).resolve())
 
-    def may_be_set_up_by(self, _settings: Mapping[str, Any], _email: str) -> bool:
-        """Always: Rollcall chooses the folder."""
-        return True
+    def may_be_set_up_by(self, settings: Mapping[str, Any], _email: str) -> bool:
+        """Whether Rollcall chooses the folder. An SFTP server doesn't say whose it is."""
+        return not settings["folder"].startswith(SCHEME)
 
     def inspect(self, asked: Inspection) -> Findings:
         """See which files wait."""
-        waiting = inspect_drop_folder(
-            asked.source,
-            _folder(asked.source),
-            form=FORMATS[asked.source.format],
-            with_error=asked.with_error,
-            now=asked.now,
-            as_it_stands=asked.as_it_stands,
-            zone=asked.zone,
-        )
+        earlier = {name: Stamp(*stamp) for name, stamp in (asked.source.sightings or {}).items()}
+        with self._opened(asked.source, earlier, asked.now) as drop_folder:
+            waiting = inspect_drop_folder(
+                asked.source,
+                drop_folder,
+                form=FORMATS[asked.source.format],
+                with_error=asked.with_error,
+                now=asked.now,
+                as_it_stands=asked.as_it_stands,
+                zone=asked.zone,
+            )
         outcome: RunOutcome | None = None
         if waiting.state == Arrival.NOTHING:
             outcome = RunOutcome.NOTHING
@@ -93,16 +124,28 @@ class CsvDropFolder:
         elif waiting.state != Arrival.READY:
             outcome = RunOutcome.ARRIVING
         return Findings(
-            outcome, waiting.message, waiting.notes, waiting.file_errors, stamps=waiting.stamps, details=waiting
+            outcome,
+            waiting.message,
+            waiting.notes,
+            waiting.file_errors,
+            stamps=waiting.stamps,
+            sightings={**waiting.stamps, **waiting.unfinished} if _is_remote(asked.source) else None,
+            zip_name=waiting.zip_name,
+            details=waiting,
         )
 
     def schools(self, source: Source) -> tuple[SourceSchool, ...]:
         """The schools of the file that lies there, delivered already or not."""
         form = FORMATS[source.format]
-        return schools_of(form, read_folder(Path(source.settings["folder"]), form, only=form.file_of("school")))
+        with self._opened(source, {}, clock.now()) as drop_folder:
+            files = read_folder(drop_folder, form, only=form.file_of("school"))
+        return schools_of(form, files)
 
-    def record(self, _session: Session, _source: Source, _findings: Findings, _now: datetime) -> None:
-        """Nothing is kept: the stamps are once the files are taken."""
+    def record(self, session: Session, source: Source, findings: Findings, _now: datetime) -> None:
+        """Keep what was seen on a server, whose clock says nothing; the stamps are kept once the files are taken."""
+        if findings.sightings is not None:
+            source.sightings = {name: stamp.as_list() for name, stamp in findings.sightings.items()}
+            session.add(source)
 
     def is_current(self, _session: Session, _source: Source, _findings: Findings, _now: datetime) -> bool:
         """Never: files that were written again are a delivery."""
@@ -111,7 +154,22 @@ class CsvDropFolder:
     def fetch(self, source: Source, findings: Findings, folder: Path) -> bool:
         """Copy the files that wait."""
         waiting: Waiting = findings.details
-        return copy_files(_folder(source), waiting, folder)
+        with self._opened(source, findings.sightings or {}, clock.now()) as drop_folder:
+            return copy_files(drop_folder, waiting, folder, FORMATS[source.format])
+
+    def _opened(
+        self, source: Source, earlier: Mapping[str, Stamp], now: datetime
+    ) -> AbstractContextManager[DropFolder]:
+        if not _is_remote(source):
+            return nullcontext(LocalFolder(Path(source.settings["folder"])))
+        return SftpFolder(
+            Address.of(source.settings["folder"]),
+            self._access,
+            source_id=source.id,
+            host_keys=tuple(source.settings.get("host_keys", ())),
+            earlier=earlier,
+            now=now,
+        )
 
 
 def schools_of(form: Format, files: Mapping[str, bytes]) -> tuple[SourceSchool, ...]:
@@ -120,14 +178,15 @@ def schools_of(form: Format, files: Mapping[str, bytes]) -> tuple[SourceSchool, 
     Raises:
         DataError: reading failed on data it should have accepted.
     """
+    files, _ = zipped.expand(form, files)
     names = match_names([form.file_of("school")], files).files
     reading = form.read({name: files[name] for several in names.values() for name in several})
     found = form.to_roster(reading).schools.select("external_id", "name").drop_nulls().unique("external_id")
     return tuple(SourceSchool(*row) for row in found.sort("name", "external_id").iter_rows())
 
 
-def _folder(source: Source) -> DropFolder:
-    return LocalFolder(Path(source.settings["folder"]))
+def _is_remote(source: Source) -> bool:
+    return str(source.settings["folder"]).startswith(SCHEME)
 
 
 ADAPTER = CsvDropFolder

@@ -21,6 +21,7 @@ from contracts.formats.csv_1_0 import FORMAT as CSV_1_0
 from errors import NotFound, NotPossible, SourceUnreachable
 from models.database import Database
 from models.tables import Delivery, District, FileError, Source
+from sandbox.file_faults import zip_of
 from services.intake import arrival, deliveries, drop_folder
 from services.intake import landing as landing_files
 from services.intake.arrival import Arrival, Waiting
@@ -319,6 +320,120 @@ def test_whatever_else_lies_there_is_named_in_the_notes_and_for_a_missing_file()
     )
 
 
+@pytest.mark.parametrize("name", ["students.csv.part", "Students.csv.filepart", "STUDENTS.CSV.tmp"])
+def test_nothing_is_taken_while_a_file_is_sent_under_another_name(name: str) -> None:
+    source, place = taken_before()
+    for written in ("schools", "teachers", "students"):
+        place.write(written, HOUR)
+    place.write(name, 2 * HOUR - 1)
+    waiting = inspect_drop_folder(source, place)
+    assert (waiting.state, waiting.message, list(waiting.unfinished), waiting.ready_at, waiting.notes) == (
+        Arrival.ARRIVING,
+        f"still arriving: {name}",
+        [name],
+        None,
+        (),
+    )
+    assert inspect_drop_folder(source, place, as_it_stands=True).state == Arrival.READY
+    place.write(name, 2 * HOUR)
+    waiting = inspect_drop_folder(source, place)
+    assert (waiting.state, waiting.notes) == (Arrival.READY, (f"not a file of the format, left out: {name}",))
+
+
+def test_only_a_file_of_the_format_is_waited_for() -> None:
+    place = Shelf(schools=HOUR, teachers=HOUR, students=HOUR, **{"photos.jpg.tmp": 1, "students.csv.bak": 1})
+    assert inspect_drop_folder(a_source(), place).state == Arrival.READY
+
+
+def test_a_first_file_that_is_being_sent_is_arriving_and_one_given_up_is_named_for_the_missing() -> None:
+    place = Shelf(**{"students.csv.part": 10})
+    assert inspect_drop_folder(a_source(), place).state == Arrival.ARRIVING
+    place = Shelf(schools=3 * HOUR, teachers=3 * HOUR, **{"students.csv.part": 10})
+    assert inspect_drop_folder(a_source(), place).state == Arrival.ARRIVING
+    place.write("students.csv.part", 2 * HOUR)
+    waiting = inspect_drop_folder(a_source(), place)
+    assert (waiting.state, waiting.file_errors["detail"].to_list()) == (Arrival.OVERDUE, ["found students.csv.part"])
+
+
+# --- zips ---
+
+
+def noted(source: Source, waiting: Waiting) -> None:
+    """As after a taking."""
+    source.stamps = {name: stamp.as_list() for name, stamp in waiting.stamps.items()}
+
+
+def test_a_zip_is_a_complete_set() -> None:
+    source, place = a_source(), Shelf(**{"roster.zip": 200})
+    assert inspect_drop_folder(source, place).state == Arrival.ARRIVING
+    place.write("roster.zip", 300)
+    waiting = inspect_drop_folder(source, place)
+    assert (waiting.state, waiting.zip_name, waiting.files, waiting.missing, waiting.notes) == (
+        Arrival.READY,
+        "roster.zip",
+        {},
+        (),
+        (),
+    )
+    noted(source, waiting)
+    waiting = inspect_drop_folder(source, place)
+    assert (waiting.state, waiting.message) == (Arrival.NOTHING, "no new files since the last delivery")
+
+
+def test_the_newest_zip_counts_and_older_ones_never_again() -> None:
+    source, place = a_source(), Shelf(**{"day1.zip": 30 * HOUR, "day2.zip": HOUR, "b/day3.zip.part": 3 * HOUR})
+    waiting = inspect_drop_folder(source, place)
+    assert (waiting.state, waiting.zip_name, waiting.notes) == (
+        Arrival.READY,
+        "day2.zip",
+        ("used day2.zip, and not day1.zip", "not a file of the format, left out: b/day3.zip.part"),
+    )
+    noted(source, waiting)
+    del place.stamps["day2.zip"]
+    assert inspect_drop_folder(source, place).state == Arrival.NOTHING
+    place.write("day1.zip", HOUR)
+    assert inspect_drop_folder(source, place).zip_name == "day1.zip"
+
+
+def test_a_zip_that_is_being_sent_is_waited_for() -> None:
+    place = Shelf(schools=HOUR, teachers=HOUR, students=HOUR, **{"roster.zip.filepart": 1})
+    assert inspect_drop_folder(a_source(), place).message == "still arriving: roster.zip.filepart"
+
+
+def test_of_a_zip_and_files_what_was_written_since_counts() -> None:
+    source, place = taken_before()
+    place.write("roster.zip", HOUR)
+    waiting = inspect_drop_folder(source, place)
+    assert (waiting.state, waiting.zip_name, waiting.notes) == (
+        Arrival.READY,
+        "roster.zip",
+        ("used roster.zip, and not schools.csv, teachers.csv and students.csv",),
+    )
+    noted(source, waiting)
+    for name in ("schools", "teachers", "students"):
+        place.write(name, HOUR / 2)
+    waiting = inspect_drop_folder(source, place)
+    assert (waiting.state, waiting.zip_name, waiting.files, waiting.notes) == (
+        Arrival.READY,
+        None,
+        {name: name for name in FILES},
+        ("not a file of the format, left out: roster.zip",),
+    )
+
+
+def test_a_zip_and_files_that_were_both_written_are_a_file_error_once_quiet() -> None:
+    source, place = taken_before()
+    place.write("roster.zip", HOUR)
+    place.write("schools", 200)
+    assert inspect_drop_folder(source, place).state == Arrival.ARRIVING
+    waiting = inspect_drop_folder(source, place, as_it_stands=True)
+    assert (waiting.state, waiting.message, waiting.file_errors.rows()) == (
+        Arrival.DOUBLE,
+        "a zip and other files arrived: roster.zip and schools.csv. Remove the wrong one",
+        [("file_duplicate", "roster.zip", None, "found roster.zip and schools.csv", None)],
+    )
+
+
 # --- a local folder ---
 
 
@@ -370,7 +485,7 @@ def test_a_folder_is_read_for_a_check_as_a_drop_folder_is(drop: Path) -> None:
     (drop / "notes.txt").write_text("not looked into")
     (drop / "teachers.csv").unlink()
     (drop / "teachers.csv").symlink_to(drop / "schools.csv")
-    assert arrival.read_folder(drop, FORM) == {
+    assert arrival.read_folder(LocalFolder(drop), FORM) == {
         "schools.csv": b"schools.csv as sent",
         "Students.csv": b"students.csv as sent",
         "notes.txt": b"",
@@ -393,7 +508,7 @@ def land(
     drop: Path, landing: LandingArea, place: drop_folder.DropFolder | None = None, kept: Collection[str] = ()
 ) -> LandedFiles | None:
     waiting = ready(drop)
-    copied = partial(copy_files, place or LocalFolder(drop), waiting)
+    copied = partial(copy_files, place or LocalFolder(drop), waiting, form=FORM)
     found = landing_files.land(copied, landing=landing, source_id="unified/files", kept=kept, now=NOW)
     return None if found is None else replace(found, stamps=waiting.stamps)
 
@@ -487,12 +602,44 @@ def test_what_was_kept_and_never_recorded_is_removed(drop: Path, landing: Landin
 
 
 def test_files_that_change_while_they_are_copied_are_not_taken(drop: Path, tmp_path: Path) -> None:
-    assert copy_files(LocalFolder(drop), ready(drop), tmp_path)
+    assert copy_files(LocalFolder(drop), ready(drop), tmp_path, FORM)
     assert {name: (tmp_path / name).read_bytes() for name in FILES} == {
         name: f"{name} as sent".encode() for name in FILES
     }
     (tmp_path / "again").mkdir()
-    assert not copy_files(Restless(drop), ready(drop), tmp_path / "again")
+    assert not copy_files(Restless(drop), ready(drop), tmp_path / "again", FORM)
+
+
+def test_a_zip_lands_as_the_files_it_holds(drop: Path, landing: LandingArea) -> None:
+    plain = landed(drop, landing)
+    (drop / "roster.zip").write_bytes(zip_of({f"x/{name.upper()}": (drop / name).read_bytes() for name in FILES}))
+    for name in FILES:
+        (drop / name).unlink()
+    found = landed(drop, landing)
+    assert {name: content for name, content in stored(landing).items() if name.startswith(found.path)} == sent(
+        found.path
+    )
+    assert (found.files, found.digest, list(found.stamps)) == (plain.files, plain.digest, ["roster.zip"])
+
+
+def test_a_zip_that_cannot_be_unpacked_is_kept_as_it_is(drop: Path, landing: LandingArea) -> None:
+    for name in FILES[1:]:
+        (drop / name).unlink()
+    cut = zip_of(dict.fromkeys(FILES, b"x" * 1000))
+    spoilt = cut.replace(b"x", b"y")[:-30]
+    (drop / "schools.csv").unlink()
+    (drop / "roster.zip").write_bytes(spoilt)
+    found = landed(drop, landing)
+    assert stored(landing) == {f"{found.path}/roster.zip": spoilt}
+
+
+def test_the_newest_zip_is_read_for_a_check_if_there_are_no_files(drop: Path) -> None:
+    (drop / "roster.zip").write_bytes(b"zip")
+    assert arrival.read_folder(LocalFolder(drop), FORM)["roster.zip"] == b""
+    for name in FILES:
+        (drop / name).unlink()
+    assert arrival.read_folder(LocalFolder(drop), FORM) == {"roster.zip": b"zip"}
+    assert arrival.read_folder(LocalFolder(drop), FORM, only="schools.csv") == {"roster.zip": b"zip"}
 
 
 # --- recording ---

@@ -108,6 +108,7 @@ def test_a_setup_is_brought_into_the_database_once(database: Database, file: Pat
                 "position": 0,
                 "frozen": False,
                 "in_report": False,
+                "sightings": None,
                 "stamps": None,
                 "last_delivery_id": None,
                 "current_delivery_id": None,
