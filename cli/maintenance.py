@@ -40,5 +40,12 @@ def backup_command(
 def housekeeping_command() -> None:
     """Delete data past its 30-day retention: delivered files, hold evidence, old issues and sent email."""
     with opened() as database:
-        cleaned = housekeeping.clean(database, landing=get_settings().landing_area, now=clock.now())
+        settings = get_settings()
+        cleaned = housekeeping.clean(
+            database,
+            landing=settings.landing_area,
+            now=clock.now(),
+            policy=settings.retention,
+            backups=settings.backups,
+        )
     out.print(str(cleaned))

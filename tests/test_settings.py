@@ -60,6 +60,8 @@ REPORT = {
     "ROLLCALL_WEBHOOKS_MAY_BE_PRIVATE": "False",
 }
 
+RETENTION = {"ROLLCALL_RETENTION_MONTHS": "13", "ROLLCALL_ID_SECRET": ""}
+
 
 def test_everything_lies_inside_home(tmp_path: Path) -> None:
     assert get_settings().shown() == {
@@ -67,6 +69,7 @@ def test_everything_lies_inside_home(tmp_path: Path) -> None:
         "ROLLCALL_DATABASE_URL": f"sqlite:///{tmp_path}/.rollcall/rollcall.sqlite",
         "ROLLCALL_LANDING": f"{tmp_path}/.rollcall/landing",
         "ROLLCALL_LANDING_ENDPOINT": "",
+        **RETENTION,
         "ROLLCALL_LOG_LEVEL": "INFO",
         **CLEVER,
         "ROLLCALL_DROP_FOLDERS": f"{tmp_path}/.rollcall/drop",
@@ -89,6 +92,7 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "ROLLCALL_DATABASE_URL": f"sqlite:///{tmp_path}/rc/rollcall.sqlite",
         "ROLLCALL_LANDING": f"{tmp_path}/landed",
         "ROLLCALL_LANDING_ENDPOINT": "",
+        **RETENTION,
         "ROLLCALL_LOG_LEVEL": "DEBUG",
         **CLEVER,
         "ROLLCALL_DROP_FOLDERS": f"{tmp_path}/rc/drop",
@@ -350,3 +354,13 @@ def test_where_the_report_listens_and_what_its_address_is(monkeypatch: pytest.Mo
         settings.listening_at("0.0.0.0", None)
     monkeypatch.setenv("ROLLCALL_REPORT_URL", "https://rollcall.example/")
     assert get_settings().listening_at("0.0.0.0", 80).report_address == "https://rollcall.example"
+
+
+def test_a_secret_that_could_be_guessed_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLCALL_ID_SECRET", "swordfish")
+    with pytest.raises(SetupError, match=r"^ROLLCALL_ID_SECRET: must be at least 32 characters") as refused:
+        get_settings()
+    assert "swordfish" not in str(refused.value)
+    monkeypatch.setenv("ROLLCALL_ID_SECRET", "swordfish" * 4)
+    assert get_settings().hashing_secret.value == b"swordfish" * 4
+    assert get_settings().shown()["ROLLCALL_ID_SECRET"] == "**********"
