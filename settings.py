@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from services.access.openid import Provider
     from services.intake.landing_area import LandingArea
     from services.mail.smtp import Folder, Server
+    from services.operations.retention import Policy
+    from services.planning.recognition import IdSecret
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
@@ -37,6 +39,13 @@ class Settings(BaseSettings):
     landing: str = Field(default="", description="where raw deliveries are kept: a folder, or s3://BUCKET/PREFIX")
     landing_endpoint: str = Field(
         default="", description="the address of S3-compatible storage that is not Amazon's, such as https://s3.HOST"
+    )
+    retention_months: int = Field(
+        default=13, ge=1, le=120, description="months after which archived people are anonymized"
+    )
+    id_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="the secret of the hashes that anonymized people's IDs become; by default in home, made once",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="the lowest level that is logged"
@@ -231,6 +240,13 @@ class Settings(BaseSettings):
             raise ValueError("must be a folder, or s3://BUCKET/PREFIX without keys: those are in AWS_ACCESS_KEY_ID")
         return value.rstrip("/")
 
+    @field_validator("id_secret")
+    @classmethod
+    def _cannot_be_guessed(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 32:
+            raise ValueError("must be at least 32 characters, such as `openssl rand -hex 32` prints")
+        return value
+
     @field_validator("report_proxies")
     @classmethod
     def _addresses_of_proxies(cls, value: str) -> str:
@@ -296,6 +312,20 @@ class Settings(BaseSettings):
         return LandingArea(
             self.landing, Path(self.landing) if is_folder else self.home / "landing", self.landing_endpoint
         )
+
+    @property
+    def hashing_secret(self) -> IdSecret:
+        """The secret of the hashes that the IDs of anonymized people become."""
+        from services.planning.recognition import IdSecret
+
+        return IdSecret(self.home / "id-secret", self.id_secret.get_secret_value())
+
+    @property
+    def retention(self) -> Policy:
+        """After how long archived people are anonymized."""
+        from services.operations.retention import Policy
+
+        return Policy(self.retention_months, self.hashing_secret)
 
     @property
     def backups(self) -> Path:

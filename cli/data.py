@@ -67,7 +67,13 @@ def preview(district: DistrictId, school: Schools = None, csv_file: CsvFile = No
     frames = []
     with opened() as database, database.reading() as session:
         for request in requests.sync_requests(session, district, school, None):
-            shown = preview_sync(session, request, landing=get_settings().landing_area, adapter=adapter(request.kind))
+            shown = preview_sync(
+                session,
+                request,
+                landing=get_settings().landing_area,
+                adapter=adapter(request.kind),
+                id_secret=get_settings().hashing_secret,
+            )
             out.print(f"[bold]{request.source_id}[/]: {escape(shown.message)}")
             for note in shown.notes:
                 err.print(escape(note), style="dim")

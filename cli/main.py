@@ -19,6 +19,7 @@ from cli import sync  # noqa: F401
 from cli import history  # noqa: F401
 from cli import holds  # noqa: F401
 from cli import maintenance  # noqa: F401
+from cli import privacy  # noqa: F401
 from cli import report  # noqa: F401
 from cli import up  # noqa: F401
 from cli import deploy  # noqa: F401

@@ -38,7 +38,17 @@ def backup_command(
 
 @app.command(name="housekeeping", rich_help_panel="Maintain")
 def housekeeping_command() -> None:
-    """Delete data past its 30-day retention: delivered files, hold evidence, old issues and sent email."""
+    """Delete what is past its 30-day retention, and anonymize people who were archived long ago.
+
+    Delivered files, hold evidence, old issues, sent email and copies of the database are deleted.
+    """
     with opened() as database:
-        cleaned = housekeeping.clean(database, landing=get_settings().landing_area, now=clock.now())
+        settings = get_settings()
+        cleaned = housekeeping.clean(
+            database,
+            landing=settings.landing_area,
+            now=clock.now(),
+            policy=settings.retention,
+            backups=settings.backups,
+        )
     out.print(str(cleaned))

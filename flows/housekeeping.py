@@ -15,7 +15,7 @@ from tasks.mail import add_due_notices, send_what_waits
 
 @flow(name="housekeeping", flow_run_name=by_time, persist_result=False)
 async def housekeeping() -> State[Any]:
-    """Delete files, evidence, issues and mail past their 30-day retention, and what interrupted runs left behind.
+    """Delete what is past its 30-day retention, anonymize archived people who are past theirs, and tidy up.
 
     It also adds the notices that are due by now, sends the mail that is waiting, and lists new districts in the forms.
     """

@@ -18,7 +18,7 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -302,6 +302,28 @@ def copy_embedded(file: Path, target: Path) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def compact(database: Database, tables: Collection[str]) -> None:
+    """Give back the space of deleted rows, so that nothing of them is left in the database's files.
+
+    An embedded database is written anew as a whole, and its write-ahead log is emptied. On PostgreSQL these tables are,
+    and their statistics, which hold values too, are made again; its write-ahead log is the server's own affair.
+
+    Raises:
+        DatabaseUnavailable: others use the database all the time; nothing is lost, and it can be tried again.
+    """
+    with shielded("compacting the database"):
+        if database.dialect != "sqlite":
+            with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                for table in tables:
+                    connection.exec_driver_sql(f'VACUUM (FULL, ANALYZE) "{table}"')
+            return
+        with closing(sqlite3.connect(str(database.engine.url.database), timeout=LOCK_SECONDS)) as connection:
+            connection.execute("VACUUM")
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise DatabaseUnavailable("others read the database all the time, so its log still holds what was deleted")
 
 
 def _address(url: str) -> URL:

@@ -206,6 +206,10 @@ class Link(SQLModel, table=True):
     role: str
     external_id: str | None = Field(default=None, description="the source's own; null once given up to another person")
     guardian_ids: str | None = Field(default=None, description="a guardian: all their guardian_ids, sorted, one a line")
+    id_hashes: str | None = Field(
+        default=None,
+        description="once anonymized: keyed hashes of the IDs it had, one a line; see the retention policy",
+    )
     first_name: str | None = None
     last_name: str | None = None
     email: str | None = None
@@ -628,8 +632,10 @@ class AuditEntry(SQLModel, table=True):
     at: datetime = _at()
     actor: str = Field(description="an email address, or token: and its name")
     action: str = Field(description="see `services.access.audit`")
-    district_id: str | None = Field(default=None, foreign_key="district.id", description="null: of none")
-    school_id: str | None = Field(default=None, foreign_key="school.id")
+    district_id: str | None = Field(
+        default=None, description="null: of none; no foreign key, as the entry outlasts a district that is erased"
+    )
+    school_id: str | None = Field(default=None, description="no foreign key, likewise")
     subject: str | None = Field(default=None, description="what it was about: an ID of ours, never a value")
     detail: str | None = Field(default=None, description="in words; no personal data of the roster")
     network: str | None = Field(default=None, description="the address it came from")

@@ -187,6 +187,7 @@ class Report:
                 schools,
                 landing=self.settings.landing_area,
                 adapter=lambda kind: ADAPTERS[kind](self.settings.connection(kind)),
+                id_secret=self.settings.hashing_secret,
             )
         finally:
             self.forget()

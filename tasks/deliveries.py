@@ -60,7 +60,9 @@ def read_roster(request: SyncRequest, run_id: int, delivery_id: int) -> tuple[Ro
 @task(name="validate, settle and plan", **RETRIES)
 def make_plan(request: SyncRequest, run_id: int, delivery_id: int, roster: Roster) -> tuple[RunContext, Plan]:
     """Check and settle the district, and compare it with what is stored."""
-    run, plan = planning.make_plan(database(), request, run_id, delivery_id, roster)
+    run, plan = planning.make_plan(
+        database(), request, run_id, delivery_id, roster, id_secret=get_settings().hashing_secret
+    )
     for note in plan.notes:
         get_run_logger().info("%s", note)
     return run, plan

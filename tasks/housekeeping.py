@@ -6,6 +6,7 @@ from prefect import get_run_logger, task
 
 from services import clock
 from services.operations import housekeeping
+from settings import get_settings
 from tasks.deliveries import RETRIES
 from tasks.forms import offer_districts
 from tasks.resources import database, landing
@@ -14,7 +15,11 @@ from tasks.resources import database, landing
 @task(name="clean", **RETRIES)
 def clean() -> str:
     """Delete what is past its retention; return a sentence that says how much."""
-    message = str(housekeeping.clean(database(), landing=landing(), now=clock.now()))
+    settings = get_settings()
+    cleaned = housekeeping.clean(
+        database(), landing=landing(), now=clock.now(), policy=settings.retention, backups=settings.backups
+    )
+    message = str(cleaned)
     get_run_logger().info("%s", message)
     return message
 

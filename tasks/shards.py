@@ -94,7 +94,14 @@ def _run(taken: Taken) -> Ended:
             pipeline.finish(database(), taken.run_id, RunOutcome.PAUSED, [pause])
             return Ended(RunOutcome.PAUSED)
         held = set(open_holds(request.district_id).values())
-        ended = running.run_begun(database(), request, taken.run_id, landing=landing(), adapter=adapter)
+        ended = running.run_begun(
+            database(),
+            request,
+            taken.run_id,
+            landing=landing(),
+            adapter=adapter,
+            id_secret=get_settings().hashing_secret,
+        )
     except LeaseLost:
         return Ended(RunOutcome.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one district, the others have their turn

@@ -66,6 +66,8 @@ REPORT = {
     "ROLLCALL_WEBHOOKS_MAY_BE_PRIVATE": "False",
 }
 
+RETENTION = {"ROLLCALL_RETENTION_MONTHS": "13", "ROLLCALL_ID_SECRET": ""}
+
 
 def test_everything_lies_inside_home(tmp_path: Path) -> None:
     assert get_settings().shown() == {
@@ -73,6 +75,7 @@ def test_everything_lies_inside_home(tmp_path: Path) -> None:
         "ROLLCALL_DATABASE_URL": f"sqlite:///{tmp_path}/.rollcall/rollcall.sqlite",
         "ROLLCALL_LANDING": f"{tmp_path}/.rollcall/landing",
         "ROLLCALL_LANDING_ENDPOINT": "",
+        **RETENTION,
         "ROLLCALL_LOG_LEVEL": "INFO",
         **CLEVER,
         "ROLLCALL_DROP_FOLDERS": f"{tmp_path}/.rollcall/drop",
@@ -95,6 +98,7 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "ROLLCALL_DATABASE_URL": f"sqlite:///{tmp_path}/rc/rollcall.sqlite",
         "ROLLCALL_LANDING": f"{tmp_path}/landed",
         "ROLLCALL_LANDING_ENDPOINT": "",
+        **RETENTION,
         "ROLLCALL_LOG_LEVEL": "DEBUG",
         **CLEVER,
         "ROLLCALL_DROP_FOLDERS": f"{tmp_path}/rc/drop",
@@ -368,3 +372,13 @@ def test_passwords_for_sftp_are_by_source_and_never_shown(monkeypatch: pytest.Mo
     with pytest.raises(SetupError) as raised:
         get_settings()
     assert str(raised.value) == 'ROLLCALL_SFTP_PASSWORDS: must be JSON such as {"DISTRICT/SOURCE": "…"}'
+
+
+def test_a_secret_that_could_be_guessed_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLCALL_ID_SECRET", "swordfish")
+    with pytest.raises(SetupError, match=r"^ROLLCALL_ID_SECRET: must be at least 32 characters") as refused:
+        get_settings()
+    assert "swordfish" not in str(refused.value)
+    monkeypatch.setenv("ROLLCALL_ID_SECRET", "swordfish" * 4)
+    assert get_settings().hashing_secret.value == b"swordfish" * 4
+    assert get_settings().shown()["ROLLCALL_ID_SECRET"] == "**********"

@@ -263,7 +263,13 @@ def _run(asked: Asked, what: str, source: Source) -> Any:
         with report.database.reading() as session:
             if what == "look":
                 return look(session, source, adapter)
-            return preview_in_numbers(session, source, landing=report.settings.landing_area, adapter=adapter)
+            return preview_in_numbers(
+                session,
+                source,
+                landing=report.settings.landing_area,
+                adapter=adapter,
+                id_secret=report.settings.hashing_secret,
+            )
 
     return report.looks.get((what, source.id), looking, wait=WAIT)
 

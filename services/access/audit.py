@@ -41,6 +41,9 @@ class Action(StrEnum):
     ALERT_MUTED = "alert_muted"
     MUTE_ENDED = "mute_ended"
     SETUP_CHANGED = "setup_changed"
+    ERASED = "erased"
+    EXPORTED = "exported"
+    INSPECTED = "inspected"
 
 
 def record(

@@ -1,15 +1,17 @@
 """Housekeeping: what is past its retention is deleted from the landing area and the database.
 
-Raw files of deliveries, evidence of ended holds, issues of replaced deliveries, finished mails, messages to webhooks
-and sessions of the report are kept for 30 days, requests to sign in for a day; what a live hold or a delivery still in
-use needs stays. A district with a live run has its turn the next day.
+Raw files of deliveries, evidence of ended holds, issues of replaced deliveries, finished mails, messages to webhooks,
+sessions of the report and copies of the database made before upgrades are kept for 30 days, requests to sign in for a
+day; what a live hold or a delivery still in use needs stays. Archived people are anonymized, see `retention`. A
+district with a live run has its turn the next day.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -24,6 +26,8 @@ from models.tables import Delivery, District, Run, Source
 from services.access import openid, sessions, sign_in
 from services.intake.landing_area import LandingArea
 from services.mail import compose, notices
+from services.operations import retention
+from services.operations.retention import Policy
 from services.status.sync_status import is_live, record_status_changes
 
 RETENTION = timedelta(days=30)
@@ -35,20 +39,26 @@ ENOUGH = 3  # refusals, after which the landing area counts as out of reach
 class Cleaned:
     """How much went. deliveries: those whose files were removed; evidence: records shown by ended holds.
 
+    people: who were anonymized. copies: of the embedded database, made before it was migrated.
+
     folders: of the landing area, that no delivery names. busy: districts with a live run, left for the next time.
     """
 
+    people: int = 0
     deliveries: int = 0
     evidence: int = 0
     issues: int = 0
     mails: int = 0
     sign_ins: int = 0
     folders: int = 0
+    copies: int = 0
     busy: int = 0
 
     def __str__(self) -> str:
         removed = ", ".join(count(getattr(self, name), *what) for name, what in _COUNTED.items() if getattr(self, name))
         message = f"removed {removed}" if removed else "nothing to remove"
+        if self.people:
+            message = f"anonymized {count(self.people, 'archived person', 'archived people')}; {message}"
         if not self.busy:
             return message
         busy = count(self.busy, "district with a sync in progress", "districts with a sync in progress")
@@ -62,15 +72,24 @@ _COUNTED = {
     "mails": ("email",),
     "sign_ins": ("sign-in",),
     "folders": ("leftover folder",),
+    "copies": ("copy of the database", "copies of the database"),
 }
 
 
-def clean(database: Database, *, landing: LandingArea, now: datetime) -> Cleaned:
+def clean(
+    database: Database,
+    *,
+    landing: LandingArea,
+    now: datetime,
+    policy: Policy | None = None,
+    backups: Path | None = None,
+) -> Cleaned:
     """Remove what is older than 30 days and nobody needs, district by district, each in a transaction of its own.
 
     Rule: a delivery's age counts from when it was last sent. Its row stays, because runs and holds refer to it; its
     files are deleted once the database no longer names them, so that a killed run leaves leftovers only. Status
-    changes caused by time alone are recorded. A run that died stays for its district's next run.
+    changes caused by time alone are recorded. A run that died stays for its district's next run. policy: None
+    anonymizes nobody. backups: where copies of an embedded database are kept.
 
     Raises:
         TransientError: something in the landing area cannot be removed; everything else is done.
@@ -91,7 +110,7 @@ def clean(database: Database, *, landing: LandingArea, now: datetime) -> Cleaned
         districts = list(session.exec(select(District.id).order_by(District.id)))
     for district_id in districts:
         with database.transaction() as session:
-            found = _clean_district(session, district_id, now)
+            found = _clean_district(session, district_id, now, policy)
         for path in found.landed:
             removed(landing.remove, path)
         folders = sum(
@@ -99,6 +118,7 @@ def clean(database: Database, *, landing: LandingArea, now: datetime) -> Cleaned
         )
         done = _sum(done, found.cleaned, Cleaned(folders=folders))
     done = _sum(done, Cleaned(folders=removed(landing.sweep_copies, now - LEFTOVER_AGE)))
+    done = _sum(done, Cleaned(copies=removed(_clean_copies, backups, now - RETENTION)))
     with database.transaction() as session:
         done = _sum(done, Cleaned(mails=_clean_mails(session, now)))
         done = _sum(done, Cleaned(sign_ins=_clean_sign_ins(session, now)))
@@ -118,7 +138,7 @@ class _DistrictCleanup:
     sources: Mapping[str, set[str]] = field(default_factory=dict)
 
 
-def _clean_district(session: Session, district_id: str, now: datetime) -> _DistrictCleanup:
+def _clean_district(session: Session, district_id: str, now: datetime, policy: Policy | None) -> _DistrictCleanup:
     # As a starting run does, so that none starts in the meantime.
     session.exec(select(District).where(District.id == district_id).with_for_update(key_share=True)).one()
     open_runs = session.exec(select(Run).where(Run.district_id == district_id, col(Run.ended_at).is_(None))).all()
@@ -138,6 +158,7 @@ def _clean_district(session: Session, district_id: str, now: datetime) -> _Distr
             session.add(delivery)
     session.flush()
     cleaned = Cleaned(
+        people=retention.anonymize(session, district_id, policy, now=now) if policy is not None else 0,
         deliveries=len(landed),
         evidence=_clean_evidence(session, district_id, now),
         issues=_clean_issues(session, district_id, now),
@@ -148,6 +169,25 @@ def _clean_district(session: Session, district_id: str, now: datetime) -> _Distr
         for source in sources
     }
     return _DistrictCleanup(cleaned, tuple(landed), paths)
+
+
+def _clean_copies(backups: Path | None, before: datetime) -> int:
+    """Remove older copies of an embedded database: whoever is gone from it is still in them.
+
+    Raises:
+        TransientError: one cannot be removed.
+    """
+    if backups is None:
+        return 0
+    old = [copy for copy in backups.glob("*.sqlite") if datetime.fromtimestamp(copy.stat().st_mtime, UTC) < before]
+    try:
+        for copy in old:
+            copy.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror
+    else:
+        return len(old)
+    raise TransientError(f"copies of the database in {backups} cannot be removed ({reason})")
 
 
 def _needed(session: Session, district_id: str) -> set[int | None]:

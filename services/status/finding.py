@@ -63,7 +63,7 @@ _CLASSES: Schema = {"id": pl.String, "external_id": pl.String, "name": pl.String
 _LINK = "l.id, l.kind, l.role, l.external_id, l.guardian_ids, l.first_name, l.last_name, l.email, l.phone"
 _MEMBERS = f"""
 SELECT {_LINK}, m.active FROM school_membership m JOIN link l ON l.id = m.link_id
-WHERE m.school_id = :school AND {{may_be}}
+WHERE m.school_id = :school AND l.id_hashes IS NULL AND {{may_be}}
 """
 # Guardians are where their students are.
 _GUARDIANS = f"""
@@ -71,7 +71,7 @@ SELECT {_LINK}, h.here = 1 FROM (
     SELECT p.guardian_link_id AS id, max(CASE WHEN m.active AND p.active THEN 1 ELSE 0 END) AS here
     FROM school_membership m JOIN guardianship p ON p.student_link_id = m.link_id
     WHERE m.school_id = :school GROUP BY p.guardian_link_id
-) h JOIN link l ON l.id = h.id WHERE {{may_be}}
+) h JOIN link l ON l.id = h.id WHERE l.id_hashes IS NULL AND {{may_be}}
 """
 
 

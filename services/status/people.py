@@ -385,12 +385,12 @@ SELECT l.id, {_NAME.format("l")}, m.school_id, '', l.role, NULL, CASE WHEN cm.ac
        cm.by_choice, l.archived_at IS NOT NULL
 FROM class_membership cm JOIN link l ON l.id = cm.link_id
 LEFT JOIN school_membership m ON m.link_id = l.id AND m.school_id = :school
-WHERE cm.class_id = :class
+WHERE cm.class_id = :class AND l.id_hashes IS NULL
 """
 _GUARDIANS_OF = f"""
 SELECT l.id, {_NAME.format("l")}, :school, '', l.role, p.relationship, CASE WHEN p.active THEN NULL ELSE p.left_at END,
        false, l.archived_at IS NOT NULL
-FROM guardianship p JOIN link l ON l.id = p.guardian_link_id WHERE p.student_link_id = :link
+FROM guardianship p JOIN link l ON l.id = p.guardian_link_id WHERE p.student_link_id = :link AND l.id_hashes IS NULL
 """
 # Children who are at a school now; of those who went, where they were.
 _CHILDREN_OF = f"""
@@ -399,7 +399,8 @@ SELECT l.id, {_NAME.format("l")}, m.school_id, s.name, l.role, p.relationship,
        l.archived_at IS NOT NULL
 FROM guardianship p JOIN link l ON l.id = p.student_link_id JOIN school_membership m ON m.link_id = l.id
 JOIN school s ON s.id = m.school_id
-WHERE p.guardian_link_id = :link AND s.district_id = :district AND (m.active OR l.archived_at IS NOT NULL)
+WHERE p.guardian_link_id = :link AND s.district_id = :district AND l.id_hashes IS NULL
+AND (m.active OR l.archived_at IS NOT NULL)
 """
 _EVENTS: Schema = {
     "at": bulk.MOMENT,

@@ -69,6 +69,22 @@ def begin_run(session: Session, district_id: str, source_id: str, *, schools: li
     return run
 
 
+def hold_district(session: Session, district_id: str, now: datetime) -> None:
+    """Keep runs of the district from starting until the caller's transaction ends; a run that died is ended.
+
+    Raises:
+        Busy: a run is syncing the district; says since when.
+        NotFound: there is no such district.
+    """
+    if session.exec(select(District).where(District.id == district_id).with_for_update()).first() is None:
+        raise NotFound(f"there is no district {district_id}", hint="`rollcall status` lists them")
+    former = _open_run(session, district_id)
+    if former is not None and is_live(former, bulk.clock(session)):
+        raise _busy(session, former)
+    if former is not None:
+        _take_over(session, district_id, now)
+
+
 def _busy(session: Session, run: Run) -> Busy:
     since = _shown(session, run.district_id, run.started_at)
     return Busy(

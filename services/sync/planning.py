@@ -21,6 +21,7 @@ from services.holds import causes, decisions, judging
 from services.intake import deliveries
 from services.planning.changesets import ChangeSet, Plan, without_removals
 from services.planning.plan import plan_district
+from services.planning.recognition import IdSecret, recognized
 from services.planning.stored import Scope, StoredRows, load_stored_roster, load_stored_rows, read_scope
 from services.sync import leases
 from services.sync.data_errors import guarded
@@ -29,9 +30,15 @@ from services.sync.requests import SyncRequest
 
 
 def make_plan(
-    database: Database, request: SyncRequest, run_id: int, delivery_id: int, roster: Roster
+    database: Database,
+    request: SyncRequest,
+    run_id: int,
+    delivery_id: int,
+    roster: Roster,
+    *,
+    id_secret: IdSecret | None = None,
 ) -> tuple[RunContext, Plan]:
-    """Check and settle the roster, and compare it with what is stored.
+    """Check and settle the roster, and compare it with what is stored. id_secret: see `plan_roster`.
 
     Raises:
         DataError: a check or frame failed on the data.
@@ -42,7 +49,13 @@ def make_plan(
         delivery = session.get(Delivery, delivery_id)
         may_remove = delivery is None or delivery.may_remove
         plan = plan_roster(
-            session, scope, roster, asked=request.schools, may_remove=may_remove, delivery_id=delivery_id
+            session,
+            scope,
+            roster,
+            asked=request.schools,
+            may_remove=may_remove,
+            delivery_id=delivery_id,
+            id_secret=id_secret,
         )
     return RunContext(run_id, delivery_id, scope, digests), plan
 
@@ -55,12 +68,14 @@ def plan_roster(
     asked: Collection[str] | None = None,
     may_remove: bool = True,
     delivery_id: int | None = None,
+    id_secret: IdSecret | None = None,
 ) -> Plan:
     """The plan for a roster, judged, from what the session sees; writes nothing.
 
     asked: our IDs of the schools that are to be processed, None for all. Every school is judged, as all of them
     together may exceed a limit; causes are looked for where a school asked for would be held. may_remove: see
-    `models.tables.Delivery`. delivery_id: the delivery that the roster is of, where it has one.
+    `models.tables.Delivery`. delivery_id: the delivery that the roster is of, where it has one. id_secret: without it,
+    nobody who was anonymized is recognized, and a note says so.
 
     Raises:
         DataError: a check or frame failed on the data.
@@ -68,10 +83,11 @@ def plan_roster(
     left_out = 0
     if scope.leaves_out_contacts:
         roster, left_out = without_contacts(roster)
-    stored, settled = _read_and_settled(session, scope, roster)
+    stored, settled, notes = _read_and_settled(session, scope, roster, id_secret)
 
     def planned() -> Plan:
         plan = plan_district(scope, settled, stored, today=clock.now().date())
+        plan = replace(plan, notes=(*plan.notes, *notes))
         if left_out:
             note = f"left out as you decided: {count(left_out, 'emergency contact')}"
             plan = replace(plan, notes=(*plan.notes, note))
@@ -81,8 +97,10 @@ def plan_roster(
     return guarded("planning", planned)
 
 
-def _read_and_settled(session: Session, scope: Scope, roster: Roster) -> tuple[StoredRows, Settled]:
-    """What is stored, and the roster checked and settled."""
+def _read_and_settled(
+    session: Session, scope: Scope, roster: Roster, id_secret: IdSecret | None
+) -> tuple[StoredRows, Settled, tuple[str, ...]]:
+    """What is stored, the roster checked and settled, and notes."""
 
     def checked() -> Records:
         return check(
@@ -98,8 +116,9 @@ def _read_and_settled(session: Session, scope: Scope, roster: Roster) -> tuple[S
         reading = beside.submit(load_stored_rows, session, scope)
         records = guarded("checking", checked)
         stored = reading.result()
+    stored, notes = recognized(session, scope.source_id, stored, records, id_secret)
     settled = guarded("settling", lambda: settle(records, load_stored_roster(session, scope, stored, records.emails())))
-    return stored, settled
+    return stored, settled, notes
 
 
 def _with_causes(

@@ -21,6 +21,7 @@ from services.intake import deliveries
 from services.intake.adapters import Findings, SourceAdapter, SourceSchool
 from services.intake.landing_area import PREVIEW, LandingArea
 from services.planning.changesets import ChangeSet
+from services.planning.recognition import IdSecret
 from services.planning.stored import read_scope
 from services.status.issues import location
 from services.sync.data_errors import guarded
@@ -171,7 +172,12 @@ class SyncPreview:
 
 
 def preview_in_numbers(
-    session: Session, source: Source, *, landing: LandingArea, adapter: SourceAdapter
+    session: Session,
+    source: Source,
+    *,
+    landing: LandingArea,
+    adapter: SourceAdapter,
+    id_secret: IdSecret | None = None,
 ) -> SyncPreview:
     """What the waiting delivery, else the current one, would do to each school of a source.
 
@@ -179,7 +185,7 @@ def preview_in_numbers(
         SourceUnreachable, SourceRefused, DataError: as `preview_sync`.
     """
     request = SyncRequest(source.district_id, source.id, now=True, kind=source.kind, is_pausable=source.pausable)
-    found = preview_sync(session, request, landing=landing, adapter=adapter)
+    found = preview_sync(session, request, landing=landing, adapter=adapter, id_secret=id_secret)
     return SyncPreview(
         bool(found.schools),
         found.message,
@@ -201,7 +207,14 @@ def _in_numbers(changes: ChangeSet, form: str) -> SchoolPreview:
     )
 
 
-def preview_sync(session: Session, request: SyncRequest, *, landing: LandingArea, adapter: SourceAdapter) -> Preview:
+def preview_sync(
+    session: Session,
+    request: SyncRequest,
+    *,
+    landing: LandingArea,
+    adapter: SourceAdapter,
+    id_secret: IdSecret | None = None,
+) -> Preview:
     """What the waiting delivery, else the current one, would do to the schools asked for. Writes nothing that stays.
 
     Raises:
@@ -221,7 +234,9 @@ def preview_sync(session: Session, request: SyncRequest, *, landing: LandingArea
         return Preview(source.format, message, reading.file_errors, notes=findings.notes)
     scope = read_scope(session, source.id)
     roster = form.to_roster(reading)
-    plan = plan_roster(session, scope, roster, asked=request.schools, may_remove=findings.may_remove)
+    plan = plan_roster(
+        session, scope, roster, asked=request.schools, may_remove=findings.may_remove, id_secret=id_secret
+    )
     schools = tuple(
         replace(changes, reasons=tuple(decisions.unresolved(session, changes.school_id, changes.reasons or ())))
         for changes in plan.changesets

@@ -446,7 +446,9 @@ def _write_people(session: Session, links: pl.DataFrame, now: datetime) -> pl.Da
     Rule: an account's field is rewritten only when that field of its oldest active link changed; adoption and return
     fill empty fields and overwrite none. Returns UPDATED_FIELDS of the links that were there.
     """
-    rows = links.select(*LINK_ROWS, "fresh").with_columns(archived_at=_never(), left_at=_never())
+    rows = links.select(*LINK_ROWS, "fresh").with_columns(
+        archived_at=_never(), left_at=_never(), id_hashes=pl.lit(None, pl.String)
+    )
     _insert_accounts(session, links.filter(_brings_account()), now)
     known = links.filter(~_brings_account())
     before = _known_links(session, known["id"])

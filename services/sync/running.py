@@ -9,17 +9,18 @@ from enum import StrEnum
 
 from sqlmodel import Session
 
-from contracts.roster import Roster
 from errors import Busy, LeaseLost, RollcallError, SchoolsFailed, WriteConflict
 from models.database import Database
 from models.outcomes import RunOutcome, SchoolOutcome
 from services.intake.adapters import SourceAdapter
 from services.intake.landing_area import LandingArea
+from services.planning.changesets import Plan
+from services.planning.recognition import IdSecret
 from services.status import pauses
 from services.status.progress import progress
 from services.sync import leases, pipeline, planning, requests
 from services.sync.pipeline import Rejected
-from services.sync.provision import SchoolResult
+from services.sync.provision import RunContext, SchoolResult
 from services.sync.requests import SyncRequest
 
 # So long a person's run waits for the one that has the district in hand.
@@ -77,6 +78,7 @@ def run_district(
     *,
     landing: LandingArea,
     adapter: Callable[[str], SourceAdapter],
+    id_secret: IdSecret | None = None,
     wait: float = WAIT_SECONDS,
 ) -> dict[str, RunOutcome]:
     """Run each source of a district as a person asked for it; by source, how its run ended.
@@ -98,7 +100,9 @@ def run_district(
             pipeline.record_skipped_run(database, request, pause)
             endings[request.source_id] = RunOutcome.PAUSED
             continue
-        ended = _run_in_turn(database, request, landing=landing, adapter=adapter(request.kind), wait=wait)
+        ended = _run_in_turn(
+            database, request, landing=landing, adapter=adapter(request.kind), id_secret=id_secret, wait=wait
+        )
         endings[request.source_id] = ended.outcome
         failed += ended.failed
     if failed:
@@ -107,21 +111,35 @@ def run_district(
 
 
 def _run_in_turn(
-    database: Database, request: SyncRequest, *, landing: LandingArea, adapter: SourceAdapter, wait: float
+    database: Database,
+    request: SyncRequest,
+    *,
+    landing: LandingArea,
+    adapter: SourceAdapter,
+    id_secret: IdSecret | None,
+    wait: float,
 ) -> Ended:
     """Run one source once no other run has the district in hand."""
     while True:
         leases.wait_for_run(database, request.district_id, wait, lambda _run: None)
         try:
-            return run_request(database, request, landing=landing, adapter=adapter)
+            return run_request(database, request, landing=landing, adapter=adapter, id_secret=id_secret)
         except Busy:
             continue  # another one was quicker
 
 
 def run_request(
-    database: Database, request: SyncRequest, *, landing: LandingArea, adapter: SourceAdapter, step: Step = _nothing
+    database: Database,
+    request: SyncRequest,
+    *,
+    landing: LandingArea,
+    adapter: SourceAdapter,
+    id_secret: IdSecret | None = None,
+    step: Step = _nothing,
 ) -> Ended:
     """Run one source under the district's lease. step: called between any two steps, with the name of the former.
+
+    id_secret: see `planning.plan_roster`.
 
     Raises:
         Busy: another run has the district in hand.
@@ -130,7 +148,9 @@ def run_request(
     step("before begin")
     run_id = pipeline.begin(database, request)
     step("begun")
-    return run_begun(database, request, run_id, landing=landing, adapter=lambda _kind: adapter, step=step)
+    return run_begun(
+        database, request, run_id, landing=landing, adapter=lambda _kind: adapter, id_secret=id_secret, step=step
+    )
 
 
 def run_begun(
@@ -140,9 +160,12 @@ def run_begun(
     *,
     landing: LandingArea,
     adapter: Callable[[str], SourceAdapter],
+    id_secret: IdSecret | None = None,
     step: Step = _nothing,
 ) -> Ended:
     """The rest of a run that holds the district's lease already. adapter: gives the adapter of a kind of source.
+
+    id_secret: see `planning.plan_roster`.
 
     Raises:
         LeaseLost: the run was ended or taken over meanwhile.
@@ -160,7 +183,9 @@ def run_begun(
             if delivery_id is None:
                 ended = Ended(fetched.outcome or RunOutcome.NOTHING, notes)
             else:
-                ended = _process(database, request, run_id, delivery_id, notes, landing=landing, step=step)
+                ended = _process(
+                    database, request, run_id, delivery_id, notes, landing=landing, id_secret=id_secret, step=step
+                )
     except LeaseLost:
         raise
     except BaseException as error:
@@ -181,6 +206,7 @@ def _process(
     notes: list[str],
     *,
     landing: LandingArea,
+    id_secret: IdSecret | None,
     step: Step,
 ) -> Ended:
     """Check, read and plan a delivery, and give every school with something to do its turn."""
@@ -190,7 +216,11 @@ def _process(
         return Ended(RunOutcome.REJECTED, [*notes, f"rejected for its file errors: {read.summary}"])
     roster, of_reading = read
     ended = Ended(RunOutcome.DONE, [*notes, *of_reading], delivery_id=delivery_id)
-    pause = _sync_schools(database, request, run_id, delivery_id, roster, ended, step)
+
+    def plan() -> tuple[RunContext, Plan]:
+        return planning.make_plan(database, request, run_id, delivery_id, roster, id_secret=id_secret)
+
+    pause = _sync_schools(database, request, plan, ended, step)
     ended.outcome = RunOutcome.PAUSED if pause is not None and not ended.failed else _ending(ended)
     ended.notes += [] if pause is None else [f"stopped before all schools had their turn: {pause}"]
     return ended
@@ -199,9 +229,7 @@ def _process(
 def _sync_schools(
     database: Database,
     request: SyncRequest,
-    run_id: int,
-    delivery_id: int,
-    roster: Roster,
+    make_plan: Callable[[], tuple[RunContext, Plan]],
     ended: Ended,
     step: Step,
 ) -> str | None:
@@ -209,7 +237,7 @@ def _sync_schools(
 
     Rule: where another district took an email in between, the rest is planned again, once for each school.
     """
-    run, plan = planning.make_plan(database, request, run_id, delivery_id, roster)
+    run, plan = make_plan()
     ended.notes += plan.notes
     step("planned")
     to_do = pipeline.start_schools(database, request, run, plan)
@@ -227,7 +255,7 @@ def _sync_schools(
         except RollcallError as error:
             if isinstance(error, WriteConflict) and school not in planned_again:
                 planned_again.add(school)
-                run, plan = planning.make_plan(database, request, run_id, delivery_id, roster)
+                run, plan = make_plan()
                 left = {school, *(later.school_id for later in to_do)}
                 to_do = [again for again in plan.changesets if again.school_id in left]
                 continue

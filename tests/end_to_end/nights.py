@@ -13,6 +13,7 @@ from models.database import Database
 from services.intake.adapters import ADAPTERS
 from services.intake.clever_api import Connection
 from services.intake.landing_area import LandingArea
+from services.planning.recognition import IdSecret
 from services.sync import requests, running
 from services.sync.provision import SchoolResult
 from services.sync.requests import SyncRequest
@@ -29,12 +30,17 @@ def play(
     schools: list[str] | None = None,
     nightly: bool = False,
     connection: Connection | None = None,
+    id_secret: IdSecret | None = None,
 ) -> list[SchoolResult]:
     """One run of every source of the district; `step` is called between any two steps."""
     with database.reading() as session:
         sync_requests = requests.sync_requests(session, district, schools, delivery, now=now, by_hand=not nightly)
     area = LandingArea.of_folder(landing) if isinstance(landing, Path) else landing
-    return [outcome for request in sync_requests for outcome in _play_source(database, area, request, step, connection)]
+    return [
+        outcome
+        for request in sync_requests
+        for outcome in _play_source(database, area, request, step, connection, id_secret)
+    ]
 
 
 def _play_source(
@@ -43,9 +49,10 @@ def _play_source(
     request: SyncRequest,
     step: Callable[[str], None],
     connection: Connection | None,
+    id_secret: IdSecret | None,
 ) -> list[SchoolResult]:
     adapter = ADAPTERS[request.kind](connection if ADAPTERS[request.kind].is_remote else None)
-    ended = running.run_request(database, request, landing=landing, adapter=adapter, step=step)
+    ended = running.run_request(database, request, landing=landing, adapter=adapter, id_secret=id_secret, step=step)
     if ended.failed:
         raise SchoolsFailed(ended.failed)
     return ended.schools

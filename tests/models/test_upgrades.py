@@ -16,7 +16,7 @@ from tests.models.migrating import SNAPSHOTS, UPGRADES, Rows, restore, rows_of
 
 CHANGELOG = Path(__file__).parent.parent.parent / "CHANGELOG.md"
 # The schemas that came with the version that CHANGELOG.md calls unreleased.
-UNRELEASED = ("0006", "0007", "0008", "0009", "0010", "0011")
+UNRELEASED = ("0006", "0007", "0008", "0009", "0010", "0011", "0012")
 # What each migration adds: table -> column -> the value of rows that were there.
 ADDED: dict[str, dict[str, dict[str, Any]]] = {
     "0002": {
@@ -39,6 +39,7 @@ ADDED: dict[str, dict[str, dict[str, Any]]] = {
     },
     "0004": {"run": {"processing_since": None}, "source": {"not_ready_since": None}},
     "0005": {"issue": {"other_rows": None}, "district": {"date_order": None}},
+    "0012": {"link": {"id_hashes": None}},
     "0008": {
         "district": {"mail_schedule": None, "pause_notices": True},
         "source": {"in_report": False},

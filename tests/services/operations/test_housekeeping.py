@@ -472,3 +472,15 @@ def test_what_went_is_reported() -> None:
     assert str(Cleaned(deliveries=2, mails=1, busy=1)) == (
         "removed 2 deliveries' files, 1 email; skipped 1 district with a sync in progress"
     )
+
+
+def test_copies_of_the_database_are_kept_for_thirty_days(sqlite_database: Database, tmp_path: Path) -> None:
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    for age, _ in EDGES:
+        copy = backups / f"rollcall-{age.total_seconds():.0f}.sqlite"
+        copy.touch()
+        os.utime(copy, ((NOW - age).timestamp(),) * 2)
+    area = LandingArea.of_folder(tmp_path / "landing")
+    assert clean(sqlite_database, landing=area, now=NOW, backups=backups) == Cleaned(copies=1)
+    assert sorted(copy.name for copy in backups.iterdir()) == ["rollcall-2505600.sqlite", "rollcall-2592000.sqlite"]
