@@ -23,7 +23,7 @@ from sqlalchemy import CursorResult, Table, text
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlmodel import Session, SQLModel
 
-from models.database import shielded
+from models.database import LOCK_SECONDS, shielded
 
 Schema = Mapping[str, "pl.DataType | type[pl.DataType]"]
 Values = Mapping[str, object]
@@ -178,6 +178,8 @@ def reading_in_columns(session: Session) -> Iterator[Reader]:
         snapshot = connection.scalar(text("SELECT pg_export_snapshot()"))
         with closing(adbc.connect(address)) as beside, closing(beside.cursor()) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            # Whoever waits for the session to end may keep this one waiting, and the database would not see the circle.
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
             cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
             yield partial(_read_columns, session, cursor)
 

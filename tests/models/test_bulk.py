@@ -255,6 +255,20 @@ def test_what_fails_between_two_rows_is_worth_another_try_only_if_the_connection
     assert (raised.value.__cause__, raised.value.__context__) == (None, None)
 
 
+def test_columns_of_a_locked_table_are_not_waited_for_without_end(
+    postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "LOCK_SECONDS", 1)
+    with postgresql_database.transaction() as other:
+        bulk.execute(other, "LOCK TABLE account IN ACCESS EXCLUSIVE MODE")
+        with (
+            postgresql_database.reading() as session,
+            pytest.raises(DatabaseUnavailable),
+            bulk.reading_in_columns(session) as read,
+        ):
+            read(ALL, {}, SCHEMA)
+
+
 def test_flags_are_read_as_flags(database: Database) -> None:
     schema = {"yes": pl.Boolean, "no": pl.Boolean, "neither": pl.Boolean}
     with database.reading() as session:
