@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import tenacity
 from sqlmodel import col, select, update
 
+from errors import Busy
 from models import bulk
 from models.database import Database
 from models.outcomes import RunOutcome
@@ -51,8 +53,9 @@ def take(database: Database, now: datetime = NOW) -> Taken | None:
 
 
 def taken(database: Database) -> list[str]:
-    """What is taken until nothing is there to take."""
-    return [each.request.source_id for each in iter(lambda: take(database), None)]
+    """What a shard takes until nothing is there to take; where another was quicker it looks again."""
+    again = tenacity.retry(retry=tenacity.retry_if_exception_type(Busy))(take)
+    return [each.request.source_id for each in iter(lambda: again(database), None)]
 
 
 def end(database: Database, run_id: int, outcome: RunOutcome = RunOutcome.DONE) -> None:
