@@ -22,7 +22,7 @@ from errors import NotPossible, SetupError
 from models.database import compact
 from services import clock, districts
 from services.access import audit
-from services.operations import erasing, exporting
+from services.operations import erasing, exporting, inspecting
 from services.operations import retention as retained
 from settings import get_settings
 
@@ -177,3 +177,23 @@ def export_command(
             actor = f"{getpass.getuser()} at the command line"
             audit.record(session, audit.Action.EXPORTED, actor=actor, at=clock.now(), district_id=district)
     err.print(f"written to {escape(str(folder))}: {sum(done.rows.values()):,} rows, {done.received:,} received files")
+
+
+@app.command(name="person", rich_help_panel=PANEL)
+def person_command(
+    district: DistrictId,
+    person: Annotated[str, typer.Argument(metavar="ID", parser=clean, help="the school's ID, or Rollcall's")],
+) -> None:
+    """Print all that is held of a person as JSON, for a request to inspect it.
+
+    It says from which delivery, file and line it came while those are kept, and who looked, by the audit log.
+    """
+    with opened() as database:
+        with database.reading() as session:
+            found = inspecting.inspect(session, district, person, get_settings().landing_area)
+        with database.transaction() as session:
+            actor, subject = f"{getpass.getuser()} at the command line", found["account"]["id"]
+            audit.record(
+                session, audit.Action.INSPECTED, actor=actor, at=clock.now(), district_id=district, subject=subject
+            )
+    print_json(found)
