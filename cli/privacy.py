@@ -21,7 +21,8 @@ from contracts.text import clean
 from errors import NotPossible, SetupError
 from models.database import compact
 from services import clock, districts
-from services.operations import erasing
+from services.access import audit
+from services.operations import erasing, exporting, inspecting
 from services.operations import retention as retained
 from settings import get_settings
 
@@ -157,3 +158,42 @@ def _new_file(file: Path) -> Iterator[list[str]]:
             file.unlink(missing_ok=True)
             raise
         stream.write("".join(text))
+
+
+@app.command(name="export", rich_help_panel=PANEL)
+def export_command(
+    district: DistrictId,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="where it is written; must not exist yet")],
+) -> None:
+    """Write everything that is held of a district into a folder, as CSV files with a data dictionary.
+
+    `roster` has the active data of each source in CSV format 1.0, to be read back; `tables` every table, safe to open
+    in a spreadsheet; `received` the deliveries' files that are kept.
+    """
+    with opened() as database:
+        with database.reading() as session:
+            done = exporting.export(session, district, folder, get_settings().landing_area)
+        with database.transaction() as session:
+            actor = f"{getpass.getuser()} at the command line"
+            audit.record(session, audit.Action.EXPORTED, actor=actor, at=clock.now(), district_id=district)
+    err.print(f"written to {escape(str(folder))}: {sum(done.rows.values()):,} rows, {done.received:,} received files")
+
+
+@app.command(name="person", rich_help_panel=PANEL)
+def person_command(
+    district: DistrictId,
+    person: Annotated[str, typer.Argument(metavar="ID", parser=clean, help="the school's ID, or Rollcall's")],
+) -> None:
+    """Print all that is held of a person as JSON, for a request to inspect it.
+
+    It says from which delivery, file and line it came while those are kept, and who looked, by the audit log.
+    """
+    with opened() as database:
+        with database.reading() as session:
+            found = inspecting.inspect(session, district, person, get_settings().landing_area)
+        with database.transaction() as session:
+            actor, subject = f"{getpass.getuser()} at the command line", found["account"]["id"]
+            audit.record(
+                session, audit.Action.INSPECTED, actor=actor, at=clock.now(), district_id=district, subject=subject
+            )
+    print_json(found)

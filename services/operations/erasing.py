@@ -211,6 +211,23 @@ def erase(database: Database, target: Target, storage: Storage, *, by: str, now:
         return Erased(rows, done.people, done.shared, done.deliveries, done.copies, done.mails, done.synced)
 
 
+def rows_of(session: Session, district_id: str) -> dict[str, tuple[str, dict[str, object]]]:
+    """By table, the condition of a district's rows and its parameters; accounts that others have too are left out.
+
+    Sessions and sign-ins of its administrators are left out; what the audit log has of it is not.
+
+    Raises:
+        NotFound: there is no such district.
+    """
+    found = _find(session, Target(district_id))
+    whose = {
+        table: _condition(session, condition, found)
+        for table, condition in found.statements
+        if "{emails:" not in condition
+    }
+    return {**whose, "audit_entry": ("district_id = :district", {"district": district_id})}
+
+
 def certificate(target: Target, name: str, done: Erased, *, by: str, now: datetime, secret: IdSecret) -> str:
     """The text of the certificate: what was erased, when, by whom, and how much; nobody's data.
 

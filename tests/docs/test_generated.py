@@ -34,7 +34,7 @@ def test_the_commands_are_in_the_order_and_under_the_headings_of_the_help() -> N
             expected.append(f"## {panel}")
         elif name:
             expected += members.get(name, [f"### rollcall {name}"])
-    assert len(expected) == 9 + 22 + 6 + 4
+    assert len(expected) == 9 + 24 + 6 + 4
     assert re.findall("^##+ .*$", PAGES["cli.md"](), re.M) == expected
 
 

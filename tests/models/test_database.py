@@ -19,7 +19,7 @@ from sqlmodel import Session, select
 from errors import DatabaseUnavailable, DataError, RollcallError, SchemaError, SetupError, WriteConflict
 from models import bulk
 from models import database as module
-from models.database import NEWEST_REVISION, Database, copy_embedded, migrate, open_database
+from models.database import NEWEST_REVISION, Database, compact, copy_embedded, migrate, open_database
 from models.tables import Account, District
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -425,3 +425,21 @@ def test_a_copy_that_fails_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         copy_embedded(broken, tmp_path / "copy.sqlite")
     assert [path.name for path in tmp_path.iterdir()] == ["broken.sqlite"]
+
+
+def test_nothing_deleted_is_left_in_a_compacted_database(sqlite_database: Database) -> None:
+    file = Path(str(sqlite_database.engine.url.database))
+
+    def is_there() -> bool:
+        return any(b"zzmarker" in one.read_bytes() for one in file.parent.glob(f"{file.name}*"))
+
+    with sqlite_database.engine.connect() as connection:
+        # Many builds of SQLite overwrite what is deleted, and not all.
+        connection.exec_driver_sql("PRAGMA secure_delete = OFF")
+        connection.exec_driver_sql("INSERT INTO pause (reason, by, started_at) VALUES ('zzmarker', 'x', '2026-01-01')")
+        connection.commit()
+        connection.exec_driver_sql("DELETE FROM pause")
+        connection.commit()
+    assert is_there()
+    compact(sqlite_database, ["pause"])
+    assert not is_there()
