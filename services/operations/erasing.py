@@ -68,6 +68,7 @@ _DISTRICT = (
     ("school_run", f"run_id IN ({_RUNS}) OR school_id IN ({_SCHOOLS})"),
     ("issue", f"source_id IN ({_SOURCES})"),
     ("file_error", f"source_id IN ({_SOURCES})"),
+    ("queued_source", f"source_id IN ({_SOURCES})"),
     *_PAIRS[1:2],
     ("class_membership", f"{{links:link_id}} OR class_id IN (SELECT id FROM class WHERE school_id IN ({_SCHOOLS}))"),
     ("school_membership", f"{{links:link_id}} OR school_id IN ({_SCHOOLS})"),
