@@ -171,10 +171,9 @@ def set_up(folder: Path) -> None:
         schools = [
             (f"s{code}", school, code) for code, school in district.schools.select("external_id", "name").iter_rows()
         ]
-        text += setup_text(schools, district=key, name=name, folder=str(folder / "drop" / key))
+        # Nobody is still sending these files.
+        text += setup_text(schools, district=key, name=name, folder=str(folder / "drop" / key), quiet_seconds=0)
         district.write(folder / "drop" / key)
-    # Nobody is still sending these files.
-    text = text.replace('format = "csv-1.0"', 'format = "csv-1.0"\nquiet_seconds = 0')
     page = (ROOT / "docs" / "clever.md").read_text()
     (of_clever,) = re.findall(r"```toml\n(.*?)```", page, re.S)
     text += re.sub("^ {3}", "", of_clever, flags=re.M)
