@@ -325,8 +325,7 @@ def _without_written(session: Session, changes: ChangeSet) -> ChangeSet:
     shared = changes.links.filter(pl.col("new") & ~pl.col("fresh"))["id"]
     if shared.is_empty():
         return changes
-    condition, parameters = bulk.in_list(session, "id", shared)
-    written = bulk.read(session, f"SELECT id FROM link WHERE {condition}", parameters, {"id": pl.String})["id"]
+    written = _stored_ids(session, "link", shared)
     links = changes.links.filter(~pl.col("id").is_in(written.implode()))
     return replace(changes, links=links.with_columns(fresh=pl.col("new")))
 
@@ -381,11 +380,14 @@ def _assert_classes(session: Session, changes: ChangeSet) -> None:
     """Make sure that every class somebody joins is stored, or comes with them."""
     named = changes.class_memberships["class_id"].unique()
     known = named.filter(~named.is_in(changes.classes["id"].implode()))
-    if known.is_empty():
-        return
-    condition, parameters = bulk.in_list(session, "id", known)
-    found = bulk.read(session, f"SELECT id FROM class WHERE {condition}", parameters, {"id": pl.String})
-    _assert_stored("class", known, found["id"])
+    if not known.is_empty():
+        _assert_stored("class", known, _stored_ids(session, "class", known))
+
+
+def _stored_ids(session: Session, table: str, ids: pl.Series) -> pl.Series:
+    """Those of the IDs that the table has."""
+    condition, parameters = bulk.in_list(session, "id", ids)
+    return bulk.read(session, f"SELECT id FROM {table} WHERE {condition}", parameters, {"id": pl.String})["id"]
 
 
 def _assert_stored(table: str, referred_to: pl.Series, stored: pl.Series) -> None:
